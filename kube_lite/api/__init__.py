@@ -1,0 +1,1 @@
+"""How objects are reached: the HTTP pipeline, the verbs, and the client without HTTP."""

@@ -1,0 +1,1 @@
+"""Admission: one file per plugin, two explicit ordered tuples in ``chain``."""

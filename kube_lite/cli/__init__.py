@@ -1,0 +1,1 @@
+"""The kube-lite command: one command per file; parse, one call, print."""

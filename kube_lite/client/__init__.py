@@ -1,0 +1,1 @@
+"""How parts talk to the API: one Client protocol, informers and work queues."""

@@ -1,0 +1,1 @@
+"""The node executor: runs the pods bound to one node through a NodeRuntime."""

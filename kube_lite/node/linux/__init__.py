@@ -1,0 +1,1 @@
+"""The only code that needs root: containers from namespaces, cgroups and overlayfs."""

@@ -1,0 +1,1 @@
+"""Images: pulled, imported, verified, unpacked and cached."""

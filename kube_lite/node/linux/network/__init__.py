@@ -1,0 +1,1 @@
+"""Pod addresses (routed veth) and Services (nftables)."""

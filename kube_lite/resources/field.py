@@ -1,0 +1,84 @@
+"""Field paths and the ways a field can be wrong, in upstream's words (apimachinery ``validation/field``)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from kube_lite.errors import FieldError
+
+Errors = list[FieldError]
+"""What a validation function returns; empty means valid."""
+
+
+def child(path: str, name: str) -> str:
+    """``spec`` and ``replicas`` give ``spec.replicas``."""
+    return f"{path}.{name}" if path else name
+
+
+def index(path: str, position: int) -> str:
+    """``spec.containers`` and 0 give ``spec.containers[0]``."""
+    return f"{path}[{position}]"
+
+
+def key(path: str, name: str) -> str:
+    """``data`` and ``a`` give ``data[a]``."""
+    return f"{path}[{name}]"
+
+
+def show(value: Any) -> str:
+    """A value as upstream prints it inside a message: strings quoted, the rest as JSON."""
+    if value is None:
+        return "null"
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _message(head: str, detail: str) -> str:
+    return f"{head}: {detail}" if detail else head
+
+
+def required(path: str, detail: str = "") -> FieldError:
+    """A value that must be there is not."""
+    return FieldError("FieldValueRequired", path, _message("Required value", detail))
+
+
+def invalid(path: str, value: Any, detail: str) -> FieldError:
+    """A value of the right type that breaks a rule."""
+    return FieldError("FieldValueInvalid", path, _message(f"Invalid value: {show(value)}", detail))
+
+
+def not_supported(path: str, value: Any, supported: Iterable[str]) -> FieldError:
+    """A value outside an enumeration; the choices are listed sorted, as upstream does."""
+    choices = ", ".join(show(s) for s in sorted(supported))
+    detail = f"supported values: {choices}" if choices else ""
+    return FieldError("FieldValueNotSupported", path, _message(f"Unsupported value: {show(value)}", detail))
+
+
+def duplicate(path: str, value: Any) -> FieldError:
+    """A value that must be unique occurs twice."""
+    return FieldError("FieldValueDuplicate", path, f"Duplicate value: {show(value)}")
+
+
+def forbidden(path: str, detail: str) -> FieldError:
+    """A field that may not be set or changed here."""
+    return FieldError("FieldValueForbidden", path, _message("Forbidden", detail))
+
+
+def not_found(path: str, value: Any) -> FieldError:
+    """A reference to something that is not there."""
+    return FieldError("FieldValueNotFound", path, f"Not found: {show(value)}")
+
+
+def too_long(path: str, limit: int) -> FieldError:
+    """A value over its length in bytes."""
+    return FieldError("FieldValueTooLong", path, f"Too long: may not be more than {limit} bytes")
+
+
+def too_many(path: str, actual: int, limit: int) -> FieldError:
+    """A list over its length."""
+    return FieldError("FieldValueTooMany", path, f"Too many: {actual}: must have at most {limit} items")
+
+
+IMMUTABLE = "field is immutable"
+"""Detail of the error for a field that update may not change."""

@@ -1,0 +1,1 @@
+"""The scheduler: pop, snapshot, filter, score, select, assume, bind."""

@@ -1,0 +1,1 @@
+"""Scheduler plugins, one file each; a file registers by being there."""

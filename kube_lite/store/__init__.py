@@ -1,0 +1,1 @@
+"""Where objects are kept: keys, bytes and revisions; nothing here knows a kind."""
