@@ -1,0 +1,1 @@
+"""Pods: the one kind with a folder of its own."""
