@@ -255,6 +255,7 @@ class Container(Child):
                 with contextlib.suppress(OSError):
                     os.unlink(self.log.path)
                     os.rmdir(os.path.dirname(self.log.path))
+                    os.rmdir(os.path.dirname(os.path.dirname(self.log.path)))
         state.remove_tree(self.plan["directory"])
 
     def on_executed(self) -> None:

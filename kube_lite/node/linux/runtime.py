@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -244,7 +245,7 @@ class LinuxRuntime:
     async def _make_sandbox(self, pod: _Pod) -> None:
         spec, paths = pod.spec, pod.paths
         await clock.run_in_thread(paths.make_directories)
-        groups = await clock.run_in_thread(self._cgroups.create, spec.pod_uid, spec.resources)
+        groups = await clock.run_in_thread(partial(self._cgroups.create, spec.pod_uid, spec.resources, devices=False))
         kinds = ([] if spec.host_network else ["net", "uts"]) + ([] if spec.host_ipc else ["ipc"])
         plan = SandboxPlan(
             pod_uid=spec.pod_uid,
