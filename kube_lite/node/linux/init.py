@@ -22,6 +22,9 @@ from kube_lite.node.linux import capabilities, masks, mounts, overlay, seccomp, 
 from kube_lite.node.linux.plan import ContainerPlan, MountPlan, ProcessPlan
 
 _STATUS_FD = 3
+_IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ)
+"""What the zygote and Python itself ignore; an exec would hand that on."""
+
 START_FAILED = 128
 """Exit code of a container whose program could not be executed, as containerd reports it (``StartError``)."""
 
@@ -89,9 +92,8 @@ def _settle(stdio: tuple[int, int, int], *kept: int) -> None:
         os.dup2(fd, number, inheritable=number < _STATUS_FD)
     syscalls.close_range(len(high))
     os.setsid()
-    for number in signal.valid_signals():
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
-            signal.signal(number, signal.SIG_DFL)
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     syscalls.set_parent_death_signal(signal.SIGKILL)
     os.umask(0o022)
