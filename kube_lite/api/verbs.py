@@ -19,7 +19,7 @@ from typing import Any
 from kube_lite import errors
 from kube_lite.api import managed, objectmeta
 from kube_lite.api.admission.plugin import AdmissionRequest, Chain
-from kube_lite.api.http import decode_json
+from kube_lite.api.http import decode_json, encode_json
 from kube_lite.api.objectmeta import Names
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.rest_hooks import RestHook
@@ -150,7 +150,7 @@ class Verbs:
                 raise errors.already_exists(resource.plural, resource.group, name)
             bare = decode_json(encode(0))
             bare["metadata"].pop("resourceVersion")
-            return Written(objectmeta.encode(bare), 0, created=True)
+            return Written(encode_json(bare), 0, created=True)
         try:
             record = await self.storage.store.write(key, 0, encode, transient=resource.transient)
         except WriteConflict as conflict:
@@ -206,6 +206,10 @@ class Verbs:
             raise errors.invalid(resource.kind, resource.group, target.name, [_hexadecimal(must)])
 
         async def replaced(old: Obj) -> Obj:
+            uid = meta.get("uid")
+            if uid and uid != old["metadata"]["uid"]:
+                why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
+                raise errors.conflict(resource.plural, resource.group, target.name, why)
             return _copy(obj)
 
         pinned = revision not in ("", "0")
@@ -265,10 +269,6 @@ class Verbs:
         manage: managed.Manage | None,
     ) -> Written:
         resource, sub = target.resource, target.subresource
-        uid = new["metadata"].get("uid")
-        if uid and uid != old["metadata"]["uid"]:
-            why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
-            raise errors.conflict(resource.plural, resource.group, target.name, why)
         if sub is None:
             resource.default(new)
         request = AdmissionRequest(
@@ -368,7 +368,7 @@ def is_finished(obj: Mapping[str, Any]) -> bool:
 
 
 def _copy(obj: Obj) -> Obj:
-    copied: Obj = decode_json(objectmeta.encode(obj))
+    copied: Obj = decode_json(encode_json(obj))
     return copied
 
 
