@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kube_lite.node.linux.network.netns import entered
 from kube_lite.node.linux.network.pods import PodNetwork, link_name
 from kube_lite.node.runtime import RuntimeFailure
 from tests.linux.network.namespaces import answering, ask, ip, namespace, needs_root, path, run_inside
@@ -59,12 +60,13 @@ def test_pods_and_their_node_reach_each_other_without_a_default_route(tmp_path: 
 def test_forwarding_is_switched_on_for_the_nodes_own_links_only(tmp_path: Path) -> None:
     with node("node", "10.244.7.0/24", tmp_path) as n, namespace("a") as a:
         n.attach(a)
-        assert run_inside(n.name, read("/proc/sys/net/ipv4/ip_forward")) == "0"
+        assert setting(n.name, "net/ipv4/ip_forward") == "0"
 
 
-async def read(name: str) -> str:
-    """A setting of /proc/sys as the calling namespace has it."""
-    return Path(name).read_text().strip()
+def setting(name: str, key: str) -> str:
+    """A setting of /proc/sys as the namespace has it."""
+    with entered(path(name)):
+        return Path("/proc/sys", key).read_text().strip()
 
 
 def test_attach_and_detach_may_be_repeated(tmp_path: Path) -> None:
@@ -158,11 +160,11 @@ def test_pods_of_two_nodes_see_each_others_own_addresses(tmp_path: Path) -> None
 
 def test_routes_and_forwarding_are_taken_back(tmp_path: Path) -> None:
     with node("one", "10.244.1.0/24", tmp_path) as one, node("two", "10.244.2.0/24", tmp_path) as two:
-        setting = "/proc/sys/net/ipv4/conf/wire/forwarding"
+        key = "net/ipv4/conf/wire/forwarding"
         joined(one, two)
-        assert run_inside(one.name, read(setting)) == "1"
+        assert setting(one.name, key) == "1"
         assert "10.244.2.0/24 via 192.168.9.2" in ip(one.name, "route")
         run_inside(one.name, one.network.set_routes({}))
         assert "10.244.2.0/24" not in ip(one.name, "route")
         run_inside(one.name, one.restarted().close())
-        assert run_inside(one.name, read(setting)) == "0"
+        assert setting(one.name, key) == "0"

@@ -131,17 +131,21 @@ def reordered(former: Sequence[Endpoint], wanted: Iterable[Endpoint]) -> tuple[E
     for endpoint in former:
         kept.append(endpoint if endpoint in missing else None)
         missing.pop(endpoint, None)
-    fresh = list(missing)
-    for index, endpoint in enumerate(kept):
-        if endpoint is None and fresh:
-            kept[index] = fresh.pop(0)
-    result = [*kept, *fresh]
+    slots = [slot or (_first(missing) if missing else None) for slot in kept]
+    result = [*slots, *missing]
     for index in range(len(result) - 1, -1, -1):
         if result[index] is None:
             last = result.pop()
             if index < len(result):
                 result[index] = last
-    return tuple(endpoint for endpoint in result if endpoint is not None)
+    return tuple(slot for slot in result if slot is not None)
+
+
+def _first(endpoints: dict[Endpoint, None]) -> Endpoint:
+    """Take the first endpoint out."""
+    endpoint = next(iter(endpoints))
+    del endpoints[endpoint]
+    return endpoint
 
 
 def elements(key: str, spec: ServiceSpec) -> Elements:

@@ -17,7 +17,7 @@ import anyio
 
 from kube_lite import clock
 from kube_lite.node.linux.network import rules
-from kube_lite.node.linux.network.libnftables import NftError, Nftables
+from kube_lite.node.linux.network.libnftables import Nftables, NftError
 from kube_lite.node.linux.network.rules import ServiceSpec
 from kube_lite.node.runtime import RuntimeFailure
 
