@@ -183,7 +183,7 @@ class Dispatcher:
         body = await request.body()
         wanted = replace(options.write_options(request, "PatchOptions"), body_size=len(body))
         target = self.target(request.info, resource, sub)
-        written = await patching.patch(self.verbs, target, request, body, wanted)
+        written = await patching.patch_object(self.verbs, target, request, body, wanted)
         return self.shaped(request, resource, written.value, form, 201 if written.created else 200)
 
     async def _delete(self, request: Request, resource: Resource) -> Response:

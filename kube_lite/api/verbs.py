@@ -25,9 +25,9 @@ from kube_lite.api.options import WriteOptions
 from kube_lite.api.rest_hooks import RestHook
 from kube_lite.api.storage import Storage
 from kube_lite.api.user import User
-from kube_lite.resources import metadata
 from kube_lite.resources.field import Errors, invalid
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.metadata import validate_metadata, validate_metadata_update
 from kube_lite.resources.registry import Resource, Subresource
 from kube_lite.store.store import StorageFull, WriteConflict
 from kube_lite.store.watch_cache import Item
@@ -127,8 +127,8 @@ class Verbs:
         hook = self.hooks.get(resource.group_resource)
         undo = await hook.begin_create(obj, options.dry_run) if hook is not None else None
         try:
-            self._check(resource, obj, metadata.validate_create(obj, resource) + resource.validate(obj))
-            request.name = obj["metadata"]["name"]
+            self._check(resource, obj, _metadata_errors(resource, obj) + resource.validate(obj))
+            request.name = obj["metadata"].get("name") or ""
             await self.admission.validate(request, self)
             managed.on_create(resource, obj, managed_sent, options)
             written = await self._insert(target, obj, options)
@@ -319,7 +319,7 @@ class Verbs:
 
     @staticmethod
     def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> Errors:
-        found = metadata.validate_update(new, old, resource)
+        found = validate_metadata_update(new["metadata"], old["metadata"], builtin=not resource.custom)
         if sub is not None:
             return found + sub.validate(new, old)
         return found + resource.validate_update(new, old)
@@ -365,6 +365,12 @@ def is_finished(obj: Mapping[str, Any]) -> bool:
     if (obj.get("spec") or {}).get("finalizers") and obj.get("kind") == "Namespace":
         return False
     return not meta.get("deletionGracePeriodSeconds")
+
+
+def _metadata_errors(resource: Resource, obj: Obj) -> Errors:
+    return validate_metadata(
+        obj["metadata"], namespaced=resource.namespaced, rule=resource.name_rule, builtin=not resource.custom
+    )
 
 
 def _copy(obj: Obj) -> Obj:
