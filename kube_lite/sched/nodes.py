@@ -4,8 +4,9 @@ Plugins read columns and answer for all nodes at once. A row holds what a node h
 ask for (requested, including pods assumed here and not yet bound), its taints, labels, host ports and images.
 Pods may arrive before their node: their row then exists but is not ``present``.
 
-Two things tell a reader what it may keep: ``static_version`` grows when anything of a node changes, or a pod with
-affinity to other pods comes or goes; and a log of rows tells where pods came or went since a position. The log is bounded; who has fallen behind starts afresh.
+Two things tell a reader what it may keep: ``static_version`` grows when anything of a node changes, or a pod
+with affinity to other pods comes or goes; a log of rows tells where pods came or went since a position. The log
+is bounded; who has fallen behind starts afresh.
 """
 
 from __future__ import annotations

@@ -33,6 +33,9 @@ MAX_BACKOFF = 10.0
 MAX_UNSCHEDULABLE = 300.0
 """Seconds after which a refused pod is tried again whatever happened (upstream's podMaxInUnschedulablePodsDuration)."""
 
+RESOLUTION = 1e-6
+"""Seconds by which a timer may be early: an event loop wakes us up to its clock's resolution too soon."""
+
 
 @dataclass(slots=True, eq=False)
 class QueuedPod:
@@ -145,8 +148,7 @@ class SchedulingQueue:
 
     def retry(self, queued: QueuedPod) -> None:
         """Something failed that may go well next time: try again after the back-off."""
-        current = self._pods.setdefault(queued.info.key, queued)
-        if current is not queued:
+        if self._pods.get(queued.info.key) is not queued:
             return
         queued.failed_at = clock.monotonic()
         queued.refused_by = frozenset()
@@ -175,7 +177,7 @@ class SchedulingQueue:
         gate = self._framework.gate(queued.info)
         if gate is not None:
             queued.place = "gated"
-        elif queued.ready_at > clock.monotonic():
+        elif queued.ready_at > clock.monotonic() + RESOLUTION:
             queued.place = "backoff"
             self._set_timer(queued, queued.ready_at)
         else:
@@ -200,7 +202,7 @@ class SchedulingQueue:
         self._wake.set()
 
     def _run_timers(self) -> None:
-        moment = clock.monotonic()
+        moment = clock.monotonic() + RESOLUTION
         while self._timers and self._timers[0].key[0] <= moment:
             entry = heapq.heappop(self._timers)
             if entry.ticket == entry.pod.ticket:

@@ -84,7 +84,9 @@ class EventRecorder:
             except NotFound:
                 del self._series[identity]  # it has expired: begin anew
         name = self._name(pod)
-        await self._client.create("events", self._event(name, pod, kind, reason, action, message), pod.metadata.namespace)
+        await self._client.create(
+            "events", self._event(name, pod, kind, reason, action, message), pod.metadata.namespace
+        )
         self._series[identity] = _Series(name)
         if len(self._series) > MAX_REMEMBERED:
             self._series.popitem(last=False)

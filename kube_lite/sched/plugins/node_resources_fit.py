@@ -15,9 +15,7 @@ class NodeResourcesFit(Plugin):
     """Refuses nodes with too little of a resource left, or too many pods."""
 
     name = "NodeResourcesFit"
-    wakes_on = frozenset(
-        {EventKind.NODE_ADD, EventKind.NODE_ALLOCATABLE, EventKind.POD_DELETE, EventKind.POD_UPDATE}
-    )
+    wakes_on = frozenset({EventKind.NODE_ADD, EventKind.NODE_ALLOCATABLE, EventKind.POD_DELETE, EventKind.POD_UPDATE})
 
     def pre_filter(self, info: PodInfo, nodes: NodeTable) -> Any:
         """The pod's requests as (column, amount, reason), in the order in which they are told."""
