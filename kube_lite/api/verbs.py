@@ -252,9 +252,7 @@ class Verbs:
                 return await self._swap(target, item, old, new, user, options, warnings, manage)
             except WriteConflict as conflict:
                 if pinned:
-                    raise errors.conflict(
-                        resource.plural, resource.group, target.name, errors.MODIFIED
-                    ) from conflict
+                    raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED) from conflict
         raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
 
     async def _swap(
@@ -335,9 +333,7 @@ class Verbs:
             if gone:
                 record = await self.storage.store.delete(item.key, item.revision, encode)
             else:
-                record = await self.storage.store.write(
-                    item.key, item.revision, encode, transient=resource.transient
-                )
+                record = await self.storage.store.write(item.key, item.revision, encode, transient=resource.transient)
         except StorageFull as full:
             raise errors.InsufficientStorage(str(full)) from full
         if gone and (hook := self.hooks.get(resource.group_resource)) is not None:
