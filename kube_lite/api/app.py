@@ -138,9 +138,7 @@ def _impersonation_checks(user: User, wanted: User) -> list[authz.Attributes]:
     checks = []
     if wanted.name.startswith("system:serviceaccount:") and wanted.name.count(":") == 3:
         _, _, namespace, name = wanted.name.split(":")
-        checks.append(
-            authz.Attributes(user, "impersonate", resource="serviceaccounts", namespace=namespace, name=name)
-        )
+        checks.append(authz.Attributes(user, "impersonate", resource="serviceaccounts", namespace=namespace, name=name))
         stated = [g for g in wanted.groups if not g.startswith("system:serviceaccounts") and g != AUTHENTICATED]
     else:
         checks.append(authz.Attributes(user, "impersonate", resource="users", name=wanted.name))
@@ -160,7 +158,8 @@ def _impersonation_checks(user: User, wanted: User) -> list[authz.Attributes]:
 
 def _request(scope: Scope, receive: Receive) -> Request:
     info = request_info.parse(
-        scope["method"], scope.get("raw_path", b"").decode("latin-1").split("?", 1)[0] or scope["path"],
+        scope["method"],
+        scope.get("raw_path", b"").decode("latin-1").split("?", 1)[0] or scope["path"],
         scope["query_string"].decode("latin-1"),
     )
     headers = dict(scope["headers"])

@@ -113,7 +113,9 @@ class Authorizer:
         if a.name:
             pod = self._objects.lookup("pods", a.namespace, a.name)
             bound = pod is not None and dig(pod, "spec", "nodeName") == node
-            allowed = a.verb in ("get", "watch", "delete") or (a.subresource == "status" and a.verb in ("patch", "update"))
+            allowed = a.verb in ("get", "watch", "delete") or (
+                a.subresource == "status" and a.verb in ("patch", "update")
+            )
             return allowed and bound
         return a.verb in ("list", "watch") and f"spec.nodeName={node}" in a.field_selector.split(",")
 

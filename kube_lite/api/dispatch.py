@@ -122,9 +122,7 @@ class Dispatcher:
             return list(values)
         return [self.storage.bare(resource, v) for v in values]
 
-    def shaped(
-        self, request: Request, resource: Resource, value: bytes, form: Form, code: int = 200
-    ) -> Response:
+    def shaped(self, request: Request, resource: Resource, value: bytes, form: Form, code: int = 200) -> Response:
         """One object (stored bytes) in the form that was asked for."""
         if form.as_ == "":
             return codec.answer(resource, self.storage.whole(resource, value), form, code=code)

@@ -65,6 +65,4 @@ class FlowControl:
                     return
             finally:
                 self._waiting -= 1
-        raise TooManyRequests(
-            "too many requests, please try again later", {"retryAfterSeconds": RETRY_AFTER}
-        )
+        raise TooManyRequests("too many requests, please try again later", {"retryAfterSeconds": RETRY_AFTER})

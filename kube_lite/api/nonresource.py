@@ -5,13 +5,11 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping
 
-
 from kube_lite import KUBERNETES_VERSION, errors
 from kube_lite.api import codec
 from kube_lite.api.discovery import AGGREGATED, Discovery
 from kube_lite.api.http import Request, Response, decode_json
 from kube_lite.api.negotiate import JSON, clauses, negotiate
-from kube_lite.api.request_info import RequestInfo
 
 PLAIN_TEXT = "text/plain; charset=utf-8"
 HEALTH_PATHS = ("healthz", "livez", "readyz")
@@ -89,7 +87,9 @@ class NonResource:
             if name not in names:
                 return Response(404, b"404 page not found\n", PLAIN_TEXT)
             wrong = self._checks[name]()
-            return Response(500 if wrong else 200, f"internal server error: {wrong}".encode() if wrong else b"ok", PLAIN_TEXT)
+            return Response(
+                500 if wrong else 200, f"internal server error: {wrong}".encode() if wrong else b"ok", PLAIN_TEXT
+            )
         excluded = set(request.info.query.get("exclude") or ())
         lines, failed = [], False
         for name in names:

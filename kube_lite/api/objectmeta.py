@@ -16,6 +16,7 @@ SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIX_LENGTH = 5
 LONGEST_GENERATED = 63 - SUFFIX_LENGTH
 
+
 class Names:
     """Generated names and uids from one random source, seeded in virtual runs."""
 

@@ -7,10 +7,10 @@ from kube_lite.api import body as bodies
 from kube_lite.api import codec, managed, patch
 from kube_lite.api.http import Request, decode_json, encode_json
 from kube_lite.api.options import WriteOptions
-from kube_lite.api.verbs import Target, Verbs, Written
+from kube_lite.api.verbs import Manner, Target, Verbs, Written
 from kube_lite.client.protocol import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
 from kube_lite.resources import decode
-from kube_lite.resources.field import Errors, required
+from kube_lite.resources.field import Errors, forbidden, required
 from kube_lite.resources.meta import Obj
 
 CUSTOM_PATCHES = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
@@ -28,8 +28,6 @@ async def patch_object(verbs: Verbs, target: Target, request: Request, raw: byte
         return await _apply(verbs, target, request, raw, wanted)
     if wanted.force_given:
         detail = "may not be specified for non-apply patch"
-        from kube_lite.resources.field import forbidden
-
         raise errors.invalid("PatchOptions", "meta.k8s.io", "", [forbidden("force", detail)])
     change = _read(target, media, raw)
     pinned = isinstance(change.value, dict) and bool((change.value.get("metadata") or {}).get("resourceVersion"))
@@ -37,7 +35,7 @@ async def patch_object(verbs: Verbs, target: Target, request: Request, raw: byte
     async def patched(old: Obj) -> Obj:
         return patch_once(target, change, old, wanted, request.warnings)
 
-    return await verbs.guaranteed_update(target, patched, request.user, wanted, request.warnings, pinned=pinned)
+    return await verbs.guaranteed_update(target, patched, request.user, wanted, request.warnings, Manner(pinned=pinned))
 
 
 def _read(target: Target, media: str, raw: bytes) -> patch.Patch:
@@ -71,7 +69,7 @@ def patch_once(target: Target, change: patch.Patch, old: Obj, wanted: WriteOptio
 
 
 def _wrong_kind(kind: str, new: Obj) -> str:
-    return f"no kind \"{new.get('kind')}\" is registered for version \"{new.get('apiVersion')}\" of {kind}"
+    return f'no kind "{new.get("kind")}" is registered for version "{new.get("apiVersion")}" of {kind}'
 
 
 def check_identity(target: Target, new: Obj) -> None:
@@ -123,7 +121,7 @@ async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wan
         return new
 
     return await verbs.guaranteed_update(
-        target, merged, request.user, wanted, request.warnings, manage=applied.manage, pinned=applied.pinned
+        target, merged, request.user, wanted, request.warnings, Manner(applied.manage, pinned=applied.pinned)
     )
 
 
@@ -141,4 +139,4 @@ async def _apply_create(
     }
     obj = applied.onto(empty, "")
     check_identity(target, obj)
-    return await verbs.create(target, obj, request.user, wanted, request.warnings, manage=applied.manage)
+    return await verbs.create(target, obj, request.user, wanted, request.warnings, Manner(applied.manage))

@@ -7,12 +7,11 @@ from typing import Any
 
 from kube_lite import clock, errors
 from kube_lite.api import codec, deletion, options, patch
-
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.http import Request, Response, decode_json, encode_json
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.options import WriteOptions
-from kube_lite.api.verbs import Target
+from kube_lite.api.verbs import Manner, Target
 from kube_lite.resources import field, selectors
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.registry import Resource, ScalePaths
@@ -68,7 +67,7 @@ class Subresources:
         # the parent changes, so its own rules apply, not those of a status write
         parent = replace(target, subresource=None)
         written = await self._verbs.guaranteed_update(
-            parent, scaled, request.user, wanted, request.warnings, pinned=pinned, managed_as="scale"
+            parent, scaled, request.user, wanted, request.warnings, Manner(pinned=pinned, managed_as="scale")
         )
         obj = self._storage.load(resource, written.value)
         return self._scale_answer(request, resource, paths, obj)
@@ -175,7 +174,7 @@ class Subresources:
             return _bound(old, binding, node)
 
         await self._verbs.guaranteed_update(
-            target, bound, request.user, wanted, request.warnings, trusted=True, managed_as="binding"
+            target, bound, request.user, wanted, request.warnings, Manner(trusted=True, managed_as="binding")
         )
         return Response(201, encode_json(SUCCESS))
 
@@ -206,7 +205,8 @@ class Subresources:
     async def _consume_budget(self, pod: Obj, dry_run: bool, request: Request) -> None:
         namespace, labels = pod["metadata"]["namespace"], pod["metadata"].get("labels") or {}
         matching = [
-            b for b in self._storage.select(BUDGETS, namespace)
+            b
+            for b in self._storage.select(BUDGETS, namespace)
             if dig(b, "spec", "selector") is not None
             and selectors.matches(dig(b, "spec", "selector", default={}), labels)
         ]
@@ -286,7 +286,10 @@ def _bound(old: Obj, binding: Obj, node: str) -> Obj:
     status = dict(old.get("status") or {})
     others = [c for c in status.get("conditions") or () if c.get("type") != "PodScheduled"]
     scheduled = {
-        "type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": clock.timestamp()
+        "type": "PodScheduled",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": clock.timestamp(),
     }
     status["conditions"] = [*others, scheduled]
     new["status"] = status
@@ -313,5 +316,3 @@ def _take_disruption(budget: Obj, pod_name: str) -> None:
         raise errors.TooManyRequests(_VIOLATES, {"causes": [{"reason": "DisruptionBudget", "message": cause}]})
     status["disruptionsAllowed"] -= 1
     status.setdefault("disruptedPods", {})[pod_name] = clock.timestamp()
-
-
