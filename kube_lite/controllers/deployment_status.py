@@ -166,17 +166,14 @@ def check_again_in(deployment: Deployment, status: DeploymentStatus) -> float | 
 
 def status_as_json(status: DeploymentStatus) -> Obj:
     """The status as it stands in the API; null where a zero is left out."""
-    body: Obj = {
+    return {
         "observedGeneration": status.observed_generation or None,
         "replicas": status.replicas or None,
         "updatedReplicas": status.updated_replicas or None,
         "readyReplicas": status.ready_replicas or None,
         "availableReplicas": status.available_replicas or None,
         "unavailableReplicas": status.unavailable_replicas or None,
+        "terminatingReplicas": status.terminating_replicas,
+        "collisionCount": status.collision_count,
         "conditions": [condition_as_json(condition) for condition in status.conditions] or None,
     }
-    if status.terminating_replicas is not None:
-        body["terminatingReplicas"] = status.terminating_replicas
-    if status.collision_count is not None:
-        body["collisionCount"] = status.collision_count
-    return body

@@ -191,17 +191,20 @@ class Evaluator:
             return None
         self._classes.move_to_end(info.signature)
         if rows:
-            self._update(info, known, np.asarray(rows, dtype=np.intp))
+            # A slice makes views, which for the usual single row is much cheaper than an index array.
+            single = len(rows) == 1
+            self._update(info, known, slice(rows[0], rows[0] + 1) if single else np.asarray(rows, dtype=np.intp))
             known.position = nodes.position
             if known.evaluation.total is None:
                 del self._classes[info.signature]
         return known
 
-    def _update(self, info: PodInfo, known: _Class, rows: NDArray[np.intp]) -> None:
+    def _update(self, info: PodInfo, known: _Class, rows: Rows) -> None:
         old, nodes = known.evaluation, self._nodes
-        verdicts = np.zeros(len(rows), dtype=np.int16)
+        present = nodes.present[rows]
+        verdicts = np.zeros(len(present), dtype=np.int16)
         reasons = list(old.reasons)
-        passed = self._filter(info, known.filters, rows, nodes.present[rows], verdicts, reasons)
+        passed = self._filter(info, known.filters, rows, present, verdicts, reasons)
         new = Evaluation(old.names, old.feasible.copy(), old.verdicts.copy(), reasons)
         new.feasible[rows] = passed
         new.verdicts[rows] = verdicts

@@ -73,7 +73,7 @@ class World:
                         await self._start(pod)
                 except ApiError:
                     continue
-            await anyio.sleep(0.25)
+            await anyio.sleep(0.5)
 
     async def _start(self, pod: Obj) -> None:
         meta = pod["metadata"]
@@ -116,8 +116,8 @@ async def running(
     **context: Any,
 ) -> AsyncIterator[Context]:
     """The named controllers at work in ``world``."""
+    context.setdefault("client_for", lambda name: world.client)
     ctx = Context(
-        client_for=lambda name: world.client,
         informers=Informers(world.client),
         settings=settings or ControllerSettings(),
         **context,

@@ -7,8 +7,15 @@ from typing import Any
 import numpy as np
 
 from kube_lite.sched.framework import MAX_NODE_SCORE, ClusterEvent, EventKind, Plugin, Refusal
-from kube_lite.sched.nodes import CPU, MEMORY, PODS, Ints, NodeTable, Rows
+from kube_lite.sched.nodes import CPU, MEMORY, PODS, Ints, Mask, NodeTable, Rows
 from kube_lite.sched.podinfo import PodInfo, amount
+
+
+def _share_left(nodes: NodeTable, column: int, wanted: int, rows: Rows) -> tuple[Ints, Mask]:
+    """What part of a resource, in hundredths, the pod would leave free; and which nodes have it at all."""
+    allocatable = nodes.allocatable(column)[rows]
+    free = np.maximum(allocatable - nodes.nonzero(column)[rows] - wanted, 0)
+    return free * MAX_NODE_SCORE // np.maximum(allocatable, 1), allocatable > 0
 
 
 class NodeResourcesFit(Plugin):
@@ -42,15 +49,10 @@ class NodeResourcesFit(Plugin):
 
     def score(self, state: Any, info: PodInfo, nodes: NodeTable, rows: Rows) -> Ints:
         """The share of cpu and memory left free, averaged; integer arithmetic as upstream's."""
-        total = np.zeros_like(nodes.nonzero(CPU)[rows])
-        weights = np.zeros_like(total)
-        for column, value in ((CPU, info.nonzero_cpu), (MEMORY, info.nonzero_memory)):
-            allocatable = nodes.allocatable(column)[rows]
-            free = np.maximum(allocatable - nodes.nonzero(column)[rows] - value, 0)
-            total += free * MAX_NODE_SCORE // np.maximum(allocatable, 1)
-            weights += allocatable > 0
-        scores: Ints = total // np.maximum(weights, 1)
-        return scores
+        cpu, has_cpu = _share_left(nodes, CPU, info.nonzero_cpu, rows)
+        memory, has_memory = _share_left(nodes, MEMORY, info.nonzero_memory, rows)
+        both: Ints = (cpu + memory) >> (has_cpu & has_memory)
+        return both
 
     def hint(self, event: ClusterEvent, info: PodInfo) -> bool:
         """A node that is large enough by itself, or a pod that gave something back."""
