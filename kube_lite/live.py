@@ -135,13 +135,13 @@ def advertise_address(settings: ServerSettings) -> str:
 
 def _write_credentials(settings: ServerSettings, authority: certs.Authority, url: str) -> None:
     admin = authority.client_pair("admin", "kubernetes-admin", ["system:masters"])
-    kubeconfig.write(
-        settings.admin_kubeconfig,
+    connection = kubeconfig.Connection(
         server=url,
-        ca_pem=authority.certificate_pem,
-        certificate_pem=admin.certificate.read_bytes(),
-        key_pem=admin.key.read_bytes(),
+        ca=authority.certificate_pem,
+        client_certificate=admin.certificate.read_bytes(),
+        client_key=admin.key.read_bytes(),
     )
+    kubeconfig.write(settings.admin_kubeconfig, kubeconfig.render(connection))
 
 
 def node_secret(settings: ServerSettings, authority: certs.Authority) -> str:
