@@ -192,6 +192,12 @@ class Resource:
         """``PodList``."""
         return self.list_kind or f"{self.kind}List"
 
+    def unknown_field_label(self, label: str) -> str:
+        """The message for a field selector on a field that cannot be selected."""
+        if self.selectable_names:
+            return f"field label not supported: {label}"
+        return f'"{label}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+
     @property
     def path(self) -> str:
         """``/api/v1`` or ``/apis/apps/v1``: the URL before namespaces and plural."""
@@ -204,16 +210,19 @@ class Registry:
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         self._by_path: dict[tuple[str, str, str], Resource] = {}
         self._by_kind: dict[tuple[str, str, str], Resource] = {}
+        self._named: dict[str, Resource | None] = {}
         for resource in resources:
             self.add(resource)
 
     def add(self, resource: Resource) -> None:
         """Serve ``resource``; one registered before under the same group, version and plural is replaced."""
+        self._named.clear()
         self._by_path[resource.group, resource.version, resource.plural] = resource
         self._by_kind[resource.group, resource.version, resource.kind] = resource
 
     def remove(self, group: str, plural: str) -> None:
         """Stop serving every version of a resource."""
+        self._named.clear()
         for key, resource in list(self._by_path.items()):
             if resource.group == group and resource.plural == plural:
                 del self._by_path[key]
@@ -235,6 +244,11 @@ class Registry:
 
         The first version registered of a group is the preferred one.
         """
+        if name not in self._named:
+            self._named[name] = self._find(name)
+        return self._named[name]
+
+    def _find(self, name: str) -> Resource | None:
         head, _, rest = name.lower().partition(".")
         found = [
             r
