@@ -7,7 +7,6 @@ into ADDED and DELETED when an object begins or ceases to match.
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +24,7 @@ from kube_lite.store.watch_cache import CachedEvent, Cursor, Item
 
 BOOKMARK_INTERVAL = 60.0
 """Seconds between bookmarks, as upstream."""
-DEFAULT_TIMEOUT = (1800, 3600)
+DEFAULT_TIMEOUT = (1800.0, 3600.0)
 """A watch that names no timeout ends after a random time in this range of seconds (min-request-timeout)."""
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 LONGEST_CHUNK = 256
@@ -268,7 +267,7 @@ async def stream(
 ) -> AsyncIterator[bytes]:
     """The chunks of an opened watch, until its timeout."""
     encoder = Encoder(storage, resource, form, query.include)
-    timeout = query.timeout or random.uniform(*DEFAULT_TIMEOUT)  # noqa: S311  # spreads reconnects, as upstream
+    timeout = query.timeout
     deadline = clock.monotonic() + timeout
     next_bookmark = clock.monotonic() + BOOKMARK_INTERVAL
     try:

@@ -129,6 +129,8 @@ class Resource:
     categories: Sequence[str] = ()
     verbs: Sequence[str] = ALL_VERBS
     definition: str = ""
+    schema: Any = None
+    """The compiled ``schema.Type`` of a custom resource; built-in kinds look theirs up by ``definition``."""
     subresources: Mapping[str, Subresource] = field(default_factory=dict)
     scale: ScalePaths | None = None
 
@@ -151,6 +153,10 @@ class Resource:
     """Seconds between a DELETE and the removal, from the object and the seconds asked for; None: at once."""
     default_propagation: str = "Background"
     """What happens to dependants when DELETE does not say."""
+    returns_deleted: bool = False
+    """Whether DELETE answers with the object that was removed instead of a Status (Pod, Service, ...)."""
+    custom: bool = False
+    """Whether a CustomResourceDefinition made this resource."""
     transient: bool = False
     """Whether only the current state is stored, without history (node leases)."""
     events_ttl: int = 0
