@@ -10,6 +10,7 @@ import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import anyio
 from anyio.abc import TaskGroup
@@ -21,8 +22,10 @@ from kube_lite.client.informer import Informers
 from kube_lite.controllers import base as controllers
 from kube_lite.controllers.settings import ControllerSettings
 from kube_lite.sched.scheduler import Scheduler
-from kube_lite.sim.fleet import Fleet
 from kube_lite.store.store import Store
+
+if TYPE_CHECKING:
+    from kube_lite.sim.fleet import Fleet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +105,8 @@ def _start(plane: Plane, options: ClusterOptions, rng: random.Random, tasks: Tas
         tasks.start_soon(scheduler.run)
     fleet = None
     if options.sim_nodes:
+        from kube_lite.sim.fleet import Fleet
+
         client = plane.client(User("kube-lite:fleet", groups=("system:masters",), how="in-process"), "kubelet")
         fleet = Fleet(client, informers, nodes=options.sim_nodes, seed=options.seed)
         tasks.start_soon(fleet.run)
