@@ -72,6 +72,7 @@ SELECT l.revision, l.replaced, l.tells, l.crc, l.key, l.value, p.revision, p.rep
 FROM log l LEFT JOIN log p ON p.revision = l.replaced AND l.replaced > 0
 WHERE l.revision > ? AND l.revision <= ? AND l.tells < 2 AND l.key >= ? AND (? = '' OR l.key < ?)
 ORDER BY l.revision LIMIT ?"""
+_NTH = "SELECT revision FROM log WHERE revision > ? AND revision <= ? ORDER BY revision LIMIT 1 OFFSET ?"
 _DROP_REPLACED = """DELETE FROM log WHERE revision IN
 (SELECT replaced FROM log WHERE revision > ? AND revision <= ? AND replaced > 0)"""
 _DROP_DELETIONS = f"DELETE FROM log WHERE revision > ? AND revision <= ? AND tells <> {PUT}"
@@ -257,6 +258,13 @@ class SqliteLog:
             previous = verified(self._path, "log", tuple(row[6:])) if row[6] is not None else None
             events.append(Event(found.key, found.value, found.revision, row[2] == DELETION, previous))
         return events
+
+    async def nth_event(self, after: int, upto: int, n: int) -> int:
+        """How far a compaction step goes; see :meth:`Log.nth_event`."""
+        async with self._lock:
+            with _translated(self._path):
+                rows = list(await self._database.execute_fetchall(_NTH, (after, upto, n - 1)))
+        return rows[0][0] if rows else upto
 
     async def compact(self, after: int, upto: int) -> None:
         """One compaction step; see :meth:`Log.compact`."""
