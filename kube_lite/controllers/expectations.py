@@ -49,6 +49,12 @@ class Expectations:
         """``count`` additions are about to be caused."""
         self._expected[key] = _Expected(count, set(), clock.monotonic())
 
+    def expect_more_creations(self, key: str, count: int) -> None:
+        """``count`` additions besides those that are outstanding."""
+        expected = self._expected.get(key)
+        outstanding = max(0, expected.creations) if expected is not None else 0
+        self.expect_creations(key, outstanding + count)
+
     def expect_deletions(self, key: str, uids: Iterable[str]) -> None:
         """These objects are about to be deleted."""
         self._expected[key] = _Expected(0, set(uids), clock.monotonic())

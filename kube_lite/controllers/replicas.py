@@ -262,10 +262,9 @@ class ReplicaController(Controller, Generic[S]):
             "readyReplicas": status.ready_replicas or None,
             "availableReplicas": status.available_replicas or None,
             "observedGeneration": status.observed_generation or None,
+            "terminatingReplicas": status.terminating_replicas,
             "conditions": [condition_as_json(c) for c in conditions] or None,
         }
-        if status.terminating_replicas is not None:
-            body["terminatingReplicas"] = status.terminating_replicas
         meta = owner.metadata
         patch = {"metadata": {"uid": meta.uid}, "status": body}
         await self._client.patch(self.resource, meta.name, patch, meta.namespace, subresource="status")

@@ -20,7 +20,7 @@ from kube_lite.store.store import (
     Listener,
     Page,
     Record,
-    StoreError,
+    Stopped,
     WriteConflict,
 )
 
@@ -122,7 +122,7 @@ class MemoryStore:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise StoreError("the store is closed")
+            raise Stopped("the store is closed")
 
     def _decide(self, key: str, expected: int, encode: Encode, *, deleted: bool) -> Event:
         self._check_open()
