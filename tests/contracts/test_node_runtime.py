@@ -26,6 +26,7 @@ from kube_lite.node.runtime import (
     RuntimeFailure,
     SandboxSpec,
 )
+from kube_lite.sim.runtime import SimRuntime
 from tests.linux.fakes import HostImages, LoopbackNetwork
 
 pytestmark = pytest.mark.anyio
@@ -57,7 +58,12 @@ async def _linux(directory: Path) -> AsyncIterator[Harness]:
         await runtime.close(keep_pods=False)
 
 
-RUNTIMES: dict[str, Callable[[Path], AbstractAsyncContextManager[Harness]]] = {"linux": _linux}
+@asynccontextmanager
+async def _simulated(directory: Path) -> AsyncIterator[Harness]:
+    yield Harness(SimRuntime(), kernel=False)
+
+
+RUNTIMES: dict[str, Callable[[Path], AbstractAsyncContextManager[Harness]]] = {"linux": _linux, "sim": _simulated}
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kube_lite.node.runtime import Resources
+from kube_lite.node.runtime import Resources, RuntimeFailure
 from tests.linux.fakes import PYTHON
 from tests.linux.node import Node
 
@@ -75,3 +75,9 @@ async def test_stats_count_what_runs(node: Node) -> None:
     assert pod.pids == container.pids == 1
     assert container.cpu_nanoseconds > 0
     assert container.memory_bytes > 1 << 20
+
+
+async def test_memory_limit_too_low_to_start_is_told(node: Node) -> None:
+    with pytest.raises(RuntimeFailure, match=r"OOM-killed \(memory limit too low\?\)"):
+        await node.run(["true"], resources=Resources(memory_limit=128 << 10))
+    assert (await node.run(["true"], resources=Resources(memory_limit=6 << 20))).state.exit_code == 0

@@ -112,6 +112,35 @@ async def test_record_from_before_a_reboot_is_unknown_and_its_pid_left_alone(own
     assert (await node.state(uid)).phase == ContainerPhase.UNKNOWN
 
 
+async def test_pod_from_before_a_reboot_gets_a_new_sandbox(own_node: Node) -> None:
+    node = own_node
+    uid = await node.pod()
+    await node.runtime.close(keep_pods=True)
+    path = str(node.data / "pods" / uid / "sandbox.json")
+    saved = files.read_json(path)
+    assert saved is not None
+    files.write_json(path, {**saved, "boot_id": "another boot"})
+    node.runtime = node.new_runtime()
+    await node.runtime.start()
+    with pytest.raises(RuntimeFailure, match="not ready"):
+        await node.start(uid, ["true"])
+    await node.pod(pod_uid=uid)
+    await node.start(uid, ["hostname"])
+    assert (await node.ended(uid)).output == "pod\n"
+    assert read_text(Path("/proc/mounts")).count(f"{uid}/ns/net") == 1
+
+
+async def test_shared_process_namespace_is_made_anew_when_the_zygote_was_lost(own_node: Node) -> None:
+    node = own_node
+    uid = await node.pod(share_process_namespace=True)
+    await node.start(uid, ["sleep", "1000"])
+    os.kill(int(read_text(node.data / "zygote.pid")), signal.SIGKILL)
+    await node.ended(uid)
+    await node.pod(pod_uid=uid, share_process_namespace=True)
+    await node.start(uid, ["sh", "-c", "echo $$"], attempt=1)
+    assert int((await node.ended(uid)).output) > 1
+
+
 async def test_half_made_sandbox_is_removed_at_start(own_node: Node) -> None:
     node = own_node
     uid = await node.pod()
@@ -160,6 +189,19 @@ async def test_failed_sandbox_leaves_nothing_and_can_be_repeated(own_node: Node)
     assert failure.value.reason == "FailedCreatePodSandBox"
     assert _traces(node) == before
     await node.pod(pod_uid="again")
+
+
+async def test_start_that_is_cancelled_is_known_all_the_same(own_node: Node) -> None:
+    node = own_node
+    uid = await node.pod()
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+            group.start_soon(node.start, uid, ["sleep", "1000"])
+            await anyio.sleep(0.003)
+            scope.cancel()
+    [pod] = await node.runtime.pods()
+    assert len(pod.containers) == len(os.listdir(node.data / "pods" / uid / "records"))
+    await node.runtime.remove_pod(uid)
 
 
 @pytest.mark.parametrize("uid", ["", "..", "a/b", "../../etc"])

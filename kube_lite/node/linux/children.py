@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -262,7 +263,7 @@ class Container(Child):
         """Tell, once it is written down."""
         self.record.update(Record(phase="running", pid=self.pid, started_at=state.utc_now()))
         self.record["start_ticks"] = state.start_ticks(self.pid)
-        state.write_json(self.plan["record"], self.record)
+        self._save()
         self._started({"ok": True, "record": self.record})
 
     def on_output(self, stream: str, data: bytes) -> None:
@@ -298,17 +299,25 @@ class Container(Child):
                 finished_at=state.utc_now(),
             )
         )
-        state.write_json(self.plan["record"], self.record)
+        self._save()
         self._end()
+
+    def _save(self) -> None:
+        try:
+            state.write_json(self.plan["record"], self.record)
+        except OSError as error:  # the disk is full: an executor that listens hears of it all the same
+            print(f"{self.plan['record']}: {error}", file=sys.stderr, flush=True)
 
     def _finish_failed_start(self) -> None:
         failure = self.failure or {"message": f"the start was ended by signal {self.signal}", "code": 0}
+        if cgroups.oom_kills(self.plan["cgroup_version"], self.plan["cgroups"]):
+            failure = {"message": "container init was OOM-killed (memory limit too low?)", "code": 0}
         self._clean_up(keep_log=False)
         if failure["code"]:  # the program is at fault: that is an attempt that ended, as upstream counts it
             now = state.utc_now()
             self.record.update(Record(phase="exited", exit_code=init.START_FAILED, reason="StartError", pid=0))
             self.record.update(Record(message=failure["message"], started_at=now, finished_at=now))
-            state.write_json(self.plan["record"], self.record)
+            self._save()
         self._end()
         self._started({"error": failure["message"], "code": "start" if failure["code"] else "create"})
 
