@@ -78,6 +78,7 @@ async def harness(
 ) -> AsyncIterator[Harness]:
     """Each runtime in turn."""
     async with RUNTIMES[request.param](tmp_path_factory.mktemp("node")) as made:
+        await made.runtime.ensure_image(made.image, "IfNotPresent")
         yield made
 
 

@@ -79,5 +79,5 @@ async def test_stats_count_what_runs(node: Node) -> None:
 
 async def test_memory_limit_too_low_to_start_is_told(node: Node) -> None:
     with pytest.raises(RuntimeFailure, match=r"OOM-killed \(memory limit too low\?\)"):
-        await node.run(["true"], resources=Resources(memory_limit=128 << 10))
+        await node.run(["true"], resources=Resources(memory_limit=4096))
     assert (await node.run(["true"], resources=Resources(memory_limit=6 << 20))).state.exit_code == 0

@@ -46,6 +46,7 @@ class Child:
         self.pid = 0
         self.pidfd = -1
         self.executed = False
+        self._ready = False
         self.failure: dict[str, Any] | None = None
         self.code = 0
         self.signal = 0
@@ -109,12 +110,15 @@ class Child:
     def _status_readable(self) -> None:
         assert self._status is not None
         data = self._status.recv(65536)
+        if data == init.READY:
+            self._ready = True  # the exec closes the socket next, or is an error on it
+            return
         self.loop.remove(self._status.fileno())
         self._status.close()
         self._status = None
         if data:
             self.failure = json.loads(data)  # its exit follows
-        elif not self.exited and self.failure is None:
+        elif self._ready and self.failure is None:
             self.executed = True
             self.on_executed()
 
@@ -138,7 +142,7 @@ class Child:
         info = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
         if info is None:
             return
-        if self._status is not None:
+        while self._status is not None:
             self._status_readable()  # a program that ends at once: its start must be told before its end
         if info.si_code == os.CLD_EXITED:
             self.code = info.si_status

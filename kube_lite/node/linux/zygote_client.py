@@ -47,7 +47,7 @@ def spawn_zygote(directory: Path) -> subprocess.Popen[bytes]:
     with open(directory / "zygote.log", "ab") as log:
         try:
             return subprocess.Popen(
-                [interpreter, "-I", "-S", "-B", "-X", "utf8", "-c", _BOOT, package_root, str(directory)],
+                [interpreter, "-I", "-S", "-X", "utf8", "-c", _BOOT, package_root, str(directory)],
                 executable=f"/proc/self/fd/{copy}",
                 stdin=subprocess.DEVNULL,
                 stdout=log,
