@@ -44,8 +44,6 @@ class Container(Child):
         """Prepare directories and clone. :raises OSError: nothing is left behind"""
         try:
             overlay.prepare(self.plan["directory"])
-            with open(self._message_file(), "w", encoding="ascii"):
-                os.chmod(self._message_file(), 0o666)
             self.log = LogWriter(self.plan["log_path"])
             seccomp.program(self.plan["process"]["capabilities"])  # built and kept here, not once a child
             flags = syscalls.CLONE_NEWNS | (syscalls.CLONE_NEWPID if self.private_pids else 0)
@@ -58,7 +56,7 @@ class Container(Child):
         init.run_container(self.plan, stdio, status)
 
     def _message_file(self) -> str:
-        return os.path.join(self.plan["directory"], "termination-log")
+        return os.path.join(self.plan["directory"], overlay.TERMINATION_LOG)
 
     def _clean_up(self, *, keep_log: bool) -> None:
         if self.log is not None:

@@ -11,6 +11,7 @@ from kube_lite import clock
 from kube_lite.node.linux import layout
 from kube_lite.node.linux import spec as specs
 from kube_lite.node.linux.cgroups import Cgroups
+from kube_lite.node.linux.overlay import TERMINATION_LOG
 from kube_lite.node.linux.plan import ContainerPlan, MountPlan, Record
 from kube_lite.node.runtime import ContainerPhase, ContainerSpec, ContainerState, Mount, PodState, SandboxSpec
 
@@ -89,6 +90,7 @@ def container_plan(
         image=spec.image,
         image_id=rootfs.image_id,
         directory=str(directory),
+        mount_point=str(paths.data / "rootfs"),
         record=str(paths.record(spec.name, spec.attempt)),
         log_path=str(paths.logs(pod_spec) / spec.name / f"{spec.attempt}.log"),
         layers=[str(base_layer), *rootfs.layers],
@@ -113,7 +115,7 @@ def _mounts(pod: Pod, spec: ContainerSpec, rootfs: specs.Rootfs, directory: Path
         for name in ("hosts", "hostname", "resolv.conf")
     ]
     if spec.termination_message_path:
-        own.append(Mount(str(directory / "termination-log"), spec.termination_message_path))
+        own.append(Mount(str(directory / TERMINATION_LOG), spec.termination_message_path))
     volumes = sorted(spec.mounts, key=lambda mount: len(Path(mount.container_path).parts))
     taken = {"/" + mount.container_path.strip("/") for mount in volumes}
     kept = [mount for mount in own if mount.container_path not in taken]

@@ -97,7 +97,7 @@ class LinuxRuntime:
     def _prepare(self) -> None:
         self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._data.chmod(0o700)
-        for name in ("pods", "logs"):
+        for name in ("pods", "logs", "rootfs"):
             (self._data / name).mkdir(mode=0o700, exist_ok=True)
         layout.make_base_layer(self._data / "base")
         self._cgroups = Cgroups.detect(self._cgroup_root)
