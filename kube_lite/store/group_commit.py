@@ -44,7 +44,7 @@ MAX_BATCH_BYTES = 4 * 1024 * 1024
 RESERVATION = 16_384
 """Revisions reserved ahead; renewed when fewer than half are left. Half must exceed twice MAX_WAITING - 1."""
 
-COMPACTION_STEP = 500
+COMPACTION_STEP = 100
 """Events compacted in one transaction: a few milliseconds, which is what a write may have to wait."""
 
 HISTORY_STEP = 1_000
