@@ -146,7 +146,7 @@ def test_links_out_of_a_layout_lead_nowhere(tmp_path: Path) -> None:
     del files["index.json"]
     place = written(tmp_path / "layout", files)
     (place / "index.json").symlink_to(secret)
-    with pytest.raises(RuntimeFailure, match="no 'index.json'"):
+    with pytest.raises(RuntimeFailure, match=r"no 'index\.json'"):
         load(tmp_path, place)
 
 

@@ -11,14 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-import zstandard
 
 from kube_lite.node.linux.images.layers import LayerStore, LayerStream, Workspace, delete_directory
 from kube_lite.node.linux.images.tar import ArchiveError, TarReader
 from kube_lite.node.linux.images.unpack import Unpacked, Unpacker
 from tests.linux.images import hostile
 from tests.linux.images.hostile import DIR, END, FIFO, HARD, LINK, extension, member, record
-from tests.linux.images.registry import digest_of, tar_of
+from tests.linux.images.registry import compressed, digest_of, tar_of
 from tests.linux.network.namespaces import needs_root
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(needs_root(), reason="needs root")]
@@ -74,10 +73,8 @@ def test_a_hostile_archive_touches_nothing_outside(label: str, monkeypatch: pyte
         before = portrait(outside)
         beside = sorted(os.listdir(OUTSIDE / "x"))
         descriptors = len(os.listdir("/proc/self/fd"))
-        try:
+        with contextlib.suppress(ArchiveError):
             unpack(root, CASES[label])
-        except ArchiveError as error:
-            assert str(error)
         assert portrait(outside) == before
         assert sorted(os.listdir(OUTSIDE / "x")) == beside
         assert len(os.listdir("/proc/self/fd")) == descriptors
@@ -154,7 +151,7 @@ def test_bounds_hold(tmp_path: Path, limits: dict[str, int]) -> None:
 @pytest.mark.parametrize("pack", ["gzip", "zstd"])
 def test_a_decompression_bomb_ends_at_the_bound(tmp_path: Path, pack: str) -> None:
     plain = member(b"zeros", content=bytes(64 << 20)) + END
-    packed = gzip.compress(plain, 1) if pack == "gzip" else zstandard.ZstdCompressor().compress(plain)
+    packed = compressed(plain, pack)
     store = LayerStore(tmp_path / "layers", Workspace(tmp_path / "work"), max_bytes=1 << 20)
     with pytest.raises(ArchiveError, match="more than 1048576 bytes"):
         store.add(digest_of(plain), io.BytesIO(packed))
@@ -168,7 +165,7 @@ def test_a_decompression_bomb_ends_at_the_bound(tmp_path: Path, pack: str) -> No
 @pytest.mark.parametrize("cut", [0, 1, 30, 300])
 def test_a_truncated_layer_is_refused_and_leaves_nothing(tmp_path: Path, pack: str, cut: int) -> None:
     plain = tar_of({"f": os.urandom(5000)})
-    packed = {"gzip": gzip.compress, "zstd": zstandard.compress, "none": bytes}[pack](plain)
+    packed = compressed(plain, pack)
     store = LayerStore(tmp_path / "layers", Workspace(tmp_path / "work"))
     with pytest.raises(ArchiveError):
         store.add(digest_of(plain), io.BytesIO(packed[:cut]))
