@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from kube_lite import clock
 from kube_lite.node.linux.network.addresses import AddressPool
-from kube_lite.node.linux.network.forwarding import Forwarding, write_setting
+from kube_lite.node.linux.network.forwarding import Forwarding, forward_own, write_setting
 from kube_lite.node.linux.network.netns import entered
 from kube_lite.node.runtime import RuntimeFailure
 
@@ -239,7 +239,7 @@ class PodNetwork:
             index = _index(netlink, name)
             self._quiet(name)
             netlink.link("set", index=index, state="up", ifalias=self._owner + pod_uid)
-            write_setting(f"/proc/sys/net/ipv4/conf/{name}/forwarding", "1")
+            forward_own(name)
             netlink.neigh("replace", dst=address, lladdr=mac, ifindex=index, state="permanent")
             netlink.route(
                 "replace",
@@ -256,7 +256,7 @@ class PodNetwork:
     def _quiet(link: str) -> None:
         """No IPv6 on the link: pods have IPv4 only, and a router advertisement is nothing to believe."""
         setting = f"/proc/sys/net/ipv6/conf/{link}/disable_ipv6"
-        if os.path.exists(setting):
+        with contextlib.suppress(OSError):  # no IPv6 in this kernel, or /proc/sys is read-only
             write_setting(setting, "1")
 
     def _configure_pod(self, netlink: IPRoute, address: str) -> None:
