@@ -69,6 +69,11 @@ class PodWorker:
             self.observe(state)
             self._restore_backoff()
 
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left of the pod here."""
+        return self._done
+
     # --- what others tell ---
 
     def wake(self) -> None:
@@ -174,6 +179,7 @@ class PodWorker:
         pod = self.pod
         if pod.terminating or self.gone:
             self._terminate()
+            self._publish_end(urgent=False)  # readiness may still change
             return None
         if pod.finished and not self.view.finished:
             if not self._running():
@@ -393,7 +399,7 @@ class PodWorker:
         self.view.finished = True
         self.view.sandbox = False
         if not self.gone:
-            self._publish_final()
+            self._publish_end(urgent=True)
             await self._publisher.flush()
         with anyio.CancelScope(shield=True):
             await self._node.runtime.remove_pod(pod.metadata.uid)
@@ -404,13 +410,13 @@ class PodWorker:
             await self._delete(pod)
         self._done = True
 
-    def _publish_final(self) -> None:
-        """The last status: nothing runs any more, and the phase is an end."""
-        if self.pod.finished and not self.view.attempts:
+    def _publish_end(self, *, urgent: bool) -> None:
+        """The status of a pod that ends; the last one says that nothing runs any more, and its phase is an end."""
+        if self.gone or (self.pod.finished and not self.view.attempts):
             return
         current = status.build(self.pod, self.view)
         self._transitions.stamp(current)
-        self._publisher.submit(current, urgent=True)
+        self._publisher.submit(current, urgent=urgent)
 
     async def _delete(self, pod: Pod) -> None:
         """Tell the API that nothing is left of the pod here."""

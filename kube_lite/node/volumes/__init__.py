@@ -1,8 +1,8 @@
 """Volumes of pods: made under the pod's own directory, named to the runtime as host paths.
 
-A volume lives at ``DATA/pods/UID/volumes/PLUGIN/NAME``, as upstream's. emptyDir ends with the pod; hostPath is
-the host's own path; the rest is content from the API (see ``content``), written atomically and refreshed while
-the pod runs. Mounting filesystems is not done here: an emptyDir with medium Memory is a plain directory.
+A volume lives at ``DATA/volumes/UID/PLUGIN/NAME``, the plugins named as upstream's. emptyDir ends with the pod;
+hostPath is the host's own path; the rest is content from the API (see ``content``), written atomically and
+refreshed while the pod runs. Mounting filesystems is not done here: an emptyDir with medium Memory is a plain directory.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ class Volumes:
         self._content = content
 
     def pod_dir(self, uid: str) -> Path:
-        """Where everything of a pod is."""
-        return self._root / "pods" / uid
+        """Where the volumes of a pod are."""
+        return self._root / "volumes" / uid
 
     def path(self, pod: Pod, volume: Mapping[str, Any]) -> Path:
         """Where a volume is on the host. :raises VolumeError: its type is not supported"""
-        base = self.pod_dir(pod.metadata.uid) / "volumes"
+        base = self.pod_dir(pod.metadata.uid)
         if (host := volume.get("hostPath")) is not None:
             return Path(str(host.get("path")))
         for kind, plugin in CONTENT.items():
@@ -116,12 +116,12 @@ class Volumes:
         return found
 
     async def remove(self, uid: str) -> None:
-        """Remove everything of a pod."""
+        """Remove the volumes of a pod."""
         await clock.run_in_thread(shutil.rmtree, self.pod_dir(uid), True)
 
     def known_pods(self) -> list[str]:
         """The uids of pods that have a directory here."""
-        base = self._root / "pods"
+        base = self._root / "volumes"
         return [p.name for p in base.iterdir()] if base.is_dir() else []
 
 
