@@ -71,7 +71,7 @@ def test_fields(path: str, expected: str) -> None:
 
 
 def test_an_unknown_field_is_refused() -> None:
-    with pytest.raises(ConfigError, match="unsupported fieldPath: spec.nothing"):
+    with pytest.raises(ConfigError, match=r"unsupported fieldPath: spec.nothing"):
         field_value(make_pod(), PLACE, "spec.nothing")
 
 
@@ -93,7 +93,9 @@ def test_resources_are_divided_and_rounded_up(resource: str, divisor: str, expec
 
 def test_services_are_found_by_variables() -> None:
     ports = [{"name": "web-ui", "port": 80}, {"name": "dns", "port": 53, "protocol": "UDP"}]
-    made = msgspec.convert({"metadata": {"name": "my-svc"}, "spec": {"clusterIP": "10.96.0.9", "ports": ports}}, Service)
+    made = msgspec.convert(
+        {"metadata": {"name": "my-svc"}, "spec": {"clusterIP": "10.96.0.9", "ports": ports}}, Service
+    )
     headless = msgspec.convert({"metadata": {"name": "none"}, "spec": {"clusterIP": "None", "ports": ports}}, Service)
     assert service_variables([made, headless]) == {
         "MY_SVC_SERVICE_HOST": "10.96.0.9",

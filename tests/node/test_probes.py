@@ -136,7 +136,9 @@ def test_an_unknown_port_name_is_an_error_of_the_probe() -> None:
         async with running_node() as node:
             node.client.put("pods", pod("p", container(readinessProbe=GET)))
             await anyio.sleep(1)
-            message = 'Readiness probe errored and resulted in unknown state: strconv.Atoi: parsing "web": invalid syntax'
+            message = (
+                'Readiness probe errored and resulted in unknown state: strconv.Atoi: parsing "web": invalid syntax'
+            )
             assert ("Unhealthy", message, 1) in node.client.events()
 
     run(story)

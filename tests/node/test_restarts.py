@@ -29,7 +29,8 @@ def make(init: str, main: str, policy: str) -> Pod:
 
     def containers(names: str) -> list[dict[str, Any]]:
         return [
-            {"name": n.rstrip("*"), "restartPolicy": "Always"} if n.endswith("*") else {"name": n} for n in names.split()
+            {"name": n.rstrip("*"), "restartPolicy": "Always"} if n.endswith("*") else {"name": n}
+            for n in names.split()
         ]
 
     spec = {"initContainers": containers(init), "containers": containers(main), "restartPolicy": policy}
