@@ -71,8 +71,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
             for server, listening in servers:
                 tasks.start_soon(server.serve, [listening])
             for server, _ in servers:
-                while not server.started:
-                    await anyio.sleep(0.002)
+                await server.wait_started()
             yield LiveServer(url, settings, running)
             for server, _ in servers:
                 server.stop()

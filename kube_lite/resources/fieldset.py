@@ -53,7 +53,7 @@ def _key_step(keys: tuple[str, ...], values: tuple[Any, ...]) -> str:
 
 
 @lru_cache(maxsize=8192)
-def _value_step(kind: type, value: Any) -> str:
+def _value_step(kind: str, value: Any) -> str:
     return "v:" + _encode(value).decode()
 
 
@@ -70,7 +70,7 @@ def item_step(type_: Type, item: Any, position: int) -> str:
                 pass
         return f"i:{position}"
     try:
-        return _value_step(type(item), item)
+        return _value_step(type(item).__name__, item)
     except TypeError:
         return "v:" + _encode(item).decode()
 
@@ -81,7 +81,7 @@ def item_step(type_: Type, item: Any, position: int) -> str:
 def is_leaf(type_: Type, value: Any) -> bool:
     """Whether a value is owned as a whole."""
     kind = type_.kind
-    if kind == OBJECT or kind == MAP:
+    if kind in (OBJECT, MAP):
         return type_.atomic or not value or type(value) is not dict
     if kind == LIST:
         return type_.list_type == "atomic" or not value or type(value) is not list
@@ -110,12 +110,24 @@ def steps(type_: Type, value: Any) -> Iterator[tuple[str, Type, Any]]:
 
 
 def whole(type_: Type, value: Any) -> Node:
-    """The set of a value that is new altogether."""
+    """The set of a value that is new altogether, with its steps in order."""
     if is_leaf(type_, value):
         return _IN
     node: Node = {SELF: _IN}
-    for step, sub_type, sub in steps(type_, value):
-        node[step] = _IN if sub_type.kind > LIST and not sub_type.custom else whole(sub_type, sub)
+    item = type_.item or DEDUCED
+    if type(value) is not dict:
+        for step, sub in sorted([(item_step(type_, sub, place), place) for place, sub in enumerate(value)]):
+            node[step] = whole(item, value[sub])
+        return node
+    fields = type_.fields
+    if not fields and item.kind > LIST and not item.custom:
+        node.update(dict.fromkeys(["f:" + key for key in sorted(value)], _IN))
+        return node
+    for key in sorted(value):
+        field = fields.get(key)
+        sub_type = item if field is None else field.type
+        simple = sub_type.kind > LIST and not sub_type.custom
+        node["f:" + key] = _IN if simple else whole(sub_type, value[key])
     return node
 
 
@@ -125,7 +137,8 @@ def initial(type_: Type, obj: dict[str, Any]) -> Node:
     ``obj`` is complete (see ``decode.complete``).
     """
     node: Node = {}
-    for key, value in obj.items():
+    for key in sorted(obj):
+        value = obj[key]
         if key == "metadata":
             set_ = _initial_metadata(below(type_, key), value)
             if set_:
@@ -136,7 +149,7 @@ def initial(type_: Type, obj: dict[str, Any]) -> Node:
 
 
 def _initial_metadata(type_: Type, metadata: dict[str, Any]) -> Node:
-    return {"f:" + key: whole(below(type_, key), v) for key, v in metadata.items() if key not in UNTRACKED}
+    return {"f:" + key: whole(below(type_, key), metadata[key]) for key in sorted(metadata) if key not in UNTRACKED}
 
 
 def _put_initial(node: Node, type_: Type, key: str, value: Any) -> None:
@@ -159,26 +172,31 @@ def _initial_present(field: Field, value: Any) -> Node | None:
         if type(value) is not dict:
             return _IN
         node: Node = {}
-        for key, sub in value.items():
-            _put_initial(node, type_, key, sub)
+        for key in sorted(value):
+            _put_initial(node, type_, key, value[key])
         return node or None
     if value is None or (kind > LIST and not value and not field.nullable):
         return None
     if is_leaf(type_, value):
         return _IN
-    return {step: whole(sub_type, sub) for step, sub_type, sub in steps(type_, value)}
+    return {step: sub for step, sub in whole(type_, value).items() if step != SELF}
 
 
 def applied(type_: Type, config: Any) -> Node:
     """The set of an applied configuration: leaves, list items, map keys, and what is empty or null.
 
-    Unlike a created object's, inner structs and lists are not in it themselves.
+    Unlike a created object's, inner structs and lists are not in it themselves. What storing drops (nulls and
+    empty values of built-in types) is not in it either, so that owners never own what is not there.
     """
     node: Node = {}
     if is_leaf(type_, config):
         return node
     fields = type_.fields
     for step, sub_type, sub in steps(type_, config):
+        if not sub and not sub_type.custom and step[0] == "f":
+            field = fields.get(step[2:])
+            if field is not None and (sub is None or field.drop_empty):
+                continue
         if sub is None or (type(sub) is dict and not sub):
             node[step] = _IN
         elif type(sub) is list and not sub and not _is_atomic_list(sub_type):
@@ -241,6 +259,8 @@ def _compare(type_: Type, old: Any, new: Any) -> _Changes:
     if old == new and type(old) is type(new):
         return None, None
     if is_leaf(type_, old) and is_leaf(type_, new):
+        if not old and not new and type_.kind in (LIST, MAP) and not type_.custom:
+            return None, None  # null and empty are stored alike
         return _IN, None
     return _compare_entered(type_, old, new)
 

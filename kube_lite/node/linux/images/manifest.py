@@ -137,9 +137,10 @@ def _choose(entries: list[Any]) -> Descriptor:
         described = entry.get("platform") if isinstance(entry, dict) else {}
         if described is None:
             rank = 1 if len(entries) == 1 else 0
-        elif not isinstance(described, dict):
-            rank = 0
-        elif (described.get("os"), described.get("architecture")) != ("linux", architecture):
+        elif not isinstance(described, dict) or (described.get("os"), described.get("architecture")) != (
+            "linux",
+            architecture,
+        ):
             rank = 0
         elif described.get("variant", "") in (variant, ""):
             rank = 3
