@@ -33,7 +33,7 @@ def write(path: Path, *records: str) -> None:
         file.write("".join(records))
 
 
-def read(path: Path, after: float = 0, **params: str) -> str:
+def read(path: Path, params: dict[str, str], after: float = 0) -> str:
     async def story() -> str:
         await anyio.sleep(after)
         reader = LogReader(str(path), options_from(params), lambda: True)
@@ -69,21 +69,21 @@ def log(tmp_path: Path) -> Path:
     ],
 )
 def test_a_log_is_read_across_its_rotated_files(log: Path, params: dict[str, str], expected: str) -> None:
-    assert read(log, **params) == expected
+    assert read(log, params) == expected
 
 
 def test_an_output_without_a_newline_is_shown_as_it_is(tmp_path: Path) -> None:
     write(tmp_path / "0.log", record(1, "a"), record(2, "prompt> ", "P"))
-    assert read(tmp_path / "0.log") == "a\nprompt> "
+    assert read(tmp_path / "0.log", {}) == "a\nprompt> "
 
 
 def test_a_missing_log_is_empty(tmp_path: Path) -> None:
-    assert read(tmp_path / "0.log") == ""
+    assert read(tmp_path / "0.log", {}) == ""
     assert tail_text(str(tmp_path / "0.log")) == ""
 
 
 def test_since_seconds_counts_back_from_now(log: Path) -> None:
-    assert read(log, after=4, sinceSeconds="1") == "\nlast\n"
+    assert read(log, {"sinceSeconds": "1"}, after=4) == "\nlast\n"
 
 
 def test_the_end_of_a_log_stands_in_for_a_termination_message(tmp_path: Path) -> None:
