@@ -88,7 +88,7 @@ class PodWorker:
     def remove(self) -> None:
         """The pod is no longer in the API."""
         self.gone = True
-        self._publisher.gone = True
+        self._publisher.stop()
         self.wake()
 
     def observe(self, state: PodState) -> None:

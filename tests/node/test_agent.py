@@ -402,3 +402,21 @@ def test_containers_lost_by_a_reboot_are_started_again() -> None:
             assert clock.monotonic() == 2
 
     run(story)
+
+
+def test_a_pod_that_vanishes_while_its_last_status_cannot_be_written_is_removed_here() -> None:
+    async def story() -> None:
+        client = FakeClient()
+        async with running_node(client=client) as node:
+            client.put("pods", pod())
+            await anyio.sleep(1)
+            client.failures["patch", "pods/status"] = [OSError("connection lost")] * 1000
+            client.put("pods", deleted(client.pod("p")))
+            await anyio.sleep(10)
+            assert len(await node.runtime.pods()) == 1
+            client.remove("pods", "default", "p")
+            await anyio.sleep(1)
+            assert await node.runtime.pods() == []
+            assert not node.agent.workers
+
+    run(story)
