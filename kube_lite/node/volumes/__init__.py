@@ -137,15 +137,19 @@ def _make_empty_dir(path: Path, group: int | None) -> None:
 def _check_host_path(path: Path, kind: str) -> None:
     """Check, or make, what is at a host path. :raises VolumeError: it is missing or of another type"""
     if kind == "DirectoryOrCreate":
-        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if not path.exists():
+            path.mkdir(parents=True)
+            path.chmod(0o755)
         kind = "Directory"
     elif kind == "FileOrCreate":
         if not path.exists():
-            path.touch(mode=0o644)
+            path.touch()
+            path.chmod(0o644)
         kind = "File"
     if not kind:
         if not path.exists():  # as container engines do for a bind without a source
-            path.mkdir(mode=0o755, parents=True)
+            path.mkdir(parents=True)
+            path.chmod(0o755)
         return
     is_kind, problem = _CHECKS[kind]
     try:
@@ -163,5 +167,9 @@ def _inside(root: Path, sub: str, *, make: bool) -> Path:
     if path != real_root and real_root not in path.parents:
         raise VolumeError(f"failed to prepare subPath for volumeMount: {sub} leads out of the volume")
     if make and not path.exists():
-        path.mkdir(mode=0o750, parents=True, exist_ok=True)
-    return path
+        path.mkdir(parents=True, exist_ok=True)
+        mode = real_root.stat().st_mode & 0o7777
+        while path != real_root and path.stat().st_mode & 0o7777 != mode:
+            path.chmod(mode)  # as upstream: what is made has the permissions of its volume
+            path = path.parent
+    return Path(os.path.realpath(real_root / sub))
