@@ -60,6 +60,7 @@ class PodWorker:
         self._tasks: TaskGroup | None = None
         self._jobs: dict[str, anyio.CancelScope] = {}
         self._set_up = False
+        self._starting: set[str] = set()
         self._retry_at: dict[str, datetime] = {}
         self._failed_probe: dict[str, int] = {}
         self._grace: float | None = None
@@ -278,6 +279,8 @@ class PodWorker:
         delays: list[float | None] = []
         now = clock.now()
         for container in wanted:
+            if container.name in self._starting:
+                continue
             state = latest.get(container.name)
             left = 0.0
             if container.name in self._retry_at:
@@ -292,15 +295,20 @@ class PodWorker:
                 delays.append(left)
             else:
                 due.append(container)
-        if due:
+        if due and "start" not in self._jobs:
+            self._starting = {container.name for container in due}
             self._spawn("start", lambda: self._start_all(due))
         return delays
 
     async def _start_all(self, containers: list[Container]) -> None:
         """One after the other, as they are declared: a postStart hook holds up those that follow."""
-        for container in containers:
-            await self._start_one(container)
-            self.wake()
+        try:
+            for container in containers:
+                await self._start_one(container)
+                self._starting.discard(container.name)
+                self.wake()
+        finally:
+            self._starting.clear()
 
     async def _start_one(self, container: Container) -> None:
         pod, name = self.pod, container.name
