@@ -5,7 +5,7 @@ may not keep, and executes. Each step makes the next one safe: sources are opene
 descriptor of the host is left before the working directory is entered, the filter is loaded while the privilege
 to load it is still there. Nothing is imported after the root has changed, or it would come from the container.
 
-Success is the exec itself, which closes the status socket; a failure is one JSON object on it.
+Success is :data:`READY` on the status socket and then its end, by the exec; a failure is a JSON object on it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,12 @@ from kube_lite.node.linux import capabilities, masks, mounts, overlay, seccomp, 
 from kube_lite.node.linux.plan import ContainerPlan, MountPlan, ProcessPlan
 
 _STATUS_FD = 3
+READY = b"ready"
+"""Said on the status socket just before the exec: a socket that closes without it means a child that was killed."""
+
+_IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ)
+"""What the zygote and Python itself ignore; an exec would hand that on."""
+
 START_FAILED = 128
 """Exit code of a container whose program could not be executed, as containerd reports it (``StartError``)."""
 
@@ -89,9 +95,8 @@ def _settle(stdio: tuple[int, int, int], *kept: int) -> None:
         os.dup2(fd, number, inheritable=number < _STATUS_FD)
     syscalls.close_range(len(high))
     os.setsid()
-    for number in signal.valid_signals():
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
-            signal.signal(number, signal.SIG_DFL)
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     syscalls.set_parent_death_signal(signal.SIGKILL)
     os.umask(0o022)
@@ -166,6 +171,7 @@ def _become(process: ProcessPlan, *, privileged: bool, make_cwd: bool) -> NoRetu
     env = dict(entry.split("=", 1) for entry in process["env"])
     env.setdefault("HOME", who.home)
     program = find_program(process["argv"][0], env.get("PATH", ""))
+    os.write(_STATUS_FD, READY)
     try:
         os.execve(program, process["argv"], env)
     except OSError as error:
