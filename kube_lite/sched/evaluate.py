@@ -130,7 +130,7 @@ class Evaluator:
         reasons: list[Reason] = []
         feasible = self._filter(info, filters, ALL_ROWS, nodes.present, verdicts, reasons)
         evaluation = Evaluation(self._row_names(), feasible, verdicts, reasons)
-        scorers = self._pre_score(info) if feasible.any() else []
+        scorers = self._pre_score(info, feasible) if feasible.any() else []
         evaluation.scores = {p.name: p.score(state, info, nodes, ALL_ROWS) for p, state in scorers}
         evaluation.total = _total(scorers, evaluation)
         known = _Class(nodes.static_version, nodes.position, filters, scorers, evaluation)
@@ -150,8 +150,8 @@ class Evaluator:
                 filters.append((plugin, state))
         return filters
 
-    def _pre_score(self, info: PodInfo) -> list[tuple[Plugin, Any]]:
-        states = [(plugin, plugin.pre_score(info, self._nodes)) for plugin in self._framework.scores]
+    def _pre_score(self, info: PodInfo, feasible: Mask) -> list[tuple[Plugin, Any]]:
+        states = [(plugin, plugin.pre_score(info, self._nodes, feasible)) for plugin in self._framework.scores]
         return [(plugin, state) for plugin, state in states if state is not SKIP]
 
     def _filter(

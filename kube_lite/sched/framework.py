@@ -130,8 +130,8 @@ class Plugin:
         """PostFilter: called when no node fits; may make room."""
         return None
 
-    def pre_score(self, info: PodInfo, nodes: NodeTable) -> Any:
-        """PreScore: the state for ``score``, or SKIP."""
+    def pre_score(self, info: PodInfo, nodes: NodeTable, feasible: Mask) -> Any:
+        """PreScore: the state for ``score``, or SKIP; ``feasible`` are the nodes that passed all filters."""
         return None
 
     def score(self, state: Any, info: PodInfo, nodes: NodeTable, rows: Rows) -> Ints:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kube_lite.resources.views import Node
-from kube_lite.sched.podinfo import PodInfo, amount
+from kube_lite.sched.podinfo import GroupKey, PodInfo, amount
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -64,6 +64,16 @@ class LabelColumn:
         self.codes[row] = code
 
 
+@dataclass(slots=True)
+class PodGroup:
+    """Pods that no selector can tell apart: how many of them there are on each row."""
+
+    namespace: str
+    labels: dict[str, str]
+    terminating: bool
+    rows: dict[int, int] = field(default_factory=dict)
+
+
 class NodeTable:
     """All nodes and the pods on them. Owned by the scheduler's loop; nothing else writes to it."""
 
@@ -82,8 +92,11 @@ class NodeTable:
         """(protocol, port) -> ip -> row -> how many pods hold it."""
         self.images: dict[str, dict[int, int]] = {}
         """Image name -> row -> size in bytes."""
-        self.pods_with_affinity: dict[str, tuple[int, PodInfo]] = {}
-        """uid -> row and pod, of pods with affinity or anti-affinity to other pods."""
+        self.affinity_groups: dict[tuple[bytes, GroupKey], tuple[PodInfo, dict[int, int]]] = {}
+        """Pods with affinity or anti-affinity to other pods: one of each kind, and row -> how many like it."""
+        self.groups: dict[GroupKey, PodGroup] = {}
+        self.namespaces: dict[str, dict[str, str]] = {}
+        """Name -> labels, for selectors of namespaces."""
         self._free: list[int] = []
         self._taint_codes: dict[TaintSet, int] = {(): 0}
         self._label_columns: OrderedDict[str, LabelColumn] = OrderedDict()
@@ -218,7 +231,10 @@ class NodeTable:
         return row
 
     def put_node(self, node: Node) -> bool:
-        """Add or update a node; whether anything the scheduler reads is different."""
+        """Add or update a node; whether anything the scheduler reads is different.
+
+        :raises ValueError: a quantity in its status cannot be read
+        """
         row = self._row(node.metadata.name)
         old = self.nodes[row]
         self.nodes[row] = node
@@ -229,7 +245,8 @@ class NodeTable:
         self._taints[row] = self._taint_code(tuple((t.key, t.value, t.effect) for t in node.spec.taints))
         self._allocatable[:, row] = 0
         for name, text in node.status.allocatable.items():
-            self._allocatable[self.resource(name), row] = amount(name, text)
+            index = self.resource(name)  # may make the array anew
+            self._allocatable[index, row] = amount(name, text)
         for key, column in self._label_columns.items():
             column.set(row, node.metadata.labels.get(key))
         self._put_images(row, old, node)
@@ -288,9 +305,6 @@ class NodeTable:
         row = self._row(node)
         self.pods[row][info.uid] = info
         self._row_of_pod[info.uid] = row
-        if info.has_pod_affinity:
-            self.pods_with_affinity[info.uid] = (row, info)
-            self.static_version += 1
         self._count(row, info, 1)
 
     def remove_pod(self, uid: str) -> PodInfo | None:
@@ -299,8 +313,6 @@ class NodeTable:
         if row is None:
             return None
         info = self.pods[row].pop(uid)
-        if self.pods_with_affinity.pop(uid, None) is not None:
-            self.static_version += 1
         self._count(row, info, -1)
         self._release(row)
         return info
@@ -312,12 +324,45 @@ class NodeTable:
             self._requested[index, row] += sign * value
         self._nonzero[CPU, row] += sign * info.nonzero_cpu
         self._nonzero[MEMORY, row] += sign * info.nonzero_memory
+        self._count_group(row, info, sign)
+        if info.has_pod_affinity:
+            self._count_affinity(row, info, sign)
         for port in info.ports:
             rows = self.ports.setdefault((port.protocol, port.port), {}).setdefault(port.ip, {})
             rows[row] = rows.get(row, 0) + sign
             if not rows[row]:
                 del rows[row]
         self._touch(row)
+
+    def _count_group(self, row: int, info: PodInfo, sign: int) -> None:
+        group = self.groups.get(info.group)
+        if group is None:
+            meta = info.pod.metadata
+            group = self.groups[info.group] = PodGroup(meta.namespace, meta.labels, info.pod.terminating)
+        count = group.rows.get(row, 0) + sign
+        if count:
+            group.rows[row] = count
+        else:
+            del group.rows[row]
+            if not group.rows:
+                del self.groups[info.group]
+
+    def _count_affinity(self, row: int, info: PodInfo, sign: int) -> None:
+        identity = (info.signature, info.group)
+        _, rows = self.affinity_groups.setdefault(identity, (info, {}))
+        rows[row] = rows.get(row, 0) + sign
+        if not rows[row]:
+            del rows[row]
+            if not rows:
+                del self.affinity_groups[identity]
+        self.static_version += 1
+
+    def count_pods(self, groups: Iterable[PodGroup]) -> Ints:
+        """How many pods of ``groups`` each row has."""
+        counts: Ints = np.zeros(self.size, dtype=np.int64)
+        for group in groups:
+            counts[list(group.rows)] += list(group.rows.values())
+        return counts
 
 
 def _same(old: Node, new: Node) -> bool:

@@ -17,6 +17,9 @@ from kube_lite.resources.kinds.pod.view import Container, Pod
 Amounts = dict[str, int]
 """Resource name to amount: milli-CPU for ``cpu``, else whole units (bytes, devices)."""
 
+GroupKey = tuple[str, bool, tuple[tuple[str, str], ...]]
+"""Namespace, whether terminating, and labels of a pod: all that selectors can see."""
+
 DEFAULT_MILLI_CPU = 100
 """milli-CPU that a container naming no cpu request counts for in scores (upstream's util.DefaultMilliCPURequest)."""
 
@@ -116,6 +119,7 @@ class PodInfo:
     nonzero_cpu: int
     nonzero_memory: int
     ports: tuple[HostPort, ...]
+    group: GroupKey
     signature: bytes = field(repr=False)
 
     @property
@@ -150,5 +154,6 @@ def pod_info(pod: Pod) -> PodInfo:
         nonzero_cpu=nonzero.get("cpu", 0),
         nonzero_memory=nonzero.get("memory", 0),
         ports=host_ports([*pod.spec.containers, *init_sidecars]),
+        group=(pod.metadata.namespace, pod.terminating, tuple(sorted(pod.metadata.labels.items()))),
         signature=_signature(pod),
     )

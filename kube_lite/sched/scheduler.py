@@ -23,7 +23,7 @@ from kube_lite.client.informer import Informers
 from kube_lite.client.protocol import STRATEGIC_PATCH, Client
 from kube_lite.errors import ApiError, Conflict, NotFound
 from kube_lite.resources.kinds.pod.view import Pod
-from kube_lite.resources.views import Node
+from kube_lite.resources.views import Namespace, Node
 from kube_lite.sched.evaluate import Evaluator
 from kube_lite.sched.explain import Explanation, Explanations
 from kube_lite.sched.framework import ClusterEvent, EventKind, Framework, Plugin, default_plugins
@@ -77,6 +77,7 @@ class Scheduler:
         """uid -> message last written into the pod's condition."""
         self._pods = informers.get("pods", Pod)
         self._nodes = informers.get("nodes", Node)
+        self._namespaces = informers.get("namespaces", Namespace)
 
     def explain(self, pod: str) -> Explanation | None:
         """The last decision about ``namespace/name``, if it is still kept."""
@@ -84,6 +85,8 @@ class Scheduler:
 
     async def run(self) -> None:
         """Schedule until cancelled."""
+        self._namespaces.on_change(self._on_namespace)
+        await self._namespaces.wait_synced()
         self._nodes.on_change(self._on_node)
         await self._nodes.wait_synced()
         self._pods.on_change(self._on_pod)
@@ -262,12 +265,23 @@ class Scheduler:
 
     # -- what informers tell
 
+    def _on_namespace(self, old: Namespace | None, new: Namespace | None) -> None:
+        if new is not None:
+            self.nodes.namespaces[new.metadata.name] = new.metadata.labels
+        elif old is not None:
+            self.nodes.namespaces.pop(old.metadata.name, None)
+
     def _on_node(self, old: Node | None, new: Node | None) -> None:
         if new is None:
             if old is not None:
                 self.nodes.remove_node(old.metadata.name)
             return
-        if not self.nodes.put_node(new):
+        try:
+            if not self.nodes.put_node(new):
+                return
+        except ValueError as error:
+            log.error("node %s: %s; left out", new.metadata.name, error)
+            self.nodes.remove_node(new.metadata.name)
             return
         for kind in node_changes(old, new):
             self.queue.notify(ClusterEvent(kind, node=new))
@@ -297,9 +311,10 @@ class Scheduler:
         self.queue.remove(new.metadata.key)
         self._refusals.pop(uid, None)
         known = old is not None and bool(old.spec.node_name)
-        if known and old is not None and old.spec == new.spec and old.metadata.labels == new.metadata.labels:
+        if known and old is not None and _alike(old, new):
             return
-        if assumed == new.spec.node_name and old is not None and old.metadata.labels == new.metadata.labels:
+        same_group = old is not None and old.metadata.labels == new.metadata.labels and not new.terminating
+        if assumed == new.spec.node_name and same_group:
             self.queue.notify(ClusterEvent(EventKind.POD_ADD, pod=new))
             return  # counted already, with the same requests
         info = self._info(new)
@@ -310,12 +325,7 @@ class Scheduler:
     def _pending(self, old: Pod | None, new: Pod) -> None:
         if new.spec.scheduler_name != self.name or new.metadata.uid in self._assumed:
             return
-        if (
-            old is not None
-            and self.queue.place(new.metadata.key)
-            and old.spec == new.spec
-            and old.metadata.labels == new.metadata.labels
-        ):
+        if old is not None and self.queue.place(new.metadata.key) and _alike(old, new):
             return  # only its status changed, most likely by us
         info = self._info(new)
         if info is not None:
@@ -327,6 +337,11 @@ class Scheduler:
         except ValueError as error:
             log.error("pod %s: %s; left out", pod.metadata.key, error)
             return None
+
+
+def _alike(old: Pod, new: Pod) -> bool:
+    """Whether two revisions of a pod are the same to the scheduler."""
+    return old.spec == new.spec and old.metadata.labels == new.metadata.labels and old.terminating == new.terminating
 
 
 async def _send(stream: MemoryObjectSendStream[T], item: T) -> None:
