@@ -71,7 +71,7 @@ def _other_kind(kind: str, version: str, wanted_kind: str, wanted_version: str) 
         if version != wanted_version:
             return named
     return (
-        f"{kind} in version \"{number}\" cannot be handled as a {wanted_kind}: converting "
+        f'{kind} in version "{number}" cannot be handled as a {wanted_kind}: converting '
         f"({_go(group, number, kind)}) to ({_go(wanted_group, wanted_number, wanted_kind)}): unknown conversion"
     )
 
@@ -105,6 +105,21 @@ def decode_object(
     return obj
 
 
+def decode_scale(value: Obj) -> Obj:
+    """A parsed Scale, pruned. :raises BadRequest: a value of the wrong type"""
+    try:
+        return decode.decode(schema.type_of("io.k8s.api.autoscaling.v1.Scale"), value).obj
+    except decode.DecodeError as error:
+        raise errors.BadRequest(f'Scale in version "v1" cannot be handled as a Scale: {error}') from error
+
+
+def nested_delete_options(request: Request, value: Any) -> DeleteOptions:
+    """The DeleteOptions inside an Eviction."""
+    if not value:
+        return DeleteOptions()
+    return _delete_options(request, value)
+
+
 async def delete_options(request: Request) -> DeleteOptions:
     """DeleteOptions from body or query. :raises BadRequest: the body is something else"""
     raw = await request.body()
@@ -115,6 +130,10 @@ async def delete_options(request: Request) -> DeleteOptions:
     if kind != "DeleteOptions":
         version = value.get("apiVersion") or "v1"
         raise errors.BadRequest(_other_kind(kind, version, "DeleteOptions", "meta.k8s.io/v1"))
+    return _delete_options(request, value)
+
+
+def _delete_options(request: Request, value: Any) -> DeleteOptions:
     try:
         result = decode.decode(schema.type_of("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"), value)
     except decode.DecodeError as error:

@@ -38,13 +38,15 @@ class Dispatcher:
         """By subresource name: answers that are not the parent object (scale, binding, eviction, log...)."""
         self.reviews: dict[str, Handler] = {}
         """By group resource: kinds that are answered and never stored."""
+        self.groups: dict[str, Callable[[Request], Awaitable[Response]]] = {}
+        """By API group: what is served by others (the nodes' side doors, aggregated APIs)."""
 
     async def handle(self, request: Request) -> Response:
         """The answer to one resource request. :raises ApiError: refused"""
         info = request.info
         resource = self.storage.registry.at(info.group, info.version, info.resource)
         if resource is None:
-            raise errors.no_such_path()
+            return await self._elsewhere(request)
         if resource.deprecation:
             request.warnings.append(resource.deprecation)
         if info.subresource:
@@ -62,6 +64,15 @@ class Dispatcher:
             return await self.reviews[resource.group_resource](request, resource)
         handler = self._verbs[info.verb]
         return await handler(self, request, resource)
+
+    async def _elsewhere(self, request: Request) -> Response:
+        handler = self.groups.get(request.info.group)
+        if handler is not None:
+            return await handler(request)
+        known = any(r.group == request.info.group for r in self.storage.registry)
+        if not known:
+            return Response(404, b"404 page not found\n", "text/plain; charset=utf-8")
+        raise errors.no_such_path()
 
     async def _subresource(self, request: Request, resource: Resource) -> Response:
         info = request.info
@@ -122,9 +133,7 @@ class Dispatcher:
             return list(values)
         return [self.storage.bare(resource, v) for v in values]
 
-    def shaped(
-        self, request: Request, resource: Resource, value: bytes, form: Form, code: int = 200
-    ) -> Response:
+    def shaped(self, request: Request, resource: Resource, value: bytes, form: Form, code: int = 200) -> Response:
         """One object (stored bytes) in the form that was asked for."""
         if form.as_ == "":
             return codec.answer(resource, self.storage.whole(resource, value), form, code=code)
@@ -183,7 +192,7 @@ class Dispatcher:
         body = await request.body()
         wanted = replace(options.write_options(request, "PatchOptions"), body_size=len(body))
         target = self.target(request.info, resource, sub)
-        written = await patching.patch(self.verbs, target, request, body, wanted)
+        written = await patching.patch_object(self.verbs, target, request, body, wanted)
         return self.shaped(request, resource, written.value, form, 201 if written.created else 200)
 
     async def _delete(self, request: Request, resource: Resource) -> Response:

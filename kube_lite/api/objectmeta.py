@@ -16,9 +16,6 @@ SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIX_LENGTH = 5
 LONGEST_GENERATED = 63 - SUFFIX_LENGTH
 
-SERVER_FIELDS = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
-"""Set by the server alone; what a client sends there on update is replaced by what is stored."""
-
 
 class Names:
     """Generated names and uids from one random source, seeded in virtual runs."""
@@ -66,13 +63,17 @@ def prepare_create(resource: Resource, obj: Obj, names: Names) -> None:
 
 
 def keep_server_fields(new: Obj, old: Obj) -> None:
-    """Restore on an updated object what only the server may change."""
+    """Fill in what a client may leave out; what it states otherwise is then refused as immutable."""
     meta, stored = new["metadata"], old["metadata"]
-    for name in (*SERVER_FIELDS, "generation", "generateName"):
+    for name in ("uid", "creationTimestamp"):
+        if not meta.get(name) and name in stored:
+            meta[name] = stored[name]
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
         if name in stored:
             meta[name] = stored[name]
         else:
             meta.pop(name, None)
+    meta.pop("selfLink", None)
 
 
 def changed_beyond_metadata(new: Obj, old: Obj) -> bool:

@@ -40,8 +40,6 @@ class DeleteOptions:
     dry_run: bool = False
 
 
-
-
 def _unsupported(path: str, value: Any, supported: tuple[str, ...]) -> FieldError:
     return field.not_supported(path, value, supported)
 

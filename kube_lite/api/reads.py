@@ -16,7 +16,7 @@ from typing import Any
 
 import anyio
 
-from kube_lite import errors
+from kube_lite import clock, errors
 from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.storage import Storage
 from kube_lite.resources import field, selectors
@@ -26,6 +26,8 @@ from kube_lite.store.watch_cache import Item
 
 FUTURE_WAIT = 3.0
 """Seconds that a read waits for a revision not reached yet (upstream's watch cache: 3 s)."""
+FUTURE_POLL = 0.05
+"""Seconds between two looks at the store's revision meanwhile."""
 TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list "
     "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
@@ -192,10 +194,11 @@ async def wait_for_revision(storage: Storage, revision: int) -> None:
     current = storage.caches.revision
     if revision <= current:
         return
-    with anyio.move_on_after(FUTURE_WAIT):
-        while storage.caches.revision < revision:
-            await anyio.sleep(0.05)
-        return
+    deadline = clock.monotonic() + FUTURE_WAIT
+    while clock.monotonic() < deadline:
+        await anyio.sleep(FUTURE_POLL)
+        if storage.caches.revision >= revision:
+            return
     raise too_large(revision, storage.caches.revision)
 
 

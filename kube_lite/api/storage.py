@@ -149,5 +149,3 @@ class Storage:
             return []
         items = self.cache(resource).range(self.prefix(resource, namespace))
         return [self.load(resource, item.value) for item in items]
-
-

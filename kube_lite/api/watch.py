@@ -136,9 +136,7 @@ class WatchSource:
         for event in events:
             if self._scoped and not event.key.startswith(self._prefix):
                 continue
-            change = self._change(
-                event.value, event.deleted, event.labels, event.fields, event.previous, event.encoded
-            )
+            change = self._change(event.value, event.deleted, event.labels, event.fields, event.previous, event.encoded)
             if change is not None:
                 found.append(change)
         return found

@@ -286,6 +286,11 @@ class Informers:
         if (scope := self._scopes.get(id(informer))) is not None:
             scope.cancel()
 
+    @property
+    def running(self) -> bool:
+        """Whether somebody runs these informers."""
+        return self._tasks is not None
+
     async def wait_synced(self) -> None:
         """Return once every informer that is there now has read its first list."""
         for informer in list(self._informers.values()):

@@ -20,7 +20,7 @@ from kube_lite.store.store import (
     Listener,
     Page,
     Record,
-    StoreError,
+    Stopped,
     WriteConflict,
 )
 
@@ -116,13 +116,17 @@ class MemoryStore:
             del self._log[:cut], self._log_revisions[:cut]
             self._current.forget_gaps(revision)
 
+    async def verify(self) -> None:
+        """Memory has no checksums to compare."""
+        self._check_open()
+
     async def close(self) -> None:
         """Refuse everything from now on."""
         self._closed = True
 
     def _check_open(self) -> None:
         if self._closed:
-            raise StoreError("the store is closed")
+            raise Stopped("the store is closed")
 
     def _decide(self, key: str, expected: int, encode: Encode, *, deleted: bool) -> Event:
         self._check_open()

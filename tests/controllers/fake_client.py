@@ -112,8 +112,8 @@ class FakeClient:
         self._generation = 0
 
     def snapshot(self, resource: str) -> list[Obj]:
-        """Copies of all objects of a resource."""
-        return copy.deepcopy(list(self.objects.get(resource, {}).values()))
+        """All objects of a resource, not to be changed."""
+        return list(self.objects.get(resource, {}).values())
 
     def peek(self, resource: str, key: str) -> Obj | None:
         """A copy of one object."""
