@@ -19,6 +19,7 @@ import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from kube_lite import clock
+from kube_lite.client.events import NORMAL, WARNING, EventRecorder
 from kube_lite.client.informer import Informers
 from kube_lite.client.protocol import STRATEGIC_PATCH, Client
 from kube_lite.errors import ApiError, Conflict, NotFound
@@ -30,7 +31,6 @@ from kube_lite.sched.framework import ClusterEvent, EventKind, Framework, Plugin
 from kube_lite.sched.nodes import NodeTable
 from kube_lite.sched.podinfo import PodInfo, pod_info
 from kube_lite.sched.queue import QueuedPod, SchedulingQueue
-from kube_lite.sched.recorder import EventRecorder
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +41,9 @@ MAX_BINDINGS = 64
 
 MAX_STATUS_WRITES = 16
 """Conditions of refused pods on their way to the API at a time."""
+
+MAX_EVENTS = 8192
+"""Events waiting to be written; a large rollout is decided much faster than its events are written."""
 
 BURST = 16
 """Decisions made before other tasks get a turn; a decision takes well under a millisecond."""
@@ -70,7 +73,7 @@ class Scheduler:
         self.explanations = Explanations()
         self._client = client
         self._evaluator = Evaluator(self.framework, self.nodes, random.Random(seed))
-        self._events = EventRecorder(client, name, name)
+        self._events = EventRecorder(client, name, limit=MAX_EVENTS)
         self._assumed: dict[str, str] = {}
         """uid -> node of pods decided here and not yet seen as bound."""
         self._refusals: dict[str, str] = {}
@@ -189,13 +192,13 @@ class Scheduler:
             log.warning("binding %s to %s: %s; trying again", info.key, node, error)
             self._forget(info, node)
             self.queue.retry(queued)
-            self._events.record(info.pod, "Warning", "FailedScheduling", "Scheduling", f"binding rejected: {error}")
+            self._events.event(info.pod, WARNING, "FailedScheduling", f"binding rejected: {error}")
             return
         self.queue.done(queued)
         self._refusals.pop(info.uid, None)
         for plugin in self.framework.post_binds:
             plugin.post_bind(info, node)
-        self._events.record(info.pod, "Normal", "Scheduled", "Binding", f"Successfully assigned {info.key} to {node}")
+        self._events.event(info.pod, NORMAL, "Scheduled", f"Successfully assigned {info.key} to {node}")
 
     async def _before_bind(self, info: PodInfo, node: str) -> tuple[str, str] | None:
         for plugin in self.framework.permits:
@@ -226,7 +229,7 @@ class Scheduler:
 
     async def _report(self, info: PodInfo, message: str) -> None:
         """The event, and the PodScheduled condition where it says something else so far."""
-        self._events.record(info.pod, "Warning", "FailedScheduling", "Scheduling", message)
+        self._events.event(info.pod, WARNING, "FailedScheduling", message)
         condition = info.pod.condition("PodScheduled")
         if condition is not None and (condition.reason, condition.message) == ("Unschedulable", message):
             return
