@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Final
@@ -126,8 +126,13 @@ class Plugin:
         """Filter: which of ``rows`` cannot take the pod, and why."""
         return ()
 
-    def post_filter(self, info: PodInfo, nodes: NodeTable, unresolvable: Mask) -> PostFilterResult | None:
-        """PostFilter: called when no node fits; may make room."""
+    def post_filter(
+        self, info: PodInfo, nodes: NodeTable, unresolvable: Mask, fits: Callable[[int], bool]
+    ) -> PostFilterResult | None:
+        """PostFilter: called when no node fits; may name pods that must go to make room.
+
+        ``fits`` runs all filters for one row. The table may be changed for a trial, and must be put back.
+        """
         return None
 
     def pre_score(self, info: PodInfo, nodes: NodeTable, feasible: Mask) -> Any:

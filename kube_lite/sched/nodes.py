@@ -95,6 +95,8 @@ class NodeTable:
         self.affinity_groups: dict[tuple[bytes, GroupKey], tuple[PodInfo, dict[int, int]]] = {}
         """Pods with affinity or anti-affinity to other pods: one of each kind, and row -> how many like it."""
         self.groups: dict[GroupKey, PodGroup] = {}
+        self.priorities: dict[int, int] = {}
+        """Priority -> how many pods have it."""
         self.namespaces: dict[str, dict[str, str]] = {}
         """Name -> labels, for selectors of namespaces."""
         self._free: list[int] = []
@@ -324,6 +326,9 @@ class NodeTable:
             self._requested[index, row] += sign * value
         self._nonzero[CPU, row] += sign * info.nonzero_cpu
         self._nonzero[MEMORY, row] += sign * info.nonzero_memory
+        self.priorities[info.priority] = self.priorities.get(info.priority, 0) + sign
+        if not self.priorities[info.priority]:
+            del self.priorities[info.priority]
         self._count_group(row, info, sign)
         if info.has_pod_affinity:
             self._count_affinity(row, info, sign)
