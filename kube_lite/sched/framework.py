@@ -108,7 +108,8 @@ class Plugin:
     wakes_on: ClassVar[frozenset[EventKind]] = frozenset()
     """Events that may turn its refusal; ``hint`` looks closer."""
     cluster_wide: ClassVar[bool] = False
-    """Whether its verdict about one node depends on pods of others, so that it cannot be kept per class."""
+    """Whether what it says of one node depends on pods on others, so that it cannot be kept per class. Whether it
+    SKIPs must then depend only on what makes the class, and on ``NodeTable.static_version``."""
 
     def sort_key(self, info: PodInfo, queued_at: float) -> tuple[float, ...]:
         """QueueSort: the smaller key is scheduled first."""

@@ -69,8 +69,9 @@ class PodGroup:
     """Pods that no selector can tell apart: how many of them there are on each row."""
 
     namespace: str
-    labels: dict[str, str]
+    workload: str
     terminating: bool
+    labels: dict[str, str]
     rows: dict[int, int] = field(default_factory=dict)
 
 
@@ -249,18 +250,31 @@ class NodeTable:
         for name, text in node.status.allocatable.items():
             index = self.resource(name)  # may make the array anew
             self._allocatable[index, row] = amount(name, text)
-        for key, column in self._label_columns.items():
-            column.set(row, node.metadata.labels.get(key))
+        self._put_labels(row, node)
         self._put_images(row, old, node)
         self.static_version += 1
         return True
 
+    def _put_labels(self, row: int, node: Node) -> None:
+        for key, column in list(self._label_columns.items()):
+            column.set(row, node.metadata.labels.get(key))
+            if len(column.values) > 4 * self._capacity:
+                del self._label_columns[key]  # mostly values of nodes that are gone; made anew when needed
+
     def _taint_code(self, taints: TaintSet) -> int:
         code = self._taint_codes.get(taints)
         if code is None:
+            if len(self.taint_sets) > 4 * self._capacity:
+                self._forget_unused_taints()
             code = self._taint_codes[taints] = len(self.taint_sets)
             self.taint_sets.append(taints)
         return code
+
+    def _forget_unused_taints(self) -> None:
+        used = sorted({0, *self._taints.tolist()})
+        self._taints = np.searchsorted(used, self._taints).astype(np.int32)
+        self.taint_sets = [self.taint_sets[code] for code in used]
+        self._taint_codes = {taints: code for code, taints in enumerate(self.taint_sets)}
 
     def _put_images(self, row: int, old: Node | None, new: Node | None) -> None:
         for image in old.status.images if old is not None else ():
@@ -342,8 +356,7 @@ class NodeTable:
     def _count_group(self, row: int, info: PodInfo, sign: int) -> None:
         group = self.groups.get(info.group)
         if group is None:
-            meta = info.pod.metadata
-            group = self.groups[info.group] = PodGroup(meta.namespace, meta.labels, info.pod.terminating)
+            group = self.groups[info.group] = PodGroup(*info.group[:3], info.pod.metadata.labels)
         count = group.rows.get(row, 0) + sign
         if count:
             group.rows[row] = count

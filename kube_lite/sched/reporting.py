@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from typing import Any
 
 from kube_lite import clock
@@ -14,6 +15,9 @@ from kube_lite.sched.podinfo import PodInfo
 
 log = logging.getLogger(__name__)
 
+MAX_REMEMBERED = 16384
+"""Pending pods whose last message is remembered; one that is forgotten is written again, which changes nothing."""
+
 
 class Reporter:
     """Writes refusals. It remembers what it wrote last about each pending pod, so as to write it once."""
@@ -21,7 +25,7 @@ class Reporter:
     def __init__(self, client: Client, events: EventRecorder) -> None:
         self._client = client
         self._events = events
-        self._written: dict[str, str] = {}
+        self._written: OrderedDict[str, str] = OrderedDict()
         """uid -> message last written into the pod's condition."""
 
     def forget(self, uid: str) -> None:
@@ -52,6 +56,8 @@ class Reporter:
                 subresource="status",
             )
             self._written[info.uid] = message
+            if len(self._written) > MAX_REMEMBERED:
+                self._written.popitem(last=False)
         except (NotFound, Conflict):
             return  # deleted, or another pod of that name by now
         except (ApiError, OSError) as error:

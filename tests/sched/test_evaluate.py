@@ -13,7 +13,7 @@ from kube_lite.sched.evaluate import Evaluator, unschedulable_message
 from kube_lite.sched.framework import Framework, default_plugins
 from kube_lite.sched.nodes import NodeTable
 from kube_lite.sched.podinfo import PodInfo
-from tests.sched.cluster import info, node_view, table
+from tests.sched.cluster import info, info_of, node_view, pod_object, table
 
 
 def evaluator(nodes: NodeTable, seed: int = 0) -> Evaluator:
@@ -69,7 +69,7 @@ def test_an_evaluation_once_made_does_not_change() -> None:
 
 
 def _random_pod(rng: random.Random, number: int) -> PodInfo:
-    kind = rng.randrange(5)
+    kind = rng.randrange(9)
     spec: dict[str, Any] = {}
     if kind == 1:
         spec["tolerations"] = [{"key": "soft", "operator": "Exists"}]
@@ -83,7 +83,26 @@ def _random_pod(rng: random.Random, number: int) -> PodInfo:
                 ]
             }
         }
-    return info(f"p{number}", rng.choice(["100m", "1"]), rng.choice(["128Mi", "1Gi"]), **spec)
+    if kind == 4:
+        spec["topologySpreadConstraints"] = [
+            {
+                "topologyKey": "zone",
+                "maxSkew": 2,
+                "whenUnsatisfiable": rng.choice(["DoNotSchedule", "ScheduleAnyway"]),
+                "labelSelector": {"matchLabels": {"app": "a"}},
+            }
+        ]
+    if kind == 5 and number > 200:
+        term = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": rng.choice("ab")}}}
+        side = rng.choice(["podAffinity", "podAntiAffinity"])
+        wish = {"weight": 7, "podAffinityTerm": term}
+        spec["affinity"] = {side: {"preferredDuringSchedulingIgnoredDuringExecution": [wish]}}
+    obj = pod_object(f"p{number}", rng.choice(["100m", "1"]), rng.choice(["128Mi", "1Gi"]), **spec)
+    obj["metadata"]["labels"] = {"app": rng.choice("abc")}
+    if kind in (6, 7):
+        owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "rs", "uid": f"rs{kind}", "controller": True}
+        obj["metadata"]["ownerReferences"] = [owner]
+    return info_of(obj)
 
 
 @pytest.mark.parametrize("seed", range(5))

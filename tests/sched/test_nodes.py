@@ -94,3 +94,17 @@ def test_images_are_known_by_node_and_forgotten_with_it() -> None:
 def test_a_new_extended_resource_gets_its_column() -> None:
     nodes = table(node_view("a"), node_view("b", extended={"x.io/gpu": "4"}))
     assert nodes.allocatable(nodes.resource("x.io/gpu")).tolist() == [0, 4]
+
+
+def test_values_and_taints_of_nodes_that_are_gone_do_not_pile_up() -> None:
+    nodes = table(node_view("stays", labels={"zone": "z"}, taints=["kept=x:NoSchedule"]))
+    for number in range(1000):
+        nodes.label("zone")
+        nodes.put_node(node_view("n", labels={"zone": f"z{number}"}, taints=[f"t=v{number}:NoSchedule"]))
+    assert len(nodes.taint_sets) < 300
+    assert len(nodes.label("zone").values) < 300
+    stays, changing = nodes.rows["stays"], nodes.rows["n"]
+    assert nodes.taint_sets[nodes.taints[stays]] == (("kept", "x", "NoSchedule"),)
+    assert nodes.taint_sets[nodes.taints[changing]] == (("t", "v999", "NoSchedule"),)
+    column = nodes.label("zone")
+    assert [column.values[column.codes[row]] for row in (stays, changing)] == ["z", "z999"]

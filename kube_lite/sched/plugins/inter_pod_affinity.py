@@ -144,17 +144,16 @@ class InterPodAffinity(Plugin):
     )
 
     def pre_filter(self, info: PodInfo, nodes: NodeTable) -> Any:
-        """Masks of the nodes that each of the three rules refuses; SKIP when no pod has required terms."""
+        """Masks of the nodes that each of the three rules refuses; SKIP when no pod has any terms."""
         own = _terms(info.pod)
-        existing = self._against_existing(info, nodes)
-        if not own.near and not own.away and existing is None:
+        # Whether to skip must not depend on the pod's labels, which are no part of its class.
+        if not own.near and not own.away and not nodes.affinity_groups:
             return SKIP
-        nobody = rows_mask(nodes.size, [])
-        away = nobody.copy()
+        away = rows_mask(nodes.size, [])
         for term in own.away:
             counts = nodes.count_pods(_groups(nodes, [term]))
             away |= _by_domain(nodes, term.key, counts) > 0
-        return self._too_far(info, own.near, nodes), away, nobody if existing is None else existing
+        return self._too_far(info, own.near, nodes), away, self._against_existing(info, nodes)
 
     def _too_far(self, info: PodInfo, near: Sequence[_Term], nodes: NodeTable) -> Mask:
         refused = rows_mask(nodes.size, [])
@@ -173,13 +172,12 @@ class InterPodAffinity(Plugin):
             return lacking  # the first of a group of pods that want to be together
         return refused | lacking
 
-    def _against_existing(self, info: PodInfo, nodes: NodeTable) -> Mask | None:
-        refused: Mask | None = None
+    def _against_existing(self, info: PodInfo, nodes: NodeTable) -> Mask:
+        refused = rows_mask(nodes.size, [])
         meta = info.pod.metadata
         for terms, counts in _running_terms(nodes):
             for term in terms.away:
                 if term.takes(meta.namespace, meta.labels, nodes):
-                    refused = rows_mask(nodes.size, []) if refused is None else refused
                     refused |= _by_domain(nodes, term.key, counts) > 0
         return refused
 
@@ -195,8 +193,11 @@ class InterPodAffinity(Plugin):
     def pre_score(self, info: PodInfo, nodes: NodeTable, feasible: Mask) -> Any:
         """The sum of weights of each node; SKIP when nobody wishes anything."""
         meta = info.pod.metadata
+        own = _terms(info.pod).preferred
+        if not own and not nodes.affinity_groups:
+            return SKIP
         total = np.zeros(nodes.size, dtype=np.int64)
-        for term in _terms(info.pod).preferred:
+        for term in own:
             counts = nodes.count_pods(_groups(nodes, [term]))
             total += term.weight * _by_domain(nodes, term.key, counts)
         for terms, counts in _running_terms(nodes):
@@ -204,7 +205,7 @@ class InterPodAffinity(Plugin):
             for term, weight in wishes:
                 if term.takes(meta.namespace, meta.labels, nodes):
                     total += weight * _by_domain(nodes, term.key, counts)
-        return total if total.any() else SKIP
+        return total
 
     def score(self, state: Any, info: PodInfo, nodes: NodeTable, rows: Rows) -> Ints:
         """That sum; may be negative."""

@@ -1,8 +1,9 @@
 """PodTopologySpread: pods spread evenly over zones, racks or hosts, as their constraints say.
 
 ``DoNotSchedule`` constraints refuse nodes that would make the skew too large, ``ScheduleAnyway`` ones score
-nodes. Upstream's cluster-wide default constraints are not applied; pods without constraints are spread by
-NodeResourcesFit alone.
+nodes. Pods of a ReplicaSet, ReplicationController or StatefulSet that name no constraints get upstream's default
+ones, soft over hosts and zones, counting the pods of the same workload; that Services select them as well does not
+count.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kube_lite.resources.kinds.pod.view import TopologySpreadConstraint
 from kube_lite.resources.selectors import Matcher, from_object
@@ -26,6 +28,10 @@ REASON = "node(s) didn't match pod topology spread constraints"
 LABEL_REASON = f"{REASON} (missing required label)"
 
 HOSTNAME = "kubernetes.io/hostname"
+ZONE = "topology.kubernetes.io/zone"
+
+DEFAULTS = ((HOSTNAME, 3), (ZONE, 5))
+"""Key and maxSkew of the default constraints (upstream's system defaults)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,27 @@ def _counted(info: PodInfo, nodes: NodeTable, constraint: TopologySpreadConstrai
     return mask
 
 
+def _crowding(
+    nodes: NodeTable, key: str, skew: int, counts: Ints, where: Mask, candidates: Mask
+) -> NDArray[np.float64]:
+    """What one constraint says of each node: pods in its domain, weighted by how many domains there are."""
+    sums, codes = sum_by_domain(nodes, key, counts, where)
+    domains = codes[candidates]
+    size = len(domains) if key == HOSTNAME else len(np.unique(domains[domains >= 0]))
+    crowding: NDArray[np.float64] = of_domain(sums, codes) * np.log(size + 2) + (skew - 1)
+    return np.where(codes >= 0, crowding, 0.0)
+
+
+def _default_crowding(info: PodInfo, nodes: NodeTable, feasible: Mask) -> Ints:
+    """The default constraints; a node without one of the labels is judged by the other."""
+    workload = info.workload
+    counts = nodes.count_pods(g for g in nodes.groups.values() if g.workload == workload and not g.terminating)
+    total = np.zeros(nodes.size, dtype=np.float64)
+    for key, skew in DEFAULTS:
+        total += _crowding(nodes, key, skew, counts, nodes.present, feasible)
+    return np.rint(total).astype(np.int64)
+
+
 class PodTopologySpread(Plugin):
     """Refuses nodes that would be ahead of the emptiest domain by more than ``maxSkew``."""
 
@@ -130,6 +157,8 @@ class PodTopologySpread(Plugin):
 
         The formula is upstream's ``scoreForCount``: pods in the domain x ln(domains + 2), plus maxSkew - 1.
         """
+        if not info.pod.spec.topology_spread_constraints and info.workload:
+            return _default_crowding(info, nodes, feasible)
         soft = _constraints(info, "ScheduleAnyway")
         if not soft:
             return SKIP
@@ -138,10 +167,8 @@ class PodTopologySpread(Plugin):
         for constraint in soft:
             where = _counted(info, nodes, constraint, labelled)
             counts = _counts(info, nodes, _matcher(info, constraint))
-            sums, codes = sum_by_domain(nodes, constraint.topology_key, counts, where)
-            taking_part = codes[feasible & labelled]
-            size = len(taking_part) if constraint.topology_key == HOSTNAME else len(np.unique(taking_part))
-            total += of_domain(sums, codes) * np.log(size + 2) + (constraint.max_skew - 1)
+            key, skew = constraint.topology_key, constraint.max_skew
+            total += _crowding(nodes, key, skew, counts, where, feasible & labelled)
         return np.where(labelled, np.rint(total).astype(np.int64), -1)
 
     def score(self, state: Any, info: PodInfo, nodes: NodeTable, rows: Rows) -> Ints:

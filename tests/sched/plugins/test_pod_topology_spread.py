@@ -124,3 +124,21 @@ def test_without_pods_all_domains_are_equal() -> None:
         "b1": 100,
         "x": 0,
     }
+
+
+def _replica(name: str, owner: str, kind: str = "ReplicaSet") -> PodInfo:
+    obj = pod_object(name)
+    obj["metadata"]["ownerReferences"] = [{"kind": kind, "name": owner, "uid": owner, "controller": True}]
+    return info_of(obj)
+
+
+def test_replicas_that_name_no_constraints_are_spread_over_hosts_and_zones() -> None:
+    nodes = table(
+        node_view("a", labels={"topology.kubernetes.io/zone": "z1"}),
+        node_view("b", labels={"topology.kubernetes.io/zone": "z1"}),
+        node_view("c", labels={"topology.kubernetes.io/zone": "z2"}),
+        pods={"a": [_replica("r1", "web"), _replica("r2", "web"), _replica("other", "db")]},
+    )
+    # both: skews 3 - 1 and 5 - 1 make 6; a: 2 ln 5 + 2 ln 4 + 6 = 12, b: 2 ln 4 + 6 = 9, c: 6
+    assert scores(PodTopologySpread(), _replica("new", "web"), nodes) == {"a": 50, "b": 75, "c": 100}
+    assert scores(PodTopologySpread(), _replica("new", "agent", "DaemonSet"), nodes) is None
