@@ -19,7 +19,7 @@ from kube_lite.resources.meta import Obj, dig
 READ = ("get", "list", "watch")
 NODE_PREFIX = "system:node:"
 CONTROLLER_NAMESPACE = "kube-system"
-PUBLIC_PATHS = ("/livez", "/readyz", "/healthz")
+PUBLIC_PATHS = ("/livez", "/readyz", "/healthz", "/kube-lite/cacerts")
 """What anybody may read, so that load balancers and probes need no secret."""
 DISCOVERY_PATHS = ("/api", "/apis", "/openapi", "/version")
 
@@ -89,6 +89,8 @@ class Authorizer:
             return not attributes.path
         if NODES in user.groups and user.name.startswith(NODE_PREFIX):
             return self._node_allows(user.name[len(NODE_PREFIX) :], attributes)
+        if "system:bootstrappers" in user.groups:
+            return attributes.full_resource == "nodes/join" and attributes.group == "node.kube-lite.io"
         return attributes.resource in _SELF_REVIEWS and "system:authenticated" in user.groups
 
     def _node_allows(self, node: str, a: Attributes) -> bool:

@@ -19,7 +19,7 @@ from kube_lite import clock
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-    from cryptography.x509 import Certificate, CertificateBuilder
+    from cryptography.x509 import Certificate, CertificateBuilder, GeneralName, KeyUsage
 
 CA_YEARS = 10
 LEAF_YEARS = 1
@@ -182,7 +182,7 @@ def _builder(subject: object, issuer: object, key: object, years: int) -> Certif
     )
 
 
-def _usage(*, ca: bool) -> object:
+def _usage(*, ca: bool) -> KeyUsage:
     from cryptography import x509
 
     return x509.KeyUsage(
@@ -198,10 +198,10 @@ def _usage(*, ca: bool) -> object:
     )
 
 
-def _alternatives(names: Collection[str]) -> list[object]:
+def _alternatives(names: Collection[str]) -> list[GeneralName]:
     from cryptography import x509
 
-    found: list[object] = []
+    found: list[GeneralName] = []
     for name in names:
         try:
             found.append(x509.IPAddress(ipaddress.ip_address(name)))

@@ -62,13 +62,13 @@ def _check_preconditions(target: Target, old: Obj, options: DeleteOptions) -> No
             f"the UID in the precondition ({options.uid}) does not match the UID in record ({meta['uid']}). "
             "The object might have been deleted and then recreated"
         )
-        raise errors.conflict(resource.plural, resource.group, target.name, why)
+        raise errors.conflict(resource.kind, resource.group, target.name, why)
     if options.resource_version is not None and options.resource_version != meta["resourceVersion"]:
         why = (
             f"the ResourceVersion in the precondition ({options.resource_version}) does not match "
             f"the ResourceVersion in record ({meta['resourceVersion']}). The object might have been modified"
         )
-        raise errors.conflict(resource.plural, resource.group, target.name, why)
+        raise errors.conflict(resource.kind, resource.group, target.name, why)
 
 
 async def _attempt(verbs: Verbs, target: Target, item: Item, old: Obj, options: DeleteOptions) -> Written:

@@ -38,13 +38,15 @@ class Dispatcher:
         """By subresource name: answers that are not the parent object (scale, binding, eviction, log...)."""
         self.reviews: dict[str, Handler] = {}
         """By group resource: kinds that are answered and never stored."""
+        self.groups: dict[str, Callable[[Request], Awaitable[Response]]] = {}
+        """By API group: what is served by others (the nodes' side doors, aggregated APIs)."""
 
     async def handle(self, request: Request) -> Response:
         """The answer to one resource request. :raises ApiError: refused"""
         info = request.info
         resource = self.storage.registry.at(info.group, info.version, info.resource)
         if resource is None:
-            raise errors.no_such_path()
+            return await self._elsewhere(request)
         if resource.deprecation:
             request.warnings.append(resource.deprecation)
         if info.subresource:
@@ -62,6 +64,15 @@ class Dispatcher:
             return await self.reviews[resource.group_resource](request, resource)
         handler = self._verbs[info.verb]
         return await handler(self, request, resource)
+
+    async def _elsewhere(self, request: Request) -> Response:
+        handler = self.groups.get(request.info.group)
+        if handler is not None:
+            return await handler(request)
+        known = any(r.group == request.info.group for r in self.storage.registry)
+        if not known:
+            return Response(404, b"404 page not found\n", "text/plain; charset=utf-8")
+        raise errors.no_such_path()
 
     async def _subresource(self, request: Request, resource: Resource) -> Response:
         info = request.info

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -60,6 +61,19 @@ class Listener(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Signals are the command's business."""
         yield
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._started = anyio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections."""
+        await super().startup(sockets)
+        self._started.set()
+
+    async def wait_started(self) -> None:
+        """Return once connections are accepted."""
+        await self._started.wait()
 
     def stop(self) -> None:
         """Finish the open requests, then return from ``serve``."""
@@ -110,7 +124,7 @@ def bind_unix(path: Path) -> socket.socket:
 def listener(app: App, context: ssl.SSLContext | None = None) -> Listener:
     """A server for ``app``; run ``serve(sockets=[...])``."""
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         http=Protocol,
         loop="none",
         lifespan="off",

@@ -11,12 +11,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from kube_lite import clock, errors
-from kube_lite.api import authz, codec, reads, watch
+from kube_lite.api import authz, reads
 from kube_lite.api.authz import Authorizer
 from kube_lite.api.dispatch import Dispatcher
-from kube_lite.api.http import Request, Response, encode_json
+from kube_lite.api.http import Request, Response, decode_json, encode_json
 from kube_lite.api.request_info import RequestInfo
+from kube_lite.api.negotiate import PLAIN
 from kube_lite.api.user import User
+from kube_lite.api.watch import BOOKMARK_INTERVAL, Change, Encoder, WatchSource
 from kube_lite.client.protocol import MERGE_PATCH, ObjectList, Watch, WatchEvent
 from kube_lite.resources.registry import Resource
 
@@ -129,7 +131,7 @@ class LocalClient:
         query = _query(labelSelector=label_selector, fieldSelector=field_selector, resourceVersion=resource_version)
         info = self._info(found, "watch", namespace, query=query)
         self._authorize(info)
-        source = watch.WatchSource(self._storage, found, namespace, reads.list_query(found, info, watch=True))
+        source = WatchSource(self._storage, found, namespace, reads.list_query(found, info, watch=True))
         await source.open()
         try:
             yield self._events(found, source, timeout_seconds, bookmarks)
@@ -137,25 +139,25 @@ class LocalClient:
             source.close()
 
     async def _events(
-        self, resource: Resource, source: watch.WatchSource, timeout: int, bookmarks: bool
+        self, resource: Resource, source: WatchSource, timeout: int, bookmarks: bool
     ) -> AsyncIterator[Sequence[WatchEvent]]:
-        encoder = watch.Encoder(self._storage, resource, watch.PLAIN, "Metadata")
+        encoder = Encoder(self._storage, resource, PLAIN, "Metadata")
         deadline = clock.monotonic() + timeout if timeout else None
         if source.initial:
             yield [self._event(resource, c) for c in source.initial]
             source.initial = []
         while deadline is None or clock.monotonic() < deadline:
-            wait = watch.BOOKMARK_INTERVAL
+            wait = BOOKMARK_INTERVAL
             if deadline is not None:
                 wait = min(wait, max(deadline - clock.monotonic(), 0.0))
             changes = await source.next(wait)
             if changes:
                 yield [self._event(resource, c) for c in changes]
             elif bookmarks:
-                line = codec.decode_json(encoder.bookmark(source.revision))
+                line = decode_json(encoder.bookmark(source.revision))
                 yield [WatchEvent("BOOKMARK", encode_json(line["object"]))]
 
-    def _event(self, resource: Resource, change: watch.Change) -> WatchEvent:
+    def _event(self, resource: Resource, change: Change) -> WatchEvent:
         return WatchEvent(change.type, self._storage.bare(resource, change.value))
 
     async def create(

@@ -84,6 +84,11 @@ class Plane:
         """What admission and authorization look objects up with."""
         return self.verbs
 
+    @property
+    def service_ip(self) -> str:
+        """The ClusterIP of the ``kubernetes`` Service."""
+        return self._addresses.first
+
     async def start(self) -> None:
         """Load the store, then create what every cluster has."""
         await self.storage.start()

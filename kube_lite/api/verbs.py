@@ -237,8 +237,7 @@ class Verbs:
         async def replaced(old: Obj) -> Obj:
             uid = meta.get("uid")
             if uid and uid != old["metadata"]["uid"]:
-                why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
-                raise errors.conflict(resource.plural, resource.group, target.name, why)
+                raise errors.conflict(resource.plural, resource.group, target.name, _other_uid(target, uid, old))
             return _copy(obj)
 
         manner = Manner(pinned=revision not in ("", "0"))
@@ -270,6 +269,10 @@ class Verbs:
             old = self.storage.load(resource, item.value)
             new = await transform(old)
             given = str(new["metadata"].get("resourceVersion") or "")
+            if given and not (given.isascii() and given.isdigit()):
+                detail = f'strconv.ParseUint: parsing "{given}": invalid syntax'
+                wrong = invalid("metadata.resourceVersion", given, detail)
+                raise errors.invalid(resource.kind, resource.group, target.name, [wrong])
             conditional = given not in ("", "0", old["metadata"]["resourceVersion"])
             if conditional:
                 raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
@@ -345,6 +348,7 @@ class Verbs:
     @staticmethod
     def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> Errors:
         found = validate_metadata_update(new["metadata"], old["metadata"], builtin=not resource.custom)
+        found += found  # upstream checks metadata in the generic path and in the kind's own: clients see both causes
         if sub is not None:
             return found + sub.validate(new, old)
         return found + resource.validate_update(new, old)
@@ -399,6 +403,16 @@ def _metadata_errors(resource: Resource, obj: Obj) -> Errors:
 def _copy(obj: Obj) -> Obj:
     copied: Obj = decode_json(encode_json(obj))
     return copied
+
+
+def _other_uid(target: Target, uid: str, old: Obj) -> str:
+    """Upstream's storage error for an update meant for an earlier object of the same name."""
+    where = f"{target.namespace}/{target.name}" if target.namespace else target.name
+    return (
+        f"StorageError: invalid object, Code: 4, Key: /registry/{target.resource.plural}/{where}, ResourceVersion: 0, "
+        f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, "
+        f"UID in object meta: {old['metadata']['uid']}"
+    )
 
 
 def _hexadecimal(error: errors.FieldError) -> errors.FieldError:

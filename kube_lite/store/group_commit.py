@@ -45,7 +45,7 @@ RESERVATION = 16_384
 """Revisions reserved ahead; renewed when fewer than half are left. Half must exceed twice MAX_WAITING - 1."""
 
 COMPACTION_STEP = 500
-"""Revisions compacted in one transaction: a few milliseconds, which is what a write may have to wait."""
+"""Events compacted in one transaction: a few milliseconds, which is what a write may have to wait."""
 
 HISTORY_STEP = 1_000
 """History rows read in one go, for the same reason."""
@@ -173,7 +173,7 @@ class GroupCommitStore:
             raise FutureRevision(revision, self.revision)
         while self._compacted < revision:
             after = self._compacted
-            upto = min(revision, after + COMPACTION_STEP)
+            upto = await self._log.nth_event(after, revision, COMPACTION_STEP)
             # First refuse readers, then drop what they would need.
             self._compacted = upto
             await self._log.compact(after, upto)

@@ -83,6 +83,10 @@ class Log(Protocol):
         """Logged events of keys under ``prefix`` with after < revision <= upto, oldest first."""
         ...
 
+    async def nth_event(self, after: int, upto: int, n: int) -> int:
+        """The revision of the n-th logged event above ``after``, or ``upto`` if it is beyond that."""
+        ...
+
     async def compact(self, after: int, upto: int) -> None:
         """Drop what was superseded or deleted by the events with after < revision <= upto, in one transaction."""
         ...

@@ -6,8 +6,11 @@ that it says. Rows also name the revision they replace, so that a row which is m
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from zlib import crc32
 
+from kube_lite.store.current import FIRST_REVISION
+from kube_lite.store.log import Loaded
 from kube_lite.store.store import Corrupt, Event, Record
 
 PUT, DELETION, TRANSIENT, TRANSIENT_DELETION = 0, 1, 2, 3
@@ -50,11 +53,73 @@ def verified(path: str, table: str, row: LogRow) -> Record:
 def damage(path: str, what: str) -> str:
     """The message of :class:`Corrupt`: what is wrong and what to do."""
     return (
-        f"{path}: {what}. Nothing was changed. Restore a backup in its place; or, to keep all but the damaged rows, "
-        f"copy the file and its -wal to safety and run: python -m kube_lite.store.repair {path}"
+        f"{path}: {what}. Nothing was changed. Put a backup in its place; "
+        f"or salvage every whole row: python -m kube_lite.store.repair {path} {path}.new"
     )
 
 
 def meta_checksum(name: str, value: int) -> int:
     """The checksum of a row of the meta table."""
     return crc32(f"{name}\0{value}".encode())
+
+
+class Loader:
+    """Makes a store's state of its rows, in the order of their revisions."""
+
+    def __init__(self, path: str, meta: Mapping[str, int], problems: list[str] | None) -> None:
+        self._path = path
+        self._problems = problems
+        self._compacted = meta.get("compacted", 0)
+        self._reserved = meta.get("reserved", FIRST_REVISION)
+        self._newest = FIRST_REVISION
+        self._records: dict[str, Record] = {}
+        self._transient: set[str] = set()
+        self._unlogged: dict[str, int] = {}
+
+    def refuse(self, what: str) -> None:
+        """Note a damage, or stop at it if nobody notes them. :raises Corrupt: then"""
+        if self._problems is None:
+            raise Corrupt(damage(self._path, what))
+        self._problems.append(what)
+
+    def _verified(self, table: str, row: LogRow) -> Record | None:
+        try:
+            return verified(self._path, table, row)
+        except Corrupt:
+            if self._problems is None:
+                raise
+            self._problems.append(f"the row of {row[4]!r} at revision {row[0]} in table {table!r} is damaged")
+            return None
+
+    def log_row(self, row: LogRow) -> None:
+        """Take in a row of the log, and see that the one it replaces was there."""
+        record = self._verified("log", row)
+        if record is None:
+            return
+        _, replaced, tells, _, key, _ = row
+        self._newest = max(self._newest, record.revision)
+        if tells == TRANSIENT_DELETION:
+            self._unlogged[key] = record.revision
+            return
+        before = self._records.pop(key, None) if tells == DELETION else self._records.get(key)
+        if record.revision > self._compacted and (before.revision if before else 0) != replaced:
+            self.refuse(f"the row of {key!r} at revision {replaced} in table 'log' is missing")
+        if tells == PUT:
+            self._records[key] = record
+
+    def transient_row(self, row: LogRow) -> None:
+        """Take in the row of a transient key."""
+        record = self._verified("transient", row)
+        if record is not None:
+            self._records[record.key] = record
+            self._transient.add(record.key)
+            self._unlogged[record.key] = record.revision
+            self._newest = max(self._newest, record.revision)
+
+    def loaded(self) -> Loaded:
+        """The state, once all rows are in."""
+        reached = max(self._newest, self._compacted)
+        if reached > self._reserved:
+            self.refuse(f"revision {reached} is above the reserved {self._reserved}")
+        revision = max(reached, self._reserved)
+        return Loaded(self._records, frozenset(self._transient), self._unlogged, revision, self._compacted)

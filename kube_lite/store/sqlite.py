@@ -22,7 +22,7 @@ import aiosqlite
 import anyio
 
 from kube_lite import clock
-from kube_lite.store.current import FIRST_REVISION, prefix_end
+from kube_lite.store.current import prefix_end
 from kube_lite.store.files import hold_space, make_file, make_private
 from kube_lite.store.group_commit import GroupCommitStore
 from kube_lite.store.log import Loaded, Write
@@ -30,14 +30,14 @@ from kube_lite.store.rows import (
     DELETION,
     PUT,
     TRANSIENT,
-    TRANSIENT_DELETION,
+    Loader,
     damage,
     log_row,
     meta_checksum,
     transient_row,
     verified,
 )
-from kube_lite.store.store import Corrupt, Event, Locked, Record, Stopped, StorageFull, StoreError
+from kube_lite.store.store import Corrupt, Event, Locked, Stopped, StorageFull, StoreError
 
 SCHEMA_VERSION = 1
 """``PRAGMA user_version`` of the files this code writes; it reads no other."""
@@ -72,6 +72,7 @@ SELECT l.revision, l.replaced, l.tells, l.crc, l.key, l.value, p.revision, p.rep
 FROM log l LEFT JOIN log p ON p.revision = l.replaced AND l.replaced > 0
 WHERE l.revision > ? AND l.revision <= ? AND l.tells < 2 AND l.key >= ? AND (? = '' OR l.key < ?)
 ORDER BY l.revision LIMIT ?"""
+_NTH = "SELECT revision FROM log WHERE revision > ? AND revision <= ? ORDER BY revision LIMIT 1 OFFSET ?"
 _DROP_REPLACED = """DELETE FROM log WHERE revision IN
 (SELECT replaced FROM log WHERE revision > ? AND revision <= ? AND replaced > 0)"""
 _DROP_DELETIONS = f"DELETE FROM log WHERE revision > ? AND revision <= ? AND tells <> {PUT}"
@@ -176,52 +177,33 @@ class SqliteLog:
         rows = list(await self._database.execute_fetchall(f"PRAGMA {text}"))
         return rows[0][0] if rows else None
 
-    async def load(self) -> Loaded:
-        """Read and verify everything. :raises Corrupt: naming the damaged row"""
+    async def load(self, problems: list[str] | None = None) -> Loaded:
+        """Read and verify everything.
+
+        :param problems: leave damaged rows out and note them here, instead of refusing them
+        :raises Corrupt: naming the damaged row
+        """
         with _translated(self._path):
+            loader = Loader(self._path, await self._meta(problems), problems)
             findings = await self._pragma("quick_check(1)")
             if findings != "ok":
-                raise Corrupt(damage(self._path, f"the file's structure is damaged ({findings})"))
-            return await self._load()
+                loader.refuse(f"the file's structure is damaged ({findings})")
+            async for row in self._rows("SELECT revision, replaced, tells, crc, key, value FROM log ORDER BY revision"):
+                loader.log_row(row)
+            sql = f"SELECT revision, 0, {TRANSIENT}, crc, key, value FROM transient"
+            async for row in self._rows(sql):
+                loader.transient_row(row)
+            return loader.loaded()
 
-    async def _load(self) -> Loaded:
-        meta = await self._meta()
-        compacted = meta.get("compacted", 0)
-        records: dict[str, Record] = {}
-        unlogged: dict[str, int] = {}
-        newest = FIRST_REVISION
-        async for row in self._rows("SELECT revision, replaced, tells, crc, key, value FROM log ORDER BY revision"):
-            record = verified(self._path, "log", row)
-            _, replaced, tells, _, key, _ = row
-            newest = record.revision
-            if tells == TRANSIENT_DELETION:
-                unlogged[key] = newest
-                continue
-            before = records.pop(key, None) if tells == DELETION else records.get(key)
-            if newest > compacted and (before.revision if before else 0) != replaced:
-                what = f"the row of {key!r} at revision {replaced} in table 'log' is missing"
-                raise Corrupt(damage(self._path, what))
-            if tells == PUT:
-                records[key] = record
-        transient: set[str] = set()
-        sql = f"SELECT revision, 0, {TRANSIENT}, crc, key, value FROM transient"
-        async for row in self._rows(sql):
-            record = verified(self._path, "transient", row)
-            records[record.key] = record
-            transient.add(record.key)
-            unlogged[record.key] = record.revision
-            newest = max(newest, record.revision)
-        reserved = meta.get("reserved", FIRST_REVISION)
-        if newest > reserved or compacted > reserved:
-            raise Corrupt(damage(self._path, f"revision {max(newest, compacted)} is above the reserved {reserved}"))
-        return Loaded(records, frozenset(transient), unlogged, reserved, compacted)
-
-    async def _meta(self) -> dict[str, int]:
+    async def _meta(self, problems: list[str] | None = None) -> dict[str, int]:
         meta: dict[str, int] = {}
         for name, value, crc in await self._database.execute_fetchall("SELECT name, value, crc FROM meta"):
-            if meta_checksum(name, value) != crc:
+            if meta_checksum(name, value) == crc:
+                meta[name] = value
+            elif problems is None:
                 raise Corrupt(damage(self._path, f"the row of {name!r} in table 'meta' is damaged"))
-            meta[name] = value
+            else:
+                problems.append(f"the row of {name!r} in table 'meta' is damaged")
         return meta
 
     async def _rows(self, sql: str) -> AsyncIterator[Any]:
@@ -257,6 +239,13 @@ class SqliteLog:
             previous = verified(self._path, "log", tuple(row[6:])) if row[6] is not None else None
             events.append(Event(found.key, found.value, found.revision, row[2] == DELETION, previous))
         return events
+
+    async def nth_event(self, after: int, upto: int, n: int) -> int:
+        """How far a compaction step goes; see :meth:`Log.nth_event`."""
+        async with self._lock:
+            with _translated(self._path):
+                rows = list(await self._database.execute_fetchall(_NTH, (after, upto, n - 1)))
+        return rows[0][0] if rows else upto
 
     async def compact(self, after: int, upto: int) -> None:
         """One compaction step; see :meth:`Log.compact`."""

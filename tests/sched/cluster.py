@@ -143,7 +143,8 @@ class BindingClient(FakeClient):
             fresh = {c["type"]: c for c in status.get("conditions", [])}
             kept = {c["type"]: c for c in old.get("status", {}).get("conditions", [])}
             if fresh:
-                status["conditions"] = [{**kept.get(t, {}), **fresh.get(t, {})} for t in {**kept, **fresh}]
+                merged = [{**kept.get(t, {}), **fresh.get(t, {})} for t in {**kept, **fresh}]
+                status["conditions"] = [{k: v for k, v in c.items() if v is not None} for c in merged]
             patch, content_type = {**patch, "status": status}, MERGE_PATCH
         return await super().patch(resource, name, patch, namespace, content_type=content_type, subresource=subresource)
 

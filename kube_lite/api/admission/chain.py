@@ -10,21 +10,21 @@ from collections.abc import Collection
 
 from kube_lite.api.admission.default_toleration_seconds import DefaultTolerationSeconds
 from kube_lite.api.admission.namespace_lifecycle import NamespaceLifecycle
-from kube_lite.api.admission.plugin import Chain
+from kube_lite.api.admission.plugin import Chain, MutatingPlugin, ValidatingPlugin
 from kube_lite.api.admission.priority import Priority
 from kube_lite.api.admission.service_account import ServiceAccount
 
 
 def build(rng: random.Random, disabled: Collection[str] = ()) -> Chain:
     """The chain without the plugins named in ``disabled``. :raises ValueError: a name that does not exist"""
-    mutating = (
+    mutating: tuple[MutatingPlugin, ...] = (
         NamespaceLifecycle(),
         ServiceAccount(rng),
         Priority(),
         DefaultTolerationSeconds(),
     )
-    validating = ()
-    known = {plugin.name for plugin in (*mutating, *validating)}
+    validating: tuple[ValidatingPlugin, ...] = ()
+    known = {p.name for p in mutating} | {p.name for p in validating}
     unknown = sorted(set(disabled) - known)
     if unknown:
         raise ValueError(f"no admission plugin named {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
