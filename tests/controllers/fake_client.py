@@ -119,6 +119,10 @@ class FakeClient:
         """A copy of one object."""
         return copy.deepcopy(self.objects.get(resource, {}).get(key))
 
+    async def bind(self, name: str, namespace: str, node: str) -> None:
+        """What a scheduler does."""
+        await self.patch("pods", name, {"spec": {"nodeName": node}}, namespace)
+
     def compact(self) -> None:
         """Forget history, and close all watches so that they notice."""
         self.compacted = self.revision
