@@ -106,5 +106,3 @@ def _start(plane: Plane, options: ClusterOptions, rng: random.Random, tasks: Tas
         fleet = Fleet(client, informers, nodes=options.sim_nodes, seed=options.seed)
         tasks.start_soon(fleet.run)
     return Cluster(plane, scheduler, fleet)
-
-

@@ -190,7 +190,7 @@ class NodeEndpoints:
         container = choose_container(pod, info.param("container"))
         node = dig(pod, "spec", "nodeName", default="")
         if not node:
-            raise errors.BadRequest(f'pod {info.name} does not have a host assigned')
+            raise errors.BadRequest(f"pod {info.name} does not have a host assigned")
         params: dict[str, Any] = {
             "namespace": info.namespace,
             "pod": info.name,
@@ -268,5 +268,3 @@ def _log_options(request: Request) -> dict[str, Any]:
     if since:
         options["sinceTime"] = since
     return options
-
-
