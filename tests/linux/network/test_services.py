@@ -208,6 +208,19 @@ def test_services_reach_pods_of_other_nodes_without_hiding_the_client(tmp_path: 
         assert ask(world, "192.168.5.1", 30080) == (remote, "192.168.9.1")
 
 
+def test_changes_never_rebuild_the_table(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with node("node", "10.244.7.0/24", tmp_path) as n, proxy(n) as p:
+        addresses = [f"10.244.9.{i}" for i in range(30)]
+        other = ServiceSpec("10.96.0.11", 53, "UDP", 30053, endpoints=[("10.244.9.1", 53)])
+        for count in (3, 2, 7, 0, 30, 1):
+            p.sync(web=spec(addresses[:count], node_port=30080), dns=other)
+            p.sync(web=spec(addresses[count:], node_port=30080, affinity_seconds=30), dns=other)
+        p.sync(web=spec(addresses[:3], affinity_seconds=60))
+        p.sync()
+        assert caplog.messages == []
+        assert "10.244.9" not in nft(n.name, "list ruleset")
+
+
 def test_rules_are_rebuilt_after_somebody_removed_the_table(tmp_path: Path) -> None:
     with node("node", "10.244.7.0/24", tmp_path) as n, pods(n, 2) as made, proxy(n) as p:
         first, second = made.values()
