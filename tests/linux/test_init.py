@@ -207,3 +207,21 @@ async def test_starting_twice_is_one_start(node: Node) -> None:
 
 async def test_python_of_the_image_runs(node: Node) -> None:
     assert (await node.python("import ssl, json, sys; print(sys.executable)")).output.strip() == PYTHON
+
+
+@pytest.mark.parametrize("user", [None, 1000])
+async def test_terminal_is_the_containers_own(node: Node, user: int | None) -> None:
+    script = (
+        "tty; test -t 0 && test -t 1 && test -t 2 && echo all; echo $TERM; stty -F /dev/tty > /dev/null && echo own"
+    )
+    ended = await node.sh(script, tty=True, security=Security(user=user))
+    assert ended.output.replace("\r", "") == "/dev/pts/0\nall\nxterm\nown\n"
+    assert ended.state.exit_code == 0
+
+
+async def test_shell_on_a_terminal_waits_for_input(node: Node) -> None:
+    uid = await node.pod()
+    await node.start(uid, ["sh", "-c", "echo up; read line"], tty=True)
+    await node.logged(uid, "up")
+    assert (await node.state(uid)).phase == ContainerPhase.RUNNING
+    await node.runtime.remove_pod(uid)

@@ -92,12 +92,10 @@ class Child:
             for fd in (read_in, out_write, err_write):
                 os.close(fd)
         self._status = status
-        self._streams = {out: "stdout", err: "stderr"}
-        for fd in self._streams:
-            os.set_blocking(fd, False)
+        for fd, name in ((out, "stdout"), (err, "stderr")):
             with contextlib.suppress(OSError):  # over the user's limit of pipe pages
                 fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE)
-            self.loop.add_reader(fd, lambda fd=fd: self._readable(fd))  # type: ignore[misc]
+            self._add_stream(fd, name)
         self.loop.add_reader(status.fileno(), self._status_readable)
         self.loop.add_reader(self.pidfd, self._exit)
         self._timers.append(self.loop.call_later(SET_UP_LIMIT, self._too_slow))
@@ -109,9 +107,11 @@ class Child:
 
     def _status_readable(self) -> None:
         assert self._status is not None
-        data = self._status.recv(65536)
+        data, descriptors, _, _ = socket.recv_fds(self._status, 65536, 1)
         if data == init.READY:
             self._ready = True  # the exec closes the socket next, or is an error on it
+            for master in descriptors:  # of a terminal: what the program writes comes out of it
+                self._add_stream(master, "stdout")
             return
         self.loop.remove(self._status.fileno())
         self._status.close()
@@ -122,11 +122,19 @@ class Child:
             self.executed = True
             self.on_executed()
 
+    def _add_stream(self, fd: int, name: str) -> None:
+        os.set_blocking(fd, False)
+        os.set_inheritable(fd, False)
+        self._streams[fd] = name
+        self.loop.add_reader(fd, lambda: self._readable(fd))
+
     def _readable(self, fd: int) -> None:
         try:
             data = os.read(fd, _READ)
         except BlockingIOError:
             return
+        except OSError:  # EIO: the last user of the terminal has gone
+            data = b""
         if data:
             self.on_output(self._streams[fd], data)
             return

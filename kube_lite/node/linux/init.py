@@ -16,6 +16,8 @@ import os
 import signal
 import socket
 import stat
+import struct
+import termios
 from typing import NoReturn
 
 from kube_lite.node.linux import capabilities, masks, mounts, overlay, seccomp, syscalls, users
@@ -24,6 +26,8 @@ from kube_lite.node.linux.plan import ContainerPlan, MountPlan, ProcessPlan
 _STATUS_FD = 3
 READY = b"ready"
 """Said on the status socket just before the exec: a socket that closes without it means a child that was killed."""
+
+_TIOCSPTLCK, _TIOCGPTPEER = 0x40045431, 0x5441
 
 _IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ)
 """What the zygote and Python itself ignore; an exec would hand that on."""
@@ -171,11 +175,34 @@ def _become(process: ProcessPlan, *, privileged: bool, make_cwd: bool) -> NoRetu
     env = dict(entry.split("=", 1) for entry in process["env"])
     env.setdefault("HOME", who.home)
     program = find_program(process["argv"][0], env.get("PATH", ""))
-    os.write(_STATUS_FD, READY)
+    _tell_ready(open_terminal() if process["tty"] else -1)
     try:
         os.execve(program, process["argv"], env)
     except OSError as error:
         raise ExecFailure(f"exec {program}: {os.strerror(error.errno or 0).lower()}", 126) from None
+
+
+def open_terminal() -> int:
+    """Make a terminal of the container's own pts instance this process's controlling one, and its standard streams.
+
+    :returns: the master's end, for the zygote
+    """
+    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+    terminal = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
+    for number in range(_STATUS_FD):
+        os.dup2(terminal, number)
+    os.close(terminal)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    return master
+
+
+def _tell_ready(master: int) -> None:
+    status = socket.socket(fileno=_STATUS_FD)
+    socket.send_fds(status, [READY], [master] if master >= 0 else [])
+    status.detach()
+    if master >= 0:
+        os.close(master)
 
 
 def find_program(name: str, path: str) -> str:
