@@ -60,6 +60,8 @@ class PodWorker:
         self.view = status.PodView(
             host_ip=node.settings.address, start_time=clock.parse_timestamp(began) if began else clock.now()
         )
+        if pod.status.phase == "Failed" and pod.status.reason:  # decided before this executor began
+            self.view.verdict = status.Verdict(pod.status.reason, pod.status.message)
         self._node = node
         self._starter = starter
         self._publisher = StatusPublisher(node.client, pod, node.settings)

@@ -473,3 +473,21 @@ def test_a_container_that_could_not_be_ended_is_tried_again() -> None:
             )
 
     run(story)
+
+
+def test_a_verdict_outlives_the_executor_that_gave_it() -> None:
+    async def story() -> None:
+        runtime, client = FakeRuntime(), FakeClient()
+        async with running_node(runtime, client):
+            made = pod("p", activeDeadlineSeconds=5)
+            made["metadata"]["finalizers"] = ["x/y"]
+            client.put("pods", made)
+            await anyio.sleep(10)
+        async with running_node(runtime, client) as node:
+            await anyio.sleep(10)
+            client.put("pods", deleted(client.pod("p")))
+            await anyio.sleep(10)
+            assert node.status()["reason"] == "DeadlineExceeded"
+            assert len(runtime.times("start")) == 1
+
+    run(story)
