@@ -423,10 +423,13 @@ def prune(type_: Type, obj: dict[str, Any]) -> list[str]:
 # ---- what is printed although it was never set
 
 
-def complete(type_: Type, obj: dict[str, Any]) -> None:
-    """Add the fields that upstream always prints: ``status: {}``, ``numberReady: 0``, ``rules: null``."""
+def complete(type_: Type, obj: dict[str, Any], *, nulls: bool = True) -> None:
+    """Add the fields that upstream always prints: ``status: {}``, ``numberReady: 0``, ``rules: null``.
+
+    :param nulls: whether to add nulls too; not while hooks are still to see the object, only before storing
+    """
     if type_.completes:
-        _complete(type_, obj)
+        _complete(type_, obj, nulls)
 
 
 _ZERO_OF = {STRING: "", INTEGER: 0, NUMBER: 0, BOOLEAN: False, QUANTITY: "0"}
@@ -440,19 +443,21 @@ def _additions(type_: Type) -> tuple[list[tuple[str, int]], list[tuple[str, Type
     return type_.additions
 
 
-def _complete(type_: Type, obj: dict[str, Any]) -> None:
+def _complete(type_: Type, obj: dict[str, Any], nulls: bool) -> None:
     add, below = type_.additions or _additions(type_)
     for name, kind in add:
         if name not in obj:
-            obj[name] = {} if kind == OBJECT else _ZERO_OF.get(kind)
+            zero = {} if kind == OBJECT else _ZERO_OF.get(kind)
+            if nulls or zero is not None:
+                obj[name] = zero
     for name, sub in below:
         value = obj.get(name)
         if value is None:
             continue
         if sub.kind == OBJECT:
-            _complete(sub, value)
+            _complete(sub, value, nulls)
         elif value:
             item = sub.item
             if item is not None and item.kind == OBJECT:
                 for one in value if sub.kind == LIST else value.values():
-                    _complete(item, one)
+                    _complete(item, one, nulls)

@@ -253,9 +253,9 @@ def _put(taken: Node, removed: Node, step: str, found: _Changes) -> None:
 def _compare(type_: Type, old: Any, new: Any) -> _Changes:
     """The sets of what was set and removed at and below one place; None for an empty one."""
     if old is _ABSENT:
-        return whole(type_, new), None
+        return (None if new is None and not type_.custom else whole(type_, new)), None
     if new is _ABSENT:
-        return None, whole(type_, old)
+        return None, (None if old is None and not type_.custom else whole(type_, old))
     if old == new and type(old) is type(new):
         return None, None
     if is_leaf(type_, old) and is_leaf(type_, new):

@@ -169,6 +169,9 @@ def test_fields_that_are_always_printed_are_added() -> None:
     role: dict[str, Any] = {"metadata": {"name": "r"}}
     complete(schema.type_for("rbac.authorization.k8s.io", "v1", "ClusterRole"), role)
     assert role["rules"] is None
+    role = {"metadata": {"name": "r"}}
+    complete(schema.type_for("rbac.authorization.k8s.io", "v1", "ClusterRole"), role, nulls=False)
+    assert role == {"metadata": {"name": "r"}}
 
 
 def test_custom_resources_are_pruned_and_keep_what_validation_will_judge() -> None:
