@@ -1,6 +1,7 @@
 """Who owns which field: ``metadata.managedFields`` of every write, and server-side apply.
 
-Each entry says which manager set which fields by which operation; the sets are ``resources/fieldset.py``'s.
+Each entry says which manager set which fields by which operation; sets are ``resources/fieldset.py``'s, what is
+in them is read off by ``resources/ownership.py``.
 An update takes what it changed from everybody else, and loses nothing itself; an apply states all that its
 manager wants, so what it no longer names and nobody else applied is removed, and what others own and it would
 change is a conflict. Rules and messages are those of upstream's ``apimachinery/pkg/util/managedfields`` and of
@@ -29,20 +30,16 @@ import msgspec
 from kube_lite.errors import BadRequest, Conflict
 from kube_lite.resources.decode import complete
 from kube_lite.resources.fieldset import (
-    UNTRACKED,
     Node,
-    applied,
-    changes,
     difference,
-    initial,
     intersection,
     is_valid,
     ordered,
     paths,
     recursive_difference,
     union,
-    with_named_fields,
 )
+from kube_lite.resources.ownership import UNTRACKED, applied, changes, initial, with_named_fields
 from kube_lite.resources.schema import Type
 from kube_lite.resources.typed_merge import check, merge, remove
 
