@@ -1,7 +1,7 @@
 """The seam between the node executor and whatever programs the node's network.
 
-The executor says what should be: its pod network, where other nodes' pods are, which Service address leads to
-which endpoints. Each call carries the whole desired state, so a repeated or missed one does no harm.
+The executor says what should be: where other nodes' pods are, which Service address leads to which endpoints.
+Each call carries the whole desired state, so a repeated or missed one does no harm.
 """
 
 from __future__ import annotations
@@ -32,11 +32,7 @@ class ServiceProxy(Protocol):
 
 
 class PodNetwork(Protocol):
-    """Gives pods addresses and reaches those of other nodes."""
-
-    async def set_pod_cidr(self, cidr: str) -> None:
-        """Take pod addresses from ``cidr``; pods can be started afterwards."""
-        ...
+    """Reaches the pods of other nodes."""
 
     async def set_routes(self, routes: Mapping[str, str]) -> None:
         """Reach exactly these pod networks of other nodes, each through a node address."""

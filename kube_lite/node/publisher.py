@@ -43,6 +43,8 @@ class StatusPublisher:
 
         :param urgent: write it now rather than after ``status_delay``
         """
+        if self.gone:
+            return
         if status != self._newest:
             self._newest = status
             self._clean = anyio.Event()
@@ -52,6 +54,11 @@ class StatusPublisher:
                 self._urgent.set()
         else:
             self._clean.set()
+
+    def stop(self) -> None:
+        """Write no more: the pod is gone. Whoever waits in ``flush`` goes on."""
+        self.gone = True
+        self._clean.set()
 
     async def flush(self) -> None:
         """Return when what was submitted has been written, or cannot be any more."""
@@ -91,7 +98,7 @@ class StatusPublisher:
                     subresource="status",
                 )
             except (NotFound, Conflict):
-                self.gone = True
+                self.stop()
         self._sent = target
-        if self.gone or self._newest is target:
+        if self._newest is target:
             self._clean.set()

@@ -28,7 +28,16 @@ CORPUS = Path("/work/shared/golden/objects")
 ALLOWED = Path(__file__).with_name("allow_objects.txt")
 _PATH = re.compile(r"/apis?(?:/(?P<group>[^/]+\.[^/]+|apps|batch|autoscaling|policy|extensions))?/(?P<version>v[^/]+)"
                    r"(?:/namespaces/(?P<ns>[^/]+))?/(?P<plural>[^/?]+)(?:\?.*)?")  # fmt: skip
-_SERVER_SET = ("deletionTimestamp", "uid", "resourceVersion", "creationTimestamp", "managedFields", "generation", "selfLink", "name")
+_SERVER_SET = (
+    "deletionTimestamp",
+    "uid",
+    "resourceVersion",
+    "creationTimestamp",
+    "managedFields",
+    "generation",
+    "selfLink",
+    "name",
+)
 _TOLERATED = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
@@ -112,7 +121,7 @@ def _causes(errors: Errors) -> list[tuple[str, str, str]]:
     return [(e.reason, e.field, e.message.replace("ns", "${NS}") if e.message == "ns" else e.message) for e in errors]
 
 
-def replay(registry: Registry, case: dict[str, Any]) -> Difference | None | bool:
+def replay(registry: Registry, case: dict[str, Any]) -> Difference | bool | None:
     """The difference of a case; None when there is none, False when the case is not for the kinds alone."""
     step, answer = case["step"], case["response"]
     body = step.get("body")
@@ -128,7 +137,9 @@ def replay(registry: Registry, case: dict[str, Any]) -> Difference | None | bool
         return Difference(case["id"], answer["code"], repr(error))
     recorded = answer["body"]
     if answer["code"] == 422:
-        causes = [(c["reason"], c.get("field", ""), c["message"]) for c in (recorded.get("details") or {}).get("causes", [])]
+        causes = [
+            (c["reason"], c.get("field", ""), c["message"]) for c in (recorded.get("details") or {}).get("causes", [])
+        ]
         got = json.loads(json.dumps(_causes(errors)).replace("00000000-0000-0000-0000-000000000000", "<uid>"))
         wanted = [list(c) for c in causes]
         return None if wanted == got else Difference(case["id"], wanted, got)

@@ -50,6 +50,8 @@ class FakeRuntime:
         self.unpullable: dict[str, str] = {}
         self.failures: dict[str, RuntimeFailure] = {}
         """By container name: what ``start_container`` raises."""
+        self.start_delay = 0.0
+        """Seconds that starting a container takes."""
         self.execs: dict[tuple[str, ...], Callable[[], ExecResult]] = {}
         self.log: list[tuple[float, str, str]] = []
         """Virtual seconds, what was done, to what."""
@@ -94,6 +96,8 @@ class FakeRuntime:
 
     async def start_container(self, pod_uid: str, spec: ContainerSpec) -> ContainerState:
         self.note("start", spec.name)
+        if self.start_delay:
+            await anyio.sleep(self.start_delay)
         if spec.name in self.failures:
             raise self.failures[spec.name]
         self.specs.append(spec)

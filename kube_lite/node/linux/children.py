@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,7 @@ class Child:
         self.pid = 0
         self.pidfd = -1
         self.executed = False
+        self._ready = False
         self.failure: dict[str, Any] | None = None
         self.code = 0
         self.signal = 0
@@ -90,12 +92,10 @@ class Child:
             for fd in (read_in, out_write, err_write):
                 os.close(fd)
         self._status = status
-        self._streams = {out: "stdout", err: "stderr"}
-        for fd in self._streams:
-            os.set_blocking(fd, False)
+        for fd, name in ((out, "stdout"), (err, "stderr")):
             with contextlib.suppress(OSError):  # over the user's limit of pipe pages
                 fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE)
-            self.loop.add_reader(fd, lambda fd=fd: self._readable(fd))  # type: ignore[misc]
+            self._add_stream(fd, name)
         self.loop.add_reader(status.fileno(), self._status_readable)
         self.loop.add_reader(self.pidfd, self._exit)
         self._timers.append(self.loop.call_later(SET_UP_LIMIT, self._too_slow))
@@ -107,21 +107,34 @@ class Child:
 
     def _status_readable(self) -> None:
         assert self._status is not None
-        data = self._status.recv(65536)
+        data, descriptors, _, _ = socket.recv_fds(self._status, 65536, 1)
+        if data == init.READY:
+            self._ready = True  # the exec closes the socket next, or is an error on it
+            for master in descriptors:  # of a terminal: what the program writes comes out of it
+                self._add_stream(master, "stdout")
+            return
         self.loop.remove(self._status.fileno())
         self._status.close()
         self._status = None
         if data:
             self.failure = json.loads(data)  # its exit follows
-        elif not self.exited and self.failure is None:
+        elif self._ready and self.failure is None:
             self.executed = True
             self.on_executed()
+
+    def _add_stream(self, fd: int, name: str) -> None:
+        os.set_blocking(fd, False)
+        os.set_inheritable(fd, False)
+        self._streams[fd] = name
+        self.loop.add_reader(fd, lambda: self._readable(fd))
 
     def _readable(self, fd: int) -> None:
         try:
             data = os.read(fd, _READ)
         except BlockingIOError:
             return
+        except OSError:  # EIO: the last user of the terminal has gone
+            data = b""
         if data:
             self.on_output(self._streams[fd], data)
             return
@@ -137,7 +150,7 @@ class Child:
         info = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
         if info is None:
             return
-        if self._status is not None:
+        while self._status is not None:
             self._status_readable()  # a program that ends at once: its start must be told before its end
         if info.si_code == os.CLD_EXITED:
             self.code = info.si_status
@@ -255,13 +268,14 @@ class Container(Child):
                 with contextlib.suppress(OSError):
                     os.unlink(self.log.path)
                     os.rmdir(os.path.dirname(self.log.path))
+                    os.rmdir(os.path.dirname(os.path.dirname(self.log.path)))
         state.remove_tree(self.plan["directory"])
 
     def on_executed(self) -> None:
         """Tell, once it is written down."""
         self.record.update(Record(phase="running", pid=self.pid, started_at=state.utc_now()))
         self.record["start_ticks"] = state.start_ticks(self.pid)
-        state.write_json(self.plan["record"], self.record)
+        self._save()
         self._started({"ok": True, "record": self.record})
 
     def on_output(self, stream: str, data: bytes) -> None:
@@ -297,17 +311,25 @@ class Container(Child):
                 finished_at=state.utc_now(),
             )
         )
-        state.write_json(self.plan["record"], self.record)
+        self._save()
         self._end()
+
+    def _save(self) -> None:
+        try:
+            state.write_json(self.plan["record"], self.record)
+        except OSError as error:  # the disk is full: an executor that listens hears of it all the same
+            print(f"{self.plan['record']}: {error}", file=sys.stderr, flush=True)
 
     def _finish_failed_start(self) -> None:
         failure = self.failure or {"message": f"the start was ended by signal {self.signal}", "code": 0}
+        if cgroups.oom_kills(self.plan["cgroup_version"], self.plan["cgroups"]):
+            failure = {"message": "container init was OOM-killed (memory limit too low?)", "code": 0}
         self._clean_up(keep_log=False)
         if failure["code"]:  # the program is at fault: that is an attempt that ended, as upstream counts it
             now = state.utc_now()
             self.record.update(Record(phase="exited", exit_code=init.START_FAILED, reason="StartError", pid=0))
             self.record.update(Record(message=failure["message"], started_at=now, finished_at=now))
-            state.write_json(self.plan["record"], self.record)
+            self._save()
         self._end()
         self._started({"error": failure["message"], "code": "start" if failure["code"] else "create"})
 

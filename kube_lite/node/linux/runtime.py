@@ -14,6 +14,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -167,11 +168,14 @@ class LinuxRuntime:
         if keep_pods:
             await self._zygote.shutdown("idle")
             return
-        async with anyio.create_task_group() as group:
-            for uid in list(self._pods):
-                group.start_soon(self.remove_pod, uid)
-        await self._zygote.shutdown("now")
-        await clock.run_in_thread(self._cgroups.remove, "")
+        try:
+            async with anyio.create_task_group() as group:
+                for uid in list(self._pods):
+                    group.start_soon(self.remove_pod, uid)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._zygote.shutdown("now")
+                await clock.run_in_thread(self._cgroups.remove, "")
 
     def _lock(self, pod_uid: str) -> anyio.Lock:
         return self._locks.setdefault(pod_uid, anyio.Lock())
@@ -197,6 +201,8 @@ class LinuxRuntime:
             lost = [record for record in pod.records.values() if record["phase"] == "running"]
             for record in lost:
                 self._mark_lost(pod, record)
+            if pod.pause:  # the shared pid namespace is gone with its first process
+                pod.pause, pod.ready = 0, False
             if lost and self.on_change is not None:
                 self.on_change(uid)
 
@@ -231,6 +237,8 @@ class LinuxRuntime:
             if pod is not None and pod.ready:
                 return pod.state()
             paths = layout.PodPaths(self._data, spec.pod_uid)
+            if pod is not None:  # the machine was booted, or the zygote lost, since it was made
+                await self._disconnect(spec.pod_uid, paths)
             pod = pod or _Pod(spec, paths)
             try:
                 await self._make_sandbox(pod)
@@ -244,7 +252,7 @@ class LinuxRuntime:
     async def _make_sandbox(self, pod: _Pod) -> None:
         spec, paths = pod.spec, pod.paths
         await clock.run_in_thread(paths.make_directories)
-        groups = await clock.run_in_thread(self._cgroups.create, spec.pod_uid, spec.resources)
+        groups = await clock.run_in_thread(partial(self._cgroups.create, spec.pod_uid, spec.resources, devices=False))
         kinds = ([] if spec.host_network else ["net", "uts"]) + ([] if spec.host_ipc else ["ipc"])
         plan = SandboxPlan(
             pod_uid=spec.pod_uid,
@@ -256,7 +264,8 @@ class LinuxRuntime:
             cgroup_version=self._cgroups.version,
             cgroups=groups,
         )
-        pod.pause = (await self._ask({"op": "sandbox", "plan": plan})).get("pid", 0)
+        with anyio.CancelScope(shield=True):  # or it would be made after we have cleaned up
+            pod.pause = (await self._ask({"op": "sandbox", "plan": plan})).get("pid", 0)
         if not spec.host_network:
             pod.ip = await self._network.attach(spec.pod_uid, str(paths.pin("net")))
         await clock.run_in_thread(self._write_files, pod)
@@ -293,13 +302,14 @@ class LinuxRuntime:
             image_id = self._image_ids.get(spec.image) or (await self.ensure_image(spec.image, "IfNotPresent")).image_id
             rootfs = await self._images.rootfs(image_id)
             plan = self._plan(pod, spec, rootfs)
-            await clock.run_in_thread(self._prepare_container, pod, spec, plan)
-            try:
-                record = (await self._ask({"op": "start", "plan": plan}))["record"]
-            except RuntimeFailure:
-                group = f"{pod_uid}/{spec.name}.{spec.attempt}"
-                await clock.run_in_thread(self._cgroups.remove, group)
-                raise
+            with anyio.CancelScope(shield=True):  # a container that has been started must be known
+                await clock.run_in_thread(self._prepare_container, pod, spec, plan)
+                try:
+                    record = (await self._ask({"op": "start", "plan": plan}))["record"]
+                except RuntimeFailure:
+                    group = f"{pod_uid}/{spec.name}.{spec.attempt}"
+                    await clock.run_in_thread(self._cgroups.remove, group)
+                    raise
             # The end may have been told already, when the program was short.
             final: Record = pod.records.setdefault((spec.name, spec.attempt), record)
             return container_state(final)
@@ -382,15 +392,20 @@ class LinuxRuntime:
             await self._destroy(pod_uid, pod.paths)
             await clock.run_in_thread(state.remove_tree, str(pod.paths.logs(pod.spec)))
             del self._pods[pod_uid]
-        self._locks.pop(pod_uid, None)
+        if not self._lock(pod_uid).statistics().tasks_waiting:
+            del self._locks[pod_uid]
 
     async def _destroy(self, pod_uid: str, paths: layout.PodPaths) -> None:
         """Remove all traces of a sandbox without running containers, also of a half made one."""
+        await self._disconnect(pod_uid, paths)
+        await clock.run_in_thread(self._cgroups.remove, pod_uid)
+        await clock.run_in_thread(state.remove_tree, str(paths.directory))
+
+    async def _disconnect(self, pod_uid: str, paths: layout.PodPaths) -> None:
+        """Undo network and namespaces."""
         await self._network.detach(pod_uid)
         pins = [str(paths.pin(kind)) for kind in ("net", "ipc", "uts")] + [str(paths.shm)]
         await self._ask({"op": "release", "pod_uid": pod_uid, "pins": pins})
-        await clock.run_in_thread(self._cgroups.remove, pod_uid)
-        await clock.run_in_thread(state.remove_tree, str(paths.directory))
 
     async def exec(self, pod_uid: str, name: str, command: Sequence[str], timeout: float) -> ExecResult:
         """See :class:`NodeRuntime`. A command that cannot be executed is 127 or 126, with why on stderr.

@@ -206,7 +206,7 @@ class Zygote:
         if container is None or not container.executed or container.exited:
             reply({"error": "container is not running", "code": "exec"})
             return
-        process = {**container.plan["process"], "argv": message["argv"]}
+        process = {**container.plan["process"], "argv": message["argv"], "tty": False}
         children.Exec(self.loop, container, process, message["timeout"], reply).start()  # type: ignore[arg-type]
 
     def _op_shutdown(self, message: wire.Message, reply: children.Done) -> None:

@@ -47,7 +47,7 @@ def spawn_zygote(directory: Path) -> subprocess.Popen[bytes]:
     with open(directory / "zygote.log", "ab") as log:
         try:
             return subprocess.Popen(
-                [interpreter, "-I", "-S", "-B", "-X", "utf8", "-c", _BOOT, package_root, str(directory)],
+                [interpreter, "-I", "-S", "-X", "utf8", "-c", _BOOT, package_root, str(directory)],
                 executable=f"/proc/self/fd/{copy}",
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -90,34 +90,47 @@ class ZygoteClient:
 
         :raises RuntimeFailure: it does not start, or speaks another protocol and still has containers
         """
-        try:
-            self._socket = wire.connect(str(self._directory))
-        except OSError:
-            self._process = await clock.run_in_thread(spawn_zygote, self._directory)
-            with anyio.fail_after(START_LIMIT):
-                while self._socket is None:
-                    await anyio.sleep(0.01)
-                    try:
-                        self._socket = wire.connect(str(self._directory))
-                    except OSError:
-                        self._check_alive()
-        self._splitter = wire.Splitter()
-        self._socket.setblocking(False)
-        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._readable)
-        hello = await self._request({"op": "hello"})
+        with anyio.fail_after(START_LIMIT):
+            while True:
+                await self._open()
+                try:
+                    hello = await self._request({"op": "hello"})
+                    break
+                except RuntimeFailure:  # it was just ending, being idle
+                    self.disconnect()
         if hello["protocol"] != wire.PROTOCOL:
             if hello["running"]:
                 message = f"the zygote speaks protocol {hello['protocol']}, not {wire.PROTOCOL}, and has containers"
                 raise RuntimeFailure("RuntimeNotReady", message)
-            await self._request({"op": "shutdown", "when": "now"})
-            self.disconnect()
+            await self.shutdown("now")
             return await self.connect()
         return hello
 
+    async def _open(self) -> None:
+        """Have a connected socket."""
+        try:
+            opened = wire.connect(str(self._directory))
+        except OSError:
+            self._forget_process()
+            self._process = await clock.run_in_thread(spawn_zygote, self._directory)
+            while True:
+                await anyio.sleep(0.01)
+                try:
+                    opened = wire.connect(str(self._directory))
+                    break
+                except OSError:
+                    self._check_alive()
+        self._socket = opened
+        self._splitter = wire.Splitter()
+        opened.setblocking(False)
+        asyncio.get_running_loop().add_reader(opened.fileno(), self._readable)
+
     def _check_alive(self) -> None:
-        # Ending at once with 0 is right when another zygote was quicker; that one will be listening soon.
-        if self._process is not None and self._process.poll():
+        code = self._process.poll() if self._process is not None else None
+        if code:
             raise RuntimeFailure("RuntimeNotReady", f"the zygote does not start; see {self._directory}/zygote.log")
+        if code == 0:  # another one held the lock: it will be listening soon, or was just ending
+            self._process = spawn_zygote(self._directory)
 
     def _readable(self) -> None:
         assert self._socket is not None
@@ -197,8 +210,15 @@ class ZygoteClient:
             await clock.run_in_thread(self._wait_for_end)
             if process is not None:
                 await clock.run_in_thread(process.wait)
-        elif process is not None:
-            process.returncode = 0  # it lives on without us; keeps Popen from warning
+        else:
+            self._process = process
+            self._forget_process()
+
+    def _forget_process(self) -> None:
+        """Reap a zygote that has ended; one that lives on is not ours to wait for (and Popen must not warn)."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.returncode = 0
+        self._process = None
 
     def _wait_for_end(self) -> None:
         lock = os.open(self._directory / "zygote.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -72,9 +72,9 @@ add table ip {table}
 delete table ip {table}
 table ip {table} {{
   map services {{ typeof ip daddr . meta l4proto . th dport : verdict; }}
-  map endpoints {{ typeof ip daddr . meta l4proto . th dport . numgen random mod 65536 : ip daddr . th dport; }}
+  map endpoints {{ typeof ip daddr . meta l4proto . th dport . numgen random mod 65536 : ip daddr . tcp dport; }}
   map node-ports {{ typeof meta l4proto . th dport : verdict; }}
-  map node-port-endpoints {{ typeof meta l4proto . th dport . numgen random mod 65536 : ip daddr . th dport; }}
+  map node-port-endpoints {{ typeof meta l4proto . th dport . numgen random mod 65536 : ip daddr . tcp dport; }}
   set refused {{ typeof ip daddr . meta l4proto . th dport; }}
   set refused-node-ports {{ typeof meta l4proto . th dport; }}
   set hairpins {{ typeof ip saddr . ip daddr; }}

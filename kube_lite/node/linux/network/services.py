@@ -160,6 +160,6 @@ class ServiceProxy:
 
 def _same(one: ServiceSpec | None, other: ServiceSpec | None) -> bool:
     """Whether both are the same, the order of endpoints aside."""
-    if one is None or other is None:
-        return one is other
+    if one is None or other is None or one == other:
+        return one == other
     return set(one.endpoints) == set(other.endpoints) and replace(one, endpoints=()) == replace(other, endpoints=())
