@@ -269,13 +269,14 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
     base = {**base, "metadata": {k: v for k, v in base["metadata"].items() if k != "managedFields"}}
     if not stored and live is not None:
         stored = _first_owners(type_, base, writer)
-    fields = difference(recursive_difference(applied(type_, config), _ignored(writer)), _STRIPPED)
-    own = _new_owner(writer, "Apply", ordered(fields))
+    named = recursive_difference(applied(type_, config), _ignored(writer))
+    own = _new_owner(writer, "Apply", ordered(difference(named, _STRIPPED)))
     previous = next((owner for owner in stored if owner.identity == own.identity), None)
     others = [owner for owner in stored if owner.identity != own.identity]
     merged = merge(type_, base, config)
-    if previous is not None and difference(previous.fields, fields):
-        merged = _pruned(type_, merged, previous.fields, [*others, own])
+    if previous is not None and difference(previous.fields, own.fields):
+        # the configuration's own name and the like hold its metadata, though nobody owns them
+        merged = _pruned(type_, merged, previous.fields, [*others, replace(own, fields=named)])
     completed = _completed(type_, merged)
     taken, removed = changes(type_, base, completed)
     if previous is not None and previous.fields == own.fields and not taken and not removed:

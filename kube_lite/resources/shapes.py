@@ -103,9 +103,10 @@ VALUE_STRUCTS_OF = _words("""
 
 VALUE_TIMES = _words("""
     lastProbeTime lastTransitionTime lastUpdateTime lastHeartbeatTime firstTimestamp lastTimestamp eventTime
-    deprecatedFirstTimestamp deprecatedLastTimestamp startedAt finishedAt lastObservedTime
+    deprecatedFirstTimestamp deprecatedLastTimestamp startedAt finishedAt lastObservedTime creationTimestamp
 """)
-"""Times that print null while they are unset."""
+"""Times that print null while they are unset. Servers up to v1.33 print creationTimestamp in pod templates too,
+later ones leave it out; clients take both, and the recorded answers have it."""
 
 ALWAYS_OF = _words("""
     api.core.v1.Event.reportingComponent api.core.v1.Event.reportingInstance

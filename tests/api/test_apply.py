@@ -213,6 +213,18 @@ def test_what_is_no_longer_applied_is_removed_unless_another_applier_has_it() ->
     assert owners(live) == {"m1/Apply": {"f:data": {"f:c": {}}}, "m2/Apply": {"f:data": {"f:b": {}}}}
 
 
+def test_metadata_outlives_the_last_label_that_was_applied() -> None:
+    live = stored(CONFIG_MAP, apply(CONFIG_MAP, None, config_map(labels={"a": "1"}), writer("m1")))
+    live["metadata"].update(uid="u", resourceVersion="7")
+    live = stored(CONFIG_MAP, apply(CONFIG_MAP, live, config_map(), writer("m1")))
+    assert live["metadata"] == {
+        **config_map()["metadata"],
+        "uid": "u",
+        "resourceVersion": "7",
+        "creationTimestamp": None,
+    }
+
+
 def test_a_conflict_names_the_manager_and_force_takes_over() -> None:
     live = stored(CONFIG_MAP, apply(CONFIG_MAP, None, config_map({"a": "1"}), writer("m1")))
     update = config_map({"a": "2"})
