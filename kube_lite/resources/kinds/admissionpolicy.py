@@ -139,13 +139,11 @@ def _validate_binding(obj: Obj, validating: bool) -> Errors:
             found.append(required(at, "at least one validation action is required"))
         found.extend(not_supported(index(at, i), a, ACTIONS) for i, a in enumerate(actions) if a not in ACTIONS)
         if {"Deny", "Warn"} <= set(actions):
-            found.append(
-                invalid(
-                    at,
-                    actions,
-                    "must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)",
-                )
-            )  # noqa: E501  # one message of upstream's
+            detail = (
+                "must not contain both Deny and Warn (repeating the same validation failure information in the API "
+                "response and headers serves no purpose)"
+            )
+            found.append(invalid(at, actions, detail))
     return found
 
 

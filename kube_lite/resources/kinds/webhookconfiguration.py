@@ -114,10 +114,10 @@ def _url(url: str, path: str) -> Errors:
 def validate_client_config(config: Obj, path: str) -> Errors:
     """Where a webhook is: at a URL or behind a Service, one of the two."""
     url, service = config.get("url"), config.get("service")
-    if (url is None) == (service is None):
-        return [required(path, "exactly one of url or service is required")]
-    if url is not None:
+    if url is not None and service is None:
         return _url(url, child(path, "url"))
+    if url is not None or service is None:
+        return [required(path, "exactly one of url or service is required")]
     at = child(path, "service")
     found: Errors = [required(child(at, name)) for name in ("name", "namespace") if not service.get(name)]
     where = service.get("path")
