@@ -40,7 +40,7 @@ def _default(obj: Obj) -> None:
 def _prepare_create(obj: Obj) -> None:
     """Which version is stored; names are accepted by the controller."""
     stored = [v.get("name", "") for v in (obj.get("spec") or {}).get("versions") or () if v.get("storage")]
-    obj["status"] = {"storedVersions": stored, "conditions": [], "acceptedNames": {"plural": "", "kind": ""}}
+    obj["status"] = {"storedVersions": stored, "acceptedNames": {"plural": "", "kind": ""}}
 
 
 def _prepare_update(new: Obj, old: Obj) -> None:
@@ -186,7 +186,10 @@ def _protected(obj: Obj) -> Errors:
         detail = f'protected groups must have approval annotation "{APPROVAL}", {see}'
         return [required(annotation_path(APPROVAL), detail)]
     if not value.startswith(("http://", "https://", "unapproved")):
-        detail = f'protected groups must have approval annotation "{APPROVAL}" with either a URL or a reason starting with "unapproved", {see}'
+        detail = (
+            f'protected groups must have approval annotation "{APPROVAL}" with either a URL or a reason starting with '
+            f'"unapproved", {see}'
+        )
         return [invalid(annotation_path(APPROVAL), value, detail)]
     return []
 
