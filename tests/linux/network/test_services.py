@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kube_lite.node.linux.network.rules import ServiceSpec
 from kube_lite.node.linux.network.services import ServiceProxy
+from kube_lite.node.proxy import ServiceSpec
 from tests.linux.network.namespaces import answering, ask, ip, namespace, needs_root, nft, run_inside
 from tests.linux.network.test_pods import Node, joined, node
 
