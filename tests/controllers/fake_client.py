@@ -119,6 +119,10 @@ class FakeClient:
         """A copy of one object."""
         return copy.deepcopy(self.objects.get(resource, {}).get(key))
 
+    async def bind(self, name: str, namespace: str, node: str) -> None:
+        """What a scheduler does."""
+        await self.patch("pods", name, {"spec": {"nodeName": node}}, namespace)
+
     def compact(self) -> None:
         """Forget history, and close all watches so that they notice."""
         self.compacted = self.revision
@@ -293,6 +297,8 @@ class FakeClient:
                 meta[field] = before[field]
         if subresource == "status":
             new = {**old, "metadata": meta, "status": new.get("status", {})}
+        elif resource == "namespaces" and not subresource:
+            new["status"], new["spec"] = old.get("status", {}), old.get("spec", {})
         elif not subresource and resource not in ("configmaps", "events", "endpoints"):
             new["status"] = old.get("status", {})
         if new == old:
@@ -301,6 +307,8 @@ class FakeClient:
             meta["generation"] = before["generation"] + 1
         key = self._key(meta["name"], meta.get("namespace", ""))
         self.writes.append((verb, f"{resource}/{subresource}" if subresource else resource, key))
+        if subresource == "finalize":
+            meta = new["metadata"]
         gone = "deletionTimestamp" in meta and not meta.get("finalizers") and not meta.get("deletionGracePeriodSeconds")
         if gone and not (resource == "namespaces" and new["spec"].get("finalizers")):
             return self._commit("DELETED", resource, new)

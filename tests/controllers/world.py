@@ -78,7 +78,7 @@ class World:
     async def _start(self, pod: Obj) -> None:
         meta = pod["metadata"]
         if not pod["spec"].get("nodeName"):
-            await self.client.patch("pods", meta["name"], {"spec": {"nodeName": "n1"}}, meta["namespace"])
+            await self.client.bind(meta["name"], meta["namespace"], "n1")
         ready = meta.get("labels", {}).get("ready") != "false"
         status = {"phase": "Running", "podIP": "10.0.0.1", "conditions": [ready_condition(ready)]}
         await self.client.patch("pods", meta["name"], {"status": status}, meta["namespace"], subresource="status")

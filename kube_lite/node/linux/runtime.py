@@ -170,6 +170,10 @@ class LinuxRuntime:
 
     # NodeRuntime
 
+    def images_in_use(self) -> list[str]:
+        """Ids of the images that containers on disk were made from; these may not be removed."""
+        return sorted({state.image_id for pod in self._pods.values() for state in pod.state().containers})
+
     async def ensure_image(self, image: str, policy: str) -> ImageState:
         """See :class:`NodeRuntime`."""
         found = await self._images.ensure(image, policy)
