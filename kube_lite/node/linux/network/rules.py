@@ -57,6 +57,19 @@ class ServiceSpec:
             raise ValueError(f"not a node port or affinity: {self.node_port}, {self.affinity_seconds}")
 
 
+_COLLECTIONS = """\
+  map services { typeof ip daddr . meta l4proto . th dport : verdict; }
+  map endpoints { typeof ip daddr . meta l4proto . th dport . numgen random mod 65536 : ip daddr . tcp dport; }
+  map node-ports { typeof meta l4proto . th dport : verdict; }
+  map node-port-endpoints { typeof meta l4proto . th dport . numgen random mod 65536 : ip daddr . tcp dport; }
+  set refused { typeof ip daddr . meta l4proto . th dport; }
+  set refused-node-ports { typeof meta l4proto . th dport; }
+  set hairpins { typeof ip saddr . ip daddr; }
+"""
+# The endpoints' type is written with tcp, though it holds any protocol's port: libnftables 1.0.6 cannot read the
+# same type back when it is written with th.
+
+
 def frame(table: str, pod_cidr: str, cluster_cidr: str, service_cidr: str | None) -> str:
     """Commands that put an empty table in place of whatever had its name.
 
@@ -71,14 +84,7 @@ def frame(table: str, pod_cidr: str, cluster_cidr: str, service_cidr: str | None
 add table ip {table}
 delete table ip {table}
 table ip {table} {{
-  map services {{ typeof ip daddr . meta l4proto . th dport : verdict; }}
-  map endpoints {{ typeof ip daddr . meta l4proto . th dport . numgen random mod 65536 : ip daddr . tcp dport; }}
-  map node-ports {{ typeof meta l4proto . th dport : verdict; }}
-  map node-port-endpoints {{ typeof meta l4proto . th dport . numgen random mod 65536 : ip daddr . tcp dport; }}
-  set refused {{ typeof ip daddr . meta l4proto . th dport; }}
-  set refused-node-ports {{ typeof meta l4proto . th dport; }}
-  set hairpins {{ typeof ip saddr . ip daddr; }}
-  chain translate {{
+{_COLLECTIONS}  chain translate {{
     ip daddr . meta l4proto . th dport vmap @services
     fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @node-ports
   }}
