@@ -239,7 +239,7 @@ def test_datagrams_reach_their_own_service_on_the_same_port(tmp_path: Path) -> N
         p.sync(streams=spec([address], node_port=30080), datagrams=datagrams)
         with socket_inside(server, socket.SOCK_DGRAM) as listener, socket_inside(client, socket.SOCK_DGRAM) as asking:
             listener.bind(("0.0.0.0", 5353))
-            for target in ((IP, 80), (n.network.node_address, 30080)):
+            for target in ((n.network.node_address, 30080), (IP, 80)):
                 asking.sendto(b"question", target)
                 question, peer = listener.recvfrom(100)
                 listener.sendto(b"answer to " + question, peer)

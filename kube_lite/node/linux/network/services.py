@@ -45,7 +45,7 @@ class ServiceProxy:
         self._given: dict[str, ServiceSpec] = {}
         self._applied: dict[str, ServiceSpec] = {}
         self._hairpins: Counter[str] = Counter()
-        self._counts: set[int] = set()
+        self._counts: set[tuple[str, int]] = set()
 
     async def start(self) -> None:
         """Open nftables in this thread's network namespace. :raises RuntimeFailure: NetworkPluginNotReady"""
@@ -149,7 +149,7 @@ class ServiceProxy:
                 wanted["hairpins", pin] = ""
         counts = rules.counts(spec for spec in specs.values() if spec is not None) - self._counts
         lines = [] if self._built else [self._frame]
-        lines += [rules.count_chains(self._table, count) for count in sorted(counts)]
+        lines += [rules.count_chains(self._table, *count) for count in sorted(counts)]
         lines += self._in_order(specs, former, wanted)
         await clock.run_in_thread(self._nftables.run, "\n".join(lines))
         self._built = True
