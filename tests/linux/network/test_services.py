@@ -11,12 +11,8 @@ from pathlib import Path
 import pytest
 
 from kube_lite.node.linux.network.services import ServiceProxy
-<<<<<<< HEAD
 from kube_lite.node.proxy import ServiceSpec
-from tests.linux.network.namespaces import answering, ask, ip, namespace, needs_root, nft, run_inside
-=======
 from tests.linux.network.namespaces import answering, ask, ip, namespace, needs_root, nft, run_inside, socket_inside
->>>>>>> images
 from tests.linux.network.test_pods import Node, joined, node
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(needs_root(), reason="needs root")]
