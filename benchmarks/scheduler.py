@@ -2,8 +2,8 @@
 
     python -m benchmarks.scheduler [--nodes 5000] [--pods 2000]
 
-Prints microseconds of CPU per pod for pods of one class (a Deployment scaled up), for pods that are all different (each
-has to be evaluated afresh), and for pods that fit nowhere.
+Prints microseconds of CPU per pod for pods of one class without and with a ReplicaSet over which
+they are spread, for pods that are all different (each has to be evaluated afresh), and for pods that fit nowhere.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 
 from kube_lite.resources.kinds.pod.view import Container, Pod, PodSpec, ResourceRequirements, Toleration
-from kube_lite.resources.meta import ObjectMeta
+from kube_lite.resources.meta import ObjectMeta, OwnerReference
 from kube_lite.resources.views import Node, NodeStatus
 from kube_lite.sched.evaluate import Evaluator
 from kube_lite.sched.framework import Framework, default_plugins
@@ -33,13 +33,14 @@ def make_table(count: int) -> NodeTable:
     return table
 
 
-def make_pods(count: int, *, alike: bool = True, cpu: str = "100m") -> list[PodInfo]:
-    """``count`` pods; unless ``alike``, each of a class of its own."""
+def make_pods(count: int, *, alike: bool = True, cpu: str = "100m", owned: bool = False) -> list[PodInfo]:
+    """``count`` pods; unless ``alike``, each of a class of its own; ``owned`` by one ReplicaSet, so spread."""
+    owners = [OwnerReference(kind="ReplicaSet", name="rs", uid="rs", controller=True)] if owned else []
     requests = ResourceRequirements(requests={"cpu": cpu, "memory": "128Mi"})
     return [
         pod_info(
             Pod(
-                metadata=ObjectMeta(name=f"p{number}", namespace="ns", uid=f"u{number}"),
+                metadata=ObjectMeta(name=f"p{number}", namespace="ns", uid=f"u{number}", owner_references=owners),
                 spec=PodSpec(
                     containers=[Container(name="c", image="i", resources=requests)],
                     tolerations=[] if alike else [Toleration(key=f"k{number}", operator="Exists")],
@@ -71,6 +72,7 @@ def main() -> None:
     options = parser.parse_args()
     for title, pods in (
         ("alike", make_pods(options.pods)),
+        ("of one ReplicaSet", make_pods(options.pods, owned=True)),
         ("all different", make_pods(options.pods, alike=False)),
         ("fit nowhere", make_pods(options.pods, cpu="64")),
     ):

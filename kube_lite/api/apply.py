@@ -1,6 +1,7 @@
 """Who owns which field: ``metadata.managedFields`` of every write, and server-side apply.
 
-Each entry says which manager set which fields by which operation; the sets are ``resources/fieldset.py``'s.
+Each entry says which manager set which fields by which operation; sets are ``resources/fieldset.py``'s, what is
+in them is read off by ``resources/ownership.py``.
 An update takes what it changed from everybody else, and loses nothing itself; an apply states all that its
 manager wants, so what it no longer names and nobody else applied is removed, and what others own and it would
 change is a conflict. Rules and messages are those of upstream's ``apimachinery/pkg/util/managedfields`` and of
@@ -29,20 +30,16 @@ import msgspec
 from kube_lite.errors import BadRequest, Conflict
 from kube_lite.resources.decode import complete
 from kube_lite.resources.fieldset import (
-    UNTRACKED,
     Node,
-    applied,
-    changes,
     difference,
-    initial,
     intersection,
     is_valid,
     ordered,
     paths,
     recursive_difference,
     union,
-    with_named_fields,
 )
+from kube_lite.resources.ownership import UNTRACKED, applied, changes, initial, with_named_fields
 from kube_lite.resources.schema import Type
 from kube_lite.resources.typed_merge import check, merge, remove
 
@@ -272,13 +269,14 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
     base = {**base, "metadata": {k: v for k, v in base["metadata"].items() if k != "managedFields"}}
     if not stored and live is not None:
         stored = _first_owners(type_, base, writer)
-    fields = difference(recursive_difference(applied(type_, config), _ignored(writer)), _STRIPPED)
-    own = _new_owner(writer, "Apply", ordered(fields))
+    named = recursive_difference(applied(type_, config), _ignored(writer))
+    own = _new_owner(writer, "Apply", ordered(difference(named, _STRIPPED)))
     previous = next((owner for owner in stored if owner.identity == own.identity), None)
     others = [owner for owner in stored if owner.identity != own.identity]
     merged = merge(type_, base, config)
-    if previous is not None and difference(previous.fields, fields):
-        merged = _pruned(type_, merged, previous.fields, [*others, own])
+    if previous is not None and difference(previous.fields, own.fields):
+        # the configuration's own name and the like hold its metadata, though nobody owns them
+        merged = _pruned(type_, merged, previous.fields, [*others, replace(own, fields=named)])
     completed = _completed(type_, merged)
     taken, removed = changes(type_, base, completed)
     if previous is not None and previous.fields == own.fields and not taken and not removed:

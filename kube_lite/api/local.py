@@ -15,8 +15,8 @@ from kube_lite.api import authz, reads
 from kube_lite.api.authz import Authorizer
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.http import Request, Response, decode_json, encode_json
-from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.negotiate import PLAIN
+from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.user import User
 from kube_lite.api.watch import BOOKMARK_INTERVAL, Change, Encoder, WatchSource
 from kube_lite.client.protocol import MERGE_PATCH, ObjectList, Watch, WatchEvent

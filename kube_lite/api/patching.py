@@ -107,7 +107,7 @@ async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wan
             "Incorrect version specified in apply patch. "
             f"Specified patch version: {version}, expected: {resource.api_version}"
         )
-    applied = managed.Applied(resource, value, wanted, request.warnings)
+    applied = managed.Applied(resource, value, wanted, target.subresource_name)
     existing = verbs.storage.item(resource, target.namespace, target.name)
     if existing is None and target.subresource is None:
         try:
@@ -116,7 +116,7 @@ async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wan
             pass  # somebody created it meanwhile: apply to that
 
     async def merged(old: Obj) -> Obj:
-        new = applied.onto(old, target.subresource_name)
+        new = applied.onto(old)
         check_identity(target, new)
         return new
 
@@ -132,11 +132,9 @@ async def _apply_create(
     if applied.uid:
         why = f"uid mismatch: the provided object specified uid {applied.uid}, and no existing object was found"
         raise errors.conflict(resource.plural, resource.group, target.name, why)
-    empty: Obj = {
-        "kind": resource.kind,
-        "apiVersion": resource.api_version,
-        "metadata": {"name": target.name, **({"namespace": target.namespace} if target.namespace else {})},
-    }
-    obj = applied.onto(empty, "")
+    obj = applied.onto(None)
+    if target.namespace:
+        obj["metadata"].setdefault("namespace", target.namespace)
+    obj["metadata"].setdefault("name", target.name)
     check_identity(target, obj)
     return await verbs.create(target, obj, request.user, wanted, request.warnings, Manner(applied.manage))

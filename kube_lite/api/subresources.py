@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from kube_lite import clock, errors
-from kube_lite.api import codec, deletion, options, patch
+from kube_lite.api import codec, deletion, managed, options, patch
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.http import Request, Response, decode_json, encode_json
 from kube_lite.api.negotiate import negotiate
@@ -174,7 +174,7 @@ class Subresources:
             return _bound(old, binding, node)
 
         await self._verbs.guaranteed_update(
-            target, bound, request.user, wanted, request.warnings, Manner(trusted=True, managed_as="binding")
+            target, bound, request.user, wanted, request.warnings, Manner(managed.untouched, trusted=True)
         )
         return Response(201, encode_json(SUCCESS))
 

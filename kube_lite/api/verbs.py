@@ -2,7 +2,7 @@
 
 The order is Kubernetes' own and is written here once:
 
-    decode -> default -> mutating admission -> prepare -> validate -> validating admission -> managedFields -> store
+    decode -> default -> managedFields -> mutating admission -> prepare -> validate -> validating admission -> store
 
 so a plugin that sets a field is validated afterwards, and none sees an object without defaults. Updates read
 the committed object, compute the new one, and swap it in by its revision; when somebody else was faster they
@@ -137,6 +137,8 @@ class Verbs:
         if obj["metadata"].get("resourceVersion"):
             raise errors.BadRequest("resourceVersion should not be set on objects to be created")
         resource.default(obj)
+        managed.complete(resource, obj)
+        managed.on_create(resource, obj, options, manner.manage)
         request = AdmissionRequest(
             operation="CREATE",
             resource=resource,
@@ -150,7 +152,6 @@ class Verbs:
         )
         await self.admission.admit(request, self)
         obj = request.obj or obj
-        managed_sent = obj["metadata"].pop("managedFields", None)
         objectmeta.prepare_create(resource, obj, self.names)
         resource.prepare_create(obj)
         hook = self.hooks.get(resource.group_resource)
@@ -159,7 +160,7 @@ class Verbs:
             self._check(resource, obj, _metadata_errors(resource, obj) + resource.validate(obj))
             request.name = obj["metadata"].get("name") or ""
             await self.admission.validate(request, self)
-            managed.on_create(resource, obj, managed_sent, options, manner.manage)
+            managed.complete(resource, obj)
             written = await self._insert(target, obj, options)
         except BaseException:
             if undo is not None:
@@ -297,6 +298,9 @@ class Verbs:
         resource, sub = target.resource, target.subresource
         if sub is None and not manner.trusted:
             resource.default(new)
+        managed.complete(resource, new)
+        part = manner.managed_as or target.subresource_name
+        managed.on_update(resource, old, new, options, part, manner.manage)
         request = AdmissionRequest(
             operation="UPDATE",
             resource=resource,
@@ -311,7 +315,6 @@ class Verbs:
         )
         await self.admission.admit(request, self)
         new = request.obj or new
-        managed_sent = new["metadata"].get("managedFields")
         self._prepare_update(resource, sub, new, old, manner.trusted)
         hook = self.hooks.get(resource.group_resource) if sub is None else None
         undo = await hook.begin_update(new, old, options.dry_run) if hook is not None else None
@@ -319,8 +322,7 @@ class Verbs:
             if not manner.trusted:
                 self._check(resource, new, self._update_errors(resource, sub, new, old))
             await self.admission.validate(request, self)
-            part = manner.managed_as or target.subresource_name
-            managed.on_update(resource, old, new, managed_sent, options, part, manner.manage)
+            managed.complete(resource, new)
             if new == old:
                 return Written(item.value, item.revision)
             written = await self._replace(target, item, new, options)

@@ -4,8 +4,8 @@
 more than ten different messages of one reason within ten minutes become one "combined" event; an object that
 is spoken of too often is cut off for a while. Figures and forms are client-go's (``tools/record``).
 
-Full: the queue holds 1,000 events; what comes on top is dropped and logged, because no component may wait for
-its own chatter.
+Full: the queue holds 1,000 events unless told otherwise; what comes on top is dropped and counted, because no
+component may wait for its own chatter. The log says so when it begins and how many when it ends.
 """
 
 from __future__ import annotations
@@ -93,12 +93,15 @@ class EventRecorder:
 
     :param component: shown as the source, such as ``deployment-controller``
     :param host: the node for components that run on one
+    :param limit: how many events may wait to be written
     """
 
-    def __init__(self, client: Client, component: str, host: str = "") -> None:
+    def __init__(self, client: Client, component: str, host: str = "", *, limit: int = QUEUE_SIZE) -> None:
         self._client = client
         self._component = component
         self._host = host
+        self._limit = limit
+        self._dropped = 0
         self._waiting: deque[dict[str, Any]] = deque()
         self._wake = anyio.Event()
         self._written: OrderedDict[tuple[str, ...], _Written] = OrderedDict()
@@ -130,8 +133,10 @@ class EventRecorder:
             "message": message,
             "time": clock.timestamp(),
         }
-        if len(self._waiting) >= QUEUE_SIZE:
-            log.warning("%s: too many events waiting, dropped: %s %s", self._component, reason, message)
+        if len(self._waiting) >= self._limit:
+            if not self._dropped:
+                log.warning("%s: too many events waiting, dropped: %s %s", self._component, reason, message)
+            self._dropped += 1
             return
         self._waiting.append(record)
         self._wake.set()
@@ -145,6 +150,9 @@ class EventRecorder:
                 record = self._waiting.popleft()
                 if self._within_budget(record["involvedObject"]):
                     await self._write(record, *self._identity(record))
+            if self._dropped:
+                log.warning("%s: %d events were dropped", self._component, self._dropped)
+                self._dropped = 0
 
     def _within_budget(self, involved: Mapping[str, str]) -> bool:
         moment = clock.monotonic()

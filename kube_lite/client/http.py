@@ -247,7 +247,7 @@ class HttpClient:
     async def lines(
         self, path: str, *, params: Mapping[str, str] | None = None
     ) -> AsyncIterator[AsyncIterator[list[bytes]]]:
-        """GET an answer that goes on: its lines without blank ones, in batches of what was ready.
+        """GET an answer that goes on: its lines in batches of what was ready; blank ones give an empty batch.
 
         :raises ApiError: the server refused
         :raises Unreachable: the connection ended early
@@ -391,8 +391,7 @@ async def _batches(answer: httpx.Response) -> AsyncIterator[list[bytes]]:
     rest = b""
     async for chunk in answer.aiter_bytes():
         lines, rest = split_lines(rest, chunk)
-        if lines:
-            yield lines
+        yield lines
 
 
 async def _decoded(batches: AsyncIterator[list[bytes]]) -> AsyncIterator[Sequence[WatchEvent]]:

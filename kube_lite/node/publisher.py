@@ -15,7 +15,7 @@ import anyio
 from kube_lite.client.protocol import STRATEGIC_PATCH, Client
 from kube_lite.errors import ApiError, Conflict, NotFound
 from kube_lite.node.settings import NodeSettings
-from kube_lite.node.status import difference
+from kube_lite.node.status import difference, known
 from kube_lite.resources.kinds.pod.view import Pod
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class StatusPublisher:
         self._client = client
         self._meta = pod.metadata
         self._settings = settings
-        self._sent: dict[str, Any] = {}
+        self._sent: dict[str, Any] = known(pod)
         self._newest: dict[str, Any] = {}
         self._wake = anyio.Event()
         self._urgent = anyio.Event()
@@ -43,6 +43,8 @@ class StatusPublisher:
 
         :param urgent: write it now rather than after ``status_delay``
         """
+        if self.gone:
+            return
         if status != self._newest:
             self._newest = status
             self._clean = anyio.Event()
@@ -52,6 +54,11 @@ class StatusPublisher:
                 self._urgent.set()
         else:
             self._clean.set()
+
+    def stop(self) -> None:
+        """Write no more: the pod is gone. Whoever waits in ``flush`` goes on."""
+        self.gone = True
+        self._clean.set()
 
     async def flush(self) -> None:
         """Return when what was submitted has been written, or cannot be any more."""
@@ -91,7 +98,7 @@ class StatusPublisher:
                     subresource="status",
                 )
             except (NotFound, Conflict):
-                self.gone = True
+                self.stop()
         self._sent = target
-        if self.gone or self._newest is target:
+        if self._newest is target:
             self._clean.set()

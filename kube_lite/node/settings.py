@@ -14,7 +14,7 @@ class NodeSettings:
     name: str
     """Name of the Node object, a DNS subdomain."""
     data_dir: Path
-    """Volumes live under ``data_dir/pods/UID/volumes``."""
+    """Volumes live under ``data_dir/volumes/UID``; the runtime keeps its own state beside them."""
     address: str = "127.0.0.1"
     """InternalIP of the node, and hostIP of its pods."""
     labels: Mapping[str, str] = field(default_factory=dict)

@@ -16,7 +16,8 @@ from kube_lite.node.context import NodeContext, pod_text
 from kube_lite.node.environment import ConfigError
 from kube_lite.node.hooks import Target
 from kube_lite.node.images import Images, PullFailure
-from kube_lite.node.runtime import ContainerSpec, ContainerState, RuntimeFailure
+from kube_lite.node.restarts import duration_text
+from kube_lite.node.runtime import ContainerPhase, ContainerSpec, ContainerState, RuntimeFailure
 from kube_lite.node.status import Waiting
 from kube_lite.node.volumes import VolumeError
 from kube_lite.resources.kinds.pod.view import Container, Pod
@@ -61,6 +62,9 @@ class Starter:
             key = crash_key(pod, container)
             self._node.crash_backoff.next(key, clock.now())
             return NotStarted(Waiting(failure.reason, failure.message), self._node.crash_backoff.delay(key))
+        if state.phase is ContainerPhase.EXITED and state.reason in ("StartError", "ContainerCannotRun"):
+            self._node.event(pod, "Warning", "Failed", f"Error: {state.message}", container)
+            return state
         self._node.event(pod, "Normal", "Created", "Container created", container)
         self._node.event(pod, "Normal", "Started", "Container started", container)
         return state
@@ -100,7 +104,5 @@ def crash_key(pod: Pod, container: Container) -> str:
 def crash_waiting(node: NodeContext, pod: Pod, container: Container) -> Waiting:
     """What a container shows that waits for its back-off."""
     delay = node.crash_backoff.delay(crash_key(pod, container))
-    from kube_lite.node.restarts import duration_text
-
     message = f"back-off {duration_text(delay)} restarting failed container={container.name} pod={pod_text(pod)}"
     return Waiting("CrashLoopBackOff", message)

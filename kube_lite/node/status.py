@@ -21,6 +21,9 @@ from kube_lite.resources.kinds.pod.view import Container, ContainerStatus, Pod
 
 Json = dict[str, Any]
 
+SCHEME = "kube-lite"
+"""The runtime's name, as in ``nodeInfo.containerRuntimeVersion``."""
+
 CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady")
 """The conditions that a node owns."""
 
@@ -75,20 +78,26 @@ def _stamp(moment: datetime | None) -> str | None:
     return clock.timestamp(moment) if moment else None
 
 
+def container_id(state: ContainerState) -> str:
+    """With the runtime's name as scheme, as the API shows it."""
+    known = state.container_id
+    return known if not known or "://" in known else f"{SCHEME}://{known}"
+
+
 def _terminated(state: ContainerState) -> Json:
     if state.phase is ContainerPhase.UNKNOWN:
         return {
             "exitCode": 137,
             "reason": "ContainerStatusUnknown",
             "message": "The container could not be located when the pod was terminated",
-            "containerID": state.container_id,
+            "containerID": container_id(state),
         }
     ended: Json = {
         "exitCode": state.exit_code,
         "reason": state.reason or ("Completed" if state.exit_code == 0 else "Error"),
         "startedAt": _stamp(state.started_at),
         "finishedAt": _stamp(state.finished_at),
-        "containerID": state.container_id,
+        "containerID": container_id(state),
     }
     if state.signal:
         ended["signal"] = state.signal
@@ -152,7 +161,7 @@ def container_status(
         "started": started,
     }
     if state is not None and state.container_id:
-        status["containerID"] = state.container_id
+        status["containerID"] = container_id(state)
     return status
 
 
@@ -297,6 +306,34 @@ class Transitions:
             if known is None or known[0] != condition["status"]:
                 known = self._since[condition["type"]] = (condition["status"], clock.timestamp())
             condition["lastTransitionTime"] = known[1]
+
+
+def known(pod: Pod) -> Json:
+    """What the API shows already and a patch may have to take back, as :func:`build` would write it."""
+    now = pod.status
+    conditions = [
+        {
+            key: value
+            for key, value in (
+                ("type", c.type),
+                ("status", c.status),
+                ("reason", c.reason),
+                ("message", c.message),
+                ("lastTransitionTime", c.last_transition_time),
+            )
+            if value
+        }
+        for c in now.conditions
+        if c.type in CONDITIONS
+    ]
+    shown = {
+        "conditions": conditions,
+        "reason": now.reason,
+        "message": now.message,
+        "podIP": now.pod_ip,
+        "podIPs": [{"ip": address.ip} for address in now.pod_ips],
+    }
+    return {key: value for key, value in shown.items() if value}
 
 
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> Json:

@@ -11,23 +11,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
 
 from kube_lite import clock
 from kube_lite.errors import ApiError, Conflict, NotFound
-from kube_lite.node import logs, restarts, specs, status
+from kube_lite.node import logs, restarts, status
 from kube_lite.node.context import NodeContext, pod_text
 from kube_lite.node.ending import Ending, grace_of
 from kube_lite.node.monitor import Monitor
+from kube_lite.node.preparation import Preparation
 from kube_lite.node.probes import ProbeKind, probe_of
 from kube_lite.node.publisher import StatusPublisher
-from kube_lite.node.runtime import ContainerPhase, ContainerState, PodState, RuntimeFailure
+from kube_lite.node.runtime import ContainerPhase, ContainerState, PodState
 from kube_lite.node.starting import NotStarted, Starter, crash_key, crash_waiting
-from kube_lite.node.volumes import VolumeError
 from kube_lite.resources.kinds.pod.view import Container, Pod
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,15 @@ log = logging.getLogger(__name__)
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 
 _ORDER = {ContainerPhase.CREATED: 0, ContainerPhase.RUNNING: 1, ContainerPhase.EXITED: 2, ContainerPhase.UNKNOWN: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class _Condemned:
+    """A run of a container that is to be ended, because a probe or a hook of it failed."""
+
+    attempt: int
+    grace: float
+    message: str
 
 
 class PodWorker:
@@ -50,6 +60,8 @@ class PodWorker:
         self.view = status.PodView(
             host_ip=node.settings.address, start_time=clock.parse_timestamp(began) if began else clock.now()
         )
+        if pod.status.phase == "Failed" and pod.status.reason:  # decided before this executor began
+            self.view.verdict = status.Verdict(pod.status.reason, pod.status.message)
         self._node = node
         self._starter = starter
         self._publisher = StatusPublisher(node.client, pod, node.settings)
@@ -59,15 +71,20 @@ class PodWorker:
         self._wake = anyio.Event()
         self._tasks: TaskGroup | None = None
         self._jobs: dict[str, anyio.CancelScope] = {}
-        self._set_up = False
+        self._preparation = Preparation(node, self.view, lambda: self.pod)
+        self._starting: set[str] = set()
         self._retry_at: dict[str, datetime] = {}
-        self._failed_probe: dict[str, int] = {}
+        self._condemned: dict[str, _Condemned] = {}
         self._grace: float | None = None
-        self._refresh_at: datetime | None = None
         self._done = False
         if state is not None:
             self.observe(state)
             self._restore_backoff()
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left of the pod here."""
+        return self._done
 
     # --- what others tell ---
 
@@ -83,7 +100,7 @@ class PodWorker:
     def remove(self) -> None:
         """The pod is no longer in the API."""
         self.gone = True
-        self._publisher.gone = True
+        self._publisher.stop()
         self.wake()
 
     def observe(self, state: PodState) -> None:
@@ -174,6 +191,7 @@ class PodWorker:
         pod = self.pod
         if pod.terminating or self.gone:
             self._terminate()
+            self._publish_end(urgent=False)  # readiness may still change
             return None
         if pod.finished and not self.view.finished:
             if not self._running():
@@ -186,12 +204,15 @@ class PodWorker:
             else:
                 self._spawn("halt", self._halt)
             return None
-        if not self._set_up:
-            self._spawn("setup", self._setup)
+        if not self._preparation.done:
+            self._spawn("setup", self._preparation.run)
             self._publish()
             return delays[0]
         latest = self.view.latest()
-        failed = {n for n, attempt in self._failed_probe.items() if n in latest and latest[n].attempt == attempt}
+        failed = {n for n, why in self._condemned.items() if n in latest and latest[n].attempt == why.attempt}
+        for name in failed:
+            if restarts.running(latest[name]):
+                self._spawn(f"end {name}", partial(self._end_condemned, name))
         decision = restarts.decide(pod, latest, self.view.is_started, failed)
         self.view.initialized = decision.initialized
         if decision.stop:
@@ -226,45 +247,7 @@ class PodWorker:
         self.view.verdict = status.Verdict("DeadlineExceeded", DEADLINE_MESSAGE)
         return None
 
-    # --- setting up and starting ---
-
-    async def _setup(self) -> None:
-        """Volumes and sandbox, tried until both are there."""
-        settings = self._node.settings
-        delay = settings.mount_backoff
-        while True:
-            try:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._set_up_volumes)
-                    tasks.start_soon(self._set_up_sandbox)
-            except* (VolumeError, RuntimeFailure, ApiError, OSError) as problems:
-                for problem in problems.exceptions:
-                    self._report_setup(problem)
-            else:
-                break
-            self.wake()
-            await anyio.sleep(delay)
-            delay = min(delay * 2, settings.mount_backoff_max)
-        self._set_up = True
-        if self._node.volumes.changes(self.pod):
-            self._refresh_at = clock.now() + timedelta(seconds=settings.volume_refresh)
-
-    def _report_setup(self, problem: Exception) -> None:
-        if isinstance(problem, RuntimeFailure):
-            message = f"Failed to create pod sandbox: {problem.message}"
-            self._node.event(self.pod, "Warning", "FailedCreatePodSandBox", message)
-        else:
-            self._node.event(self.pod, "Warning", "FailedMount", str(problem))
-
-    async def _set_up_volumes(self) -> None:
-        if self.pod.spec.volumes:
-            await self._node.volumes.setup(self.pod, self._node.placement(self.view.ip))
-
-    async def _set_up_sandbox(self) -> None:
-        with anyio.CancelScope(shield=True):
-            state = await self._node.runtime.run_sandbox(specs.sandbox(self.pod, self._node.settings))
-        self.view.sandbox = True
-        self.view.ip = self._node.settings.address if self.pod.spec.host_network else state.ip
+    # --- starting ---
 
     def _start(self, wanted: list[Container], latest: dict[str, ContainerState]) -> list[float | None]:
         """Start what is due; the delays of what is not."""
@@ -272,6 +255,8 @@ class PodWorker:
         delays: list[float | None] = []
         now = clock.now()
         for container in wanted:
+            if container.name in self._starting:
+                continue
             state = latest.get(container.name)
             left = 0.0
             if container.name in self._retry_at:
@@ -286,15 +271,20 @@ class PodWorker:
                 delays.append(left)
             else:
                 due.append(container)
-        if due:
+        if due and "start" not in self._jobs:
+            self._starting = {container.name for container in due}
             self._spawn("start", lambda: self._start_all(due))
         return delays
 
     async def _start_all(self, containers: list[Container]) -> None:
         """One after the other, as they are declared: a postStart hook holds up those that follow."""
-        for container in containers:
-            await self._start_one(container)
-            self.wake()
+        try:
+            for container in containers:
+                await self._start_one(container)
+                self._starting.discard(container.name)
+                self.wake()
+        finally:
+            self._starting.clear()
 
     async def _start_one(self, container: Container) -> None:
         pod, name = self.pod, container.name
@@ -313,13 +303,8 @@ class PodWorker:
         self.view.waiting.pop(name, None)
         self._retry_at.pop(name, None)
         self._note(result)
-        if problem := await self._starter.post_start(pod, container, ip):
-            self.view.waiting[name] = status.Waiting("PostStartHookError", problem)
-            self._failed_probe[name] = attempt
-            message = f"FailedPostStartHook: container {name} will be restarted"
-            await self._ending.end(pod, name, grace_of(self._node, pod, gone=False), message)
-            self.view.waiting.pop(name, None)
-            await self._node.relist()
+        if await self._starter.post_start(pod, container, ip):
+            self._condemned[name] = _Condemned(attempt, grace_of(self._node, pod, gone=False), "FailedPostStartHook")
 
     def _next_attempt(self, name: str, state: ContainerState | None) -> int:
         if state is not None:
@@ -328,40 +313,31 @@ class PodWorker:
         return next((old.restart_count + 1 for old in known if old.name == name and old.container_id), 0)
 
     def _refresh(self) -> float | None:
-        """Bring volumes up to date when it is time."""
-        if self._refresh_at is None or self.view.finished:
-            return None
-        left = (self._refresh_at - clock.now()).total_seconds()
-        if left <= 0:
-            self._refresh_at = clock.now() + timedelta(seconds=self._node.settings.volume_refresh)
-            self._spawn("refresh", self._refresh_volumes)
-            return self._node.settings.volume_refresh
+        """Bring volumes up to date when it is time; seconds until then."""
+        left = None if self.view.finished else self._preparation.refresh_due()
+        if left == 0:
+            self._spawn("refresh", self._preparation.refresh)
+            return None  # the end of the job wakes
         return left
-
-    async def _refresh_volumes(self) -> None:
-        try:
-            await self._node.volumes.refresh(self.pod, self._node.placement(self.view.ip))
-        except (VolumeError, ApiError, OSError) as error:
-            self._node.event(self.pod, "Warning", "FailedMount", str(error))
 
     # --- ending ---
 
     def _unhealthy(self, container: Container, kind: ProbeKind) -> None:
-        """End a container whose liveness or startup probe failed; the restart policy does the rest."""
+        """Condemn a container whose liveness or startup probe failed; the restart policy does the rest."""
         state = self.view.latest().get(container.name)
         if state is None or not restarts.running(state):
             return
-        self._failed_probe[container.name] = state.attempt
         probe = probe_of(container, kind)
         own = probe.termination_grace_period_seconds if probe else None
         grace = float(own if own is not None else self.pod.spec.termination_grace_period_seconds)
         message = f"Container {container.name} failed {kind.lower()} probe, will be restarted"
+        self._condemned[container.name] = _Condemned(state.attempt, grace, message)
+        self.wake()
 
-        async def end() -> None:
-            await self._ending.end(self.pod, container.name, grace, message)
-            await self._node.relist()
-
-        self._spawn(f"unhealthy {container.name}", end)
+    async def _end_condemned(self, name: str) -> None:
+        why = self._condemned[name]
+        await self._ending.end(self.pod, name, why.grace, why.message)
+        await self._node.relist()
 
     async def _stop_sidecars(self, sidecars: list[Container]) -> None:
         await self._ending.end_list(self.pod, sidecars, grace_of(self._node, self.pod, gone=False))
@@ -393,7 +369,7 @@ class PodWorker:
         self.view.finished = True
         self.view.sandbox = False
         if not self.gone:
-            self._publish_final()
+            self._publish_end(urgent=True)
             await self._publisher.flush()
         with anyio.CancelScope(shield=True):
             await self._node.runtime.remove_pod(pod.metadata.uid)
@@ -404,13 +380,13 @@ class PodWorker:
             await self._delete(pod)
         self._done = True
 
-    def _publish_final(self) -> None:
-        """The last status: nothing runs any more, and the phase is an end."""
-        if self.pod.finished and not self.view.attempts:
+    def _publish_end(self, *, urgent: bool) -> None:
+        """The status of a pod that ends; the last one says that nothing runs any more, and its phase is an end."""
+        if self.gone or (self.pod.finished and not self.view.attempts):
             return
         current = status.build(self.pod, self.view)
         self._transitions.stamp(current)
-        self._publisher.submit(current, urgent=True)
+        self._publisher.submit(current, urgent=urgent)
 
     async def _delete(self, pod: Pod) -> None:
         """Tell the API that nothing is left of the pod here."""

@@ -12,15 +12,11 @@ then finds where. :func:`complete` is the other half: what Go prints although no
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
-from kube_lite.resources.quantity import parse as parse_quantity
+from kube_lite.resources.decode_complaints import first_problem, unknown_paths
+from kube_lite.resources.scalars import INT32_MAX, INT64_MAX, canonical_base64, canonical_quantity
 from kube_lite.resources.schema import (
     ANY,
     BOOLEAN,
@@ -41,9 +37,6 @@ from kube_lite.resources.times import canonical, canonical_micro
 
 MAX_STRICT_ERRORS = 100
 """How many strict errors are listed; upstream's decoder stops there too."""
-
-INT32_MAX = 2**31 - 1
-INT64_MAX = 2**63 - 1
 
 
 class DecodeError(ValueError):
@@ -86,8 +79,8 @@ def decode(type_: Type, obj: Any) -> DecodeResult:
             raise _Wrong
         _object(type_, obj, walk)
     except _Wrong:
-        raise DecodeError(_first_problem(type_, obj)) from None
-    unknown = list(_unknown_paths(type_, obj, "")) if walk.unknown else []
+        raise DecodeError(first_problem(type_, obj)) from None
+    unknown = list(unknown_paths(type_, obj, "")) if walk.unknown else []
     for owner, key in walk.drops:
         owner.pop(key, None)
     return DecodeResult(obj, unknown)
@@ -107,12 +100,12 @@ def _object(type_: Type, obj: dict[str, Any], walk: _Walk) -> None:
                 if drop_empty and not value:
                     drops.append((obj, key))
                 continue
-            if value is None:
-                drops.append((obj, key))
-                continue
             if below.custom:
                 continue
-            raise _Wrong
+            if value is not None:
+                raise _Wrong
+            drops.append((obj, key))
+            continue
         if value is None:
             if not below.custom:
                 drops.append((obj, key))
@@ -242,11 +235,6 @@ def _zero(type_: Type) -> Any:
     return {STRING: "", BYTES: "", BOOLEAN: False, QUANTITY: "0"}.get(kind)
 
 
-@lru_cache(maxsize=8192)
-def _canonical_quantity(text: str | int | float) -> str:
-    return str(parse_quantity(text))
-
-
 def _scalar(type_: Type, value: Any) -> Any:
     """The canonical form of a scalar other than a string or boolean. :raises _Wrong: it is none"""
     kind = type_.kind
@@ -268,151 +256,16 @@ def _scalar(type_: Type, value: Any) -> Any:
         raise _Wrong
     try:
         if kind == QUANTITY and given in (str, int, float):
-            return _canonical_quantity(value)
+            return canonical_quantity(value)
         if kind == TIME and given is str:
             return canonical(value)
         if kind == MICRO_TIME and given is str:
             return canonical_micro(value)
         if kind == BYTES and given is str:
-            return _base64(value)
+            return canonical_base64(value)
     except ValueError:
         raise _Wrong from None
     raise _Wrong
-
-
-def _base64(text: str) -> str:
-    """The text again when it is standard base64; line breaks are allowed and removed. :raises ValueError"""
-    if "\n" in text or "\r" in text:
-        text = text.replace("\n", "").replace("\r", "")
-    if len(text) % 4:
-        raise ValueError(f"illegal base64 data at input byte {_first_illegal(text)}")
-    try:
-        base64.b64decode(text, validate=True)
-    except binascii.Error:
-        raise ValueError(f"illegal base64 data at input byte {_first_illegal(text)}") from None
-    return text
-
-
-_BASE64_RUN = re.compile(r"[A-Za-z0-9+/]*")
-
-
-def _first_illegal(text: str) -> int:
-    """Where Go's decoder gives up on text that is not base64."""
-    match = _BASE64_RUN.match(text)
-    end = match.end() if match else 0
-    if end == len(text):
-        return end - end % 4 if end % 4 else end
-    return end
-
-
-# ---- the slow walk: where is it
-
-
-def _json_name(value: Any) -> str:
-    if isinstance(value, str):
-        return "string"
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, int | float):
-        return "number"
-    return "array" if isinstance(value, list) else "object"
-
-
-def _first_problem(type_: Type, obj: Any) -> str:
-    if not isinstance(obj, dict):
-        return f"json: cannot unmarshal {_json_name(obj)} into Go value of type {type_.go}"
-    return next(_problems(type_, obj, type_.go_struct, ""), "json: cannot unmarshal the object")
-
-
-def _problems(type_: Type, value: Any, struct: str, path: str) -> Iterator[str]:
-    """Messages for each value of the wrong type, in document order.
-
-    :param struct: the Go struct that holds the field, ``path`` the names from the root to it, without indices
-    """
-    if value is None or (type_.custom and type_.kind not in (OBJECT, MAP, LIST)):
-        return
-    kind = type_.kind
-    if kind == OBJECT and isinstance(value, dict):
-        for key, sub in value.items():
-            below = type_.fields.get(key)
-            if below is not None:
-                yield from _problems(below.type, sub, type_.go_struct, f"{path}.{key}" if path else key)
-            elif type_.item is not None:
-                yield from _problems(type_.item, sub, struct, path)
-    elif (kind == LIST and isinstance(value, list)) or (kind == MAP and isinstance(value, dict)):
-        assert type_.item is not None
-        for sub in value if isinstance(value, list) else value.values():
-            yield from _problems(type_.item, sub, struct, path)
-    elif kind != ANY and not type_.custom:
-        problem = _problem(type_, value, f"{struct}.{path}")
-        if problem:
-            yield problem
-
-
-def _problem(type_: Type, value: Any, where: str) -> str:
-    """What is wrong with one value, or ''."""
-    kind = type_.kind
-    name = _json_name(value)
-    wrong = f"json: cannot unmarshal {name} into Go struct field {where} of type {type_.go}"
-    if kind in (OBJECT, LIST, MAP):
-        return wrong
-    if kind == STRING:
-        return "" if isinstance(value, str) else wrong
-    if kind == BOOLEAN:
-        return "" if isinstance(value, bool) else wrong
-    if kind == NUMBER:
-        return "" if name == "number" else wrong
-    if kind == INTEGER and name == "number":
-        limit = INT64_MAX if type_.int64 else INT32_MAX
-        fits = isinstance(value, int) and -limit - 1 <= value <= limit
-        return "" if fits else wrong.replace("number", f"number {value}", 1)
-    if kind == INTEGER:
-        return wrong
-    return _problem_of_text(type_, value, name)
-
-
-def _problem_of_text(type_: Type, value: Any, name: str) -> str:
-    """The same for types that parse their own text; their messages name no field."""
-    kind = type_.kind
-    try:
-        if kind == INT_OR_STRING:
-            if name == "number" and not (isinstance(value, int) and abs(value) <= INT32_MAX):
-                return f"json: cannot unmarshal number {value} into Go value of type int32"
-            return "" if name in ("number", "string") else f"json: cannot unmarshal {name} into Go value of type int32"
-        if kind == QUANTITY:
-            _canonical_quantity(value if name in ("string", "number") and not isinstance(value, bool) else name + "?")
-        elif not isinstance(value, str):
-            return f"json: cannot unmarshal {name} into Go value of type string"
-        elif kind == TIME:
-            canonical(value)
-        elif kind == MICRO_TIME:
-            canonical_micro(value)
-        else:
-            _base64(value)
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
-def _unknown_paths(type_: Type, value: Any, path: str) -> Iterator[str]:
-    kind = type_.kind
-    item = type_.item
-    if kind == OBJECT and isinstance(value, dict):
-        for key, sub in value.items():
-            below = type_.fields.get(key)
-            where = f"{path}.{key}" if path else key
-            if below is not None:
-                yield from _unknown_paths(below.type, sub, where)
-            elif item is not None:
-                yield from _unknown_paths(item, sub, where)
-            elif not type_.preserve:
-                yield where
-    elif kind == LIST and isinstance(value, list) and item is not None:
-        for position, sub in enumerate(value):
-            yield from _unknown_paths(item, sub, f"{path}[{position}]")
-    elif kind == MAP and isinstance(value, dict) and item is not None:
-        for key, sub in value.items():
-            yield from _unknown_paths(item, sub, f"{path}.{key}" if path else key)
 
 
 def prune(type_: Type, obj: dict[str, Any]) -> list[str]:
@@ -423,10 +276,13 @@ def prune(type_: Type, obj: dict[str, Any]) -> list[str]:
 # ---- what is printed although it was never set
 
 
-def complete(type_: Type, obj: dict[str, Any]) -> None:
-    """Add the fields that upstream always prints: ``status: {}``, ``numberReady: 0``, ``rules: null``."""
+def complete(type_: Type, obj: dict[str, Any], *, nulls: bool = True) -> None:
+    """Add the fields that upstream always prints: ``status: {}``, ``numberReady: 0``, ``rules: null``.
+
+    :param nulls: whether to add nulls too; not while hooks are still to see the object, only before storing
+    """
     if type_.completes:
-        _complete(type_, obj)
+        _complete(type_, obj, nulls)
 
 
 _ZERO_OF = {STRING: "", INTEGER: 0, NUMBER: 0, BOOLEAN: False, QUANTITY: "0"}
@@ -440,19 +296,21 @@ def _additions(type_: Type) -> tuple[list[tuple[str, int]], list[tuple[str, Type
     return type_.additions
 
 
-def _complete(type_: Type, obj: dict[str, Any]) -> None:
+def _complete(type_: Type, obj: dict[str, Any], nulls: bool) -> None:
     add, below = type_.additions or _additions(type_)
     for name, kind in add:
         if name not in obj:
-            obj[name] = {} if kind == OBJECT else _ZERO_OF.get(kind)
+            zero = {} if kind == OBJECT else _ZERO_OF.get(kind)
+            if nulls or zero is not None:
+                obj[name] = zero
     for name, sub in below:
         value = obj.get(name)
         if value is None:
             continue
         if sub.kind == OBJECT:
-            _complete(sub, value)
+            _complete(sub, value, nulls)
         elif value:
             item = sub.item
             if item is not None and item.kind == OBJECT:
                 for one in value if sub.kind == LIST else value.values():
-                    _complete(item, one)
+                    _complete(item, one, nulls)

@@ -103,15 +103,16 @@ VALUE_STRUCTS_OF = _words("""
 
 VALUE_TIMES = _words("""
     lastProbeTime lastTransitionTime lastUpdateTime lastHeartbeatTime firstTimestamp lastTimestamp eventTime
-    deprecatedFirstTimestamp deprecatedLastTimestamp startedAt finishedAt lastObservedTime
+    deprecatedFirstTimestamp deprecatedLastTimestamp startedAt finishedAt lastObservedTime creationTimestamp
 """)
-"""Times that print null while they are unset."""
+"""Times that print null while they are unset. Servers up to v1.33 print creationTimestamp in pod templates too,
+later ones leave it out; clients take both, and the recorded answers have it."""
 
 ALWAYS_OF = _words("""
     api.core.v1.Event.reportingComponent api.core.v1.Event.reportingInstance
     api.core.v1.TypedLocalObjectReference.apiGroup api.core.v1.TypedObjectReference.apiGroup
     api.rbac.v1.ClusterRole.rules api.rbac.v1.Role.rules
-    api.apps.v1.StatefulSetStatus.availableReplicas
+    api.apps.v1.StatefulSetStatus.availableReplicas api.apps.v1.StatefulSetSpec.serviceName
     apiextensions.v1.CustomResourceDefinitionStatus.conditions
     apiextensions.v1.CustomResourceDefinitionStatus.storedVersions
     api.policy.v1.PodDisruptionBudgetStatus.currentHealthy api.policy.v1.PodDisruptionBudgetStatus.desiredHealthy

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kube_lite.resources.fieldset import DEDUCED, Node, below, has, is_leaf, item_step, step_text
+from kube_lite.resources.fieldset import Node, has, step_text
+from kube_lite.resources.ownership import DEDUCED, below, is_leaf, item_step
 from kube_lite.resources.schema import (
     ANY,
     BOOLEAN,

@@ -3,8 +3,8 @@
 Pods of one Deployment are alike, and between two of them usually one node has changed: the one that got the
 first. So what was worked out for a class of pods is kept, and for the next of its kind only the nodes whose pods
 changed since are asked again. Anything that changes a node itself (labels, taints, capacity) makes the class
-start afresh, as does a pod with affinity to other pods; and pods for which a ``cluster_wide`` plugin has something
-to say are never kept.
+start afresh, as does a pod with affinity to other pods. ``cluster_wide`` scores are worked out anew for each pod, and
+a class that a ``cluster_wide`` filter has something to say about is not kept.
 
 Arrays of an :class:`Evaluation` are never changed once it is made, so that it can be kept as an explanation.
 """
@@ -130,11 +130,11 @@ class Evaluator:
         reasons: list[Reason] = []
         feasible = self._filter(info, filters, ALL_ROWS, nodes.present, verdicts, reasons)
         evaluation = Evaluation(self._row_names(), feasible, verdicts, reasons)
-        scorers = self._pre_score(info) if feasible.any() else []
+        scorers = self._pre_score(info, feasible) if feasible.any() else []
         evaluation.scores = {p.name: p.score(state, info, nodes, ALL_ROWS) for p, state in scorers}
         evaluation.total = _total(scorers, evaluation)
         known = _Class(nodes.static_version, nodes.position, filters, scorers, evaluation)
-        if evaluation.total is not None and not any(p.cluster_wide for p, _ in [*filters, *scorers]):
+        if evaluation.total is not None and not any(plugin.cluster_wide for plugin, _ in filters):
             self._classes[info.signature] = known
             if len(self._classes) > MAX_CLASSES:
                 self._classes.popitem(last=False)
@@ -150,8 +150,8 @@ class Evaluator:
                 filters.append((plugin, state))
         return filters
 
-    def _pre_score(self, info: PodInfo) -> list[tuple[Plugin, Any]]:
-        states = [(plugin, plugin.pre_score(info, self._nodes)) for plugin in self._framework.scores]
+    def _pre_score(self, info: PodInfo, feasible: Mask) -> list[tuple[Plugin, Any]]:
+        states = [(plugin, plugin.pre_score(info, self._nodes, feasible)) for plugin in self._framework.scores]
         return [(plugin, state) for plugin, state in states if state is not SKIP]
 
     def _filter(
@@ -190,7 +190,7 @@ class Evaluator:
             del self._classes[info.signature]
             return None
         self._classes.move_to_end(info.signature)
-        if rows:
+        if rows or any(plugin.cluster_wide for plugin, _ in known.scorers):
             # A slice makes views, which for the usual single row is much cheaper than an index array.
             single = len(rows) == 1
             self._update(info, known, slice(rows[0], rows[0] + 1) if single else np.asarray(rows, dtype=np.intp))
@@ -209,6 +209,10 @@ class Evaluator:
         new.feasible[rows] = passed
         new.verdicts[rows] = verdicts
         for plugin, state in known.scorers:
+            if plugin.cluster_wide:
+                anew = plugin.pre_score(info, nodes, new.feasible)
+                new.scores[plugin.name] = plugin.score(anew, info, nodes, ALL_ROWS)
+                continue
             scores = old.scores[plugin.name].copy()
             scores[rows] = plugin.score(state, info, nodes, rows)
             new.scores[plugin.name] = scores

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Final
@@ -108,7 +108,8 @@ class Plugin:
     wakes_on: ClassVar[frozenset[EventKind]] = frozenset()
     """Events that may turn its refusal; ``hint`` looks closer."""
     cluster_wide: ClassVar[bool] = False
-    """Whether its verdict about one node depends on pods of others, so that it cannot be kept per class."""
+    """Whether what it says of one node depends on pods on others, so that it cannot be kept per class. Whether it
+    SKIPs must then depend only on what makes the class, and on ``NodeTable.static_version``."""
 
     def sort_key(self, info: PodInfo, queued_at: float) -> tuple[float, ...]:
         """QueueSort: the smaller key is scheduled first."""
@@ -126,12 +127,17 @@ class Plugin:
         """Filter: which of ``rows`` cannot take the pod, and why."""
         return ()
 
-    def post_filter(self, info: PodInfo, nodes: NodeTable, unresolvable: Mask) -> PostFilterResult | None:
-        """PostFilter: called when no node fits; may make room."""
+    def post_filter(
+        self, info: PodInfo, nodes: NodeTable, unresolvable: Mask, fits: Callable[[int], bool]
+    ) -> PostFilterResult | None:
+        """PostFilter: called when no node fits; may name pods that must go to make room.
+
+        ``fits`` runs all filters for one row. The table may be changed for a trial, and must be put back.
+        """
         return None
 
-    def pre_score(self, info: PodInfo, nodes: NodeTable) -> Any:
-        """PreScore: the state for ``score``, or SKIP."""
+    def pre_score(self, info: PodInfo, nodes: NodeTable, feasible: Mask) -> Any:
+        """PreScore: the state for ``score``, or SKIP; ``feasible`` are the nodes that passed all filters."""
         return None
 
     def score(self, state: Any, info: PodInfo, nodes: NodeTable, rows: Rows) -> Ints:

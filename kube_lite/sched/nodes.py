@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kube_lite.resources.views import Node
-from kube_lite.sched.podinfo import PodInfo, amount
+from kube_lite.sched.podinfo import GroupKey, PodInfo, amount
 
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int64]
@@ -64,6 +64,17 @@ class LabelColumn:
         self.codes[row] = code
 
 
+@dataclass(slots=True)
+class PodGroup:
+    """Pods that no selector can tell apart: how many of them there are on each row."""
+
+    namespace: str
+    workload: str
+    terminating: bool
+    labels: dict[str, str]
+    rows: dict[int, int] = field(default_factory=dict)
+
+
 class NodeTable:
     """All nodes and the pods on them. Owned by the scheduler's loop; nothing else writes to it."""
 
@@ -82,8 +93,15 @@ class NodeTable:
         """(protocol, port) -> ip -> row -> how many pods hold it."""
         self.images: dict[str, dict[int, int]] = {}
         """Image name -> row -> size in bytes."""
-        self.pods_with_affinity: dict[str, tuple[int, PodInfo]] = {}
-        """uid -> row and pod, of pods with affinity or anti-affinity to other pods."""
+        self.affinity_groups: dict[tuple[bytes, GroupKey], tuple[PodInfo, dict[int, int]]] = {}
+        """Pods with affinity or anti-affinity to other pods: one of each kind, and row -> how many like it."""
+        self.groups: dict[GroupKey, PodGroup] = {}
+        self.workloads: dict[str, dict[int, int]] = {}
+        """uid of a workload -> row -> how many of its pods are there and not on their way out."""
+        self.priorities: dict[int, int] = {}
+        """Priority -> how many pods have it."""
+        self.namespaces: dict[str, dict[str, str]] = {}
+        """Name -> labels, for selectors of namespaces."""
         self._free: list[int] = []
         self._taint_codes: dict[TaintSet, int] = {(): 0}
         self._label_columns: OrderedDict[str, LabelColumn] = OrderedDict()
@@ -218,7 +236,10 @@ class NodeTable:
         return row
 
     def put_node(self, node: Node) -> bool:
-        """Add or update a node; whether anything the scheduler reads is different."""
+        """Add or update a node; whether anything the scheduler reads is different.
+
+        :raises ValueError: a quantity in its status cannot be read
+        """
         row = self._row(node.metadata.name)
         old = self.nodes[row]
         self.nodes[row] = node
@@ -229,19 +250,33 @@ class NodeTable:
         self._taints[row] = self._taint_code(tuple((t.key, t.value, t.effect) for t in node.spec.taints))
         self._allocatable[:, row] = 0
         for name, text in node.status.allocatable.items():
-            self._allocatable[self.resource(name), row] = amount(name, text)
-        for key, column in self._label_columns.items():
-            column.set(row, node.metadata.labels.get(key))
+            index = self.resource(name)  # may make the array anew
+            self._allocatable[index, row] = amount(name, text)
+        self._put_labels(row, node)
         self._put_images(row, old, node)
         self.static_version += 1
         return True
 
+    def _put_labels(self, row: int, node: Node) -> None:
+        for key, column in list(self._label_columns.items()):
+            column.set(row, node.metadata.labels.get(key))
+            if len(column.values) > 4 * self._capacity:
+                del self._label_columns[key]  # mostly values of nodes that are gone; made anew when needed
+
     def _taint_code(self, taints: TaintSet) -> int:
         code = self._taint_codes.get(taints)
         if code is None:
+            if len(self.taint_sets) > 4 * self._capacity:
+                self._forget_unused_taints()
             code = self._taint_codes[taints] = len(self.taint_sets)
             self.taint_sets.append(taints)
         return code
+
+    def _forget_unused_taints(self) -> None:
+        used = sorted({0, *self._taints.tolist()})
+        self._taints = np.searchsorted(used, self._taints).astype(np.int32)
+        self.taint_sets = [self.taint_sets[code] for code in used]
+        self._taint_codes = {taints: code for code, taints in enumerate(self.taint_sets)}
 
     def _put_images(self, row: int, old: Node | None, new: Node | None) -> None:
         for image in old.status.images if old is not None else ():
@@ -288,9 +323,6 @@ class NodeTable:
         row = self._row(node)
         self.pods[row][info.uid] = info
         self._row_of_pod[info.uid] = row
-        if info.has_pod_affinity:
-            self.pods_with_affinity[info.uid] = (row, info)
-            self.static_version += 1
         self._count(row, info, 1)
 
     def remove_pod(self, uid: str) -> PodInfo | None:
@@ -299,8 +331,6 @@ class NodeTable:
         if row is None:
             return None
         info = self.pods[row].pop(uid)
-        if self.pods_with_affinity.pop(uid, None) is not None:
-            self.static_version += 1
         self._count(row, info, -1)
         self._release(row)
         return info
@@ -312,12 +342,58 @@ class NodeTable:
             self._requested[index, row] += sign * value
         self._nonzero[CPU, row] += sign * info.nonzero_cpu
         self._nonzero[MEMORY, row] += sign * info.nonzero_memory
+        _add(self.priorities, info.priority, sign)
+        self._count_group(row, info, sign)
+        if info.has_pod_affinity:
+            self._count_affinity(row, info, sign)
         for port in info.ports:
             rows = self.ports.setdefault((port.protocol, port.port), {}).setdefault(port.ip, {})
-            rows[row] = rows.get(row, 0) + sign
-            if not rows[row]:
-                del rows[row]
+            _add(rows, row, sign)
         self._touch(row)
+
+    def _count_group(self, row: int, info: PodInfo, sign: int) -> None:
+        group = self.groups.get(info.group)
+        if group is None:
+            group = self.groups[info.group] = PodGroup(*info.group[:3], info.pod.metadata.labels)
+        if not _add(group.rows, row, sign):
+            del self.groups[info.group]
+        if (
+            info.workload
+            and not group.terminating
+            and not _add(self.workloads.setdefault(info.workload, {}), row, sign)
+        ):
+            del self.workloads[info.workload]
+
+    def _count_affinity(self, row: int, info: PodInfo, sign: int) -> None:
+        identity = (info.signature, info.group)
+        _, rows = self.affinity_groups.setdefault(identity, (info, {}))
+        if not _add(rows, row, sign):
+            del self.affinity_groups[identity]
+        self.static_version += 1
+
+    def count_pods(self, groups: Iterable[PodGroup]) -> Ints:
+        """How many pods of ``groups`` each row has."""
+        counts: Ints = np.zeros(self.size, dtype=np.int64)
+        for group in groups:
+            counts += self.spread_out(group.rows)
+        return counts
+
+    def spread_out(self, counts: Mapping[int, int]) -> Ints:
+        """Counts by row as a column."""
+        column: Ints = np.zeros(self.size, dtype=np.int64)
+        rows = np.fromiter(counts.keys(), dtype=np.intp, count=len(counts))
+        column[rows] = np.fromiter(counts.values(), dtype=np.int64, count=len(counts))
+        return column
+
+
+def _add(counts: dict[int, int], key: int, sign: int) -> bool:
+    """Count ``key`` up or down, dropping it at 0; whether anything is left."""
+    count = counts.get(key, 0) + sign
+    if count:
+        counts[key] = count
+    else:
+        counts.pop(key, None)
+    return bool(counts)
 
 
 def _same(old: Node, new: Node) -> bool:
@@ -342,9 +418,3 @@ def rows_mask(size: int, rows: Iterable[int]) -> Mask:
     mask: Mask = np.zeros(size, dtype=np.bool_)
     mask[list(rows)] = True
     return mask
-
-
-def labels_of(table: NodeTable, row: int) -> Mapping[str, str]:
-    """The labels of the node at ``row``; none where there is no node."""
-    node = table.nodes[row]
-    return node.metadata.labels if node is not None else {}

@@ -17,6 +17,12 @@ from kube_lite.resources.kinds.pod.view import Container, Pod
 Amounts = dict[str, int]
 """Resource name to amount: milli-CPU for ``cpu``, else whole units (bytes, devices)."""
 
+GroupKey = tuple[str, str, bool, tuple[tuple[str, str], ...]]
+"""Namespace, uid of the controlling workload, whether terminating, and labels: what pods are counted by."""
+
+SPREAD_KINDS = frozenset({"ReplicaSet", "ReplicationController", "StatefulSet"})
+"""Workloads whose pods are spread although they do not say so (upstream's default constraints)."""
+
 DEFAULT_MILLI_CPU = 100
 """milli-CPU that a container naming no cpu request counts for in scores (upstream's util.DefaultMilliCPURequest)."""
 
@@ -88,6 +94,12 @@ def host_ports(containers: Iterable[Container]) -> tuple[HostPort, ...]:
     )
 
 
+def workload(pod: Pod) -> str:
+    """The uid of the ReplicaSet, ReplicationController or StatefulSet that the pod belongs to, or ''."""
+    owner = pod.metadata.controller
+    return owner.uid if owner is not None and owner.kind in SPREAD_KINDS else ""
+
+
 def _signature(pod: Pod) -> bytes:
     """Equal for pods that every plugin which looks at nodes alone treats alike."""
     spec = pod.spec
@@ -103,6 +115,7 @@ def _signature(pod: Pod) -> bytes:
             containers,
             initial,
             spec.overhead,
+            workload(pod),
         )
     )
 
@@ -116,6 +129,7 @@ class PodInfo:
     nonzero_cpu: int
     nonzero_memory: int
     ports: tuple[HostPort, ...]
+    group: GroupKey
     signature: bytes = field(repr=False)
 
     @property
@@ -127,6 +141,11 @@ class PodInfo:
     def uid(self) -> str:
         """The pod's uid."""
         return self.pod.metadata.uid
+
+    @property
+    def workload(self) -> str:
+        """The uid of the workload it belongs to, see :func:`workload`."""
+        return self.group[1]
 
     @property
     def has_pod_affinity(self) -> bool:
@@ -150,5 +169,6 @@ def pod_info(pod: Pod) -> PodInfo:
         nonzero_cpu=nonzero.get("cpu", 0),
         nonzero_memory=nonzero.get("memory", 0),
         ports=host_ports([*pod.spec.containers, *init_sidecars]),
+        group=(pod.metadata.namespace, workload(pod), pod.terminating, tuple(sorted(pod.metadata.labels.items()))),
         signature=_signature(pod),
     )

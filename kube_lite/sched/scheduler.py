@@ -12,25 +12,28 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from kube_lite import clock
+from kube_lite.client.events import NORMAL, WARNING, EventRecorder
 from kube_lite.client.informer import Informers
-from kube_lite.client.protocol import STRATEGIC_PATCH, Client
+from kube_lite.client.protocol import Client
 from kube_lite.errors import ApiError, Conflict, NotFound
 from kube_lite.resources.kinds.pod.view import Pod
-from kube_lite.resources.views import Node
-from kube_lite.sched.evaluate import Evaluator
+from kube_lite.resources.views import Namespace, Node
+from kube_lite.sched.evaluate import Evaluator, Unschedulable
 from kube_lite.sched.explain import Explanation, Explanations
 from kube_lite.sched.framework import ClusterEvent, EventKind, Framework, Plugin, default_plugins
 from kube_lite.sched.nodes import NodeTable
 from kube_lite.sched.podinfo import PodInfo, pod_info
+from kube_lite.sched.preemption import Preemption
 from kube_lite.sched.queue import QueuedPod, SchedulingQueue
-from kube_lite.sched.recorder import EventRecorder
+from kube_lite.sched.reporting import Reporter
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +45,21 @@ MAX_BINDINGS = 64
 MAX_STATUS_WRITES = 16
 """Conditions of refused pods on their way to the API at a time."""
 
+MAX_EVENTS = 8192
+"""Events waiting to be written; a large rollout is decided much faster than its events are written."""
+
 BURST = 16
 """Decisions made before other tasks get a turn; a decision takes well under a millisecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """A pod that fits nowhere, and what is done about it: the pods that must leave ``node`` for it, if any."""
+
+    info: PodInfo
+    message: str
+    node: str = ""
+    victims: Sequence[PodInfo] = ()
 
 
 class Scheduler:
@@ -70,13 +86,14 @@ class Scheduler:
         self.explanations = Explanations()
         self._client = client
         self._evaluator = Evaluator(self.framework, self.nodes, random.Random(seed))
-        self._events = EventRecorder(client, name, name)
+        self._events = EventRecorder(client, name, limit=MAX_EVENTS)
+        self._preemption = Preemption(client, self.nodes, self._events, name)
         self._assumed: dict[str, str] = {}
         """uid -> node of pods decided here and not yet seen as bound."""
-        self._refusals: dict[str, str] = {}
-        """uid -> message last written into the pod's condition."""
+        self._reporter = Reporter(client, self._events)
         self._pods = informers.get("pods", Pod)
         self._nodes = informers.get("nodes", Node)
+        self._namespaces = informers.get("namespaces", Namespace)
 
     def explain(self, pod: str) -> Explanation | None:
         """The last decision about ``namespace/name``, if it is still kept."""
@@ -84,12 +101,14 @@ class Scheduler:
 
     async def run(self) -> None:
         """Schedule until cancelled."""
+        self._namespaces.on_change(self._on_namespace)
+        await self._namespaces.wait_synced()
         self._nodes.on_change(self._on_node)
         await self._nodes.wait_synced()
         self._pods.on_change(self._on_pod)
         await self._pods.wait_synced()
         bind_in, bind_out = anyio.create_memory_object_stream[tuple[QueuedPod, str]](MAX_BINDINGS)
-        status_in, status_out = anyio.create_memory_object_stream[tuple[PodInfo, str]](MAX_STATUS_WRITES)
+        status_in, status_out = anyio.create_memory_object_stream[_Refusal](MAX_STATUS_WRITES)
         async with anyio.create_task_group() as tasks, bind_in, status_in, bind_out, status_out:
             tasks.start_soon(self._events.run)
             for _ in range(MAX_BINDINGS):
@@ -103,43 +122,60 @@ class Scheduler:
     async def _schedule(
         self,
         bindings: MemoryObjectSendStream[tuple[QueuedPod, str]],
-        refusals: MemoryObjectSendStream[tuple[PodInfo, str]],
+        refusals: MemoryObjectSendStream[_Refusal],
     ) -> None:
         decided = 0
         while True:
             queued = self.queue.pop_nowait() or await self.queue.pop()
             try:
-                node, message = self._decide(queued)
+                decision = self._decide(queued)
             except Exception:
                 log.exception("scheduling %s", queued.info.key)
                 self.queue.retry(queued)
                 continue
-            if node:
-                await _send(bindings, (queued, node))
-            elif message:
-                await _send(refusals, (queued.info, message))
+            if isinstance(decision, _Refusal):
+                await _send(refusals, decision)
+            else:
+                await _send(bindings, (queued, decision))
             decided += 1
             if decided % BURST == 0:
                 await anyio.lowlevel.checkpoint()
 
-    def _decide(self, queued: QueuedPod) -> tuple[str, str]:
-        """The node that ``queued`` was assumed on, or '' and why it fits nowhere."""
+    def _decide(self, queued: QueuedPod) -> str | _Refusal:
+        """The node that ``queued`` was assumed on, or why it fits nowhere."""
         info = queued.info
+        nominated = self._preemption.suspend(info.uid)
         evaluation = self._evaluator.select(info)
         if evaluation.row >= 0:
             node = evaluation.node
+            self._preemption.forget(info.uid)
             self.explanations.note(info.key, info.uid, clock.now(), evaluation)
             refusal = self._reserve(info, node)
             if refusal is not None:
                 self.queue.refuse(queued, frozenset({refusal[0]}))
-                return "", unreserved_message(self.nodes.count, refusal[1])
+                return _Refusal(info, unreserved_message(self.nodes.count, refusal[1]))
             self._assumed[info.uid] = node
             self.nodes.add_pod(info, node)
-            return node, ""
+            return node
         unschedulable = self._evaluator.explain_refusal(info)
         self.explanations.note(info.key, info.uid, clock.now(), evaluation, unschedulable.message)
         self.queue.refuse(queued, unschedulable.plugins)
-        return "", unschedulable.message
+        return self._make_room(info, unschedulable, nominated)
+
+    def _make_room(self, info: PodInfo, unschedulable: Unschedulable, nominated: str) -> _Refusal:
+        """Ask the PostFilter plugins; who waits for victims that are leaving keeps its place."""
+        if nominated and self._preemption.waits(info, nominated):
+            self._preemption.reserve(info, nominated)
+            return _Refusal(info, unschedulable.message)
+        self._preemption.forget(info.uid)
+        for plugin in self.framework.post_filters:
+            result = plugin.post_filter(
+                info, self.nodes, unschedulable.unresolvable, lambda row: self._evaluator.fits(info, row)
+            )
+            if result is not None:
+                victims = self._preemption.begin(info, result)
+                return _Refusal(info, unschedulable.message, result.node, victims)
+        return _Refusal(info, unschedulable.message)
 
     def _reserve(self, info: PodInfo, node: str) -> tuple[str, str] | None:
         for plugin in self.framework.reserves:
@@ -170,7 +206,7 @@ class Scheduler:
         if refusal is not None:
             self._forget(info, node)
             self.queue.refuse(queued, frozenset({refusal[0]}))
-            await self._report(info, refusal[1])
+            await self._reporter.refused(info, refusal[1])
             return
         try:
             for plugin in self.framework.binds:
@@ -186,13 +222,13 @@ class Scheduler:
             log.warning("binding %s to %s: %s; trying again", info.key, node, error)
             self._forget(info, node)
             self.queue.retry(queued)
-            self._events.record(info.pod, "Warning", "FailedScheduling", "Scheduling", f"binding rejected: {error}")
+            self._events.event(info.pod, WARNING, "FailedScheduling", f"binding rejected: {error}")
             return
         self.queue.done(queued)
-        self._refusals.pop(info.uid, None)
+        self._reporter.forget(info.uid)
         for plugin in self.framework.post_binds:
             plugin.post_bind(info, node)
-        self._events.record(info.pod, "Normal", "Scheduled", "Binding", f"Successfully assigned {info.key} to {node}")
+        self._events.event(info.pod, NORMAL, "Scheduled", f"Successfully assigned {info.key} to {node}")
 
     async def _before_bind(self, info: PodInfo, node: str) -> tuple[str, str] | None:
         for plugin in self.framework.permits:
@@ -214,60 +250,34 @@ class Scheduler:
 
     # -- telling why not
 
-    async def _status_worker(self, refusals: MemoryObjectReceiveStream[tuple[PodInfo, str]]) -> None:
-        async for info, message in refusals:
+    async def _status_worker(self, refusals: MemoryObjectReceiveStream[_Refusal]) -> None:
+        async for refusal in refusals:
             try:
-                await self._report(info, message)
+                await self._reporter.refused(refusal.info, refusal.message, refusal.node)
+                for victim in refusal.victims:
+                    await self._preemption.evict(victim, refusal.info, refusal.node)
             except Exception:
-                log.exception("reporting on %s", info.key)
-
-    async def _report(self, info: PodInfo, message: str) -> None:
-        """The event, and the PodScheduled condition where it says something else so far."""
-        self._events.record(info.pod, "Warning", "FailedScheduling", "Scheduling", message)
-        condition = info.pod.condition("PodScheduled")
-        if condition is not None and (condition.reason, condition.message) == ("Unschedulable", message):
-            return
-        if self._refusals.get(info.uid) == message:
-            return
-        meta = info.pod.metadata
-        try:
-            await self._client.patch(
-                "pods",
-                meta.name,
-                {"metadata": {"uid": meta.uid}, "status": {"conditions": [self._unschedulable(info.pod, message)]}},
-                meta.namespace,
-                content_type=STRATEGIC_PATCH,
-                subresource="status",
-            )
-            self._refusals[info.uid] = message
-        except (NotFound, Conflict):
-            return  # deleted, or another pod of that name by now
-        except (ApiError, OSError) as error:
-            log.warning("condition of %s: %s", info.key, error)
-
-    def _unschedulable(self, pod: Pod, message: str) -> dict[str, Any]:
-        before = pod.condition("PodScheduled")
-        since = before.last_transition_time if before is not None and before.status == "False" else None
-        condition: dict[str, Any] = {
-            "type": "PodScheduled",
-            "status": "False",
-            "reason": "Unschedulable",
-            "message": message,
-            "lastProbeTime": None,
-            "lastTransitionTime": since or clock.timestamp(),
-        }
-        if pod.metadata.generation:
-            condition["observedGeneration"] = pod.metadata.generation
-        return condition
+                log.exception("reporting on %s", refusal.info.key)
 
     # -- what informers tell
+
+    def _on_namespace(self, old: Namespace | None, new: Namespace | None) -> None:
+        if new is not None:
+            self.nodes.namespaces[new.metadata.name] = new.metadata.labels
+        elif old is not None:
+            self.nodes.namespaces.pop(old.metadata.name, None)
 
     def _on_node(self, old: Node | None, new: Node | None) -> None:
         if new is None:
             if old is not None:
                 self.nodes.remove_node(old.metadata.name)
             return
-        if not self.nodes.put_node(new):
+        try:
+            if not self.nodes.put_node(new):
+                return
+        except ValueError as error:
+            log.error("node %s: %s; left out", new.metadata.name, error)
+            self.nodes.remove_node(new.metadata.name)
             return
         for kind in node_changes(old, new):
             self.queue.notify(ClusterEvent(kind, node=new))
@@ -286,8 +296,9 @@ class Scheduler:
     def _gone(self, pod: Pod) -> None:
         uid = pod.metadata.uid
         self.queue.remove(pod.metadata.key)
-        self._refusals.pop(uid, None)
+        self._reporter.forget(uid)
         self._assumed.pop(uid, None)
+        self._preemption.forget(uid)
         if self.nodes.remove_pod(uid) is not None:
             self.queue.notify(ClusterEvent(EventKind.POD_DELETE, pod=pod))
 
@@ -295,11 +306,12 @@ class Scheduler:
         uid = new.metadata.uid
         assumed = self._assumed.pop(uid, None)
         self.queue.remove(new.metadata.key)
-        self._refusals.pop(uid, None)
+        self._reporter.forget(uid)
         known = old is not None and bool(old.spec.node_name)
-        if known and old is not None and old.spec == new.spec and old.metadata.labels == new.metadata.labels:
+        if known and old is not None and _alike(old, new):
             return
-        if assumed == new.spec.node_name and old is not None and old.metadata.labels == new.metadata.labels:
+        same_group = old is not None and old.metadata.labels == new.metadata.labels and not new.terminating
+        if assumed == new.spec.node_name and same_group:
             self.queue.notify(ClusterEvent(EventKind.POD_ADD, pod=new))
             return  # counted already, with the same requests
         info = self._info(new)
@@ -310,12 +322,7 @@ class Scheduler:
     def _pending(self, old: Pod | None, new: Pod) -> None:
         if new.spec.scheduler_name != self.name or new.metadata.uid in self._assumed:
             return
-        if (
-            old is not None
-            and self.queue.place(new.metadata.key)
-            and old.spec == new.spec
-            and old.metadata.labels == new.metadata.labels
-        ):
+        if old is not None and self.queue.place(new.metadata.key) and _alike(old, new):
             return  # only its status changed, most likely by us
         info = self._info(new)
         if info is not None:
@@ -327,6 +334,11 @@ class Scheduler:
         except ValueError as error:
             log.error("pod %s: %s; left out", pod.metadata.key, error)
             return None
+
+
+def _alike(old: Pod, new: Pod) -> bool:
+    """Whether two revisions of a pod are the same to the scheduler."""
+    return old.spec == new.spec and old.metadata.labels == new.metadata.labels and old.terminating == new.terminating
 
 
 async def _send(stream: MemoryObjectSendStream[T], item: T) -> None:

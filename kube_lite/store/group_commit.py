@@ -44,7 +44,7 @@ MAX_BATCH_BYTES = 4 * 1024 * 1024
 RESERVATION = 16_384
 """Revisions reserved ahead; renewed when fewer than half are left. Half must exceed twice MAX_WAITING - 1."""
 
-COMPACTION_STEP = 500
+COMPACTION_STEP = 100
 """Events compacted in one transaction: a few milliseconds, which is what a write may have to wait."""
 
 HISTORY_STEP = 1_000
@@ -123,12 +123,11 @@ class GroupCommitStore:
     async def write(self, key: str, expected: int, encode: Encode, *, transient: bool = False) -> Record:
         """Put bytes under ``key``; see :meth:`Store.write`. An existing key stays as transient as it was made."""
         previous = await self._standing_at(key, expected)
-        while self._full and not (transient and previous):
+        while self._full and not (previous and self._is_transient(key)):
             await self._find_space()
             previous = await self._standing_at(key, expected)
         if previous is not None:
-            pending = self._pending.get(key)
-            transient = pending.transient if pending is not None else key in self._current.transient
+            transient = self._is_transient(key)
         return await self._decide(key, encode, previous, deleted=False, transient=transient)
 
     async def delete(self, key: str, expected: int, encode: Encode) -> Record:
@@ -136,9 +135,7 @@ class GroupCommitStore:
         previous = await self._standing_at(key, expected)
         if previous is None:
             raise WriteConflict(key, expected, None)
-        pending = self._pending.get(key)
-        transient = pending.transient if pending is not None else key in self._current.transient
-        return await self._decide(key, encode, previous, deleted=True, transient=transient)
+        return await self._decide(key, encode, previous, deleted=True, transient=self._is_transient(key))
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call ``listener`` after each commit; returns the way to stop that."""
@@ -270,6 +267,10 @@ class GroupCommitStore:
             if pending is None:
                 raise WriteConflict(key, expected, standing)
             await pending.settled()
+
+    def _is_transient(self, key: str) -> bool:
+        pending = self._pending.get(key)
+        return pending.transient if pending is not None else key in self._current.transient
 
     async def _decide(
         self, key: str, encode: Encode, previous: Record | None, *, deleted: bool, transient: bool

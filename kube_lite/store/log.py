@@ -27,10 +27,11 @@ class Loaded:
 class Write:
     """A decided write on its way to the disk."""
 
-    __slots__ = ("_settled", "event", "future", "transient")
+    __slots__ = ("_settled", "event", "future", "record", "transient")
 
     def __init__(self, event: Event, transient: bool, future: asyncio.Future[Record] | None = None) -> None:
         self.event = event
+        self.record = Record(event.key, event.value, event.revision)
         self.transient = transient
         self.future = future
         self._settled: anyio.Event | None = None
@@ -42,8 +43,7 @@ class Write:
 
     def standing(self) -> Record | None:
         """What stands under the key once this is committed."""
-        event = self.event
-        return None if event.deleted else Record(event.key, event.value, event.revision)
+        return None if self.event.deleted else self.record
 
     async def settled(self) -> None:
         """Wait until this is committed or has failed."""
@@ -54,7 +54,7 @@ class Write:
     def succeed(self) -> None:
         """Acknowledge it."""
         if self.future is not None and not self.future.done():
-            self.future.set_result(Record(self.event.key, self.event.value, self.event.revision))
+            self.future.set_result(self.record)
         self._wake()
 
     def fail(self, error: StoreError) -> None:

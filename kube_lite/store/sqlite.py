@@ -86,7 +86,7 @@ class SqliteSettings:
     """NORMAL loses acknowledged writes at a power cut; it exists so that the power-cut test can prove it sees that."""
     page_bytes: int = 8_192
     """Page size of a new file: three objects of 2 KB to a page, where 4,096 takes one and wastes the rest."""
-    checkpoint_bytes: int = 16 * 1024 * 1024
+    checkpoint_bytes: int = 8 * 1024 * 1024
     """The write-ahead log is copied into the file when it may have grown by this much."""
     reserve_bytes: int = 16 * 1024 * 1024
     """Disk space held by a file beside, given up when the disk is full so that deletions still work."""
@@ -250,10 +250,11 @@ class SqliteLog:
     async def compact(self, after: int, upto: int) -> None:
         """One compaction step; see :meth:`Log.compact`."""
         async with self._transaction() as database:
-            await database.execute(_DROP_REPLACED, (after, upto))
-            await database.execute(_DROP_DELETIONS, (after, upto))
+            replaced = await database.execute(_DROP_REPLACED, (after, upto))
+            deletions = await database.execute(_DROP_DELETIONS, (after, upto))
             await database.execute(_SET_META, ("compacted", upto, meta_checksum("compacted", upto)))
-        self._unchecked_bytes += 64 * self._settings.page_bytes
+        self._unchecked_bytes += (1 + replaced.rowcount + deletions.rowcount) * self._settings.page_bytes
+        await self.checkpoint()
 
     async def tidy(self) -> None:
         """Copy the log into the file when due, and give pages back while more than a quarter is free."""

@@ -41,9 +41,10 @@ class RingSettings:
     """Events younger than this stay: twice upstream's 5 minutes of etcd history."""
     window_events: int = 50_000
     """So many events stay whatever their age."""
-    wakeup_seconds: float = 20e-6
-    """CPU time to wake one watcher, about: wake-ups of n watchers are at least n times this apart."""
-    max_delay_seconds: float = 0.05
+    wakeup_seconds: float = 60e-6
+    """Wake-ups of n watchers are at least n times this apart: to wake one costs about 15 us of CPU, to serve it more,
+    and no more than about half of the time should go there."""
+    max_delay_seconds: float = 0.1
     """No wake-up waits longer than this for company."""
     rescan_events: int = 4_096
     """A cursor with a trigger looks through the ring at least every so many events, lest it be overtaken."""
@@ -258,7 +259,7 @@ def _wake(cursors: Mapping[Cursor, None]) -> None:
 class Cursor:
     """One watcher's place among the events of a kind. One task at a time may wait on it."""
 
-    __slots__ = ("_after", "_cache", "_closed", "_position", "_trigger", "_waiter")
+    __slots__ = ("_after", "_cache", "_closed", "_deadline", "_position", "_timer", "_trigger", "_waiter")
 
     def __init__(self, cache: WatchCache, position: int, after: int, trigger: Trigger | None) -> None:
         self._cache = cache
@@ -267,6 +268,9 @@ class Cursor:
         self._trigger = trigger
         self._waiter: asyncio.Future[None] | None = None
         self._closed = False
+        self._deadline: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        """Fires at the deadline or before; kept from wait to wait, because to set one costs more than to wait."""
 
     @property
     def revision(self) -> int:
@@ -309,14 +313,28 @@ class Cursor:
                 return events
             self._waiter = loop.create_future()
             self._cache._wait(self, self._trigger)
-            timer = loop.call_at(until, self.wake) if until is not None else None
+            self._deadline = until
+            if until is not None and (self._timer is None or self._timer.when() > until):
+                self._set_timer(loop, until)
             try:
                 await self._waiter
             finally:
-                self._waiter = None
+                self._waiter = self._deadline = None
                 self._cache._unwait(self, self._trigger)
-                if timer is not None:
-                    timer.cancel()
+
+    def _set_timer(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(when, self._time_is_up, loop)
+
+    def _time_is_up(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        if self._deadline is None:
+            return
+        if loop.time() >= self._deadline:
+            self.wake()
+        else:
+            self._set_timer(loop, self._deadline)
 
     def wake(self) -> None:
         """End the wait that :meth:`next` is in, if it is in one."""
@@ -326,6 +344,9 @@ class Cursor:
     def close(self) -> None:
         """Wait no more."""
         self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         self.wake()
 
 

@@ -13,7 +13,8 @@ from kube_lite.api.apply import LAST_APPLIED, Applied, Writer, apply, created, u
 from kube_lite.errors import BadRequest, Conflict
 from kube_lite.resources import schema
 from kube_lite.resources.decode import complete, decode
-from kube_lite.resources.fieldset import applied, difference, intersection, paths, union, whole
+from kube_lite.resources.fieldset import difference, paths, union
+from kube_lite.resources.ownership import applied, whole
 
 CONFIG_MAP = schema.type_for("", "v1", "ConfigMap")
 DEPLOYMENT = schema.type_for("apps", "v1", "Deployment")
@@ -212,6 +213,18 @@ def test_what_is_no_longer_applied_is_removed_unless_another_applier_has_it() ->
     assert owners(live) == {"m1/Apply": {"f:data": {"f:c": {}}}, "m2/Apply": {"f:data": {"f:b": {}}}}
 
 
+def test_metadata_outlives_the_last_label_that_was_applied() -> None:
+    live = stored(CONFIG_MAP, apply(CONFIG_MAP, None, config_map(labels={"a": "1"}), writer("m1")))
+    live["metadata"].update(uid="u", resourceVersion="7")
+    live = stored(CONFIG_MAP, apply(CONFIG_MAP, live, config_map(), writer("m1")))
+    assert live["metadata"] == {
+        **config_map()["metadata"],
+        "uid": "u",
+        "resourceVersion": "7",
+        "creationTimestamp": None,
+    }
+
+
 def test_a_conflict_names_the_manager_and_force_takes_over() -> None:
     live = stored(CONFIG_MAP, apply(CONFIG_MAP, None, config_map({"a": "1"}), writer("m1")))
     update = config_map({"a": "2"})
@@ -385,27 +398,3 @@ def test_entries_always_describe_the_object(writes: list[tuple[str, str, Obj]]) 
         everything = union(whole(POD, live), applied(POD, live))
         for owner, fields in owners(live).items():
             assert not list(paths(difference(fields, everything))), f"{owner} owns what is not there"
-
-
-SETS: st.SearchStrategy[Obj] = st.recursive(
-    st.just({}),
-    lambda inner: st.dictionaries(st.sampled_from([".", "f:a", "f:b", "f:c"]), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-def valid(set_: Obj) -> Obj:
-    """A drawn tree as a set: ``.`` leads nowhere and never stands alone."""
-    clean = {step: valid(sub) if step != "." else {} for step, sub in set_.items()}
-    return {} if set(clean) == {"."} else clean
-
-
-@given(SETS, SETS)
-def test_set_algebra_agrees_with_sets_of_paths(one: Obj, other: Obj) -> None:
-    a, b = valid(one), valid(other)
-    a.pop(".", None)
-    b.pop(".", None)
-    left, right = set(paths(a)), set(paths(b))
-    assert set(paths(union(a, b))) == left | right
-    assert set(paths(difference(a, b))) == left - right
-    assert set(paths(intersection(a, b))) == left & right

@@ -77,6 +77,25 @@ def test_a_failing_container_restarts_at_once_then_after_10_20_40_seconds_up_to_
     run(story)
 
 
+def test_the_first_restart_is_no_back_off_even_when_it_takes_a_while_to_start() -> None:
+    async def story() -> None:
+        runtime = FakeRuntime()
+        runtime.programs["app"] = Program(seconds=1, code=7)
+        runtime.start_delay = 0.5
+        async with running_node(runtime) as node:
+            node.client.put("pods", pod())
+            await anyio.sleep(2)
+            node.client.put("pods", {**node.client.pod("p"), "extra": 1})  # makes the worker look while it starts
+            await anyio.sleep(0.5)
+            assert runtime.times("start") == [0.0, 1.5]
+            assert "BackOff" not in node.reasons()
+            assert "running" in node.state()
+            await anyio.sleep(3)
+            assert node.reasons().count("BackOff") == 1
+
+    run(story)
+
+
 def test_a_run_of_over_ten_minutes_resets_the_back_off() -> None:
     async def story() -> None:
         runtime = FakeRuntime()
@@ -400,5 +419,75 @@ def test_containers_lost_by_a_reboot_are_started_again() -> None:
             assert shown["restartCount"] == 1
             assert shown["lastState"]["terminated"]["reason"] == "ContainerStatusUnknown"
             assert clock.monotonic() == 2
+
+    run(story)
+
+
+def test_a_pod_that_vanishes_while_its_last_status_cannot_be_written_is_removed_here() -> None:
+    async def story() -> None:
+        client = FakeClient()
+        async with running_node(client=client) as node:
+            client.put("pods", pod())
+            await anyio.sleep(1)
+            client.failures["patch", "pods/status"] = [OSError("connection lost")] * 1000
+            client.put("pods", deleted(client.pod("p")))
+            await anyio.sleep(10)
+            assert len(await node.runtime.pods()) == 1
+            client.remove("pods", "default", "p")
+            await anyio.sleep(1)
+            assert await node.runtime.pods() == []
+            assert not node.agent.workers
+
+    run(story)
+
+
+def test_a_worker_that_fails_is_replaced_and_the_pod_goes_on() -> None:
+    async def story() -> None:
+        client = FakeClient()
+        client.failures["patch", "pods/status"] = [ValueError("a bug")]
+        async with running_node(client=client) as node:
+            client.put("pods", pod())
+            client.put("pods", pod("other"))
+            await anyio.sleep(3)
+            assert node.status("p")["phase"] == "Running"
+            assert node.status("other")["phase"] == "Running"
+            assert len(node.runtime.times("start")) == 2
+
+    run(story)
+
+
+def test_a_container_that_could_not_be_ended_is_tried_again() -> None:
+    async def story() -> None:
+        runtime = FakeRuntime()
+        runtime.stop_failures = 2
+        async with running_node(runtime) as node:
+            probe = {"tcpSocket": {"port": 1}, "failureThreshold": 1}
+            node.client.put("pods", pod("p", container(livenessProbe=probe)))
+            await anyio.sleep(0.5)
+            node.dialer.tcp.add("10.0.0.1:1")
+            await anyio.sleep(2)
+            assert runtime.times("exit") == [2.0]
+            assert node.status()["containerStatuses"][0]["restartCount"] == 1
+            assert (
+                node.client.events().count(("Killing", "Container c failed liveness probe, will be restarted", 3)) == 1
+            )
+
+    run(story)
+
+
+def test_a_verdict_outlives_the_executor_that_gave_it() -> None:
+    async def story() -> None:
+        runtime, client = FakeRuntime(), FakeClient()
+        async with running_node(runtime, client):
+            made = pod("p", activeDeadlineSeconds=5)
+            made["metadata"]["finalizers"] = ["x/y"]
+            client.put("pods", made)
+            await anyio.sleep(10)
+        async with running_node(runtime, client) as node:
+            await anyio.sleep(10)
+            client.put("pods", deleted(client.pod("p")))
+            await anyio.sleep(10)
+            assert node.status()["reason"] == "DeadlineExceeded"
+            assert len(runtime.times("start")) == 1
 
     run(story)

@@ -5,7 +5,7 @@ may not keep, and executes. Each step makes the next one safe: sources are opene
 descriptor of the host is left before the working directory is entered, the filter is loaded while the privilege
 to load it is still there. Nothing is imported after the root has changed, or it would come from the container.
 
-Success is the exec itself, which closes the status socket; a failure is one JSON object on it.
+Success is :data:`READY` on the status socket and then its end, by the exec; a failure is a JSON object on it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,22 @@ import os
 import signal
 import socket
 import stat
+import struct
+import termios
 from typing import NoReturn
 
 from kube_lite.node.linux import capabilities, masks, mounts, overlay, seccomp, syscalls, users
 from kube_lite.node.linux.plan import ContainerPlan, MountPlan, ProcessPlan
 
 _STATUS_FD = 3
+READY = b"ready"
+"""Said on the status socket just before the exec: a socket that closes without it means a child that was killed."""
+
+_TIOCSPTLCK, _TIOCGPTPEER = 0x40045431, 0x5441
+
+_IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ)
+"""What the zygote and Python itself ignore; an exec would hand that on."""
+
 START_FAILED = 128
 """Exit code of a container whose program could not be executed, as containerd reports it (``StartError``)."""
 
@@ -89,9 +99,8 @@ def _settle(stdio: tuple[int, int, int], *kept: int) -> None:
         os.dup2(fd, number, inheritable=number < _STATUS_FD)
     syscalls.close_range(len(high))
     os.setsid()
-    for number in signal.valid_signals():
-        if number not in (signal.SIGKILL, signal.SIGSTOP):
-            signal.signal(number, signal.SIG_DFL)
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     syscalls.set_parent_death_signal(signal.SIGKILL)
     os.umask(0o022)
@@ -111,8 +120,8 @@ def _build_root(plan: ContainerPlan) -> None:
     shm_fd = mounts.open_source(shm)
     devices = mounts.host_devices() if plan["privileged"] else {}
     syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_SLAVE)
-    overlay.mount_root(plan["directory"], plan["layers"])
-    os.chdir(os.path.join(plan["directory"], "rootfs"))
+    overlay.mount_root(plan["directory"], plan["layers"], plan["mount_point"])
+    os.chdir(plan["mount_point"])
     syscalls.pivot_root_here()
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     mounts.mount_proc_and_sys(root, privileged=plan["privileged"])
@@ -166,10 +175,34 @@ def _become(process: ProcessPlan, *, privileged: bool, make_cwd: bool) -> NoRetu
     env = dict(entry.split("=", 1) for entry in process["env"])
     env.setdefault("HOME", who.home)
     program = find_program(process["argv"][0], env.get("PATH", ""))
+    _tell_ready(open_terminal() if process["tty"] else -1)
     try:
         os.execve(program, process["argv"], env)
     except OSError as error:
         raise ExecFailure(f"exec {program}: {os.strerror(error.errno or 0).lower()}", 126) from None
+
+
+def open_terminal() -> int:
+    """Make a terminal of the container's own pts instance this process's controlling one, and its standard streams.
+
+    :returns: the master's end, for the zygote
+    """
+    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    fcntl.ioctl(master, _TIOCSPTLCK, struct.pack("i", 0))
+    terminal = fcntl.ioctl(master, _TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY)
+    for number in range(_STATUS_FD):
+        os.dup2(terminal, number)
+    os.close(terminal)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    return master
+
+
+def _tell_ready(master: int) -> None:
+    status = socket.socket(fileno=_STATUS_FD)
+    socket.send_fds(status, [READY], [master] if master >= 0 else [])
+    status.detach()
+    if master >= 0:
+        os.close(master)
 
 
 def find_program(name: str, path: str) -> str:

@@ -82,18 +82,21 @@ class LogWriter:
 
     def _write(self, lines: list[bytes]) -> None:
         data = b"\n".join(lines) + b"\n"
-        if self._size and self._size + len(data) > self._max_file:
-            self._rotate()
-        while data:
-            try:
+        try:
+            if self._fd < 0:
+                self._open()
+            if self._size and self._size + len(data) > self._max_file:
+                self._rotate()
+            while data:
                 written = os.write(self._fd, data)
-            except OSError:  # no space: the container goes on, these lines are lost
-                return
-            self._size += written
-            data = data[written:]
+                self._size += written
+                data = data[written:]
+        except OSError:  # no space: the container goes on, these lines are lost
+            return
 
     def _rotate(self) -> None:
         os.close(self._fd)
+        self._fd = -1
         now = time.time_ns()
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now // 1_000_000_000))
         os.rename(self.path, f"{self.path}.{stamp}.{now % 1_000_000_000:09d}")

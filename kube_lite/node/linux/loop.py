@@ -8,7 +8,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import select
+import sys
 import time
+import traceback
 from collections.abc import Callable
 
 Callback = Callable[[], None]
@@ -84,9 +86,9 @@ class Loop:
             for fd, mask in self._epoll.poll(self._wait()):
                 # A callback may have removed a descriptor that is still in this batch.
                 if mask & ~select.EPOLLOUT and fd in self._readers:
-                    self._readers[fd]()
+                    _guarded(self._readers[fd])
                 if mask & select.EPOLLOUT and fd in self._writers:
-                    self._writers[fd]()
+                    _guarded(self._writers[fd])
             self._fire()
 
     def _wait(self) -> float:
@@ -101,4 +103,12 @@ class Loop:
         while self._timers and self._timers[0][0] <= now:
             timer = heapq.heappop(self._timers)[2]
             if timer.call is not None:
-                timer.call()
+                _guarded(timer.call)
+
+
+def _guarded(call: Callback) -> None:
+    """One failing callback (a bug, a full disk) must not end the zygote, for all containers end with it."""
+    try:
+        call()
+    except Exception:
+        print(traceback.format_exc(), file=sys.stderr, flush=True)

@@ -7,6 +7,8 @@ link leaves the root or goes through /proc, and mounted on by descriptor, so tha
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterable, Mapping
@@ -57,6 +59,8 @@ def open_target(root_fd: int, path: str, *, directory: bool) -> int:
     :raises OSError: it exists with the wrong type, or a dangling link is in the way
     """
     parts = [part for part in path.split("/") if part not in ("", ".")]
+    with contextlib.suppress(FileNotFoundError):
+        return syscalls.openat2(root_fd, "/".join(parts) or ".", os.O_PATH, 0, _INSIDE)
     for depth in range(1, len(parts) + 1):
         here = "/".join(parts[:depth])
         try:
@@ -71,7 +75,7 @@ def open_target(root_fd: int, path: str, *, directory: bool) -> int:
         if depth == len(parts):
             return fd
         os.close(fd)
-    raise OSError(22, "cannot mount on the root", path)
+    raise OSError(errno.ENOENT, "it vanished", path)
 
 
 def _create(parent: int, name: str, directory: bool) -> None:
@@ -172,6 +176,10 @@ def attach_binds(root_fd: int, binds: Iterable[MountPlan], sources: Iterable[int
     for bind, source in zip(binds, sources, strict=True):
         target = open_target(root_fd, bind["target"], directory=stat.S_ISDIR(os.fstat(source).st_mode))
         real = os.readlink(f"/proc/self/fd/{target}")
+        if real == "/":
+            raise OSError(errno.EINVAL, "cannot mount on the root", bind["target"])
         if real == "/proc" or real.startswith("/proc/"):
-            raise OSError(22, f'"{bind["target"]}" cannot be mounted because it is inside /proc', bind["target"])
+            raise OSError(
+                errno.EINVAL, f'"{bind["target"]}" cannot be mounted because it is inside /proc', bind["target"]
+            )
         _attach(source, target)

@@ -1,8 +1,8 @@
 """Volumes of pods: made under the pod's own directory, named to the runtime as host paths.
 
-A volume lives at ``DATA/pods/UID/volumes/PLUGIN/NAME``, as upstream's. emptyDir ends with the pod; hostPath is
-the host's own path; the rest is content from the API (see ``content``), written atomically and refreshed while
-the pod runs. Mounting filesystems is not done here: an emptyDir with medium Memory is a plain directory.
+A volume lives at ``DATA/volumes/UID/PLUGIN/NAME``, the plugins named as upstream's. emptyDir ends with the pod;
+hostPath is the host's own path; the rest is content from the API (see ``content``), written atomically and
+refreshed while the pod runs. Mounting filesystems is not done here: an emptyDir with medium Memory is a plain directory.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ class Volumes:
         self._content = content
 
     def pod_dir(self, uid: str) -> Path:
-        """Where everything of a pod is."""
-        return self._root / "pods" / uid
+        """Where the volumes of a pod are."""
+        return self._root / "volumes" / uid
 
     def path(self, pod: Pod, volume: Mapping[str, Any]) -> Path:
         """Where a volume is on the host. :raises VolumeError: its type is not supported"""
-        base = self.pod_dir(pod.metadata.uid) / "volumes"
+        base = self.pod_dir(pod.metadata.uid)
         if (host := volume.get("hostPath")) is not None:
             return Path(str(host.get("path")))
         for kind, plugin in CONTENT.items():
@@ -116,12 +116,12 @@ class Volumes:
         return found
 
     async def remove(self, uid: str) -> None:
-        """Remove everything of a pod."""
+        """Remove the volumes of a pod."""
         await clock.run_in_thread(shutil.rmtree, self.pod_dir(uid), True)
 
     def known_pods(self) -> list[str]:
         """The uids of pods that have a directory here."""
-        base = self._root / "pods"
+        base = self._root / "volumes"
         return [p.name for p in base.iterdir()] if base.is_dir() else []
 
 
@@ -137,15 +137,19 @@ def _make_empty_dir(path: Path, group: int | None) -> None:
 def _check_host_path(path: Path, kind: str) -> None:
     """Check, or make, what is at a host path. :raises VolumeError: it is missing or of another type"""
     if kind == "DirectoryOrCreate":
-        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if not path.exists():
+            path.mkdir(parents=True)
+            path.chmod(0o755)
         kind = "Directory"
     elif kind == "FileOrCreate":
         if not path.exists():
-            path.touch(mode=0o644)
+            path.touch()
+            path.chmod(0o644)
         kind = "File"
     if not kind:
         if not path.exists():  # as container engines do for a bind without a source
-            path.mkdir(mode=0o755, parents=True)
+            path.mkdir(parents=True)
+            path.chmod(0o755)
         return
     is_kind, problem = _CHECKS[kind]
     try:
@@ -163,5 +167,9 @@ def _inside(root: Path, sub: str, *, make: bool) -> Path:
     if path != real_root and real_root not in path.parents:
         raise VolumeError(f"failed to prepare subPath for volumeMount: {sub} leads out of the volume")
     if make and not path.exists():
-        path.mkdir(mode=0o750, parents=True, exist_ok=True)
-    return path
+        path.mkdir(parents=True, exist_ok=True)
+        mode = real_root.stat().st_mode & 0o7777
+        while path != real_root and path.stat().st_mode & 0o7777 != mode:
+            path.chmod(mode)  # as upstream: what is made has the permissions of its volume
+            path = path.parent
+    return Path(os.path.realpath(real_root / sub))

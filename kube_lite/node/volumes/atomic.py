@@ -74,6 +74,9 @@ def write(directory: Path, files: Mapping[str, Payload], group: int | None = Non
     version.chmod(0o755)
     for name, payload in checked.items():
         _write_file(version / name, payload, group)
+    for path in version.rglob("*"):
+        if path.is_dir():
+            path.chmod(0o755)  # whatever the executor's umask is
     staged = directory / "..data_tmp"
     staged.unlink(missing_ok=True)
     staged.symlink_to(version.name)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kube_lite.sched.framework import MAX_NODE_SCORE, SKIP, Plugin
-from kube_lite.sched.nodes import Ints, NodeTable, Rows
+from kube_lite.sched.nodes import Ints, Mask, NodeTable, Rows
 from kube_lite.sched.podinfo import PodInfo
 
 MEGABYTE = 1024 * 1024
@@ -31,7 +31,7 @@ class ImageLocality(Plugin):
 
     name = "ImageLocality"
 
-    def pre_score(self, info: PodInfo, nodes: NodeTable) -> Any:
+    def pre_score(self, info: PodInfo, nodes: NodeTable, feasible: Mask) -> Any:
         """The score of each node; SKIP when no node has any of the images."""
         containers = [*info.pod.spec.init_containers, *info.pod.spec.containers]
         held = [rows for c in containers if (rows := nodes.images.get(normalized_name(c.image)))]

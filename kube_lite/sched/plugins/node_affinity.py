@@ -108,7 +108,7 @@ class NodeAffinity(Plugin):
         """All other nodes."""
         return [Refusal(~state[rows], REASON, unresolvable=True)]
 
-    def pre_score(self, info: PodInfo, nodes: NodeTable) -> Any:
+    def pre_score(self, info: PodInfo, nodes: NodeTable, feasible: Mask) -> Any:
         """The weights of preferred terms that each node meets, added up; SKIP when nothing is preferred."""
         affinity = _affinity(info)
         preferred = affinity.preferred_during_scheduling_ignored_during_execution if affinity is not None else []

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kube_lite.sched.framework import MAX_NODE_SCORE, SKIP, Plugin
-from kube_lite.sched.nodes import CPU, MEMORY, Ints, NodeTable, Rows
+from kube_lite.sched.nodes import CPU, MEMORY, Ints, Mask, NodeTable, Rows
 from kube_lite.sched.podinfo import PodInfo
 
 
@@ -16,7 +16,7 @@ class NodeResourcesBalancedAllocation(Plugin):
 
     name = "NodeResourcesBalancedAllocation"
 
-    def pre_score(self, info: PodInfo, nodes: NodeTable) -> Any:
+    def pre_score(self, info: PodInfo, nodes: NodeTable, feasible: Mask) -> Any:
         """SKIP for pods that ask for neither, or they would all go to one node."""
         return None if info.requests.get("cpu") or info.requests.get("memory") else SKIP
 

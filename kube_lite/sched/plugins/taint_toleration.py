@@ -12,7 +12,7 @@ import numpy as np
 
 from kube_lite.resources.kinds.pod.view import Toleration
 from kube_lite.sched.framework import SKIP, ClusterEvent, EventKind, Plugin, Refusal, normalize_by_maximum
-from kube_lite.sched.nodes import Ints, NodeTable, Rows, TaintSet, lookup
+from kube_lite.sched.nodes import Ints, Mask, NodeTable, Rows, TaintSet, lookup
 from kube_lite.sched.podinfo import PodInfo
 
 NO_SCHEDULE, NO_EXECUTE, PREFER_NO_SCHEDULE = "NoSchedule", "NoExecute", "PreferNoSchedule"
@@ -70,7 +70,7 @@ class TaintToleration(Plugin):
         """Nodes whose set of taints keeps the pod away."""
         return [Refusal(lookup(nodes.taints[rows], state), REASON, unresolvable=True)]
 
-    def pre_score(self, info: PodInfo, nodes: NodeTable) -> Any:
+    def pre_score(self, info: PodInfo, nodes: NodeTable, feasible: Mask) -> Any:
         """How many soft taints of each set the pod does not tolerate; SKIP when there are none."""
         soft = [t for t in info.pod.spec.tolerations if t.effect in ("", PREFER_NO_SCHEDULE)]
         counts = [

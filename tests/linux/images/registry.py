@@ -49,6 +49,13 @@ def tar_of(files: Mapping[str, bytes | str | None]) -> bytes:
     return buffer.getvalue()
 
 
+def compressed(data: bytes, how: str) -> bytes:
+    """The data packed by gzip, zstd or not at all (none)."""
+    if how == "none":
+        return data
+    return gzip.compress(data, 1, mtime=0) if how == "gzip" else zstandard.ZstdCompressor().compress(data)
+
+
 @dataclass
 class Image:
     """An image in memory: uncompressed layers, lowest first, and how to pack and run it."""
@@ -61,8 +68,7 @@ class Image:
 
     def packed(self) -> list[bytes]:
         """The layers as they are pushed."""
-        pack = {"gzip": lambda data: gzip.compress(data, 1), "zstd": zstandard.compress, "none": lambda data: data}
-        return [pack[self.compression](layer) for layer in self.layers]
+        return [compressed(layer, self.compression) for layer in self.layers]
 
     def document(self) -> bytes:
         """The configuration."""

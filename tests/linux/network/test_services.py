@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kube_lite.node.linux.network.rules import ServiceSpec
 from kube_lite.node.linux.network.services import ServiceProxy
+from kube_lite.node.proxy import ServiceSpec
 from tests.linux.network.namespaces import answering, ask, ip, namespace, needs_root, nft, run_inside
 from tests.linux.network.test_pods import Node, joined, node
 
@@ -206,6 +206,19 @@ def test_services_reach_pods_of_other_nodes_without_hiding_the_client(tmp_path: 
             ip(name, "link set out up")
         run_inside(one.name, one.network.set_routes({two.cidr: "192.168.9.2", "10.244.9.0/24": "192.168.5.9"}))
         assert ask(world, "192.168.5.1", 30080) == (remote, "192.168.9.1")
+
+
+def test_changes_never_rebuild_the_table(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with node("node", "10.244.7.0/24", tmp_path) as n, proxy(n) as p:
+        addresses = [f"10.244.9.{i}" for i in range(30)]
+        other = ServiceSpec("10.96.0.11", 53, "UDP", 30053, endpoints=[("10.244.9.1", 53)])
+        for count in (3, 2, 7, 0, 30, 1):
+            p.sync(web=spec(addresses[:count], node_port=30080), dns=other)
+            p.sync(web=spec(addresses[count:], node_port=30080, affinity_seconds=30), dns=other)
+        p.sync(web=spec(addresses[:3], affinity_seconds=60))
+        p.sync()
+        assert caplog.messages == []
+        assert "10.244.9" not in nft(n.name, "list ruleset")
 
 
 def test_rules_are_rebuilt_after_somebody_removed_the_table(tmp_path: Path) -> None:

@@ -137,10 +137,7 @@ def _choose(entries: list[Any]) -> Descriptor:
         described = entry.get("platform") if isinstance(entry, dict) else {}
         if described is None:
             rank = 1 if len(entries) == 1 else 0
-        elif not isinstance(described, dict) or (described.get("os"), described.get("architecture")) != (
-            "linux",
-            architecture,
-        ):
+        elif not isinstance(described, dict) or not _runs_here(described, architecture):
             rank = 0
         elif described.get("variant", "") in (variant, ""):
             rank = 3
@@ -150,6 +147,10 @@ def _choose(entries: list[Any]) -> Descriptor:
     if best[0] == 0:
         raise ManifestError(f"no match for platform linux/{architecture} in manifest: not found")
     return _descriptor(best[1])
+
+
+def _runs_here(described: dict[str, Any], architecture: str) -> bool:
+    return (described.get("os"), described.get("architecture")) == ("linux", architecture)
 
 
 def _strings(value: object, what: str) -> tuple[str, ...]:

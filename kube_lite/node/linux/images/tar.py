@@ -7,6 +7,7 @@ limit, and the number of headers is bounded. Where the content goes is unpack.py
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
@@ -21,6 +22,7 @@ MAX_NAME_BYTES = 4095
 
 MAX_HEADERS = 1_000_000
 MAX_NUMBER = 1 << 62
+_OCTAL = re.compile(rb"[0-7]*")
 
 
 class ArchiveError(Exception):
@@ -81,7 +83,7 @@ def _number(raw: bytes, what: str) -> int:
         value = int.from_bytes(bytes([raw[0] & 0x7F]) + raw[1:], "big")
     else:
         text = raw.partition(b"\0")[0].strip(b" ")
-        if not all(0x30 <= byte <= 0x37 for byte in text):
+        if _OCTAL.fullmatch(text) is None:
             raise ArchiveError(f"malformed {what} {text[:20]!r}")
         value = int(text or b"0", 8)
     if value > MAX_NUMBER:

@@ -168,20 +168,21 @@ class Unpacker:
 
     def _parent(self, path: bytes) -> int:
         """Like :meth:`_existing`, making what is missing on the way, as some builders leave out parents."""
-        try:
-            return self._existing(path)
-        except FileNotFoundError:
-            parts = path.split(b"/")
-        for depth in range(1, len(parts) + 1):
-            partial = b"/".join(parts[:depth])
+        missing: list[bytes] = []
+        existing = path
+        while True:  # from below: mostly just one is missing, and what a missing one holds is missing too
             try:
-                self._existing(partial)
+                fd = self._existing(existing)
+                break
             except FileNotFoundError:
-                above = self._existing(b"/".join(parts[: depth - 1]))
-                self._new_directory(above, partial, parts[depth - 1])
-                if len(self.result.implied) < 10_000:
-                    self.result.implied.append(os.fsdecode(partial))
-        return self._existing(path)
+                existing, _, name = existing.rpartition(b"/")
+                missing.append(name)
+        for name in reversed(missing):
+            existing = existing + b"/" + name if existing else name
+            fd = self._new_directory(fd, existing, name)
+            if len(self.result.implied) < 10_000:
+                self.result.implied.append(os.fsdecode(existing))
+        return fd
 
     def _new_directory(self, parent: int, path: bytes, name: bytes) -> int:
         os.mkdir(name, 0o755, dir_fd=parent)

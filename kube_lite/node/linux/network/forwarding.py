@@ -26,6 +26,12 @@ def _setting(link: str) -> str:
     return f"/proc/sys/net/ipv4/conf/{link}/forwarding"
 
 
+def forward_own(link: str) -> None:
+    """Have a link of ours forward; nothing to remember. :raises OSError: /proc/sys is read-only here"""
+    if Path(_setting(link)).read_text().strip() != "1":
+        write_setting(_setting(link), "1")
+
+
 class Forwarding:
     """Switches forwarding on for links that are not ours, remembering in ``record`` what to put back."""
 

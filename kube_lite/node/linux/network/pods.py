@@ -8,26 +8,30 @@ has no other link. Other nodes' podCIDRs are plain routes to their nodes, so add
 between pods.
 
 Links are ``klp`` and ``kln`` plus a hash; their alias says whose they are, and only those are ever removed.
-Every netlink operation runs in a worker thread with a socket of its own (0.3 ms each; importing pyroute2 takes
-0.3 s, so it comes late). Detaching does not delete the veth, which takes 15 to 19 ms: the end of the pod's
-namespace does that.
+Everything runs in worker threads. Attaching, which every pod waits for, sends its few messages itself
+(rtnetlink.py); the rest is pyroute2's, whose import of 0.3 s comes late. Detaching does not delete the veth, which
+takes 15 to 19 ms: the end of the pod's namespace does that.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import ipaddress
 import logging
 import os
+import socket
+import struct
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kube_lite import clock
+from kube_lite.node.linux.network import rtnetlink
 from kube_lite.node.linux.network.addresses import AddressPool
-from kube_lite.node.linux.network.forwarding import Forwarding, write_setting
+from kube_lite.node.linux.network.forwarding import Forwarding, forward_own, write_setting
 from kube_lite.node.linux.network.netns import entered
 from kube_lite.node.runtime import RuntimeFailure
 
@@ -44,6 +48,8 @@ POD_LINK_PREFIX = "klp"
 
 NODE_LINK_PREFIX = "kln"
 
+_SIOCGIFADDR = 0x8915
+
 ROUTE_PROTOCOL = 158
 """Marks our routes (rtm_protocol; 128 to 255 are free to use), so that only they are removed."""
 
@@ -59,6 +65,34 @@ def link_name(prefix: str, identity: str) -> str:
 def pod_mac(address: str) -> str:
     """The pod's hardware address, made of its IP so that nobody has to be asked for it."""
     return "0a:58:" + ":".join(f"{byte:02x}" for byte in ipaddress.IPv4Address(address).packed)
+
+
+def _present(name: str) -> int | None:
+    """A link's index in this thread's namespace."""
+    try:
+        return socket.if_nametoindex(name)
+    except OSError:
+        return None
+
+
+def _address_of(name: str) -> str | None:
+    """A link's first IPv4 address in this thread's namespace."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as probe:
+        try:
+            answer = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("16s16x", name.encode()) + bytes(8))
+        except OSError:
+            return None
+    return socket.inet_ntoa(answer[20:24])
+
+
+def _by_pyroute2(call: Callable[..., None], *args: Any) -> None:
+    """Run a call that uses pyroute2, whose errors are no :class:`OSError`. :raises OSError: with the same errno"""
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    try:
+        call(*args)
+    except NetlinkError as error:
+        raise OSError(error.code, str(error)) from error
 
 
 @contextlib.contextmanager
@@ -108,7 +142,7 @@ class PodNetwork:
         """
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._pool.load()
-        await self._in_thread("NetworkPluginNotReady", self._start)
+        await self._in_thread("NetworkPluginNotReady", _by_pyroute2, self._start)
 
     async def attach(self, pod_uid: str, netns_path: str) -> str:
         """Give the pod's namespace its address and link; the same address when it has one already.
@@ -133,30 +167,28 @@ class PodNetwork:
         """Free the addresses and links of all pods but these: for an executor that comes back."""
         for uid in self._pool.pods().keys() - set(pod_uids):
             await self.detach(uid)
-        await self._in_thread("NetworkPluginNotReady", self._sweep)
+        await self._in_thread("NetworkPluginNotReady", _by_pyroute2, self._sweep)
 
     async def set_routes(self, routes: Mapping[str, str]) -> None:
         """Have exactly these routes to other nodes: podCIDR to the node's address. Own CIDR is passed over.
 
         :raises RuntimeFailure: NetworkPluginNotReady
         """
-        await self._in_thread("NetworkPluginNotReady", self._set_routes, dict(routes))
+        await self._in_thread("NetworkPluginNotReady", _by_pyroute2, self._set_routes, dict(routes))
 
     async def close(self, keep_pods: bool = False) -> None:
         """Remove every link, route and setting of ours; with ``keep_pods`` leave everything as it is."""
         if not keep_pods:
-            await self._in_thread("NetworkPluginNotReady", self._remove_all)
+            await self._in_thread("NetworkPluginNotReady", _by_pyroute2, self._remove_all)
 
     async def _in_thread(self, reason: str, call: Callable[..., None], *args: Any) -> None:
         await clock.run_in_thread(self._translating, reason, call, *args)
 
     @staticmethod
     def _translating(reason: str, call: Callable[..., None], *args: Any) -> None:
-        from pyroute2.netlink.exceptions import NetlinkError
-
         try:
             call(*args)
-        except (NetlinkError, OSError) as error:
+        except OSError as error:
             raise RuntimeFailure(reason, f"pod network: {error}") from error
 
     # What follows runs in worker threads.
@@ -218,74 +250,58 @@ class PodNetwork:
         ]
 
     def _attach(self, pod_uid: str, netns_path: str, address: str) -> None:
-        from pyroute2 import IPRoute
-
         name = link_name(POD_LINK_PREFIX, pod_uid)
         mac = pod_mac(address)
-        with IPRoute() as netlink:
-            if self._configured(netns_path, address) and _index(netlink, name) is not None:
-                return
-            stale = _index(netlink, name)
-            if stale is not None:  # an earlier sandbox of this pod, whose namespace has not quite ended
-                with _tolerating(errno.ENODEV):
-                    netlink.link("del", index=stale)
-            namespace = os.open(netns_path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                peer = {"ifname": "eth0", "address": mac, "net_ns_fd": namespace}
-                more = {} if self._mtu is None else {"mtu": self._mtu}
-                netlink.link("add", ifname=name, kind="veth", address=HOST_MAC, peer=peer | more, **more)
-            finally:
-                os.close(namespace)
-            index = _index(netlink, name)
-            self._quiet(name)
-            netlink.link("set", index=index, state="up", ifalias=self._owner + pod_uid)
-            write_setting(f"/proc/sys/net/ipv4/conf/{name}/forwarding", "1")
-            netlink.neigh("replace", dst=address, lladdr=mac, ifindex=index, state="permanent")
-            netlink.route(
-                "replace",
-                dst=f"{address}/32",
-                oif=index,
-                scope="link",
-                prefsrc=self.node_address,
-                proto=ROUTE_PROTOCOL,
+        stale = _present(name)
+        if stale is not None:
+            with entered(netns_path):
+                if _address_of("eth0") == address:
+                    return
+            # An earlier sandbox of this pod, whose namespace has not quite ended.
+            with contextlib.suppress(OSError):
+                rtnetlink.send([rtnetlink.delete_link(stale)])
+        namespace = os.open(netns_path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            peer = ("eth0", mac, namespace)
+            rtnetlink.send([rtnetlink.new_veth(name, HOST_MAC, self._mtu, peer)])
+        finally:
+            os.close(namespace)
+        index = socket.if_nametoindex(name)
+        self._quiet(name)
+        forward_own(name)
+        rtnetlink.send(
+            [
+                rtnetlink.set_alias(index, self._owner + pod_uid),
+                rtnetlink.new_neighbour(index, address, mac),
+                rtnetlink.new_route(index, address, ROUTE_PROTOCOL, source=self.node_address),
+            ]
+        )
+        with entered(netns_path):
+            self._quiet("eth0")
+            index = socket.if_nametoindex("eth0")
+            rtnetlink.send(
+                [
+                    rtnetlink.link_up(1),
+                    rtnetlink.link_up(index),
+                    rtnetlink.new_neighbour(index, GATEWAY, HOST_MAC),
+                    rtnetlink.new_route(index, GATEWAY, ROUTE_PROTOCOL),
+                    rtnetlink.new_address(index, address),
+                    rtnetlink.new_route(index, None, ROUTE_PROTOCOL, gateway=GATEWAY),
+                ]
             )
-        with entered(netns_path), IPRoute() as netlink:
-            self._configure_pod(netlink, address)
 
     @staticmethod
     def _quiet(link: str) -> None:
         """No IPv6 on the link: pods have IPv4 only, and a router advertisement is nothing to believe."""
-        setting = f"/proc/sys/net/ipv6/conf/{link}/disable_ipv6"
-        if os.path.exists(setting):
-            write_setting(setting, "1")
-
-    def _configure_pod(self, netlink: IPRoute, address: str) -> None:
-        netlink.link("set", index=1, state="up")
-        self._quiet("eth0")
-        index = _index(netlink, "eth0")
-        netlink.addr("add", index=index, address=address, prefixlen=32)
-        netlink.link("set", index=index, state="up")
-        netlink.neigh("add", dst=GATEWAY, lladdr=HOST_MAC, ifindex=index, state="permanent")
-        netlink.route("add", dst=f"{GATEWAY}/32", oif=index, scope="link")
-        netlink.route("add", dst="0.0.0.0/0", gateway=GATEWAY, oif=index)
-
-    @staticmethod
-    def _configured(netns_path: str, address: str) -> bool:
-        """Whether the namespace already routes by its own address: the last thing that attaching sets."""
-        from pyroute2 import IPRoute
-
-        with entered(netns_path), IPRoute() as netlink:
-            index = _index(netlink, "eth0")
-            if index is None:
-                return False
-            held = [entry.get("address") for entry in netlink.get_addr(index=index)]
-            return address in held and bool(netlink.get_default_routes())
+        with contextlib.suppress(OSError):  # no IPv6 in this kernel, or /proc/sys is read-only
+            write_setting(f"/proc/sys/net/ipv6/conf/{link}/disable_ipv6", "1")
 
     def _drop_route(self, address: str) -> None:
-        from pyroute2 import IPRoute
-
-        with IPRoute() as netlink, _tolerating(errno.ESRCH):
-            netlink.route("del", dst=f"{address}/32", scope="link", proto=ROUTE_PROTOCOL)
+        try:
+            rtnetlink.send([rtnetlink.delete_route(address, ROUTE_PROTOCOL)])
+        except OSError as error:
+            if error.errno != errno.ESRCH:  # the link is gone, and the route with it
+                raise
 
     def _set_routes(self, routes: dict[str, str]) -> None:
         from pyroute2 import IPRoute

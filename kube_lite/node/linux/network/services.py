@@ -18,7 +18,7 @@ import anyio
 from kube_lite import clock
 from kube_lite.node.linux.network import rules
 from kube_lite.node.linux.network.libnftables import Nftables, NftError
-from kube_lite.node.linux.network.rules import ServiceSpec
+from kube_lite.node.proxy import ServiceSpec
 from kube_lite.node.runtime import RuntimeFailure
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class ServiceProxy:
     def _forget(self) -> None:
         """Believe nothing of the table, so that the next change builds it anew."""
         self._built = False
+        self._given: dict[str, ServiceSpec] = {}
         self._applied: dict[str, ServiceSpec] = {}
         self._hairpins: Counter[str] = Counter()
         self._counts: set[int] = set()
@@ -62,8 +63,8 @@ class ServiceProxy:
         async with self._lock:
             wanted = self._without_conflicts(services)
             if self._built:
-                changed = {key for key in wanted.keys() | self._applied.keys()
-                           if not _same(wanted.get(key), self._applied.get(key))}  # fmt: skip
+                keys = wanted.keys() | self._given.keys()
+                changed = {key for key in keys if not _same(wanted.get(key), self._given.get(key))}
                 if not changed:
                     return
                 try:
@@ -113,7 +114,7 @@ class ServiceProxy:
         specs = {key: spec and self._numbered(key, spec) for key, spec in changes.items()}
         former: rules.Elements = {}
         wanted: rules.Elements = {}
-        pins = self._hairpins.copy()
+        pins: Counter[str] = Counter()
         for key, spec in specs.items():
             old = self._applied.get(key)
             if old is not None:
@@ -122,21 +123,27 @@ class ServiceProxy:
             if spec is not None:
                 wanted |= rules.elements(key, spec)
                 pins.update(rules.hairpins(spec))
-        former |= {("hairpins", pin): "" for pin in self._hairpins if pins[pin] <= 0}
-        wanted |= {("hairpins", pin): "" for pin, uses in pins.items() if uses > 0 and pin not in self._hairpins}
+        for pin, change in pins.items():
+            before = self._hairpins[pin]
+            if before and not before + change:
+                former["hairpins", pin] = ""
+            elif not before and change:
+                wanted["hairpins", pin] = ""
         counts = rules.counts(spec for spec in specs.values() if spec is not None) - self._counts
         lines = [] if self._built else [self._frame]
         lines += [rules.count_chains(self._table, count) for count in sorted(counts)]
         lines += self._in_order(specs, former, wanted)
         await clock.run_in_thread(self._nftables.run, "\n".join(lines))
         self._built = True
-        self._hairpins = +pins
+        self._hairpins.update(pins)
         self._counts |= counts
         for key, spec in specs.items():
             if spec is None:
                 self._applied.pop(key, None)
+                self._given.pop(key, None)
             else:
                 self._applied[key] = spec
+                self._given[key] = changes[key] or spec
 
     def _in_order(
         self, specs: Mapping[str, ServiceSpec | None], former: rules.Elements, wanted: rules.Elements
@@ -160,6 +167,6 @@ class ServiceProxy:
 
 def _same(one: ServiceSpec | None, other: ServiceSpec | None) -> bool:
     """Whether both are the same, the order of endpoints aside."""
-    if one is None or other is None:
-        return one is other
+    if one is None or other is None or one == other:
+        return one == other
     return set(one.endpoints) == set(other.endpoints) and replace(one, endpoints=()) == replace(other, endpoints=())
