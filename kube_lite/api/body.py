@@ -139,22 +139,20 @@ def check_size(body: bytes) -> None:
         raise RequestEntityTooLarge(f"Request entity too large: limit is {MAX_BODY}")
 
 
-_NOT_STRUCTURE = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[^\[\]{}"]++', re.DOTALL)
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_BRACKETS: Final = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
-def _depth(structure: bytes) -> int:
-    """The deepest nesting in a run of brackets."""
-    depth = deepest = 0
-    for byte in structure:
-        if byte in b"[{":
-            depth += 1
-            if depth > deepest:
-                deepest = depth
-                if deepest > MAX_DEPTH:
-                    return deepest
-        else:
-            depth -= 1
-    return deepest
+def _depth(body: bytes) -> int:
+    """The deepest nesting, or just more than :data:`MAX_DEPTH`: how often the innermost pairs can be taken away."""
+    left = _STRING.sub(b"", body).translate(_BRACKETS, _NO_BRACKETS)
+    for depth in range(MAX_DEPTH + 1):
+        fewer = left.replace(b"[]", b"")
+        if len(fewer) == len(left):  # nothing is left, or nothing but brackets without their pair
+            return depth + left.count(b"[")
+        left = fewer
+    return MAX_DEPTH + 1
 
 
 def check_depth(body: bytes) -> None:
@@ -162,7 +160,7 @@ def check_depth(body: bytes) -> None:
     # Few bodies have that many brackets at all, and counting them is almost free.
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return
-    if _depth(_NOT_STRUCTURE.sub(b"", body)) > MAX_DEPTH:
+    if _depth(body) > MAX_DEPTH:
         raise BadRequest(f"the body is nested deeper than {MAX_DEPTH} levels")
 
 
