@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+
 from kube_lite import errors
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.user import MASTERS, User
@@ -61,6 +63,8 @@ async def bootstrap(verbs: Verbs, service_ip: str, address: str, port: int) -> N
         },
     }
     await ensure(verbs, "services", "default", service)
+    if ipaddress.ip_address(address).is_loopback:
+        return  # no pod can reach it, and endpoints on loopback are invalid
     endpoints: Obj = {
         "metadata": {"name": "kubernetes", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
         "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}],

@@ -40,10 +40,10 @@ _LOG_INTEGERS = ("tailLines", "sinceSeconds", "limitBytes")
 class NodeEndpoints:
     """The node paths, put into a plane."""
 
-    def __init__(self, plane: Plane, authority: certs.Authority, secret: str) -> None:
+    def __init__(self, plane: Plane, authority: certs.Authority, secret: str, cluster_cidr: str) -> None:
         self._plane = plane
         self._authority = authority
-        self._secret = secret
+        self._cluster_cidr = cluster_cidr
         self._channels: dict[str, MemoryObjectSendStream[bytes]] = {}
         self._answers: dict[str, MemoryObjectSendStream[bytes | None]] = {}
         self._asked: dict[str, str] = {}
@@ -84,7 +84,12 @@ class NodeEndpoints:
             certificate = self._authority.sign_request(pem, f"system:node:{name}", [NODES])
         except ValueError as error:
             raise errors.BadRequest(f"the certificate request cannot be signed: {error}") from error
-        return json_response({"certificate": certificate.decode(), "ca": self._authority.certificate_pem.decode()}, 201)
+        answer = {
+            "certificate": certificate.decode(),
+            "clusterCIDR": self._cluster_cidr,
+            "serviceCIDR": self._plane.options.service_cluster_ip_range,
+        }
+        return json_response(answer, 201)
 
     # ---- control channel
 

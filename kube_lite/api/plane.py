@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from kube_lite.api import bootstrap
 from kube_lite.api.admission import chain
@@ -20,6 +21,7 @@ from kube_lite.api.nonresource import NonResource
 from kube_lite.api.service_addresses import ServiceAddresses
 from kube_lite.api.storage import Storage
 from kube_lite.api.subresources import Subresources
+from kube_lite.api.tokens import Signer, Tokens
 from kube_lite.api.user import User, service_account
 from kube_lite.api.verbs import Verbs
 from kube_lite.resources.registry import Registry, builtin
@@ -38,6 +40,8 @@ class PlaneOptions:
     disabled_admission_plugins: Collection[str] = ()
     tokens: Mapping[str, User] = field(default_factory=dict)
     owner_uid: int = 0
+    service_account_key: Path | None = None
+    """Where the key of service account tokens lies; None keeps it in memory."""
 
 
 class Plane:
@@ -57,8 +61,11 @@ class Plane:
         self.verbs = Verbs(self.storage, chain.build(rng, options.disabled_admission_plugins), rng)
         self.dispatcher = Dispatcher(self.storage, self.verbs, rng)
         self.subresources = Subresources(self.dispatcher)
-        self.authorizer = Authorizer(self._objects())
+        self.authorizer = Authorizer(self.verbs)
         self.authenticator = Authenticator(options.tokens, options.owner_uid)
+        self.tokens = Tokens(Signer(options.service_account_key), self.verbs, self.verbs.names)
+        self.authenticator.reviewers.append(self.tokens.authenticate)
+        self.dispatcher.subresources["serviceaccounts/token"] = self.tokens.request
         self.discovery = Discovery(self.registry, f"{options.advertise_address}:{options.port}")
         self._addresses = ServiceAddresses(options.service_cluster_ip_range, rng)
         self.verbs.hooks["services"] = self._addresses
@@ -79,10 +86,6 @@ class Plane:
             audit=audit,
             rng=rng,
         )
-
-    def _objects(self) -> Verbs:
-        """What admission and authorization look objects up with."""
-        return self.verbs
 
     @property
     def service_ip(self) -> str:

@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     async def serve() -> None:
         import anyio
 
-        from kube_lite.live import serve as live
+        from kube_lite.live.server import serve as live
 
         async with live(settings) as server:
             seconds = time.perf_counter() - started

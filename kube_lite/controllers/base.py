@@ -149,6 +149,9 @@ class Controller(ABC):
             delay = self.queue.add_rate_limited(key)
             log.debug("%s %s: %s; again in %.3f s", self.name, key, error, delay)
         except (ApiError, OSError) as error:
+            if isinstance(error, ApiError) and namespace_terminating(error):
+                self.queue.forget(key)  # what is being taken away needs no more work
+                return
             delay = self.queue.add_rate_limited(key)
             log.warning("%s %s: %s; again in %.3f s", self.name, key, error, delay)
         except Exception:
@@ -174,6 +177,11 @@ async def outcomes(calls: Iterable[Callable[[], Awaitable[T]]]) -> list[T | ApiE
         for position, call in enumerate(calls):
             tasks.start_soon(one, position, call)
     return [results[position] for position in sorted(results)]
+
+
+def namespace_terminating(error: ApiError) -> bool:
+    """Whether a create was refused because its namespace is going away."""
+    return any(cause.get("reason") == "NamespaceTerminating" for cause in error.details.get("causes") or ())
 
 
 Build = Callable[[Context], Controller]

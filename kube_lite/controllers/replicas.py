@@ -19,7 +19,7 @@ import msgspec
 
 from kube_lite import clock
 from kube_lite.client.events import NORMAL, WARNING
-from kube_lite.controllers.base import Context, Controller, Requeue, outcomes
+from kube_lite.controllers.base import Context, Controller, Requeue, namespace_terminating, outcomes
 from kube_lite.controllers.expectations import Expectations
 from kube_lite.controllers.ownership import (
     CONTROLLER_INDEX,
@@ -64,11 +64,6 @@ class ReplicationController(ObjectView, frozen=True):
 
 
 S = TypeVar("S", bound="ReplicaSet | ReplicationController")
-
-
-def namespace_terminating(error: ApiError) -> bool:
-    """Whether a create was refused because its namespace is going away."""
-    return any(cause.get("reason") == "NamespaceTerminating" for cause in error.details.get("causes") or ())
 
 
 class ReplicaController(Controller, Generic[S]):

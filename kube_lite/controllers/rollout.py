@@ -12,10 +12,9 @@ import msgspec
 from kube_lite.client.events import NORMAL, WARNING, EventRecorder
 from kube_lite.client.protocol import Client
 from kube_lite.controllers import deployment_status as conditions
-from kube_lite.controllers.base import Requeue
+from kube_lite.controllers.base import Requeue, namespace_terminating
 from kube_lite.controllers.ownership import controller_reference
 from kube_lite.controllers.proportions import is_rolling, max_surge, max_unavailable, new_size, shares, spec_replicas
-from kube_lite.controllers.replicas import namespace_terminating
 from kube_lite.controllers.revisions import (
     HASH_LABEL,
     REVISION,

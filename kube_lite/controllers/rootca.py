@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kube_lite.controllers.base import Context, Controller, Requeue
-from kube_lite.controllers.replicas import namespace_terminating
-from kube_lite.errors import Forbidden
 from kube_lite.resources.meta import Obj, ObjectView
 from kube_lite.resources.views import Namespace
 
@@ -66,11 +64,7 @@ class RootCAPublisher(Controller):
     async def _create(self, namespace: str) -> None:
         metadata = {"name": CONFIG_MAP, "namespace": namespace, "annotations": {DESCRIPTION: DESCRIPTION_TEXT}}
         config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": self._data}
-        try:
-            await self._client.create("configmaps", config, namespace)
-        except Forbidden as error:
-            if not namespace_terminating(error):
-                raise
+        await self._client.create("configmaps", config, namespace)
 
 
 def build(ctx: Context) -> Controller:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from kube_lite.controllers.base import Context, Controller, Requeue
-from kube_lite.controllers.replicas import namespace_terminating
-from kube_lite.errors import AlreadyExists, Forbidden
+from kube_lite.errors import AlreadyExists
 from kube_lite.resources.meta import ObjectView
 from kube_lite.resources.views import Namespace
 
@@ -37,9 +36,6 @@ class ServiceAccountController(Controller):
             await self._client.create("serviceaccounts", account, key)
         except AlreadyExists:
             return None
-        except Forbidden as error:
-            if not namespace_terminating(error):
-                raise
         return None
 
 

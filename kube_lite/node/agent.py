@@ -150,8 +150,20 @@ class Agent:
         return worker
 
     async def _drive(self, worker: PodWorker) -> None:
+        """Run a worker to its end; one that fails is replaced by a new one, which finds out anew what is."""
         uid = worker.pod.metadata.uid
-        await worker.run()
+        while True:
+            try:
+                await worker.run()
+                break
+            except Exception:
+                log.exception("pod %s: the worker failed and is replaced", worker.pod.metadata.key)
+            await anyio.sleep(1)
+            states = {state.pod_uid: state for state in await self._node.runtime.pods()}
+            failed, worker = worker, PodWorker(self._node, self._starter, worker.pod, states.get(uid))
+            if failed.gone:
+                worker.remove()
+            self._workers[uid] = worker
         del self._workers[uid]
         self._states.pop(uid, None)
         if not worker.gone:

@@ -18,7 +18,7 @@ from kube_lite import clock
 from kube_lite.client.protocol import STRATEGIC_PATCH, Client
 from kube_lite.errors import AlreadyExists, ApiError, NotFound
 from kube_lite.node import machine
-from kube_lite.node.runtime import ImageState
+from kube_lite.node.runtime import ImageState, RuntimeFailure
 from kube_lite.node.settings import NodeSettings
 from kube_lite.resources.views import Node
 
@@ -125,7 +125,7 @@ class Heartbeat:
             try:
                 with anyio.fail_after(self._settings.heartbeat):
                     await act()
-            except (ApiError, OSError) as error:  # OSError includes TimeoutError
+            except (ApiError, OSError, RuntimeFailure) as error:  # OSError includes TimeoutError
                 log.warning("node %s: heartbeat: %s", self._settings.name, error)
             due = max(due + self._settings.heartbeat, clock.monotonic())
             with anyio.move_on_after(due - clock.monotonic()):

@@ -15,7 +15,7 @@ import anyio
 from kube_lite.client.protocol import STRATEGIC_PATCH, Client
 from kube_lite.errors import ApiError, Conflict, NotFound
 from kube_lite.node.settings import NodeSettings
-from kube_lite.node.status import difference
+from kube_lite.node.status import difference, known
 from kube_lite.resources.kinds.pod.view import Pod
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class StatusPublisher:
         self._client = client
         self._meta = pod.metadata
         self._settings = settings
-        self._sent: dict[str, Any] = {}
+        self._sent: dict[str, Any] = known(pod)
         self._newest: dict[str, Any] = {}
         self._wake = anyio.Event()
         self._urgent = anyio.Event()

@@ -308,6 +308,34 @@ class Transitions:
             condition["lastTransitionTime"] = known[1]
 
 
+def known(pod: Pod) -> Json:
+    """What the API shows already and a patch may have to take back, as :func:`build` would write it."""
+    now = pod.status
+    conditions = [
+        {
+            key: value
+            for key, value in (
+                ("type", c.type),
+                ("status", c.status),
+                ("reason", c.reason),
+                ("message", c.message),
+                ("lastTransitionTime", c.last_transition_time),
+            )
+            if value
+        }
+        for c in now.conditions
+        if c.type in CONDITIONS
+    ]
+    shown = {
+        "conditions": conditions,
+        "reason": now.reason,
+        "message": now.message,
+        "podIP": now.pod_ip,
+        "podIPs": [{"ip": address.ip} for address in now.pod_ips],
+    }
+    return {key: value for key, value in shown.items() if value}
+
+
 def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> Json:
     """A strategic merge patch from ``old`` to ``new``, empty when nothing changed.
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
@@ -37,6 +38,15 @@ DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadlin
 _ORDER = {ContainerPhase.CREATED: 0, ContainerPhase.RUNNING: 1, ContainerPhase.EXITED: 2, ContainerPhase.UNKNOWN: 2}
 
 
+@dataclass(frozen=True, slots=True)
+class _Condemned:
+    """A run of a container that is to be ended, because a probe or a hook of it failed."""
+
+    attempt: int
+    grace: float
+    message: str
+
+
 class PodWorker:
     """Drives one pod.
 
@@ -50,6 +60,8 @@ class PodWorker:
         self.view = status.PodView(
             host_ip=node.settings.address, start_time=clock.parse_timestamp(began) if began else clock.now()
         )
+        if pod.status.phase == "Failed" and pod.status.reason:  # decided before this executor began
+            self.view.verdict = status.Verdict(pod.status.reason, pod.status.message)
         self._node = node
         self._starter = starter
         self._publisher = StatusPublisher(node.client, pod, node.settings)
@@ -62,7 +74,7 @@ class PodWorker:
         self._preparation = Preparation(node, self.view, lambda: self.pod)
         self._starting: set[str] = set()
         self._retry_at: dict[str, datetime] = {}
-        self._failed_probe: dict[str, int] = {}
+        self._condemned: dict[str, _Condemned] = {}
         self._grace: float | None = None
         self._done = False
         if state is not None:
@@ -197,7 +209,10 @@ class PodWorker:
             self._publish()
             return delays[0]
         latest = self.view.latest()
-        failed = {n for n, attempt in self._failed_probe.items() if n in latest and latest[n].attempt == attempt}
+        failed = {n for n, why in self._condemned.items() if n in latest and latest[n].attempt == why.attempt}
+        for name in failed:
+            if restarts.running(latest[name]):
+                self._spawn(f"end {name}", partial(self._end_condemned, name))
         decision = restarts.decide(pod, latest, self.view.is_started, failed)
         self.view.initialized = decision.initialized
         if decision.stop:
@@ -288,13 +303,8 @@ class PodWorker:
         self.view.waiting.pop(name, None)
         self._retry_at.pop(name, None)
         self._note(result)
-        if problem := await self._starter.post_start(pod, container, ip):
-            self.view.waiting[name] = status.Waiting("PostStartHookError", problem)
-            self._failed_probe[name] = attempt
-            message = f"FailedPostStartHook: container {name} will be restarted"
-            await self._ending.end(pod, name, grace_of(self._node, pod, gone=False), message)
-            self.view.waiting.pop(name, None)
-            await self._node.relist()
+        if await self._starter.post_start(pod, container, ip):
+            self._condemned[name] = _Condemned(attempt, grace_of(self._node, pod, gone=False), "FailedPostStartHook")
 
     def _next_attempt(self, name: str, state: ContainerState | None) -> int:
         if state is not None:
@@ -313,21 +323,21 @@ class PodWorker:
     # --- ending ---
 
     def _unhealthy(self, container: Container, kind: ProbeKind) -> None:
-        """End a container whose liveness or startup probe failed; the restart policy does the rest."""
+        """Condemn a container whose liveness or startup probe failed; the restart policy does the rest."""
         state = self.view.latest().get(container.name)
         if state is None or not restarts.running(state):
             return
-        self._failed_probe[container.name] = state.attempt
         probe = probe_of(container, kind)
         own = probe.termination_grace_period_seconds if probe else None
         grace = float(own if own is not None else self.pod.spec.termination_grace_period_seconds)
         message = f"Container {container.name} failed {kind.lower()} probe, will be restarted"
+        self._condemned[container.name] = _Condemned(state.attempt, grace, message)
+        self.wake()
 
-        async def end() -> None:
-            await self._ending.end(self.pod, container.name, grace, message)
-            await self._node.relist()
-
-        self._spawn(f"unhealthy {container.name}", end)
+    async def _end_condemned(self, name: str) -> None:
+        why = self._condemned[name]
+        await self._ending.end(self.pod, name, why.grace, why.message)
+        await self._node.relist()
 
     async def _stop_sidecars(self, sidecars: list[Container]) -> None:
         await self._ending.end_list(self.pod, sidecars, grace_of(self._node, self.pod, gone=False))

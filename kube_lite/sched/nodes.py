@@ -96,6 +96,8 @@ class NodeTable:
         self.affinity_groups: dict[tuple[bytes, GroupKey], tuple[PodInfo, dict[int, int]]] = {}
         """Pods with affinity or anti-affinity to other pods: one of each kind, and row -> how many like it."""
         self.groups: dict[GroupKey, PodGroup] = {}
+        self.workloads: dict[str, dict[int, int]] = {}
+        """uid of a workload -> row -> how many of its pods are there and not on their way out."""
         self.priorities: dict[int, int] = {}
         """Priority -> how many pods have it."""
         self.namespaces: dict[str, dict[str, str]] = {}
@@ -340,47 +342,58 @@ class NodeTable:
             self._requested[index, row] += sign * value
         self._nonzero[CPU, row] += sign * info.nonzero_cpu
         self._nonzero[MEMORY, row] += sign * info.nonzero_memory
-        self.priorities[info.priority] = self.priorities.get(info.priority, 0) + sign
-        if not self.priorities[info.priority]:
-            del self.priorities[info.priority]
+        _add(self.priorities, info.priority, sign)
         self._count_group(row, info, sign)
         if info.has_pod_affinity:
             self._count_affinity(row, info, sign)
         for port in info.ports:
             rows = self.ports.setdefault((port.protocol, port.port), {}).setdefault(port.ip, {})
-            rows[row] = rows.get(row, 0) + sign
-            if not rows[row]:
-                del rows[row]
+            _add(rows, row, sign)
         self._touch(row)
 
     def _count_group(self, row: int, info: PodInfo, sign: int) -> None:
         group = self.groups.get(info.group)
         if group is None:
             group = self.groups[info.group] = PodGroup(*info.group[:3], info.pod.metadata.labels)
-        count = group.rows.get(row, 0) + sign
-        if count:
-            group.rows[row] = count
-        else:
-            del group.rows[row]
-            if not group.rows:
-                del self.groups[info.group]
+        if not _add(group.rows, row, sign):
+            del self.groups[info.group]
+        if (
+            info.workload
+            and not group.terminating
+            and not _add(self.workloads.setdefault(info.workload, {}), row, sign)
+        ):
+            del self.workloads[info.workload]
 
     def _count_affinity(self, row: int, info: PodInfo, sign: int) -> None:
         identity = (info.signature, info.group)
         _, rows = self.affinity_groups.setdefault(identity, (info, {}))
-        rows[row] = rows.get(row, 0) + sign
-        if not rows[row]:
-            del rows[row]
-            if not rows:
-                del self.affinity_groups[identity]
+        if not _add(rows, row, sign):
+            del self.affinity_groups[identity]
         self.static_version += 1
 
     def count_pods(self, groups: Iterable[PodGroup]) -> Ints:
         """How many pods of ``groups`` each row has."""
         counts: Ints = np.zeros(self.size, dtype=np.int64)
         for group in groups:
-            counts[list(group.rows)] += list(group.rows.values())
+            counts += self.spread_out(group.rows)
         return counts
+
+    def spread_out(self, counts: Mapping[int, int]) -> Ints:
+        """Counts by row as a column."""
+        column: Ints = np.zeros(self.size, dtype=np.int64)
+        rows = np.fromiter(counts.keys(), dtype=np.intp, count=len(counts))
+        column[rows] = np.fromiter(counts.values(), dtype=np.int64, count=len(counts))
+        return column
+
+
+def _add(counts: dict[int, int], key: int, sign: int) -> bool:
+    """Count ``key`` up or down, dropping it at 0; whether anything is left."""
+    count = counts.get(key, 0) + sign
+    if count:
+        counts[key] = count
+    else:
+        counts.pop(key, None)
+    return bool(counts)
 
 
 def _same(old: Node, new: Node) -> bool:
@@ -405,9 +418,3 @@ def rows_mask(size: int, rows: Iterable[int]) -> Mask:
     mask: Mask = np.zeros(size, dtype=np.bool_)
     mask[list(rows)] = True
     return mask
-
-
-def labels_of(table: NodeTable, row: int) -> Mapping[str, str]:
-    """The labels of the node at ``row``; none where there is no node."""
-    node = table.nodes[row]
-    return node.metadata.labels if node is not None else {}

@@ -129,7 +129,8 @@ class Fleet:
             pod = self._pods[key]
             if pod.due is not None:
                 self._at(f"pod:{key}", max(pod.due, clock.monotonic()))
-            if pod.version != pod.written:
+            if pod.version or pod.step is not Step.CREATING:
+                pod.version += 1  # meanwhile others may have reported it not ready
                 self._queue.add(f"pod:{key}")
 
     # -- timers

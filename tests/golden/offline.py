@@ -79,7 +79,7 @@ def create(resource: Resource, body: dict[str, Any], namespace: str) -> tuple[di
     obj = decode(type_, copy.deepcopy(body)).obj
     meta = obj.setdefault("metadata", {})
     if resource.namespaced:
-        meta.setdefault("namespace", "ns")
+        meta.setdefault("namespace", "nsabc")
     if meta.get("generateName") and not meta.get("name"):
         meta["name"] = meta["generateName"] + "abcde"
     meta["uid"] = "00000000-0000-0000-0000-000000000000"
@@ -118,7 +118,7 @@ def _comparable(obj: Any) -> Any:
 
 
 def _causes(errors: Errors) -> list[tuple[str, str, str]]:
-    return [(e.reason, e.field, e.message.replace("ns", "${NS}") if e.message == "ns" else e.message) for e in errors]
+    return [(e.reason, e.field, e.message) for e in errors]
 
 
 def replay(registry: Registry, case: dict[str, Any]) -> Difference | bool | None:
@@ -132,7 +132,9 @@ def replay(registry: Registry, case: dict[str, Any]) -> Difference | bool | None
     if resource.answered_only or answer["code"] not in (200, 201, 422):
         return False
     try:
-        obj, errors = create(resource, json.loads(json.dumps(body).replace("${U}", "uabc")), namespace)
+        obj, errors = create(
+            resource, json.loads(json.dumps(body).replace("${U}", "uabc").replace("${NS}", "nsabc")), namespace
+        )
     except ValueError as error:
         return Difference(case["id"], answer["code"], repr(error))
     recorded = answer["body"]
@@ -140,13 +142,18 @@ def replay(registry: Registry, case: dict[str, Any]) -> Difference | bool | None
         causes = [
             (c["reason"], c.get("field", ""), c["message"]) for c in (recorded.get("details") or {}).get("causes", [])
         ]
-        got = json.loads(json.dumps(_causes(errors)).replace("00000000-0000-0000-0000-000000000000", "<uid>"))
+        got = json.loads(
+            json.dumps(_causes(errors))
+            .replace("00000000-0000-0000-0000-000000000000", "<uid>")
+            .replace("nsabc", "${NS}")
+            .replace("uabc", "${U}")
+        )
         wanted = [list(c) for c in causes]
         return None if wanted == got else Difference(case["id"], wanted, got)
     if errors:
         return Difference(case["id"], answer["code"], _causes(errors))
     want, have = _comparable(recorded), _comparable(obj)
-    have = json.loads(json.dumps(have).replace("uabc", "${U}"))
+    have = json.loads(json.dumps(have).replace("nsabc", "${NS}").replace("uabc", "${U}"))
     return None if want == have else Difference(case["id"], want, have)
 
 

@@ -30,6 +30,11 @@ class HostImages:
         for name in ("bin", "sbin", "lib", "lib64"):
             if not (self.layer / name).is_symlink():
                 (self.layer / name).symlink_to(f"usr/{name}")
+        step = self.layer
+        for part in os.path.dirname(os.path.dirname(PYTHON)).split("/")[1:]:
+            step = step / part
+            step.mkdir(exist_ok=True)
+            step.chmod(0o755)
         (self.layer / "etc/passwd").write_text(_PASSWD)
         (self.layer / "etc/group").write_text(_GROUP)
 

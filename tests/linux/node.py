@@ -60,6 +60,10 @@ class Node:
         self.changed: dict[str, anyio.Event] = {}
         self.runtime = self.new_runtime()
 
+    def text(self, name: str) -> str:
+        """A file of the node's data directory."""
+        return (self.data / name).read_text()
+
     def new_runtime(self) -> LinuxRuntime:
         """Another executor for the same node."""
         runtime = LinuxRuntime(self.data, images=self.images, network=self.network, cgroup_root=self.cgroup_root)

@@ -50,6 +50,8 @@ class FakeRuntime:
         self.unpullable: dict[str, str] = {}
         self.failures: dict[str, RuntimeFailure] = {}
         """By container name: what ``start_container`` raises."""
+        self.stop_failures = 0
+        """How often stopping a container fails."""
         self.start_delay = 0.0
         """Seconds that starting a container takes."""
         self.execs: dict[tuple[str, ...], Callable[[], ExecResult]] = {}
@@ -152,6 +154,9 @@ class FakeRuntime:
         if gone is None or gone.is_set():
             return
         self.note(f"stop {grace:g}", name)
+        if self.stop_failures:
+            self.stop_failures -= 1
+            raise RuntimeFailure("FailedKillPod", "not now")
         pod = self._pods[pod_uid]
         state = pod.containers[name, max(a for n, a in pod.containers if n == name)]
         program = self.programs.get(state.image, Program())

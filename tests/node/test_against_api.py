@@ -11,8 +11,10 @@ from typing import Any
 import anyio
 
 from kube_lite.api.local import LocalClient
+from kube_lite.api.plane import Plane
 from kube_lite.api.user import NODES, User
 from kube_lite.node.executor import NodeExecutor, NodeParts
+from kube_lite.node.runtime import ExecResult, SandboxSpec
 from kube_lite.node.settings import NodeSettings
 from tests.node.fake_runtime import FakeRuntime, Program
 from tests.node.harness import FakeDialer, run
@@ -22,9 +24,9 @@ Json = dict[str, Any]
 
 
 @asynccontextmanager
-async def node_of_a_cluster(root: Path, runtime: FakeRuntime) -> AsyncIterator[LocalClient]:
+async def node_of_a_cluster(root: Path, runtime: FakeRuntime, plane: Plane | None = None) -> AsyncIterator[LocalClient]:
     """A Ready node ``n1``; gives an administrator's client."""
-    plane = await started_plane(disabled=["ServiceAccount"])
+    plane = plane or await started_plane(disabled=["ServiceAccount"])
 
     async def build(cidr: str) -> NodeParts:
         return NodeParts(runtime)
@@ -173,3 +175,30 @@ def test_a_pod_forced_out_of_the_api_while_it_ends_is_still_removed_here(tmp_pat
     runtime = FakeRuntime()
     runtime.programs["app"] = Program(term=1000)
     against_api(tmp_path, runtime, story)
+
+
+def test_a_pod_that_is_made_anew_shows_nothing_of_what_it_was_before(tmp_path: Path) -> None:
+    async def main() -> None:
+        plane = await started_plane(disabled=["ServiceAccount"])
+        probe = {"exec": {"command": ["check"]}, "periodSeconds": 1}
+        before = FakeRuntime()
+        before.execs[("check",)] = lambda: ExecResult(1)
+        async with node_of_a_cluster(tmp_path, before, plane) as client:
+            await create(client, containers=[{"name": "c", "image": "app", "readinessProbe": probe}])
+            await anyio.sleep(1)
+            status = (await pod(client))["status"]
+            assert status["podIPs"] == [{"ip": "10.0.0.1"}]
+        after = FakeRuntime()  # everything was lost with the machine
+        await after.run_sandbox(SandboxSpec(pod_uid="x", name="x", namespace="x", hostname="x"))
+        async with node_of_a_cluster(tmp_path, after, plane) as client:
+            await anyio.sleep(1)
+            status = (await pod(client))["status"]
+            assert status["podIPs"] == [{"ip": "10.0.0.2"}]
+            assert status["podIP"] == "10.0.0.2"
+            ready = next(c for c in status["conditions"] if c["type"] == "Ready")
+            assert ready["status"] == "True"
+            assert "reason" not in ready
+            assert "message" not in ready
+            assert status["containerStatuses"][0]["restartCount"] == 1
+
+    run(main)

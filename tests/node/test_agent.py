@@ -439,3 +439,55 @@ def test_a_pod_that_vanishes_while_its_last_status_cannot_be_written_is_removed_
             assert not node.agent.workers
 
     run(story)
+
+
+def test_a_worker_that_fails_is_replaced_and_the_pod_goes_on() -> None:
+    async def story() -> None:
+        client = FakeClient()
+        client.failures["patch", "pods/status"] = [ValueError("a bug")]
+        async with running_node(client=client) as node:
+            client.put("pods", pod())
+            client.put("pods", pod("other"))
+            await anyio.sleep(3)
+            assert node.status("p")["phase"] == "Running"
+            assert node.status("other")["phase"] == "Running"
+            assert len(node.runtime.times("start")) == 2
+
+    run(story)
+
+
+def test_a_container_that_could_not_be_ended_is_tried_again() -> None:
+    async def story() -> None:
+        runtime = FakeRuntime()
+        runtime.stop_failures = 2
+        async with running_node(runtime) as node:
+            probe = {"tcpSocket": {"port": 1}, "failureThreshold": 1}
+            node.client.put("pods", pod("p", container(livenessProbe=probe)))
+            await anyio.sleep(0.5)
+            node.dialer.tcp.add("10.0.0.1:1")
+            await anyio.sleep(2)
+            assert runtime.times("exit") == [2.0]
+            assert node.status()["containerStatuses"][0]["restartCount"] == 1
+            assert (
+                node.client.events().count(("Killing", "Container c failed liveness probe, will be restarted", 3)) == 1
+            )
+
+    run(story)
+
+
+def test_a_verdict_outlives_the_executor_that_gave_it() -> None:
+    async def story() -> None:
+        runtime, client = FakeRuntime(), FakeClient()
+        async with running_node(runtime, client):
+            made = pod("p", activeDeadlineSeconds=5)
+            made["metadata"]["finalizers"] = ["x/y"]
+            client.put("pods", made)
+            await anyio.sleep(10)
+        async with running_node(runtime, client) as node:
+            await anyio.sleep(10)
+            client.put("pods", deleted(client.pod("p")))
+            await anyio.sleep(10)
+            assert node.status()["reason"] == "DeadlineExceeded"
+            assert len(runtime.times("start")) == 1
+
+    run(story)

@@ -138,3 +138,10 @@ def test_what_is_kept_of_a_class_gives_the_same_answer_as_starting_afresh(seed: 
             nodes.put_node(node_view(f"n{rng.randrange(40)}", "8", unschedulable=rng.random() < 0.5))
         if rng.random() < 0.01:
             nodes.remove_node(f"n{rng.randrange(40)}")
+
+
+def test_a_node_that_does_not_fit_is_not_taken_however_well_it_scores() -> None:
+    nodes = table(
+        node_view("cordoned", "64", unschedulable=True), node_view("busy", "4"), pods={"busy": [info("there", "2")]}
+    )
+    assert {evaluator(nodes, seed).select(info("p", "1")).node for seed in range(10)} == {"busy"}

@@ -108,3 +108,11 @@ def test_values_and_taints_of_nodes_that_are_gone_do_not_pile_up() -> None:
     assert nodes.taint_sets[nodes.taints[changing]] == (("t", "v999", "NoSchedule"),)
     column = nodes.label("zone")
     assert [column.values[column.codes[row]] for row in (stays, changing)] == ["z", "z999"]
+
+
+def test_a_node_that_never_came_is_forgotten_with_its_last_pod() -> None:
+    nodes = table()
+    for number in range(10):
+        nodes.add_pod(info("p"), f"unknown-{number}")
+        nodes.remove_pod("uid-of-p")
+    assert (nodes.rows, nodes.size) == ({}, 1)

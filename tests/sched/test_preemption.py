@@ -73,3 +73,24 @@ def test_a_still_higher_pod_takes_over_a_kept_place() -> None:
         assert client.peek("pods", "ns/high") is not None
 
     clock.run_virtual(main())
+
+
+def test_room_that_a_first_victim_leaves_is_not_taken_by_somebody_smaller() -> None:
+    async def main() -> None:
+        client = BindingClient()
+        await client.create("nodes", node_object("n1", "2"))
+        async with scheduling(client):
+            for name in ("low1", "low2"):
+                await client.create("pods", pod_object(name, "1"), "ns")
+            await anyio.sleep(1)
+            await client.create("pods", pod_object("high", "2", priority=10), "ns")
+            await client.create("pods", pod_object("thief", "1"), "ns")
+            await anyio.sleep(5)
+            await client.delete("pods", "low1", "ns", grace_period_seconds=0)
+            await anyio.sleep(15)
+            assert (client.node_of("high"), client.node_of("thief")) == ("", "")
+            await client.delete("pods", "low2", "ns", grace_period_seconds=0)
+            await anyio.sleep(15)
+        assert (client.node_of("high"), client.node_of("thief")) == ("n1", "")
+
+    clock.run_virtual(main())

@@ -230,3 +230,38 @@ def _story(seed: int) -> list[Any]:
 def test_the_same_seed_tells_the_same_story() -> None:
     assert _story(5) == _story(5)
     assert _story(5) != _story(6)
+
+
+def test_a_timer_from_before_the_deletion_does_not_end_a_pod_too_soon() -> None:
+    async def main() -> None:
+        client = BindingClient()
+        async with fleet_of(client, 1, Stages(ready=Stage(10), stop=Stage(25))):
+            await client.create("pods", pod_object("p"), "ns")
+            await anyio.sleep(1)
+            await client.delete("pods", "p", "ns")
+            await anyio.sleep(24.9)
+            assert client.peek("pods", "ns/p") is not None
+            await anyio.sleep(0.2)
+            assert client.peek("pods", "ns/p") is None
+
+    clock.run_virtual(main())
+
+
+def test_a_revived_node_reports_pods_ready_again_that_were_marked_not_ready_in_its_absence() -> None:
+    async def main() -> None:
+        client = BindingClient()
+        async with fleet_of(client, 1) as fleet:
+            await client.create("pods", pod_object("p"), "ns")
+            await anyio.sleep(1)
+            fleet.kill("sim-0")
+            conditions = [
+                {**c, "status": "False"} for c in status_of(client, "p")["conditions"] if c["type"] == "Ready"
+            ]
+            await client.patch("pods", "p", {"status": {"conditions": conditions}}, "ns", subresource="status")
+            await anyio.sleep(60)
+            assert [c["status"] for c in status_of(client, "p")["conditions"] if c["type"] == "Ready"] == ["False"]
+            fleet.revive("sim-0")
+            await anyio.sleep(0.2)
+            assert [c["status"] for c in status_of(client, "p")["conditions"] if c["type"] == "Ready"] == ["True"]
+
+    clock.run_virtual(main())

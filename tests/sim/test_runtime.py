@@ -58,11 +58,13 @@ def test_stop_waits_for_the_stop_stage_and_kills_at_the_end_of_the_grace_period(
         for ignores, code, seconds in ((False, 143, 2.0), (True, 137, 5.0)):
             runtime = SimRuntime(Stages(stop=Stage(2)))
             await started(runtime, *(("sh", "-c", "trap '' TERM; serve") if ignores else ("serve",)))
+            told: list[str] = []
+            runtime.on_change = told.append
             began = clock.monotonic()
             await runtime.stop_container("u1", "c", 5)
             assert clock.monotonic() - began == pytest.approx(seconds)
             (pod,) = await runtime.pods()
-            assert pod.containers[0].exit_code == code
+            assert (pod.containers[0].exit_code, told) == (code, [])
 
     clock.run_virtual(main())
 

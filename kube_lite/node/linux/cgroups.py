@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PERIOD = 100_000
 """Microseconds over which a CPU quota counts (upstream's ``--cpu-cfs-quota-period``)."""
 
-_V1_WANTED = ("cpu", "cpuacct", "memory", "pids", "devices", "freezer")
+_V1_WANTED = ("cpu", "cpuacct", "memory", "pids", "devices")
 _V2_WANTED = ("cpu", "memory", "pids")
 
 # type, major:minor, access: what Docker allows; `m` on all, since CAP_MKNOD is what forbids making nodes.

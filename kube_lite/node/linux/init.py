@@ -120,8 +120,8 @@ def _build_root(plan: ContainerPlan) -> None:
     shm_fd = mounts.open_source(shm)
     devices = mounts.host_devices() if plan["privileged"] else {}
     syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_SLAVE)
-    overlay.mount_root(plan["directory"], plan["layers"])
-    os.chdir(os.path.join(plan["directory"], "rootfs"))
+    overlay.mount_root(plan["directory"], plan["layers"], plan["mount_point"])
+    os.chdir(plan["mount_point"])
     syscalls.pivot_root_here()
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     mounts.mount_proc_and_sys(root, privileged=plan["privileged"])

@@ -4,12 +4,13 @@
 
     zygote.sock .lock .log .pid
     base/                             the lowest layer of every root: the directories and files mounted upon
+    rootfs/                           where each container mounts its root, in its own mount namespace
     pods/UID/sandbox.json             the pod, written last: without it the sandbox is half made
             ns/net ipc uts            pinned namespaces
             shm/                      the pod's /dev/shm
             etc/hosts hostname resolv.conf
             records/NAME.ATTEMPT.json how a container was started and ended
-            containers/NAME.ATTEMPT/  upper, work, rootfs, termination-log
+            containers/NAME.ATTEMPT/  upper, work, termination-log
     logs/NAMESPACE_NAME_UID/CONTAINER/ATTEMPT.log
 """
 

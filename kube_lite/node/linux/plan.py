@@ -52,6 +52,7 @@ class ContainerPlan(TypedDict):
     image: str
     image_id: str
     directory: str
+    mount_point: str
     record: str
     log_path: str
     layers: list[str]

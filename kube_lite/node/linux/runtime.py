@@ -7,13 +7,10 @@ sequential, under the pod's lock; pods are independent. Blocking file work runs 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,15 +21,14 @@ from kube_lite import clock
 from kube_lite.node.linux import layout, state
 from kube_lite.node.linux import spec as specs
 from kube_lite.node.linux.cgroups import Cgroups, Usage
-from kube_lite.node.linux.plan import ContainerPlan, MountPlan, Record, SandboxPlan
+from kube_lite.node.linux.plan import ContainerPlan, Record, SandboxPlan
+from kube_lite.node.linux.pod import Pod, container_plan, container_state, own_namespaces
 from kube_lite.node.linux.zygote_client import ZygoteClient
 from kube_lite.node.runtime import (
-    ContainerPhase,
     ContainerSpec,
     ContainerState,
     ExecResult,
     ImageState,
-    Mount,
     PodState,
     RuntimeFailure,
     SandboxSpec,
@@ -43,54 +39,7 @@ _LOG = logging.getLogger(__name__)
 _KEPT_ATTEMPTS = 1
 """Ended containers kept of each name besides the newest, for ``logs --previous`` (upstream's default)."""
 
-_HOST_SHM = "/dev/shm"
 _REASONS = {"create": "CreateContainerError", "start": "RunContainerError", "sandbox": "FailedCreatePodSandBox"}
-
-
-@dataclass
-class _Pod:
-    spec: SandboxSpec
-    paths: layout.PodPaths
-    ip: str = ""
-    ready: bool = False
-    pause: int = 0
-    records: dict[tuple[str, int], Record] = field(default_factory=dict)
-
-    def running(self, name: str) -> Record | None:
-        """The attempt of a container that runs."""
-        return next((r for (n, _), r in self.records.items() if n == name and r["phase"] == "running"), None)
-
-    def state(self) -> PodState:
-        """As the agent sees it."""
-        records = sorted(self.records.values(), key=lambda r: (r["name"], r["attempt"]))
-        containers = [container_state(record) for record in records]
-        return PodState(self.spec.pod_uid, self.spec.name, self.spec.namespace, self.ip, containers)
-
-
-def _moment(text: str) -> datetime | None:
-    # Nanoseconds are cut to the microseconds that Python has.
-    return clock.parse_timestamp(text[:26] + "Z") if text else None
-
-
-def container_state(record: Record) -> ContainerState:
-    """A record as the agent sees it."""
-    return ContainerState(
-        name=record["name"],
-        attempt=record["attempt"],
-        phase=ContainerPhase(record["phase"]),
-        container_id=record["id"],
-        image=record["image"],
-        image_id=record["image_id"],
-        pid=record.get("pid", 0),
-        created_at=_moment(record.get("created_at", "")),
-        started_at=_moment(record.get("started_at", "")),
-        finished_at=_moment(record.get("finished_at", "")),
-        exit_code=record.get("exit_code", 0),
-        signal=record.get("signal", 0),
-        reason=record.get("reason", ""),
-        message=record.get("message", ""),
-        log_path=record["log_path"],
-    )
 
 
 class LinuxRuntime:
@@ -110,7 +59,7 @@ class LinuxRuntime:
         self._cgroups = Cgroups(1, {}, cgroup_root)
         self._cgroup_root = cgroup_root
         self._zygote = ZygoteClient(self._data, self._exited, self._lost)
-        self._pods: dict[str, _Pod] = {}
+        self._pods: dict[str, Pod] = {}
         self._locks: dict[str, anyio.Lock] = {}
         self._image_ids: dict[str, str] = {}
 
@@ -133,7 +82,7 @@ class LinuxRuntime:
             if found is None:
                 await self._destroy(uid, paths)
                 continue
-            pod = _Pod(found[0], paths, ip=found[1], ready=found[2], pause=hello["pauses"].get(uid, 0))
+            pod = Pod(found[0], paths, ip=found[1], ready=found[2], pause=hello["pauses"].get(uid, 0))
             if found[0].share_process_namespace and not pod.pause:
                 pod.ready = False
             self._pods[uid] = pod
@@ -148,7 +97,7 @@ class LinuxRuntime:
     def _prepare(self) -> None:
         self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._data.chmod(0o700)
-        for name in ("pods", "logs"):
+        for name in ("pods", "logs", "rootfs"):
             (self._data / name).mkdir(mode=0o700, exist_ok=True)
         layout.make_base_layer(self._data / "base")
         self._cgroups = Cgroups.detect(self._cgroup_root)
@@ -180,7 +129,7 @@ class LinuxRuntime:
     def _lock(self, pod_uid: str) -> anyio.Lock:
         return self._locks.setdefault(pod_uid, anyio.Lock())
 
-    def _pod(self, pod_uid: str) -> _Pod:
+    def _pod(self, pod_uid: str) -> Pod:
         pod = self._pods.get(pod_uid)
         if pod is None:
             raise RuntimeFailure("CreateContainerError", f"pod {pod_uid} has no sandbox")
@@ -206,7 +155,7 @@ class LinuxRuntime:
             if lost and self.on_change is not None:
                 self.on_change(uid)
 
-    def _mark_lost(self, pod: _Pod, record: Record) -> None:
+    def _mark_lost(self, pod: Pod, record: Record) -> None:
         """The container's parent is gone, so nobody knows how it ended; what of it still runs is ended."""
         pid = record.get("pid", 0)
         if record.get("boot_id") == state.boot_id() and pid and state.start_ticks(pid) == record.get("start_ticks"):
@@ -220,6 +169,10 @@ class LinuxRuntime:
         state.write_json(str(pod.paths.record(record["name"], record["attempt"])), record)
 
     # NodeRuntime
+
+    def images_in_use(self) -> list[str]:
+        """Ids of the images that containers on disk were made from; these may not be removed."""
+        return sorted({state.image_id for pod in self._pods.values() for state in pod.state().containers})
 
     async def ensure_image(self, image: str, policy: str) -> ImageState:
         """See :class:`NodeRuntime`."""
@@ -239,7 +192,7 @@ class LinuxRuntime:
             paths = layout.PodPaths(self._data, spec.pod_uid)
             if pod is not None:  # the machine was booted, or the zygote lost, since it was made
                 await self._disconnect(spec.pod_uid, paths)
-            pod = pod or _Pod(spec, paths)
+            pod = pod or Pod(spec, paths)
             try:
                 await self._make_sandbox(pod)
             except BaseException:
@@ -249,15 +202,14 @@ class LinuxRuntime:
             self._pods[spec.pod_uid] = pod
             return pod.state()
 
-    async def _make_sandbox(self, pod: _Pod) -> None:
+    async def _make_sandbox(self, pod: Pod) -> None:
         spec, paths = pod.spec, pod.paths
         await clock.run_in_thread(paths.make_directories)
         groups = await clock.run_in_thread(partial(self._cgroups.create, spec.pod_uid, spec.resources, devices=False))
-        kinds = ([] if spec.host_network else ["net", "uts"]) + ([] if spec.host_ipc else ["ipc"])
         plan = SandboxPlan(
             pod_uid=spec.pod_uid,
             hostname=spec.hostname,
-            namespaces={kind: str(paths.pin(kind)) for kind in kinds},
+            namespaces={kind: str(paths.pin(kind)) for kind in own_namespaces(spec)},
             shm=str(paths.shm),
             sysctls=dict(spec.sysctls),
             pause=spec.share_process_namespace and not spec.host_pid,
@@ -271,7 +223,7 @@ class LinuxRuntime:
         await clock.run_in_thread(self._write_files, pod)
         pod.ready = True
 
-    def _write_files(self, pod: _Pod) -> None:
+    def _write_files(self, pod: Pod) -> None:
         spec = pod.spec
         host = spec.host_network
         pod.paths.write_etc(
@@ -301,7 +253,7 @@ class LinuxRuntime:
                 raise RuntimeFailure("CreateContainerError", f"the sandbox of pod {pod_uid} is not ready")
             image_id = self._image_ids.get(spec.image) or (await self.ensure_image(spec.image, "IfNotPresent")).image_id
             rootfs = await self._images.rootfs(image_id)
-            plan = self._plan(pod, spec, rootfs)
+            plan = container_plan(pod, spec, rootfs, self._cgroups, self._data / "base")
             with anyio.CancelScope(shield=True):  # a container that has been started must be known
                 await clock.run_in_thread(self._prepare_container, pod, spec, plan)
                 try:
@@ -314,7 +266,7 @@ class LinuxRuntime:
             final: Record = pod.records.setdefault((spec.name, spec.attempt), record)
             return container_state(final)
 
-    def _prepare_container(self, pod: _Pod, spec: ContainerSpec, plan: ContainerPlan) -> None:
+    def _prepare_container(self, pod: Pod, spec: ContainerSpec, plan: ContainerPlan) -> None:
         privileged = spec.security.privileged
         self._cgroups.create(f"{pod.spec.pod_uid}/{spec.name}.{spec.attempt}", spec.resources, devices=not privileged)
         old = sorted(attempt for name, attempt in pod.records if name == spec.name)
@@ -325,52 +277,6 @@ class LinuxRuntime:
             log = Path(record["log_path"])
             for path in log.parent.glob(log.name + "*"):
                 path.unlink(missing_ok=True)
-
-    def _plan(self, pod: _Pod, spec: ContainerSpec, rootfs: specs.Rootfs) -> ContainerPlan:
-        pod_spec, paths = pod.spec, pod.paths
-        directory = paths.container(spec.name, spec.attempt)
-        namespaces = {kind: str(paths.pin(kind)) for kind in ("net", "ipc", "uts") if paths.pin(kind).exists()}
-        if pod.pause:
-            namespaces["pid"] = f"/proc/{pod.pause}/ns/pid"
-        group = f"{pod_spec.pod_uid}/{spec.name}.{spec.attempt}"
-        identity = f"{pod_spec.pod_uid}/{spec.name}/{spec.attempt}"
-        return ContainerPlan(
-            id=hashlib.sha256(identity.encode()).hexdigest(),
-            pod_uid=pod_spec.pod_uid,
-            name=spec.name,
-            attempt=spec.attempt,
-            image=spec.image,
-            image_id=rootfs.image_id,
-            directory=str(directory),
-            record=str(paths.record(spec.name, spec.attempt)),
-            log_path=str(paths.logs(pod_spec) / spec.name / f"{spec.attempt}.log"),
-            layers=[str(self._data / "base"), *rootfs.layers],
-            mounts=self._mounts(pod, spec, rootfs, directory),
-            shm=_HOST_SHM if pod_spec.host_ipc else str(paths.shm),
-            namespaces=namespaces,
-            host_pid=pod_spec.host_pid,
-            cgroup_version=self._cgroups.version,
-            cgroups=self._cgroups.directories(group),
-            process=specs.process_plan(pod_spec, spec, rootfs.config),
-            privileged=spec.security.privileged,
-            read_only_root=spec.security.read_only_root,
-            stdin=spec.stdin,
-            stop_signal=specs.signal_number(rootfs.config.stop_signal),
-        )
-
-    def _mounts(self, pod: _Pod, spec: ContainerSpec, rootfs: specs.Rootfs, directory: Path) -> list[MountPlan]:
-        """The image's binds, the pod's files, the termination message, then the volumes, outer ones first."""
-        own = [
-            Mount(str(pod.paths.etc(name)), f"/etc/{name}", spec.security.read_only_root)
-            for name in ("hosts", "hostname", "resolv.conf")
-        ]
-        if spec.termination_message_path:
-            own.append(Mount(str(directory / "termination-log"), spec.termination_message_path))
-        volumes = sorted(spec.mounts, key=lambda mount: len(Path(mount.container_path).parts))
-        taken = {"/" + mount.container_path.strip("/") for mount in volumes}
-        kept = [mount for mount in own if mount.container_path not in taken]
-        image = [specs.mount_plan(mount, read_only=True) for mount in rootfs.binds]
-        return image + [specs.mount_plan(mount) for mount in (*kept, *volumes)]
 
     async def stop_container(self, pod_uid: str, name: str, grace: float) -> None:
         """See :class:`NodeRuntime`; a container that does not run is fine."""

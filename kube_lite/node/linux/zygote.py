@@ -19,8 +19,12 @@ import struct
 import sys
 import traceback
 
-from kube_lite.node.linux import children, namespaces, state, syscalls, wire
+from kube_lite.node.linux import namespaces, state, syscalls, wire
+from kube_lite.node.linux.children import Done
+from kube_lite.node.linux.container import Container
+from kube_lite.node.linux.execution import Exec
 from kube_lite.node.linux.loop import Loop
+from kube_lite.node.linux.sandbox import Pause, SandboxMaker
 
 _MAX_UNSENT = 64 * 1024 * 1024
 """Bytes waiting for an executor that does not read; then it is disconnected (all it misses is on disk)."""
@@ -92,10 +96,11 @@ class Zygote:
     def __init__(self, directory: str) -> None:
         self.loop = Loop()
         self._directory = directory
-        self._containers: dict[str, children.Container] = {}
-        self._pauses: dict[str, children.Pause] = {}
+        self._containers: dict[str, Container] = {}
+        self._pauses: dict[str, Pause] = {}
         self._connections: list[Connection] = []
         self._end_when_idle = False
+        self._end_now = False
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 
     def serve(self) -> None:
@@ -146,26 +151,26 @@ class Zygote:
             print(traceback.format_exc(), file=sys.stderr, flush=True)
             reply({"error": str(error), "code": "create"})
 
-    def _op_hello(self, message: wire.Message, reply: children.Done) -> None:
+    def _op_hello(self, message: wire.Message, reply: Done) -> None:
         self._end_when_idle = False
         running = [c.record["id"] for c in self._containers.values() if c.executed]
         pauses = {uid: pause.pid for uid, pause in self._pauses.items()}
         reply({"ok": True, "protocol": wire.PROTOCOL, "pid": os.getpid(), "running": running, "pauses": pauses})
 
-    def _op_sandbox(self, message: wire.Message, reply: children.Done) -> None:
+    def _op_sandbox(self, message: wire.Message, reply: Done) -> None:
         plan = message["plan"]
 
         def made(answer: wire.Message) -> None:
             if "error" in answer or not plan["pause"]:
                 reply(answer)
                 return
-            pause = children.Pause(self.loop, plan, reply)
+            pause = Pause(self.loop, plan, reply)
             self._pauses[plan["pod_uid"]] = pause
             pause.start()
 
-        children.SandboxMaker(self.loop, plan, made).start()
+        SandboxMaker(self.loop, plan, made).start()
 
-    def _op_release(self, message: wire.Message, reply: children.Done) -> None:
+    def _op_release(self, message: wire.Message, reply: Done) -> None:
         """Remove a pod's pins; its containers must have ended."""
 
         def unpin(_: wire.Message) -> None:
@@ -180,38 +185,39 @@ class Zygote:
             pause.stop_waiters.append(unpin)
             pause.kill()
 
-    def _op_start(self, message: wire.Message, reply: children.Done) -> None:
+    def _op_start(self, message: wire.Message, reply: Done) -> None:
         plan = message["plan"]
         if plan["id"] in self._containers:
             raise ValueError(f"container {plan['id']} is already running")
-        container = children.Container(self.loop, plan, reply, self._ended)
+        container = Container(self.loop, plan, reply, self._ended)
         container.start()
         self._containers[plan["id"]] = container
 
-    def _ended(self, container: children.Container) -> None:
+    def _ended(self, container: Container) -> None:
         self._containers.pop(container.plan["id"], None)
         for connection in list(self._connections):
             connection.send({"event": "exit", "record": container.record})
         self._maybe_end()
 
-    def _op_stop(self, message: wire.Message, reply: children.Done) -> None:
+    def _op_stop(self, message: wire.Message, reply: Done) -> None:
         container = self._containers.get(message["id"])
         if container is None:
             reply({"ok": True})
         else:
             container.stop(container.plan["stop_signal"], message["grace"], reply)
 
-    def _op_exec(self, message: wire.Message, reply: children.Done) -> None:
+    def _op_exec(self, message: wire.Message, reply: Done) -> None:
         container = self._containers.get(message["id"])
         if container is None or not container.executed or container.exited:
             reply({"error": "container is not running", "code": "exec"})
             return
         process = {**container.plan["process"], "argv": message["argv"], "tty": False}
-        children.Exec(self.loop, container, process, message["timeout"], reply).start()  # type: ignore[arg-type]
+        Exec(self.loop, container, process, message["timeout"], reply).start()  # type: ignore[arg-type]
 
-    def _op_shutdown(self, message: wire.Message, reply: children.Done) -> None:
+    def _op_shutdown(self, message: wire.Message, reply: Done) -> None:
         """``when`` is ``now`` (kill what runs) or ``idle`` (with the last container, once nobody is connected)."""
         if message["when"] == "now":
+            self._end_now = True
             for child in (*self._containers.values(), *self._pauses.values()):
                 child.kill()
         self._end_when_idle = True
@@ -219,14 +225,19 @@ class Zygote:
         self._maybe_end()
 
     def _maybe_end(self) -> None:
-        if self._end_when_idle and not self._containers and not self._connections:
+        if self._end_when_idle and not self._containers and (self._end_now or not self._connections):
             for pause in self._pauses.values():
                 pause.kill()
             self.loop.stop()
 
 
 def main(directory: str) -> None:
-    """Serve the node whose state is in ``directory``; ends at once when another zygote does already."""
+    """Become a daemon that serves the node whose state is in ``directory``.
+
+    The calling process ends with 0 at once. The daemon does too when another one serves the node already.
+    """
+    if os.fork():
+        os._exit(0)
     os.umask(0o077)
     lock = os.open(os.path.join(directory, "zygote.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -26,11 +26,14 @@ from kube_lite.node.runtime import ExecResult, RuntimeFailure
 START_LIMIT = 20.0
 """Seconds for a zygote to begin to listen; it takes about 0.2."""
 
+_TRIES_PER_SPAWN = 100
+"""Attempts to connect, 10 ms apart, before another zygote is started."""
+
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from kube_lite.node.linux.zygote import main; main(sys.argv[2])"
 
 
-def spawn_zygote(directory: Path) -> subprocess.Popen[bytes]:
-    """Start the daemon in a session of its own.
+def spawn_zygote(directory: Path) -> None:
+    """Start the daemon in a session of its own; it is nobody's child when this returns.
 
     It runs a sealed copy of the interpreter in memory: a container that gets hold of ``/proc/PID/exe`` of one of its
     children cannot write to the host's Python through it (CVE-2019-5736).
@@ -46,7 +49,7 @@ def spawn_zygote(directory: Path) -> subprocess.Popen[bytes]:
     package_root = str(Path(__file__).resolve().parents[3])
     with open(directory / "zygote.log", "ab") as log:
         try:
-            return subprocess.Popen(
+            done = subprocess.run(
                 [interpreter, "-I", "-S", "-X", "utf8", "-c", _BOOT, package_root, str(directory)],
                 executable=f"/proc/self/fd/{copy}",
                 stdin=subprocess.DEVNULL,
@@ -56,9 +59,12 @@ def spawn_zygote(directory: Path) -> subprocess.Popen[bytes]:
                 cwd="/",
                 start_new_session=True,
                 pass_fds=(copy,),
+                check=False,
             )
         finally:
             os.close(copy)
+    if done.returncode:
+        raise RuntimeFailure("RuntimeNotReady", f"the zygote does not start; see {directory}/zygote.log")
 
 
 class ZygoteClient:
@@ -78,7 +84,6 @@ class ZygoteClient:
         self._waiting: dict[int, asyncio.Future[wire.Message]] = {}
         self._connecting = anyio.Lock()
         self._sending = anyio.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def connected(self) -> bool:
@@ -90,14 +95,16 @@ class ZygoteClient:
 
         :raises RuntimeFailure: it does not start, or speaks another protocol and still has containers
         """
-        with anyio.fail_after(START_LIMIT):
-            while True:
+        hello: wire.Message = {}
+        with anyio.move_on_after(START_LIMIT):
+            while not hello:
                 await self._open()
                 try:
                     hello = await self._request({"op": "hello"})
-                    break
                 except RuntimeFailure:  # it was just ending, being idle
                     self.disconnect()
+        if not hello:
+            raise RuntimeFailure("RuntimeNotReady", f"the zygote does not start; see {self._directory}/zygote.log")
         if hello["protocol"] != wire.PROTOCOL:
             if hello["running"]:
                 message = f"the zygote speaks protocol {hello['protocol']}, not {wire.PROTOCOL}, and has containers"
@@ -108,29 +115,18 @@ class ZygoteClient:
 
     async def _open(self) -> None:
         """Have a connected socket."""
-        try:
-            opened = wire.connect(str(self._directory))
-        except OSError:
-            self._forget_process()
-            self._process = await clock.run_in_thread(spawn_zygote, self._directory)
-            while True:
+        tries = 0
+        while self._socket is None:
+            try:
+                self._socket = wire.connect(str(self._directory))
+            except OSError:
+                if tries % _TRIES_PER_SPAWN == 0:  # again, as the last one may have met one that was just ending
+                    await clock.run_in_thread(spawn_zygote, self._directory)
+                tries += 1
                 await anyio.sleep(0.01)
-                try:
-                    opened = wire.connect(str(self._directory))
-                    break
-                except OSError:
-                    self._check_alive()
-        self._socket = opened
         self._splitter = wire.Splitter()
-        opened.setblocking(False)
-        asyncio.get_running_loop().add_reader(opened.fileno(), self._readable)
-
-    def _check_alive(self) -> None:
-        code = self._process.poll() if self._process is not None else None
-        if code:
-            raise RuntimeFailure("RuntimeNotReady", f"the zygote does not start; see {self._directory}/zygote.log")
-        if code == 0:  # another one held the lock: it will be listening soon, or was just ending
-            self._process = spawn_zygote(self._directory)
+        self._socket.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._readable)
 
     def _readable(self) -> None:
         assert self._socket is not None
@@ -205,20 +201,8 @@ class ZygoteClient:
             return
         await self._request({"op": "shutdown", "when": when})
         self.disconnect()
-        process, self._process = self._process, None
         if when == "now":
             await clock.run_in_thread(self._wait_for_end)
-            if process is not None:
-                await clock.run_in_thread(process.wait)
-        else:
-            self._process = process
-            self._forget_process()
-
-    def _forget_process(self) -> None:
-        """Reap a zygote that has ended; one that lives on is not ours to wait for (and Popen must not warn)."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.returncode = 0
-        self._process = None
 
     def _wait_for_end(self) -> None:
         lock = os.open(self._directory / "zygote.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

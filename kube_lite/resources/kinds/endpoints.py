@@ -9,7 +9,7 @@ from kube_lite.resources.field import Errors, child, index, invalid, not_support
 from kube_lite.resources.kinds.service import validate_public_ip
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
-from kube_lite.resources.rules import dns_label, dns_subdomain, port_number, qualified_name
+from kube_lite.resources.rules import dns_label, dns_subdomain, parse_ip, port_number, qualified_name
 
 _PROTOCOLS = frozenset({"SCTP", "TCP", "UDP"})
 SHOWN = 3
@@ -24,7 +24,11 @@ def _default(obj: Obj) -> None:
 
 
 def _address(address: Obj, path: str) -> Errors:
-    found = validate_public_ip(address.get("ip", ""), child(path, "ip"))
+    ip, at = address.get("ip", ""), child(path, "ip")
+    found = validate_public_ip(ip, at)
+    if parse_ip(ip) is None:
+        # Upstream checks the address twice, in two wordings.
+        found.append(invalid(at, ip, "must be a valid IP address"))
     if hostname := address.get("hostname"):
         found.extend(dns_label(hostname, child(path, "hostname")))
     if (node := address.get("nodeName")) is not None:

@@ -78,7 +78,7 @@ def from_v2(obj: Obj) -> Obj:
         else:
             others.append(metric)
     if others:
-        annotations[METRICS] = json.dumps(others, separators=(",", ":"))
+        annotations[METRICS] = json.dumps([_metric_to_v1(m) for m in others], separators=(",", ":"))
     if behavior := (obj.get("spec") or {}).get("behavior"):
         annotations[BEHAVIOR] = json.dumps(behavior, separators=(",", ":"))
     state = {k: v for k, v in (obj.get("status") or {}).items() if k not in ("currentMetrics", "conditions")}
@@ -93,6 +93,62 @@ def from_v2(obj: Obj) -> Obj:
     return {**obj, "apiVersion": "autoscaling/v1", "metadata": meta, "spec": spec, "status": state}
 
 
+_OLD_NAMES = {
+    "targetAverageUtilization": ("Utilization", "averageUtilization"),
+    "targetAverageValue": ("AverageValue", "averageValue"),
+    "averageValue": ("AverageValue", "averageValue"),
+    "targetValue": ("Value", "value"),
+}
+"""Fields of a v1 metric that v2 keeps in ``target``, with the type each implies."""
+
+
+def _metric_to_v2(metric: Obj) -> Obj:
+    """A metric in v1's annotation, which knows neither ``target`` nor ``metric``."""
+    made: Obj = {"type": metric.get("type", "")}
+    for name in _SOURCES.values():
+        source = metric.get(name)
+        if source is None:
+            continue
+        kept = {k: source[k] for k in ("name", "container") if k in source}
+        if "metricName" in source:
+            selector = source.get("selector") or source.get("metricSelector")
+            kept["metric"] = {"name": source["metricName"], **({"selector": selector} if selector else {})}
+        if name == "object":
+            kept["describedObject"] = source.get("target") or {}
+        target: Obj = {}
+        for old, (kind, new) in _OLD_NAMES.items():
+            if source.get(old) is not None and (new != "value" or source[old] != "0"):
+                target = {"type": kind, new: source[old]}
+                break
+        made[name] = {**kept, "target": target}
+    return made
+
+
+def _metric_to_v1(metric: Obj) -> Obj:
+    """The reverse of :func:`_metric_to_v2`."""
+    made: Obj = {"type": metric.get("type", "")}
+    for name in _SOURCES.values():
+        source = metric.get(name)
+        if source is None:
+            continue
+        kept = {k: source[k] for k in ("name", "container") if k in source}
+        if (identifier := source.get("metric")) is not None:
+            kept["metricName"] = identifier.get("name", "")
+            if selector := identifier.get("selector"):
+                kept["metricSelector" if name == "external" else "selector"] = selector
+        if name == "object":
+            kept["target"] = source.get("describedObject") or {}
+        target = source.get("target") or {}
+        average = "averageValue" if name == "object" else "targetAverageValue"
+        names_of_v1 = {
+            "averageUtilization": "targetAverageUtilization",
+            "averageValue": average,
+            "value": "targetValue",
+        }
+        made[name] = {**kept, **{old: target[new] for new, old in names_of_v1.items() if new in target}}
+    return made
+
+
 def _loads(text: str) -> Any:
     try:
         return json.loads(text)
@@ -105,7 +161,8 @@ def to_v2(obj: Obj) -> Obj:
     source = obj.get("spec") or {}
     spec = {k: v for k, v in source.items() if k != "targetCPUUtilizationPercentage"}
     annotations = dict((obj.get("metadata") or {}).get("annotations") or {})
-    metrics = _loads(annotations.pop(METRICS, "null")) or []
+    listed = _loads(annotations.pop(METRICS, "null"))
+    metrics = [_metric_to_v2(m) for m in listed if isinstance(m, dict)] if isinstance(listed, list) else []
     if source.get("targetCPUUtilizationPercentage") is not None:
         metrics = [*metrics, _cpu(source["targetCPUUtilizationPercentage"])]
     if metrics:

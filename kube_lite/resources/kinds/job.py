@@ -68,6 +68,8 @@ def _prepare_create(obj: Obj) -> None:
     spec = obj["spec"]
     if not spec.get("manualSelector"):
         labels = spec["template"]["metadata"].setdefault("labels", {})
+        # A job that took its labels from the template takes the generated ones too.
+        follows = (metadata(obj).get("labels") or {}) == labels
         uid, name = uid_of(obj), name_of(obj)
         for key, value in (
             (LEGACY_UID_LABEL, uid),
@@ -77,7 +79,7 @@ def _prepare_create(obj: Obj) -> None:
         ):
             labels.setdefault(key, value)
         spec.setdefault("selector", {}).setdefault("matchLabels", {})[UID_LABEL] = uid
-        if not metadata(obj).get("labels"):
+        if follows:
             metadata(obj)["labels"] = dict(labels)
 
 

@@ -17,7 +17,7 @@ def _validate(obj: Obj) -> Errors:
     if duration is not None and duration <= 0:
         found.append(invalid("spec.leaseDurationSeconds", duration, "must be greater than 0"))
     if transitions is not None and transitions < 0:
-        found.append(invalid("spec.leaseTransitions", transitions, "must be greater than or equal to 0"))
+        found.append(invalid("spec.leaseTransitions", transitions, "must to greater or equal than 0"))
     return found
 
 

@@ -30,16 +30,16 @@ def _order(amounts: dict[str, str], path: str, name: str) -> Errors:
     found: Errors = []
     value = {part: quantity.parse(text).nanos for part, text in amounts.items()}
 
-    def check(low: str, high: str, at: str, low_name: str, high_name: str) -> None:
+    def check(low: str, high: str, at: str, low_name: str, high_name: str, shown: str = "") -> None:
         if low in value and high in value and value[low] > value[high]:
             detail = f"{low_name} value {amounts[low]} is greater than {high_name} value {amounts[high]}"
-            found.append(invalid(key(child(path, at), name), amounts[at], detail))
+            found.append(invalid(key(child(path, at), name), amounts[shown or at], detail))
 
     check("min", "max", "min", "min", "max")
     check("min", "defaultRequest", "defaultRequest", "min", "default request")
     check("defaultRequest", "max", "defaultRequest", "default request", "max")
     check("defaultRequest", "default", "defaultRequest", "default request", "default limit")
-    check("min", "default", "default", "min", "default")
+    check("min", "default", "default", "min", "default", shown="min")
     check("default", "max", "default", "default", "max")
     ratio = value.get("maxLimitRequestRatio")
     if ratio is not None:

@@ -124,8 +124,8 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     wanted = ((after.get("resources") or {}).get("requests") or {}).get("storage")
     had = ((before.get("resources") or {}).get("requests") or {}).get("storage")
     given = ((old.get("status") or {}).get("capacity") or {}).get("storage")
-    shrinks = bool(wanted and had) and quantity.parse(wanted) < quantity.parse(had)
-    if shrinks and (not given or quantity.parse(wanted) < quantity.parse(given)):
+    shrinks = quantity.parse(wanted or "0") < quantity.parse(had or "0")
+    if shrinks and (not given or quantity.parse(wanted or "0") < quantity.parse(given)):
         found.append(forbidden("spec.resources.requests.storage", "field can not be less than status.capacity"))
     return found
 

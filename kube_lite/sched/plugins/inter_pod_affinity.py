@@ -108,12 +108,7 @@ def _terms(pod: Pod) -> _Terms:
 
 def _running_terms(nodes: NodeTable) -> list[tuple[_Terms, Ints]]:
     """The terms of running pods, with how many pods on each node have them."""
-    found = []
-    for info, rows in nodes.affinity_groups.values():
-        counts = np.zeros(nodes.size, dtype=np.int64)
-        counts[list(rows)] = list(rows.values())
-        found.append((_terms(info.pod), counts))
-    return found
+    return [(_terms(info.pod), nodes.spread_out(rows)) for info, rows in nodes.affinity_groups.values()]
 
 
 def _by_domain(nodes: NodeTable, key: str, counts: Ints) -> Ints:

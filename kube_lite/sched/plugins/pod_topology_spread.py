@@ -92,19 +92,20 @@ def _crowding(
     """What one constraint says of each node: pods in its domain, weighted by how many domains there are."""
     sums, codes = sum_by_domain(nodes, key, counts, where)
     domains = codes[candidates]
-    size = len(domains) if key == HOSTNAME else len(np.unique(domains[domains >= 0]))
+    size = len(domains) if key == HOSTNAME else np.count_nonzero(np.bincount(domains[domains >= 0]))
     crowding: NDArray[np.float64] = of_domain(sums, codes) * np.log(size + 2) + (skew - 1)
     return np.where(codes >= 0, crowding, 0.0)
 
 
 def _default_crowding(info: PodInfo, nodes: NodeTable, feasible: Mask) -> Ints:
-    """The default constraints; a node without one of the labels is judged by the other."""
-    workload = info.workload
-    counts = nodes.count_pods(g for g in nodes.groups.values() if g.workload == workload and not g.terminating)
-    total = np.zeros(nodes.size, dtype=np.float64)
-    for key, skew in DEFAULTS:
-        total += _crowding(nodes, key, skew, counts, nodes.present, feasible)
-    return np.rint(total).astype(np.int64)
+    """The default constraints; the pods of the same workload over hosts and zones."""
+    counts = nodes.spread_out(nodes.workloads.get(info.workload, {}))
+    (_, host_skew), (_, zone_skew) = DEFAULTS
+    # Each node is its own host, so its count needs no sum; a node without zone is judged by its host alone.
+    hosts = counts * np.log(np.count_nonzero(feasible) + 2) + (host_skew - 1)
+    zones = _crowding(nodes, ZONE, zone_skew, counts, nodes.present, feasible)
+    crowding: Ints = np.rint(hosts + zones).astype(np.int64)
+    return crowding
 
 
 class PodTopologySpread(Plugin):

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kube_lite.node.linux.network.rules import Endpoint, ServiceSpec, elements, reordered
+from kube_lite.node.linux.network.rules import Endpoint, elements, reordered
+from kube_lite.node.proxy import ServiceSpec
 
 ENDPOINTS = st.lists(st.sampled_from([(f"10.0.0.{i}", 80) for i in range(12)]), unique=True)
 

@@ -35,6 +35,11 @@ def _preempt(pod: PodInfo, nodes: NodeTable) -> tuple[str, list[str]] | None:
 CASES: dict[str, tuple[dict[str, list[PodInfo]], PodInfo, tuple[str, list[str]] | None]] = {
     "the only one": ({"a": [_pod("low", "2", 0)]}, _pod("p", "2", 1), ("a", ["low"])),
     "equal priority is safe": ({"a": [_pod("same", "2", 1)]}, _pod("p", "2", 1), None),
+    "equal priority is safe though somewhere there is a lower one": (
+        {"a": [_pod("same", "2", 1)], "b": [_pod("low", "100m", 0), _pod("other", "1900m", 1)]},
+        _pod("p", "2", 1),
+        None,
+    ),
     "a pod that never preempts": (
         {"a": [_pod("low", "2", 0)]},
         _pod("p", "2", 1, preemptionPolicy="Never"),

@@ -15,14 +15,15 @@ import logging
 import os
 import secrets
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import anyio
 
+from kube_lite.node.linux.images.stacking import Patch
 from kube_lite.node.linux.images.tar import ArchiveError, TarReader
 from kube_lite.node.linux.images.unpack import Unpacker, remove_tree
 from kube_lite.node.linux.openat2 import syncfs
@@ -141,6 +142,7 @@ class Layer:
     path: str
     size: int
     opaque_root: bool = False
+    implied: Sequence[str] = ()
 
 
 class Workspace:
@@ -229,7 +231,7 @@ class LayerStore:
             return None
         if record["diff_id"] != diff_id:
             raise ArchiveError(f"layer {diff_id} clashes with {record['diff_id']}")
-        return Layer(diff_id, str(place / "fs"), record["size"], record["opaque_root"])
+        return Layer(diff_id, str(place / "fs"), record["size"], record["opaque_root"], tuple(record["implied"]))
 
     def add(self, diff_id: str, source: IO[bytes]) -> Layer:
         """Unpack a layer from its (compressed) archive, unless it is present.
@@ -253,24 +255,68 @@ class LayerStore:
                 raise ArchiveError(f"uncompressed digest is {found}, expected {diff_id}")
             if result.skipped:
                 log.warning("layer %s: device files left out: %s", diff_id, ", ".join(result.skipped))
-            record = {"diff_id": diff_id, "size": result.size, "opaque_root": result.opaque_root}
-            (building / "layer.json").write_text(json.dumps(record))
-            fd = os.open(building, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                syncfs(fd)
-            finally:
-                os.close(fd)
-            try:
-                building.rename(self._place(diff_id))
-            except OSError:
-                if self.get(diff_id) is None:  # else another process was faster
-                    raise
+            self._publish(building, Layer(diff_id, "", result.size, result.opaque_root, result.implied))
         finally:
             delete_directory(building)
         layer = self.get(diff_id)
         if layer is None:
             raise FileNotFoundError(f"layer {diff_id} vanished")
         return layer
+
+    def _publish(self, building: Path, layer: Layer) -> None:
+        """Make a layer's directory durable and visible."""
+        record = asdict(layer)
+        del record["path"]
+        (building / "layer.json").write_text(json.dumps(record))
+        fd = os.open(building, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            syncfs(fd)
+        finally:
+            os.close(fd)
+        try:
+            building.rename(self._place(layer.diff_id))
+        except OSError:
+            if self.get(layer.diff_id) is None:  # else another process was faster
+                raise
+
+    def stack(self, diff_ids: Sequence[str]) -> list[str]:
+        """The layers to mount for an image, lowest first: its own, and the patches that they need (stacking.py).
+
+        :raises ArchiveError, OSError: a layer is missing, or a patch cannot be built
+        """
+        result: list[str] = []
+        paths: list[str] = []
+        for diff_id in diff_ids:
+            layer = self.get(diff_id)
+            if layer is None:
+                raise ArchiveError(f"layer {diff_id} is missing")
+            result.append(diff_id)
+            if layer.implied and paths:
+                patch = self._patch(result, layer, paths)
+                if patch is not None:
+                    result.append(patch.diff_id)
+                    paths.insert(0, layer.path)
+                    layer = patch
+            paths.insert(0, layer.path)
+        return result
+
+    def _patch(self, chain: Sequence[str], layer: Layer, below: Sequence[str]) -> Layer | None:
+        """What must lie on ``layer``; the name is made of all that it depends on."""
+        name = "sha256:" + hashlib.sha256("\0".join(("patch", *chain)).encode()).hexdigest()
+        present = self.get(name)
+        if present is not None:
+            return present
+        building = self._workspace.fresh()
+        tree = building / "fs"
+        tree.mkdir(parents=True)
+        tree.chmod(0o755)
+        try:
+            if not Patch(str(tree), layer.path, layer.implied, below).build():
+                return None
+            self._publish(building, Layer(name, "", 0))
+        finally:
+            delete_directory(building)
+        return self.get(name)
 
     def present(self) -> set[str]:
         """The diff ids of all layers."""

@@ -172,14 +172,14 @@ class ImageStore:
         try:
             document = catalog.config(image_id)
             stack = []
-            for diff_id in reversed(document.diff_ids):
+            for diff_id in reversed(catalog.read()[image_id].layers):
                 layer = layers.get(diff_id)
                 if layer is None:
                     raise FileNotFoundError(f"layer {diff_id} is missing")
                 stack.append(layer.path)
                 if layer.opaque_root:
                     break
-        except (OSError, ManifestError, ArchiveError) as error:
+        except (OSError, KeyError, ManifestError, ArchiveError) as error:
             raise RuntimeFailure("CreateContainerError", f"image {image_id}: {error}") from error
         return Rootfs(tuple(stack) or (str(self._directory / "empty"),), (), document.config, image_id)
 
@@ -282,12 +282,13 @@ class ImageStore:
         """Give an image that is complete its names, taking them from others; ``document`` if it is new."""
         assert self._opened is not None
         catalog, layers, _ = self._opened
+        stack = layers.stack(document.diff_ids) if document is not None else []
         with catalog.changing() as records:
             if document is not None:
                 catalog.keep_config(document)
                 found = [layers.get(diff_id) for diff_id in document.diff_ids]
                 size = sum(layer.size for layer in found if layer is not None)
-                record = records.get(image_id) or Record(list(document.diff_ids), size)
+                record = records.get(image_id) or Record(stack, size)
                 records[image_id] = record
             for other in records.values():
                 for name in names:

@@ -263,7 +263,7 @@ class PodNetwork:
         namespace = os.open(netns_path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             peer = ("eth0", mac, namespace)
-            rtnetlink.send([rtnetlink.new_veth(name, HOST_MAC, self._owner + pod_uid, self._mtu, peer)])
+            rtnetlink.send([rtnetlink.new_veth(name, HOST_MAC, self._mtu, peer)])
         finally:
             os.close(namespace)
         index = socket.if_nametoindex(name)
@@ -271,6 +271,7 @@ class PodNetwork:
         forward_own(name)
         rtnetlink.send(
             [
+                rtnetlink.set_alias(index, self._owner + pod_uid),
                 rtnetlink.new_neighbour(index, address, mac),
                 rtnetlink.new_route(index, address, ROUTE_PROTOCOL, source=self.node_address),
             ]

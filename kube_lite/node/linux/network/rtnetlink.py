@@ -1,4 +1,4 @@
-"""The six routing messages that attaching a pod takes, sent in batches without any library.
+"""The few routing messages that attaching a pod takes, sent in batches without any library.
 
 pyroute2 costs 2 ms a message and 0.3 s to import; a batch of these costs one send and one receive. Everything that
 is not on a pod's way to running goes through pyroute2 all the same. Layouts and numbers: rtnetlink(7),
@@ -36,7 +36,7 @@ def _mac(text: str) -> bytes:
     return bytes.fromhex(text.replace(":", ""))
 
 
-def new_veth(name: str, mac: str, alias: str, mtu: int | None, peer: tuple[str, str, int]) -> Message:
+def new_veth(name: str, mac: str, mtu: int | None, peer: tuple[str, str, int]) -> Message:
     """A veth pair, this end up; ``peer`` is name, hardware address and network namespace (descriptor) of the other.
 
     The peer cannot be up from the start: the kernel says ENOTCONN, as it has no other end yet.
@@ -52,8 +52,13 @@ def new_veth(name: str, mac: str, alias: str, mtu: int | None, peer: tuple[str, 
         *size,
     )
     info = _attribute(1, b"veth\0") + _attribute(2, _attribute(1, other))
-    own = [_attribute(3, name.encode() + b"\0"), _attribute(1, _mac(mac)), _attribute(20, alias.encode())]
+    own = [_attribute(3, name.encode() + b"\0"), _attribute(1, _mac(mac))]
     return _NEWLINK, _CREATE | _EXCL, _link(0, True, *own, *size, _attribute(18, info))
+
+
+def set_alias(index: int, alias: str) -> Message:
+    """Note on a link whose it is; a new link's own message cannot."""
+    return _NEWLINK, 0, _link(index, False, _attribute(20, alias.encode()))
 
 
 def link_up(index: int) -> Message:

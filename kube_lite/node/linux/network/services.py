@@ -18,7 +18,12 @@ import anyio
 from kube_lite import clock
 from kube_lite.node.linux.network import rules
 from kube_lite.node.linux.network.libnftables import Nftables, NftError
+<<<<<<< HEAD
+from kube_lite.node.proxy import ServiceSpec
+=======
+from kube_lite.node.linux.network.pods import POD_LINK_PREFIX
 from kube_lite.node.linux.network.rules import ServiceSpec
+>>>>>>> images
 from kube_lite.node.runtime import RuntimeFailure
 
 log = logging.getLogger(__name__)
@@ -41,9 +46,10 @@ class ServiceProxy:
     def _forget(self) -> None:
         """Believe nothing of the table, so that the next change builds it anew."""
         self._built = False
+        self._given: dict[str, ServiceSpec] = {}
         self._applied: dict[str, ServiceSpec] = {}
         self._hairpins: Counter[str] = Counter()
-        self._counts: set[int] = set()
+        self._counts: set[tuple[str, int]] = set()
 
     async def start(self) -> None:
         """Open nftables in this thread's network namespace. :raises RuntimeFailure: NetworkPluginNotReady"""
@@ -51,6 +57,23 @@ class ServiceProxy:
             self._nftables = Nftables()
         except NftError as error:
             raise RuntimeFailure("NetworkPluginNotReady", str(error)) from error
+        await clock.run_in_thread(self._warn_of_firewall, self._nftables)
+
+    @staticmethod
+    def _warn_of_firewall(nftables: Nftables) -> None:
+        """Say so if another table drops what is forwarded, as Docker's does; an accept in ours cannot change that."""
+        try:
+            chain = nftables.run("list chain ip filter FORWARD")
+        except NftError:
+            return  # there is no such chain
+        if "policy drop" in chain:
+            log.warning(
+                "the FORWARD chain of this machine's iptables drops by default (Docker sets that): pods will not reach "
+                "each other until it accepts them, e.g. iptables -I FORWARD -i %s+ -j ACCEPT; "
+                "iptables -I FORWARD -o %s+ -j ACCEPT",
+                POD_LINK_PREFIX,
+                POD_LINK_PREFIX,
+            )
 
     async def sync(self, services: Mapping[str, ServiceSpec]) -> None:
         """Have exactly these Services, by any keys that stay the same for the same Service port.
@@ -62,8 +85,8 @@ class ServiceProxy:
         async with self._lock:
             wanted = self._without_conflicts(services)
             if self._built:
-                changed = {key for key in wanted.keys() | self._applied.keys()
-                           if not _same(wanted.get(key), self._applied.get(key))}  # fmt: skip
+                keys = wanted.keys() | self._given.keys()
+                changed = {key for key in keys if not _same(wanted.get(key), self._given.get(key))}
                 if not changed:
                     return
                 try:
@@ -113,7 +136,7 @@ class ServiceProxy:
         specs = {key: spec and self._numbered(key, spec) for key, spec in changes.items()}
         former: rules.Elements = {}
         wanted: rules.Elements = {}
-        pins = self._hairpins.copy()
+        pins: Counter[str] = Counter()
         for key, spec in specs.items():
             old = self._applied.get(key)
             if old is not None:
@@ -122,21 +145,27 @@ class ServiceProxy:
             if spec is not None:
                 wanted |= rules.elements(key, spec)
                 pins.update(rules.hairpins(spec))
-        former |= {("hairpins", pin): "" for pin in self._hairpins if pins[pin] <= 0}
-        wanted |= {("hairpins", pin): "" for pin, uses in pins.items() if uses > 0 and pin not in self._hairpins}
+        for pin, change in pins.items():
+            before = self._hairpins[pin]
+            if before and not before + change:
+                former["hairpins", pin] = ""
+            elif not before and change:
+                wanted["hairpins", pin] = ""
         counts = rules.counts(spec for spec in specs.values() if spec is not None) - self._counts
         lines = [] if self._built else [self._frame]
-        lines += [rules.count_chains(self._table, count) for count in sorted(counts)]
+        lines += [rules.count_chains(self._table, *count) for count in sorted(counts)]
         lines += self._in_order(specs, former, wanted)
         await clock.run_in_thread(self._nftables.run, "\n".join(lines))
         self._built = True
-        self._hairpins = +pins
+        self._hairpins.update(pins)
         self._counts |= counts
         for key, spec in specs.items():
             if spec is None:
                 self._applied.pop(key, None)
+                self._given.pop(key, None)
             else:
                 self._applied[key] = spec
+                self._given[key] = changes[key] or spec
 
     def _in_order(
         self, specs: Mapping[str, ServiceSpec | None], former: rules.Elements, wanted: rules.Elements

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from kube_lite.resources import quantity
 from kube_lite.resources.meta import Obj
 
 _COMPUTE = ("cpu", "memory")
+
+
+@lru_cache(maxsize=4096)
+def _nanos(text: str) -> int:
+    return quantity.parse(text).nanos
 
 
 def _positive(amounts: Obj | None) -> dict[str, int]:
@@ -13,7 +20,7 @@ def _positive(amounts: Obj | None) -> dict[str, int]:
         return {}
     found = {}
     for name in _COMPUTE:
-        if (text := amounts.get(name)) is not None and (nanos := quantity.parse(text).nanos) > 0:
+        if (text := amounts.get(name)) is not None and (nanos := _nanos(text)) > 0:
             found[name] = nanos
     return found
 

@@ -105,13 +105,16 @@ def validate_container_resource_name(name: str, path: str) -> Errors:
 
 def validate_amount(name: str, text: str, path: str) -> Errors:
     """An amount: not negative, and whole where halves make no sense."""
-    found: Errors = []
-    amount = quantity.parse(text)
-    if amount.nanos < 0:
-        found.append(invalid(path, text, NOT_NEGATIVE))
-    if amount.nanos % quantity.NANO and (name in _INTEGER_RESOURCES or is_extended(name)):
-        found.append(invalid(path, text, "must be an integer"))
-    return found
+    return [invalid(path, text, problem) for problem in _amount_problems(name, text)]
+
+
+@lru_cache(maxsize=4096)
+def _amount_problems(name: str, text: str) -> tuple[str, ...]:
+    nanos = quantity.parse(text).nanos
+    negative = (NOT_NEGATIVE,) if nanos < 0 else ()
+    if nanos % quantity.NANO and (name in _INTEGER_RESOURCES or is_extended(name)):
+        return (*negative, "must be an integer")
+    return negative
 
 
 def _page_size(name: str, text: str, path: str) -> Errors:
@@ -164,16 +167,19 @@ def validate_requirements(resources: Obj, path: str, claims: Collection[str] = (
     huge = compute = False
     for part, amounts in (("limits", limits), ("requests", requests)):
         for name, text in amounts.items():
-            at = key(child(path, part), name)
-            found.extend(validate_container_resource_name(name, at))
-            found.extend(validate_amount(name, text, at))
+            if name in ("cpu", "memory"):
+                compute = True
+            elif name.startswith(HUGE_PAGES):
+                huge = True
+            # Paths are built for what is wrong only: this runs for every container that is written.
+            if _container_problems(name) or _amount_problems(name, text) or huge:
+                at = key(child(path, part), name)
+                found.extend(validate_container_resource_name(name, at))
+                found.extend(validate_amount(name, text, at))
+                if name.startswith(HUGE_PAGES):
+                    found.extend(_page_size(name, text, at))
             if part == "requests" and (error := _compare(name, text, limits, path)):
                 found.append(error)
-            if name.startswith(HUGE_PAGES):
-                huge = True
-                found.extend(_page_size(name, text, at))
-            elif name in ("cpu", "memory"):
-                compute = True
     if huge and not compute:
         found.append(forbidden(path, "HugePages require cpu or memory"))
     if listed := resources.get("claims"):

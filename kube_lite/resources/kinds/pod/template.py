@@ -29,7 +29,7 @@ def validate_template(template: Obj, path: str) -> Errors:
     meta, spec = template.get("metadata") or {}, template.get("spec") or {}
     found = validate_template_metadata(meta, child(path, "metadata"))
     found.extend(validate_pod_annotations(meta, spec, child(path, "metadata")))
-    found.extend(validate_pod_spec(spec, child(path, "spec")))
+    found.extend(validate_pod_spec(spec, child(path, "spec"), is_pod=False))
     if spec.get("ephemeralContainers"):
         at = child(child(path, "spec"), "ephemeralContainers")
         found.append(forbidden(at, "ephemeral containers not allowed in pod template"))

@@ -71,22 +71,23 @@ def _dns_config(spec: Obj, path: str) -> Errors:
     return found
 
 
-def _host_network_ports(spec: Obj, path: str) -> Errors:
+def _host_network_ports(spec: Obj, path: str, is_pod: bool) -> Errors:
+    """On the node's network a port is the node's port; a template may leave saying so to the pod."""
     found: Errors = []
-    for name in ("containers", "initContainers"):
-        for i, container in enumerate(spec.get(name) or ()):
-            for j, port in enumerate(container.get("ports") or ()):
-                if port.get("hostPort", 0) != port.get("containerPort", 0):
-                    at = child(index(child(index(child(path, name), i), "ports"), j), "containerPort")
-                    detail = "must match `hostPort` when `hostNetwork` is true"
-                    found.append(invalid(at, port.get("containerPort", 0), detail))
+    what = "must match" if is_pod else "must be 0 or match"
+    for i, container in enumerate(spec.get("containers") or ()):
+        for j, port in enumerate(container.get("ports") or ()):
+            host = port.get("hostPort", 0)
+            if host != port.get("containerPort", 0) and (is_pod or host):
+                at = child(index(child(index(child(path, "containers"), i), "ports"), j), "hostPort")
+                found.append(invalid(at, host, f"{what} `containerPort` when `hostNetwork` is true"))
     return found
 
 
-def _security(spec: Obj, path: str) -> Errors:
+def _security(spec: Obj, path: str, is_pod: bool) -> Errors:
     found: Errors = []
     if spec.get("hostNetwork"):
-        found.extend(_host_network_ports(spec, path))
+        found.extend(_host_network_ports(spec, path, is_pod))
     if spec.get("shareProcessNamespace") and spec.get("hostPID"):
         detail = "ShareProcessNamespace and HostPID cannot both be enabled"
         found.append(invalid(child(path, "shareProcessNamespace"), True, detail))
@@ -212,8 +213,8 @@ def _facts(spec: Obj) -> PodFacts:
     )
 
 
-def validate_pod_spec(spec: Obj, path: str) -> Errors:
-    """Validate a defaulted PodSpec, of a pod or of a template."""
+def validate_pod_spec(spec: Obj, path: str, *, is_pod: bool = True) -> Errors:
+    """Validate a defaulted PodSpec, of a pod or (``is_pod`` false) of a template."""
     found: Errors = []
     if volumes := spec.get("volumes"):
         found.extend(validate_volumes(volumes, child(path, "volumes")))
@@ -239,7 +240,7 @@ def validate_pod_spec(spec: Obj, path: str) -> Errors:
         found.append(not_supported(at, policy, DNS_POLICIES) if policy else required(at))
     if selector := spec.get("nodeSelector"):
         found.extend(validate_labels(selector, child(path, "nodeSelector")))
-    found.extend(_security(spec, path))
+    found.extend(_security(spec, path, is_pod))
     found.extend(_placement(spec, path))
     found.extend(_identity(spec, path))
     found.extend(_rest(spec, path))

@@ -61,7 +61,8 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
         async with cluster(store, options, rng, audit) as running, anyio.create_task_group() as tasks:
             url = f"https://{_shown(settings.listen_host)}:{settings.listen_port}"
             _write_credentials(settings, authority, url)
-            NodeEndpoints(running.plane, authority, node_secret(settings, authority))
+            secret = node_secret(settings, authority)
+            NodeEndpoints(running.plane, authority, secret, settings.cluster_cidr)
             names = certs.server_names(settings.listen_host, advertise, running.plane.service_ip)
             context = listener.tls_context(authority.server_pair(names), authority.pair.certificate)
             servers = [
@@ -95,6 +96,7 @@ def _cluster_options(settings: ServerSettings, advertise: str, authority: certs.
         disabled_admission_plugins=settings.disabled_admission_plugins,
         tokens=tokens,
         owner_uid=os.geteuid(),
+        service_account_key=settings.pki_dir / "service-account.key",
     )
     return ClusterOptions(
         plane=plane,
