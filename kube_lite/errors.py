@@ -42,6 +42,9 @@ class ApiError(Exception):
         super().__init__(message)
         self.message = message
         self.details: dict[str, Any] = dict(details or {})
+        self.shows_details = details is not None
+        self.list_metadata: dict[str, Any] = {}
+        """``status.metadata``: a fresh continue token, when a stale one was refused."""
 
     @property
     def retry_after(self) -> int | None:
@@ -54,13 +57,13 @@ class ApiError(Exception):
         status: dict[str, Any] = {
             "kind": "Status",
             "apiVersion": "v1",
-            "metadata": {},
+            "metadata": self.list_metadata,
             "status": "Failure",
             "message": self.message,
         }
         if self.reason:
             status["reason"] = self.reason
-        if self.details:
+        if self.details or self.shows_details:
             status["details"] = self.details
         status["code"] = self.code
         return status
@@ -234,6 +237,11 @@ def _about(name: str, group: str, kind: str) -> dict[str, Any]:
 def not_found(plural: str, group: str, name: str) -> NotFound:
     """``pods "x" not found``."""
     return NotFound(f'{qualified(plural, group)} "{name}" not found', _about(name, group, plural))
+
+
+def no_such_path() -> NotFound:
+    """The path leads nowhere; kubectl shows this text."""
+    return NotFound("the server could not find the requested resource", {})
 
 
 def already_exists(plural: str, group: str, name: str) -> AlreadyExists:

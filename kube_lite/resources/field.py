@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any
 
 from kube_lite.errors import FieldError
@@ -49,8 +49,9 @@ def invalid(path: str, value: Any, detail: str) -> FieldError:
 
 
 def not_supported(path: str, value: Any, supported: Iterable[str]) -> FieldError:
-    """A value outside an enumeration; the choices are listed sorted, as upstream does."""
-    choices = ", ".join(show(s) for s in sorted(supported))
+    """A value outside an enumeration; a set of choices is listed sorted, a sequence in its order."""
+    ordered = sorted(supported) if isinstance(supported, Set) else supported
+    choices = ", ".join(show(s) for s in ordered)
     detail = f"supported values: {choices}" if choices else ""
     return FieldError("FieldValueNotSupported", path, _message(f"Unsupported value: {show(value)}", detail))
 

@@ -129,6 +129,8 @@ class Resource:
     categories: Sequence[str] = ()
     verbs: Sequence[str] = ALL_VERBS
     definition: str = ""
+    schema: Any = None
+    """The compiled ``schema.Type`` of a custom resource; built-in kinds look theirs up by ``definition``."""
     subresources: Mapping[str, Subresource] = field(default_factory=dict)
     scale: ScalePaths | None = None
 
@@ -151,6 +153,10 @@ class Resource:
     """Seconds between a DELETE and the removal, from the object and the seconds asked for; None: at once."""
     default_propagation: str = "Background"
     """What happens to dependants when DELETE does not say."""
+    returns_deleted: bool = False
+    """Whether DELETE answers with the object that was removed instead of a Status (Pod, Service, ...)."""
+    custom: bool = False
+    """Whether a CustomResourceDefinition made this resource."""
     transient: bool = False
     """Whether only the current state is stored, without history (node leases)."""
     events_ttl: int = 0
@@ -192,6 +198,12 @@ class Resource:
         """``PodList``."""
         return self.list_kind or f"{self.kind}List"
 
+    def unknown_field_label(self, label: str) -> str:
+        """The message for a field selector on a field that cannot be selected."""
+        if self.selectable_names:
+            return f"field label not supported: {label}"
+        return f'"{label}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+
     @property
     def path(self) -> str:
         """``/api/v1`` or ``/apis/apps/v1``: the URL before namespaces and plural."""
@@ -204,16 +216,19 @@ class Registry:
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         self._by_path: dict[tuple[str, str, str], Resource] = {}
         self._by_kind: dict[tuple[str, str, str], Resource] = {}
+        self._named: dict[str, Resource | None] = {}
         for resource in resources:
             self.add(resource)
 
     def add(self, resource: Resource) -> None:
         """Serve ``resource``; one registered before under the same group, version and plural is replaced."""
+        self._named.clear()
         self._by_path[resource.group, resource.version, resource.plural] = resource
         self._by_kind[resource.group, resource.version, resource.kind] = resource
 
     def remove(self, group: str, plural: str) -> None:
         """Stop serving every version of a resource."""
+        self._named.clear()
         for key, resource in list(self._by_path.items()):
             if resource.group == group and resource.plural == plural:
                 del self._by_path[key]
@@ -235,6 +250,11 @@ class Registry:
 
         The first version registered of a group is the preferred one.
         """
+        if name not in self._named:
+            self._named[name] = self._find(name)
+        return self._named[name]
+
+    def _find(self, name: str) -> Resource | None:
         head, _, rest = name.lower().partition(".")
         found = [
             r

@@ -102,9 +102,10 @@ class NamespaceSpec(View, frozen=True):
 
 
 class NamespaceStatus(View, frozen=True):
-    """Active or Terminating."""
+    """Active or Terminating; conditions while its content goes."""
 
     phase: str = "Active"
+    conditions: list[WorkloadCondition] = []
 
 
 class Namespace(ObjectView, frozen=True):

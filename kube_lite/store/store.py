@@ -95,6 +95,10 @@ class StorageFull(StoreError):
     """Raised by write when the disk is full; reads and deletes go on."""
 
 
+class Stopped(StoreError):
+    """Raised by every call once the store has given up: closed, or the disk failed and what it holds is unsure."""
+
+
 class Locked(StoreError):
     """Raised at open when another process has the database."""
 

@@ -1,1 +1,1 @@
-"""Scheduler plugins, one file each; a file registers by being there."""
+"""Scheduling plugins, one file each; a file registers by naming its class ``PLUGIN``."""

@@ -12,49 +12,17 @@ Pure functions: services.py applies what they return.
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from kube_lite.node.linux.network.pods import POD_LINK_PREFIX
+from kube_lite.node.proxy import PROTOCOLS as PROTOCOL_NAMES
+from kube_lite.node.proxy import ServiceSpec
 
-PROTOCOLS = {"TCP": "tcp", "UDP": "udp", "SCTP": "sctp"}
+PROTOCOLS = {name: name.lower() for name in PROTOCOL_NAMES}
 
 Endpoint = tuple[str, int]
 Elements = dict[tuple[str, str], str]
 """(map or set, element's key) to the element's value, empty for a set's."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceSpec:
-    """One port of a Service as the kernel needs it.
-
-    :param ip: the cluster IP; empty when only the node port is wanted
-    :param protocol: TCP, UDP or SCTP
-    :param node_port: 0 for none
-    :param affinity_seconds: how long a client stays with its endpoint after its last connection; 0 for no affinity
-    :param endpoints: the ready ones, as (IPv4, port); none means that connections are refused
-    :raises ValueError: something that could not stand in a rule
-    """
-
-    ip: str
-    port: int
-    protocol: str = "TCP"
-    node_port: int = 0
-    affinity_seconds: int = 0
-    endpoints: Sequence[Endpoint] = field(default=())
-
-    def __post_init__(self) -> None:
-        """Refuse what is no address or port: it would become part of a command."""
-        if self.protocol not in PROTOCOLS:
-            raise ValueError(f"unknown protocol {self.protocol!r}")
-        for address in (*([self.ip] if self.ip else []), *(ip for ip, _ in self.endpoints)):
-            ipaddress.IPv4Address(address)
-        for port in (self.port, *(port for _, port in self.endpoints)):
-            if not 0 < port < 65536:
-                raise ValueError(f"not a port: {port}")
-        if not 0 <= self.node_port < 65536 or self.affinity_seconds < 0:
-            raise ValueError(f"not a node port or affinity: {self.node_port}, {self.affinity_seconds}")
 
 
 _COLLECTIONS = """\

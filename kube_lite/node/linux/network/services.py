@@ -19,7 +19,7 @@ from kube_lite import clock
 from kube_lite.node.linux.network import rules
 from kube_lite.node.linux.network.libnftables import Nftables, NftError
 from kube_lite.node.linux.network.pods import POD_LINK_PREFIX
-from kube_lite.node.linux.network.rules import ServiceSpec
+from kube_lite.node.proxy import ServiceSpec
 from kube_lite.node.runtime import RuntimeFailure
 
 log = logging.getLogger(__name__)

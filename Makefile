@@ -1,0 +1,39 @@
+# Everything is set up once in .venv and used again. See README.md.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: setup up demo test test-long check bench clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml requirements.lock tools/debian-packages
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	sh tools/debian-packages
+	@touch $(STAMP)
+
+up: setup
+	$(BIN)/kube-lite up --data-dir data
+
+demo: setup
+	$(BIN)/python examples/demo/demo.py
+
+test: setup
+	$(BIN)/python -m pytest -m "not long"
+
+test-long: setup
+	$(BIN)/python -m pytest -m long
+
+check: setup
+	$(BIN)/ruff check kube_lite tests benchmarks examples
+	$(BIN)/ruff format --check kube_lite tests benchmarks examples
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m benchmarks.run
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

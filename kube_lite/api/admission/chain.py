@@ -1,0 +1,34 @@
+"""The admission plugins, in the order in which they are asked: two explicit tuples.
+
+The order is upstream's (``pkg/kubeapiserver/options/plugins.go``), restricted to the plugins that exist here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+
+from kube_lite.api.admission.default_toleration_seconds import DefaultTolerationSeconds
+from kube_lite.api.admission.namespace_lifecycle import NamespaceLifecycle
+from kube_lite.api.admission.plugin import Chain, MutatingPlugin, ValidatingPlugin
+from kube_lite.api.admission.priority import Priority
+from kube_lite.api.admission.service_account import ServiceAccount
+
+
+def build(rng: random.Random, disabled: Collection[str] = ()) -> Chain:
+    """The chain without the plugins named in ``disabled``. :raises ValueError: a name that does not exist"""
+    mutating: tuple[MutatingPlugin, ...] = (
+        NamespaceLifecycle(),
+        ServiceAccount(rng),
+        Priority(),
+        DefaultTolerationSeconds(),
+    )
+    validating: tuple[ValidatingPlugin, ...] = ()
+    known = {p.name for p in mutating} | {p.name for p in validating}
+    unknown = sorted(set(disabled) - known)
+    if unknown:
+        raise ValueError(f"no admission plugin named {', '.join(unknown)}; there are: {', '.join(sorted(known))}")
+    return Chain(
+        mutating=tuple(p for p in mutating if p.name not in disabled),
+        validating=tuple(p for p in validating if p.name not in disabled),
+    )

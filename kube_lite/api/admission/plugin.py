@@ -1,0 +1,91 @@
+"""What an admission plugin sees and offers.
+
+A mutating plugin may change ``request.obj``; a validating one only looks. Both refuse by raising an ApiError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from kube_lite.api.user import User
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.registry import Resource
+
+
+class Objects(Protocol):
+    """Read access to what is stored, for plugins that look at other objects."""
+
+    def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
+        """One object, decoded; None when there is none."""
+        ...
+
+    def select(self, group_resource: str, namespace: str = "") -> list[Obj]:
+        """All objects of a kind, decoded, in key order; '' for every namespace."""
+        ...
+
+    async def internal_create(self, group_resource: str, namespace: str, obj: Obj) -> None:
+        """Create an object on the server's own behalf."""
+        ...
+
+
+@dataclass(slots=True)
+class AdmissionRequest:
+    """A write about to happen. ``operation`` is CREATE, UPDATE, DELETE or CONNECT."""
+
+    operation: str
+    resource: Resource
+    subresource: str
+    namespace: str
+    name: str
+    user: User
+    obj: Obj | None = None
+    old: Obj | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    dry_run: bool = False
+    warnings: list[str] = field(default_factory=list)
+    annotations: dict[str, str] = field(default_factory=dict)
+    """Audit annotations."""
+
+    def is_(self, group_resource: str, subresource: str = "") -> bool:
+        """Whether this is about that resource and subresource."""
+        return self.resource.group_resource == group_resource and self.subresource == subresource
+
+
+class MutatingPlugin(Protocol):
+    """May change the object."""
+
+    name: str
+
+    async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
+        """Change or refuse. :raises ApiError: refused"""
+        ...
+
+
+class ValidatingPlugin(Protocol):
+    """May only refuse."""
+
+    name: str
+
+    async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
+        """Refuse or not. :raises ApiError: refused"""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The plugins in the order in which they are asked."""
+
+    mutating: Sequence[MutatingPlugin] = ()
+    validating: Sequence[ValidatingPlugin] = ()
+
+    async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
+        """Ask every mutating plugin."""
+        for plugin in self.mutating:
+            await plugin.admit(request, objects)
+
+    async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
+        """Ask every validating plugin."""
+        for plugin in self.validating:
+            await plugin.validate(request, objects)

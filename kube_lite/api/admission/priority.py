@@ -1,0 +1,52 @@
+"""Priority: turns a pod's priorityClassName into its number."""
+
+from __future__ import annotations
+
+from kube_lite.api.admission.plugin import AdmissionRequest, Objects
+from kube_lite.errors import forbidden
+from kube_lite.resources.meta import Obj
+
+PRIORITY_CLASSES = "priorityclasses.scheduling.k8s.io"
+
+
+class Priority:
+    """Sets ``spec.priority`` and ``spec.preemptionPolicy`` of new pods; one global default class at most."""
+
+    name = "Priority"
+
+    async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
+        """Resolve the class of a new pod. :raises Forbidden: no such class, or a number that contradicts it"""
+        if not request.is_("pods") or request.operation != "CREATE" or request.obj is None:
+            return
+        spec = request.obj.setdefault("spec", {})
+        found = self._class_of(request, objects, spec.get("priorityClassName") or "")
+        value = int(found.get("value") or 0) if found else 0
+        policy = (found or {}).get("preemptionPolicy") or "PreemptLowerPriority"
+        if found and not spec.get("priorityClassName"):
+            spec["priorityClassName"] = found["metadata"]["name"]
+        given = spec.get("priority")
+        if given is not None and given != value:
+            why = (
+                f"the integer value of priority ({given}) must not be provided in pod spec; "
+                f"priority admission controller computed {value} from the given PriorityClass name"
+            )
+            raise forbidden("pods", "", request.name, why)
+        spec["priority"] = value
+        stated = spec.get("preemptionPolicy")
+        if stated is not None and stated != policy:
+            why = (
+                f"the string value of PreemptionPolicy ({stated}) must not be provided in pod spec; "
+                f"priority admission controller computed {policy} from the given PriorityClass name"
+            )
+            raise forbidden("pods", "", request.name, why)
+        spec["preemptionPolicy"] = policy
+
+    def _class_of(self, request: AdmissionRequest, objects: Objects, name: str) -> Obj | None:
+        if name:
+            found = objects.lookup(PRIORITY_CLASSES, "", name)
+            if found is None:
+                why = f"no PriorityClass with name {name} was found"
+                raise forbidden("pods", "", request.name, why)
+            return found
+        defaults = [c for c in objects.select(PRIORITY_CLASSES) if c.get("globalDefault")]
+        return min(defaults, key=lambda c: int(c.get("value") or 0)) if defaults else None

@@ -1,0 +1,297 @@
+"""The ASGI edge: the pipeline as one ordered list, errors turned into answers once.
+
+    request info -> authenticate -> impersonate -> authorize -> flow control -> dispatch     (audited around all)
+
+Resource paths are answered here, before FastAPI's router, which costs several times what the request does; the
+remaining routes (documentation, kube-lite's own resources) are ordinary FastAPI routes of ``extra``, which is
+built after the server is ready because importing FastAPI takes half a second of CPU.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+
+import anyio
+
+from kube_lite import clock, errors
+from kube_lite.api import authz, request_info
+from kube_lite.api.audit import AuditLog
+from kube_lite.api.authn import Authenticator
+from kube_lite.api.body import MAX_BODY
+from kube_lite.api.flow import FlowControl
+from kube_lite.api.http import Request, Response, error_response
+from kube_lite.api.nonresource import NonResource
+from kube_lite.api.user import AUTHENTICATED, User
+
+logger = logging.getLogger(__name__)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Handler = Callable[[Request], Awaitable[Response]]
+
+BODY_TIMEOUT = 30.0
+"""Seconds in which a request body must have arrived."""
+
+
+class App:
+    """One ASGI application for every listener."""
+
+    def __init__(
+        self,
+        *,
+        authenticator: Authenticator,
+        authorizer: authz.Authorizer,
+        flow: FlowControl,
+        resources: Handler,
+        nonresource: NonResource,
+        audit: AuditLog | None,
+        rng: random.Random,
+    ) -> None:
+        self._authenticator = authenticator
+        self.authorizer = authorizer
+        self._flow = flow
+        self._resources = resources
+        self._nonresource = nonresource
+        self._audit = audit
+        self._rng = rng
+        self.extra: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
+        """The FastAPI application for the remaining paths, once it is built."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one HTTP request; lifespan and websocket scopes are none of ours."""
+        if scope["type"] != "http":
+            return
+        request = _request(scope, receive)
+        request.audit_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+        started = clock.monotonic()
+        response, message = await self._answer(request)
+        if response is None:
+            extra = self.extra
+            assert extra is not None
+            await extra(scope, receive, send)
+            code = 0
+        else:
+            code = response.code
+            await _send(request, response, send, self._nonresource.version)
+        if self._audit is not None:
+            self._audit.record(request, code, started, message)
+
+    async def _answer(self, request: Request) -> tuple[Response | None, str]:
+        try:
+            return await self._pipeline(request), ""
+        except errors.ApiError as error:
+            return error_response(error), error.message
+        except Exception as error:
+            # the server must outlive any single request; what failed is in the log with its path
+            logger.exception("%s %s failed", request.info.method, request.info.path)
+            return error_response(errors.InternalError(f"Internal error occurred: {error!r}")), repr(error)
+
+    async def _pipeline(self, request: Request) -> Response | None:
+        """The stages, in order. None leaves the request to FastAPI."""
+        request.user = await self._authenticator.authenticate(request)
+        self._impersonate(request)
+        self._authorize(request)
+        async with self._flow.admit(request):
+            if request.info.is_resource:
+                return await self._resources(request)
+            return await self._nonresource.handle(request, fallback=self.extra is not None)
+
+    def _authorize(self, request: Request) -> None:
+        attributes = authz.attributes_of(request.user, request.info)
+        if not self.authorizer.allows(attributes):
+            raise authz.refusal(attributes)
+
+    def _impersonate(self, request: Request) -> None:
+        name = request.header("impersonate-user")
+        if not name:
+            if any(key.startswith(b"impersonate-") for key in request.headers):
+                raise errors.BadRequest("requested impersonation without a user: set Impersonate-User as well")
+            return
+        wanted = _impersonated(request, name)
+        for attributes in _impersonation_checks(request.user, wanted):
+            if not self.authorizer.allows(attributes):
+                raise authz.refusal(attributes)
+        request.user = wanted
+
+
+def _impersonated(request: Request, name: str) -> User:
+    groups = [v.decode("latin-1") for k, v in request.scope["headers"] if k == b"impersonate-group"]
+    extra: dict[str, list[str]] = {}
+    for key, value in request.scope["headers"]:
+        if key.startswith(b"impersonate-extra-"):
+            extra.setdefault(key[18:].decode("latin-1"), []).append(value.decode("latin-1"))
+    if name.startswith("system:serviceaccount:") and not groups:
+        namespace = name.split(":")[2]
+        groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
+    if name != "system:anonymous" and AUTHENTICATED not in groups:
+        groups.append(AUTHENTICATED)
+    uid = request.header("impersonate-uid")
+    return User(name, uid, groups=tuple(groups), extra=extra, how="impersonation")
+
+
+def _impersonation_checks(user: User, wanted: User) -> list[authz.Attributes]:
+    checks = []
+    if wanted.name.startswith("system:serviceaccount:") and wanted.name.count(":") == 3:
+        _, _, namespace, name = wanted.name.split(":")
+        checks.append(authz.Attributes(user, "impersonate", resource="serviceaccounts", namespace=namespace, name=name))
+        stated = [g for g in wanted.groups if not g.startswith("system:serviceaccounts") and g != AUTHENTICATED]
+    else:
+        checks.append(authz.Attributes(user, "impersonate", resource="users", name=wanted.name))
+        stated = [g for g in wanted.groups if g != AUTHENTICATED]
+    checks += [authz.Attributes(user, "impersonate", resource="groups", name=g) for g in stated]
+    if wanted.uid:
+        checks.append(authz.Attributes(user, "impersonate", "authentication.k8s.io", resource="uids", name=wanted.uid))
+    for key, values in wanted.extra.items():
+        checks += [
+            authz.Attributes(
+                user, "impersonate", "authentication.k8s.io", resource="userextras", subresource=key, name=value
+            )
+            for value in values
+        ]
+    return checks
+
+
+def _request(scope: Scope, receive: Receive) -> Request:
+    info = request_info.parse(
+        scope["method"],
+        scope.get("raw_path", b"").decode("latin-1").split("?", 1)[0] or scope["path"],
+        scope["query_string"].decode("latin-1"),
+    )
+    headers = dict(scope["headers"])
+
+    async def read_body() -> bytes:
+        return await _read_body(headers, receive)
+
+    def stream_body() -> AsyncIterator[bytes]:
+        return _stream_body(receive)
+
+    scope["kube_lite.receive"] = receive
+    return Request(info, headers, read_body, stream_body, scope)
+
+
+async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    length = headers.get(b"content-length", b"0")
+    if length.isdigit() and int(length) > MAX_BODY:
+        raise _too_large()
+    chunks, size = [], 0
+    with anyio.move_on_after(BODY_TIMEOUT) as limit:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise errors.BadRequest("the connection was closed before the body was complete")
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > MAX_BODY:
+                raise _too_large()
+            chunks.append(chunk)
+            if not message.get("more_body"):
+                break
+    if limit.cancelled_caught:
+        raise errors.Timeout(f"the request body did not arrive within {BODY_TIMEOUT:.0f} seconds")
+    body = b"".join(chunks)
+    if headers.get(b"content-encoding", b"").lower() == b"gzip":
+        return _gunzip(body)
+    return body
+
+
+def _too_large() -> errors.RequestEntityTooLarge:
+    return errors.RequestEntityTooLarge(f"Request entity too large: limit is {MAX_BODY}")
+
+
+def _gunzip(body: bytes) -> bytes:
+    import zlib
+
+    inflate = zlib.decompressobj(31)
+    try:
+        plain = inflate.decompress(body, MAX_BODY + 1)
+    except zlib.error as error:
+        raise errors.BadRequest(f"the body is not valid gzip: {error}") from error
+    if len(plain) > MAX_BODY or inflate.unconsumed_tail:
+        raise _too_large()
+    return plain
+
+
+async def _stream_body(receive: Receive) -> AsyncIterator[bytes]:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        if message.get("body"):
+            yield message["body"]
+        if not message.get("more_body"):
+            return
+
+
+async def _send(request: Request, response: Response, send: Send, version: str) -> None:
+    headers = [
+        (b"content-type", response.content_type.encode()),
+        (b"cache-control", b"no-cache, private"),
+        (b"audit-id", request.audit_id.encode()),
+    ]
+    for warning in request.warnings:
+        headers.append((b"warning", _warning(warning)))
+    headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
+    if response.stream is not None:
+        await _send_stream(request, response, headers, send)
+        return
+    body = response.body
+    if len(body) > GZIP_FROM and b"gzip" in request.headers.get(b"accept-encoding", b""):
+        body = await _gzip(body)
+        headers.append((b"content-encoding", b"gzip"))
+        headers.append((b"vary", b"Accept-Encoding"))
+    headers.append((b"content-length", str(len(body)).encode()))
+    if request.info.method == "HEAD":
+        body = b""
+    await send({"type": "http.response.start", "status": response.code, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+GZIP_FROM = 128 * 1024
+"""Answers above this many bytes are compressed for clients that accept it (upstream's threshold)."""
+
+
+async def _gzip(body: bytes) -> bytes:
+    import gzip
+
+    return await clock.run_in_thread(gzip.compress, body, 1)
+
+
+def _warning(text: str) -> bytes:
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    clean = "".join(c if c.isprintable() else " " for c in quoted)
+    return f'299 - "{clean}"'.encode()
+
+
+async def _send_stream(request: Request, response: Response, headers: list[tuple[bytes, bytes]], send: Send) -> None:
+    stream = response.stream
+    assert stream is not None
+    await send({"type": "http.response.start", "status": response.code, "headers": headers})
+    # the head must reach the client before the first event
+    await send({"type": "http.response.body", "body": b"", "more_body": True})
+    receive = request.scope.get("kube_lite.receive")
+    try:
+        async with anyio.create_task_group() as group:
+            if receive is not None:
+                group.start_soon(_cancel_on_disconnect, receive, group.cancel_scope)
+            async for chunk in stream:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            group.cancel_scope.cancel()
+    finally:
+        closer = getattr(stream, "aclose", None)
+        if closer is not None:
+            with anyio.CancelScope(shield=True):
+                await closer()
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _cancel_on_disconnect(receive: Receive, scope: anyio.CancelScope) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            scope.cancel()
+            return

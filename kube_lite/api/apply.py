@@ -1,0 +1,405 @@
+"""Who owns which field: ``metadata.managedFields`` of every write, and server-side apply.
+
+Each entry says which manager set which fields by which operation; sets are ``resources/fieldset.py``'s, what is
+in them is read off by ``resources/ownership.py``.
+An update takes what it changed from everybody else, and loses nothing itself; an apply states all that its
+manager wants, so what it no longer names and nobody else applied is removed, and what others own and it would
+change is a conflict. Rules and messages are those of upstream's ``apimachinery/pkg/util/managedfields`` and of
+structured-merge-diff.
+
+Upstream does this before mutating admission and before a kind's own preparation, on the defaulted object: what
+those add belongs to nobody. Objects must be complete (``decode.complete``), since structs that Go always prints
+are not owned. ``writer.ignored`` names top-level fields whose changes this endpoint discards anyway (``status``
+on the main resource, ``spec`` on ``/status``).
+
+    created(type, obj, writer) -> entries
+    updated(type, old, new, sent, writer) -> entries
+    apply(type, live, config, writer, force) -> Applied       raises BadRequest, Conflict
+
+``entries`` is the new ``metadata.managedFields``; an empty list means that the field is absent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import msgspec
+
+from kube_lite.errors import BadRequest, Conflict
+from kube_lite.resources.decode import complete
+from kube_lite.resources.fieldset import (
+    Node,
+    difference,
+    intersection,
+    is_valid,
+    ordered,
+    paths,
+    recursive_difference,
+    union,
+)
+from kube_lite.resources.ownership import UNTRACKED, applied, changes, initial, with_named_fields
+from kube_lite.resources.schema import Type
+from kube_lite.resources.typed_merge import check, merge, remove
+
+Obj = dict[str, Any]
+Entry = dict[str, Any]
+
+MAX_UPDATERS: Final = 10
+"""Entries of operation Update that are kept; beyond, the oldest are merged into one. Upstream's number."""
+
+ANCIENT: Final = "ancient-changes"
+"""Manager of the entry that the oldest updates are merged into."""
+
+BEFORE_APPLY: Final = "before-first-apply"
+"""Manager of what an object without managedFields held when it was first applied to."""
+
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+"""Where client-side apply keeps the configuration it sent."""
+
+_STRIPPED: Final[Node] = {
+    "f:apiVersion": {},
+    "f:kind": {},
+    "f:metadata": {".": {}, "f:clusterName": {}, **{f"f:{name}": {} for name in UNTRACKED}},
+}
+"""What is never tracked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Who writes, over which version and subresource, and when (``time`` as RFC 3339)."""
+
+    manager: str
+    api_version: str
+    time: str
+    subresource: str = ""
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The outcome of an apply: the merged object without managedFields (to be decoded, defaulted, checked)."""
+
+    obj: Obj
+    entries: list[Entry]
+
+
+@dataclass(slots=True)
+class _Owner:
+    """One entry, decoded."""
+
+    manager: str
+    operation: str
+    api_version: str
+    subresource: str
+    fields: Node
+    time: str | None
+
+    @property
+    def identity(self) -> tuple[str, str, str, str]:
+        """What makes two entries one: appliers are the same in every version."""
+        return (self.manager, self.operation, "" if self.operation == "Apply" else self.api_version, self.subresource)
+
+    def entry(self) -> Entry:
+        """As it is stored."""
+        made: Entry = {"manager": self.manager, "operation": self.operation, "apiVersion": self.api_version}
+        if self.time is not None:
+            made["time"] = self.time
+        made["fieldsType"] = "FieldsV1"
+        made["fieldsV1"] = self.fields
+        if self.subresource:
+            made["subresource"] = self.subresource
+        return made
+
+    def shown(self) -> str:
+        """As conflicts name it: ``"m1" using v1``."""
+        text = f'"{self.manager}"'
+        if self.subresource:
+            text += f' with subresource "{self.subresource}"'
+        return f"{text} using {self.api_version}" if self.operation == "Update" else text
+
+
+def _owners(entries: Any, trusted: bool = False) -> list[_Owner] | None:
+    """Entries decoded; None when one of them is not valid. Sets that were stored are trusted to be sets."""
+    if not isinstance(entries, list):
+        return None
+    found: dict[tuple[str, ...], _Owner] = {}
+    for entry in entries:
+        if not isinstance(entry, Mapping) or entry.get("operation") not in ("Apply", "Update"):
+            return None
+        fields = entry.get("fieldsV1") or {}
+        if not entry.get("apiVersion") or entry.get("fieldsType") != "FieldsV1" or not (trusted or is_valid(fields)):
+            return None
+        owner = _Owner(
+            str(entry.get("manager") or ""),
+            entry["operation"],
+            entry["apiVersion"],
+            str(entry.get("subresource") or ""),
+            fields,
+            entry.get("time"),
+        )
+        found[owner.identity] = owner
+    return list(found.values())
+
+
+def _ignored(writer: Writer) -> Node:
+    return {f"f:{name}": {} for name in writer.ignored}
+
+
+def _encoded(owners: Sequence[_Owner]) -> list[Entry]:
+    """Entries in upstream's order: appliers first, then by time, manager, version, subresource."""
+    kept = [owner for owner in owners if owner.fields]
+    kept.sort(key=lambda o: (o.operation, o.time or "", o.manager, o.api_version, o.subresource))
+    return [owner.entry() for owner in kept]
+
+
+# ---- create and update
+
+
+def created(type_: Type, obj: Obj, writer: Writer) -> list[Entry]:
+    """The entries of a new object. ``obj`` is defaulted and complete."""
+    fields = initial(type_, obj)
+    for name in writer.ignored:
+        fields.pop(f"f:{name}", None)
+    if not fields:
+        return []
+    return [_new_owner(writer, "Update", fields).entry()]
+
+
+def _new_owner(writer: Writer, operation: str, fields: Node) -> _Owner:
+    return _Owner(writer.manager, operation, writer.api_version, writer.subresource, fields, writer.time)
+
+
+def _is_reset(sent: Any) -> bool:
+    """Whether a client asks to forget all owners: ``[]`` or ``[{}]``."""
+    return isinstance(sent, list) and (not sent or (len(sent) == 1 and not sent[0]))
+
+
+def updated(type_: Type, old: Obj, new: Obj, sent: Any, writer: Writer) -> list[Entry]:
+    """The entries after an update from ``old`` to ``new``, both complete.
+
+    ``sent`` is what the client has in ``metadata.managedFields`` (None when it has nothing there): valid entries
+    replace the stored ones, ``[]`` and ``[{}]`` forget them, anything else is passed over. An object whose
+    fields nobody owns stays so until it is applied to.
+    """
+    owners = _sent_or_stored(old, None if writer.subresource else sent)
+    if not owners:
+        return []
+    taken, removed = changes(type_, old, new)
+    taken = recursive_difference(difference(taken, _STRIPPED), _ignored(writer))
+    unchanged = not taken and not removed
+    if unchanged and not isinstance(sent, list):
+        return list(old["metadata"].get("managedFields") or ())
+    return _encoded(_after_update(owners, taken, removed, writer))
+
+
+def _sent_or_stored(old: Obj, sent: Any) -> list[_Owner]:
+    if sent is not None:
+        if _is_reset(sent):
+            return []
+        owners = _owners(sent)
+        if owners:
+            return owners
+    return _owners(old["metadata"].get("managedFields") or [], trusted=True) or []
+
+
+def _after_update(owners: list[_Owner], taken: Node, removed: Node, writer: Writer) -> list[_Owner]:
+    own = _new_owner(writer, "Update", taken)
+    left: dict[tuple[str, ...], _Owner] = {}
+    for owner in owners:
+        fields = difference(difference(owner.fields, taken), removed)
+        if fields:
+            left[owner.identity] = owner if fields is owner.fields else replace(owner, fields=fields)
+    if taken:
+        previous = left.get(own.identity)
+        fields = taken if previous is None else union(previous.fields, taken)
+        left[own.identity] = replace(own, fields=ordered(fields))
+    return _capped(list(left.values()))
+
+
+def _identifier(owner: _Owner) -> bytes:
+    """What upstream sorts entries of equal age by: their identity as JSON."""
+    named = {"manager": owner.manager, "operation": owner.operation, "apiVersion": owner.api_version}
+    if owner.subresource:
+        named["subresource"] = owner.subresource
+    return msgspec.json.encode(named)
+
+
+def _capped(owners: list[_Owner]) -> list[_Owner]:
+    """At most :data:`MAX_UPDATERS` updaters: the oldest of each version become one entry."""
+    updaters = [owner for owner in owners if owner.operation == "Update"]
+    if len(updaters) <= MAX_UPDATERS:
+        return owners
+    updaters.sort(key=lambda owner: (owner.time or "", _identifier(owner)))
+    kept = {owner.identity: owner for owner in owners}
+    first: dict[str, _Owner] = {}
+    count = len(updaters)
+    for owner in updaters:
+        if count <= MAX_UPDATERS:
+            break
+        seen = first.get(owner.api_version)
+        if seen is None:
+            first[owner.api_version] = owner
+            continue
+        bucket = _Owner(ANCIENT, "Update", owner.api_version, "", {}, owner.time)
+        current = kept.get(bucket.identity)
+        if current is None or current is owner:
+            current = kept.pop(seen.identity, seen)
+        kept.pop(owner.identity, None)
+        kept[bucket.identity] = replace(bucket, fields=ordered(union(owner.fields, current.fields)))
+        count -= 1
+    return list(kept.values())
+
+
+# ---- apply
+
+
+def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: bool = False) -> Applied:
+    """Lay ``config`` over the live object (None when it is to be created).
+
+    :raises BadRequest: the configuration is for another version, holds managedFields or does not fit its type
+    :raises Conflict: it would change what other managers own, and ``force`` is false
+    """
+    _check_config(type_, config, writer)
+    base = live if live is not None else _empty(type_, config)
+    stored = _owners(base["metadata"].get("managedFields") or [], trusted=True)
+    if stored is None:
+        raise BadRequest("failed to decode managed fields of the stored object")
+    base = {**base, "metadata": {k: v for k, v in base["metadata"].items() if k != "managedFields"}}
+    if not stored and live is not None:
+        stored = _first_owners(type_, base, writer)
+    named = recursive_difference(applied(type_, config), _ignored(writer))
+    own = _new_owner(writer, "Apply", ordered(difference(named, _STRIPPED)))
+    previous = next((owner for owner in stored if owner.identity == own.identity), None)
+    others = [owner for owner in stored if owner.identity != own.identity]
+    merged = merge(type_, base, config)
+    if previous is not None and difference(previous.fields, own.fields):
+        # the configuration's own name and the like hold its metadata, though nobody owns them
+        merged = _pruned(type_, merged, previous.fields, [*others, replace(own, fields=named)])
+    completed = _completed(type_, merged)
+    taken, removed = changes(type_, base, completed)
+    if previous is not None and previous.fields == own.fields and not taken and not removed:
+        own = previous  # nothing happened: the time stays
+    taken = recursive_difference(taken, _ignored(writer))
+    if not force:
+        _refuse_conflicts(type_, base, others, taken, own)
+    left = _after_apply(others, taken, removed)
+    return Applied(merged, _encoded([*left, own]))
+
+
+def _check_config(type_: Type, config: Obj, writer: Writer) -> None:
+    given = config.get("apiVersion") or ""
+    if given != writer.api_version:
+        raise BadRequest(
+            "Incorrect version specified in apply patch. "
+            f"Specified patch version: {given}, expected: {writer.api_version}"
+        )
+    metadata = config.get("metadata")
+    if isinstance(metadata, Mapping) and metadata.get("managedFields") is not None:
+        raise BadRequest("metadata.managedFields must be nil")
+    problems = list(check(type_, config))
+    if problems:
+        group, _, version = writer.api_version.rpartition("/")
+        name = f"{_text(metadata, 'namespace')}/{_text(metadata, 'name')}"
+        about = f"({name}; {group}/{version}, Kind={config.get('kind') or ''})"
+        told = problems[0] if len(problems) == 1 else "errors:\n  " + "\n  ".join(problems)
+        raise BadRequest(f"failed to create typed patch object {about}: {told}")
+
+
+def _text(metadata: Any, key: str) -> str:
+    return str(metadata.get(key) or "") if isinstance(metadata, Mapping) else ""
+
+
+def _empty(type_: Type, config: Obj) -> Obj:
+    """What Go starts from when an apply creates."""
+    obj: Obj = {"apiVersion": config.get("apiVersion"), "kind": config.get("kind"), "metadata": {}}
+    complete(type_, obj)
+    return obj
+
+
+def _first_owners(type_: Type, base: Obj, writer: Writer) -> list[_Owner]:
+    before = replace(writer, manager=BEFORE_APPLY, subresource="", ignored=())
+    fields = initial(type_, base)
+    return [_new_owner(before, "Update", fields)] if fields else []
+
+
+def _completed(type_: Type, merged: Obj) -> Obj:
+    """The merged object with what Go prints anyway put back, without touching what it shares with others."""
+    copy: Obj = msgspec.json.decode(msgspec.json.encode(merged))
+    complete(type_, copy)
+    return copy
+
+
+def _after_apply(others: list[_Owner], taken: Node, removed: Node) -> list[_Owner]:
+    left: list[_Owner] = []
+    for owner in others:
+        fields = difference(difference(owner.fields, taken), removed)
+        if fields:
+            left.append(owner if fields is owner.fields else replace(owner, fields=fields))
+    return left
+
+
+def _pruned(type_: Type, merged: Obj, last: Node, owners: Sequence[_Owner]) -> Obj:
+    """``merged`` without what its applier named last time and nobody applies any more."""
+
+    def named(fields: Node) -> Node:
+        return with_named_fields(type_, fields)
+
+    everything = named(applied(type_, merged))
+    pruned = remove(type_, merged, named(last)) or {}
+    claimed: Node = {}
+    for owner in owners:
+        if owner.operation == "Apply":
+            claimed = union(claimed, owner.fields)
+    kept = union(named(applied(type_, pruned)), named(claimed))
+    pruned = remove(type_, merged, difference(everything, kept)) or {}
+    # Only what this applier owned may go: add back what nobody owned.
+    gone = intersection(difference(everything, named(applied(type_, pruned))), named(last))
+    result = remove(type_, merged, gone) or {}
+    result.setdefault("metadata", {})
+    return dict(result)
+
+
+def _refuse_conflicts(type_: Type, base: Obj, others: Sequence[_Owner], taken: Node, own: _Owner) -> None:
+    conflicts: list[tuple[_Owner, str]] = []
+    allowed = _last_applied_fields(type_, base, own)
+    for owner in sorted(others, key=_identifier):
+        contested = intersection(owner.fields, taken)
+        if allowed and contested:
+            contested = difference(contested, allowed)
+        conflicts += [(owner, path) for path in paths(contested)]
+    if not conflicts:
+        return
+    causes = [
+        {"reason": "FieldManagerConflict", "message": f"conflict with {owner.shown()}", "field": path}
+        for owner, path in conflicts
+    ]
+    if len(conflicts) == 1:
+        owner, path = conflicts[0]
+        message = f"Apply failed with 1 conflict: conflict with {owner.shown()}: {path}"
+    else:
+        lines: list[str] = []
+        told: _Owner | None = None
+        for owner, path in conflicts:
+            if owner is not told:
+                lines.append(f"conflicts with {owner.shown()}:")
+                told = owner
+            lines.append(f"- {path}")
+        message = f"Apply failed with {len(conflicts)} conflicts: " + "\n".join(lines)
+    raise Conflict(message, {"causes": causes})
+
+
+def _last_applied_fields(type_: Type, base: Obj, own: _Owner) -> Node:
+    """What client-side apply set and nobody changed since: kubectl may take these over without force."""
+    if own.manager != "kubectl":
+        return {}
+    text = (base["metadata"].get("annotations") or {}).get(LAST_APPLIED)
+    try:
+        config = msgspec.json.decode(text) if text else None
+    except msgspec.DecodeError:
+        return {}
+    if not isinstance(config, dict) or config.get("apiVersion") != own.api_version or next(check(type_, config), None):
+        return {}
+    completed = _completed(type_, merge(type_, base, config))
+    return difference(applied(type_, config), changes(type_, base, completed)[0])

@@ -1,0 +1,79 @@
+"""What a cluster has before anybody creates anything: its namespaces, its own Service, the system priorities."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from kube_lite import errors
+from kube_lite.api.options import WriteOptions
+from kube_lite.api.user import MASTERS, User
+from kube_lite.api.verbs import Target, Verbs
+from kube_lite.resources.meta import Obj
+
+NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
+SERVER = User("system:apiserver", groups=(MASTERS,), how="in-process")
+_OPTIONS = WriteOptions(field_manager="kube-lite")
+
+PRIORITIES = (
+    (
+        "system-node-critical",
+        2000001000,
+        "Used for system critical pods that must not be moved from their current node.",
+    ),
+    (
+        "system-cluster-critical",
+        2000000000,
+        "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary.",
+    ),
+)
+"""Upstream's scheduling/v1 ``SystemPriorityClasses``."""
+
+
+async def ensure(verbs: Verbs, group_resource: str, namespace: str, obj: Obj) -> None:
+    """Create an object unless one of that name is there."""
+    resource = verbs.storage.registry.named(group_resource)
+    assert resource is not None, group_resource
+    obj = {"kind": resource.kind, "apiVersion": resource.api_version, **obj}
+    if verbs.storage.item(resource, namespace, obj["metadata"]["name"]) is not None:
+        return
+    try:
+        await verbs.create(Target(resource, namespace, ""), obj, SERVER, _OPTIONS)
+    except errors.AlreadyExists:
+        return
+
+
+async def bootstrap(verbs: Verbs, service_ip: str, address: str, port: int) -> None:
+    """Create what is missing.
+
+    :param service_ip: ClusterIP of ``default/kubernetes``
+    :param address: where the API server listens, as pods reach it
+    """
+    for name in NAMESPACES:
+        await ensure(verbs, "namespaces", "", {"metadata": {"name": name}})
+    for name, value, description in PRIORITIES:
+        body: Obj = {"metadata": {"name": name}, "value": value, "description": description}
+        await ensure(verbs, "priorityclasses.scheduling.k8s.io", "", body)
+    labels = {"component": "apiserver", "provider": "kubernetes"}
+    service: Obj = {
+        "metadata": {"name": "kubernetes", "labels": labels},
+        "spec": {
+            "clusterIP": service_ip,
+            "type": "ClusterIP",
+            "ports": [{"name": "https", "port": 443, "protocol": "TCP", "targetPort": port}],
+        },
+    }
+    await ensure(verbs, "services", "default", service)
+    if ipaddress.ip_address(address).is_loopback:
+        return  # no pod can reach it, and endpoints on loopback are invalid
+    endpoints: Obj = {
+        "metadata": {"name": "kubernetes", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
+        "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}],
+    }
+    await ensure(verbs, "endpoints", "default", endpoints)
+    endpoint_slice: Obj = {
+        "metadata": {"name": "kubernetes", "labels": {"kubernetes.io/service-name": "kubernetes"}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
+        "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
+    }
+    await ensure(verbs, "endpointslices.discovery.k8s.io", "default", endpoint_slice)

@@ -1,0 +1,162 @@
+"""Between bytes on the wire and objects: decoding request bodies by the schema, encoding answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kube_lite import errors
+from kube_lite.api import body as bodies
+from kube_lite.api import options
+from kube_lite.api.http import Request, Response, decode_json, encode_json
+from kube_lite.api.negotiate import JSON, PROTOBUF, YAML, Form
+from kube_lite.api.options import DeleteOptions, WriteOptions
+from kube_lite.resources import decode, schema
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.registry import Resource, Subresource
+
+
+def type_of(resource: Resource) -> schema.Type:
+    """The compiled schema of a resource's objects."""
+    if resource.schema is not None:
+        found: schema.Type = resource.schema
+        return found
+    return schema.type_for(resource.group, resource.version, resource.kind)
+
+
+def decode_body(request: Request, resource: Resource, raw: bytes, wanted: WriteOptions) -> Obj:
+    """The object in a request body: parsed, of the right kind, pruned and canonical.
+
+    :raises BadRequest: not JSON or YAML, of another kind, or with a value of the wrong type
+    """
+    value, duplicates = parse(request, raw, resource.kind, wanted.field_validation != "Ignore")
+    check_kind(resource, value)
+    return decode_object(resource, value, wanted, request.warnings, duplicates)
+
+
+def parse(request: Request, raw: bytes, kind: str, find_duplicates: bool = False) -> tuple[Obj, list[str]]:
+    """A body as a mapping, and the complaints about fields that occur twice."""
+    bodies.check_size(raw)
+    media = request.header("content-type").split(";", 1)[0].strip().lower()
+    if media == PROTOBUF:
+        from kube_lite.api import protobuf
+
+        return protobuf.decode(raw), []
+    parsed = bodies.parse(raw, media or JSON, kind)
+    return parsed.value, parsed.strict_errors() if find_duplicates else []
+
+
+def check_kind(resource: Resource, value: Obj, sub: Subresource | None = None) -> None:
+    """Fill in kind and apiVersion, or refuse others. :raises BadRequest: the body is of another kind"""
+    kind, version = resource.kind, resource.api_version
+    if sub is not None and sub.kind:
+        kind = sub.kind
+        version = f"{sub.group}/{sub.version}" if sub.group else sub.version
+    given_kind, given_version = value.get("kind") or kind, value.get("apiVersion") or version
+    if not isinstance(given_kind, str) or not isinstance(given_version, str):
+        raise errors.BadRequest("kind and apiVersion must be strings")
+    if (given_kind, given_version) != (kind, version):
+        raise errors.BadRequest(_other_kind(given_kind, given_version, kind, version))
+    value["kind"], value["apiVersion"] = kind, version
+
+
+def _other_kind(kind: str, version: str, wanted_kind: str, wanted_version: str) -> str:
+    def split(api_version: str) -> tuple[str, str]:
+        group, _, number = api_version.rpartition("/")
+        return group, number
+
+    group, number = split(version)
+    wanted_group, wanted_number = split(wanted_version)
+    if kind == wanted_kind or (group, number) == (wanted_group, wanted_number):
+        named = f"the API version in the data ({version}) does not match the expected API version ({wanted_version})"
+        if version != wanted_version:
+            return named
+    return (
+        f'{kind} in version "{number}" cannot be handled as a {wanted_kind}: converting '
+        f"({_go(group, number, kind)}) to ({_go(wanted_group, wanted_number, wanted_kind)}): unknown conversion"
+    )
+
+
+def _go(group: str, version: str, kind: str) -> str:
+    return f"{version}.{kind}"
+
+
+def decode_object(
+    resource: Resource, value: Obj, wanted: WriteOptions, warnings: list[str], duplicates: list[str] | None = None
+) -> Obj:
+    """Prune and canonicalise a parsed object by its schema; complaints go where fieldValidation says."""
+    try:
+        result = decode.decode(type_of(resource), value)
+    except decode.DecodeError as error:
+        raise errors.BadRequest(
+            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {error}'
+        ) from error
+    complaints = [*(duplicates or ()), *result.strict_errors]
+    if complaints:
+        if wanted.field_validation == "Strict":
+            joined = ", ".join(complaints)
+            raise errors.BadRequest(
+                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+                f"strict decoding error: {joined}"
+            )
+        if wanted.field_validation == "Warn":
+            warnings.extend(complaints)
+    obj = result.obj
+    obj.setdefault("metadata", {})
+    return obj
+
+
+def decode_scale(value: Obj) -> Obj:
+    """A parsed Scale, pruned. :raises BadRequest: a value of the wrong type"""
+    try:
+        return decode.decode(schema.type_of("io.k8s.api.autoscaling.v1.Scale"), value).obj
+    except decode.DecodeError as error:
+        raise errors.BadRequest(f'Scale in version "v1" cannot be handled as a Scale: {error}') from error
+
+
+def nested_delete_options(request: Request, value: Any) -> DeleteOptions:
+    """The DeleteOptions inside an Eviction."""
+    if not value:
+        return DeleteOptions()
+    return _delete_options(request, value)
+
+
+async def delete_options(request: Request) -> DeleteOptions:
+    """DeleteOptions from body or query. :raises BadRequest: the body is something else"""
+    raw = await request.body()
+    if not raw:
+        return options.delete_options(request, None)
+    value, _ = parse(request, raw, "DeleteOptions")
+    kind = value.get("kind") or "DeleteOptions"
+    if kind != "DeleteOptions":
+        version = value.get("apiVersion") or "v1"
+        raise errors.BadRequest(_other_kind(kind, version, "DeleteOptions", "meta.k8s.io/v1"))
+    return _delete_options(request, value)
+
+
+def _delete_options(request: Request, value: Any) -> DeleteOptions:
+    try:
+        result = decode.decode(schema.type_of("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"), value)
+    except decode.DecodeError as error:
+        raise errors.BadRequest(str(error)) from error
+    return options.delete_options(request, result.obj)
+
+
+def answer(resource: Resource, body: bytes, form: Form, *, code: int = 200, is_list: bool = False) -> Response:
+    """JSON bytes in the media type that was asked for."""
+    if form.media == JSON:
+        return Response(code, body)
+    return encoded(decode_json(body), form, code)
+
+
+def encoded(value: Any, form: Form, code: int = 200) -> Response:
+    """A value in the media type that was asked for."""
+    if form.media == YAML:
+        import yaml
+
+        text = yaml.safe_dump(value, default_flow_style=False, sort_keys=True, allow_unicode=True)
+        return Response(code, text.encode(), YAML)
+    if form.media == PROTOBUF:
+        from kube_lite.api import protobuf
+
+        return Response(code, protobuf.encode(value), PROTOBUF)
+    return Response(code, encode_json(value))

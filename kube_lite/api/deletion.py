@@ -1,0 +1,161 @@
+"""Deletion: grace periods, finalizers, propagation to dependants, preconditions.
+
+A DELETE either removes the object at once, or marks it (deletionTimestamp) and leaves the removal to whoever
+holds a finalizer or the rest of the grace period.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from kube_lite import clock, errors
+from kube_lite.api.admission.plugin import AdmissionRequest
+from kube_lite.api.options import DeleteOptions
+from kube_lite.api.user import User
+from kube_lite.api.verbs import CONFLICT_RETRIES, Target, Verbs, Written, is_finished
+from kube_lite.resources.meta import Obj
+from kube_lite.store.store import WriteConflict
+from kube_lite.store.watch_cache import Item
+
+ORPHAN = "orphan"
+FOREGROUND = "foregroundDeletion"
+_POLICY_FINALIZERS = {"Orphan": ORPHAN, "Foreground": FOREGROUND}
+
+
+async def delete(verbs: Verbs, target: Target, user: User, options: DeleteOptions) -> Written:
+    """Delete one object; ``deleted`` in the answer tells whether it is gone already.
+
+    :raises NotFound: there is none
+    :raises Conflict: a precondition does not hold
+    """
+    resource, storage = target.resource, verbs.storage
+    for _ in range(CONFLICT_RETRIES):
+        item = storage.item(resource, target.namespace, target.name)
+        if item is None:
+            raise errors.not_found(resource.plural, resource.group, target.name)
+        old = storage.load(resource, item.value)
+        _check_preconditions(target, old, options)
+        request = AdmissionRequest(
+            operation="DELETE",
+            resource=resource,
+            subresource="",
+            namespace=target.namespace,
+            name=target.name,
+            user=user,
+            old=old,
+            dry_run=options.dry_run,
+        )
+        await verbs.admission.admit(request, verbs)
+        await verbs.admission.validate(request, verbs)
+        try:
+            return await _attempt(verbs, target, item, old, options)
+        except WriteConflict:
+            continue
+    raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
+
+
+def _check_preconditions(target: Target, old: Obj, options: DeleteOptions) -> None:
+    resource, meta = target.resource, old["metadata"]
+    if options.uid is not None and options.uid != meta["uid"]:
+        why = (
+            f"the UID in the precondition ({options.uid}) does not match the UID in record ({meta['uid']}). "
+            "The object might have been deleted and then recreated"
+        )
+        raise errors.conflict(resource.kind, resource.group, target.name, why)
+    if options.resource_version is not None and options.resource_version != meta["resourceVersion"]:
+        why = (
+            f"the ResourceVersion in the precondition ({options.resource_version}) does not match "
+            f"the ResourceVersion in record ({meta['resourceVersion']}). The object might have been modified"
+        )
+        raise errors.conflict(resource.kind, resource.group, target.name, why)
+
+
+async def _attempt(verbs: Verbs, target: Target, item: Item, old: Obj, options: DeleteOptions) -> Written:
+    new: Obj = {**old, "metadata": dict(old["metadata"])}
+    pending = not _mark(target, new, old, options)
+    _set_policy_finalizers(target, new, options)
+    if pending and new["metadata"].get("finalizers") == old["metadata"].get("finalizers"):
+        return Written(item.value, item.revision)
+    if target.resource.kind == "Namespace":
+        new["status"] = {**(new.get("status") or {}), "phase": "Terminating"}
+    gone = is_finished(new)
+    encode = verbs.storage.encoder(target.resource, new)
+    if options.dry_run:
+        return Written(encode(item.revision), item.revision, deleted=gone)
+    if not gone:
+        record = await verbs.storage.store.write(item.key, item.revision, encode)
+        return Written(record.value, record.revision)
+    final = old if old["metadata"].get("deletionTimestamp") is None else new
+    record = await verbs.storage.store.delete(item.key, item.revision, verbs.storage.encoder(target.resource, final))
+    hook = verbs.hooks.get(target.resource.group_resource)
+    if hook is not None:
+        hook.deleted(new)
+    return Written(record.value, record.revision, deleted=True)
+
+
+def _mark(target: Target, new: Obj, old: Obj, options: DeleteOptions) -> bool:
+    """Set deletionTimestamp and grace period; False when a running grace period simply goes on."""
+    resource, meta = target.resource, new["metadata"]
+    asked = options.grace_period_seconds
+    if asked is not None and asked < 0:
+        asked = 1  # upstream: a negative period means one second
+    if meta.get("deletionTimestamp") is not None:
+        running = meta.get("deletionGracePeriodSeconds")
+        if running is None or resource.grace_period is None:
+            return True
+        if asked is None or asked >= running:
+            return False
+        ends = clock.parse_timestamp(meta["deletionTimestamp"]) - timedelta(seconds=running - asked)
+        meta["deletionTimestamp"] = clock.timestamp(ends)
+        meta["deletionGracePeriodSeconds"] = asked
+        return True
+    grace = resource.grace_period(old, asked) if resource.grace_period is not None else 0
+    meta["deletionTimestamp"] = clock.timestamp(clock.now() + timedelta(seconds=grace))
+    meta["deletionGracePeriodSeconds"] = grace
+    if meta.get("generation"):
+        meta["generation"] += 1
+    return True
+
+
+def _set_policy_finalizers(target: Target, new: Obj, options: DeleteOptions) -> None:
+    """Add or drop the two finalizers by which the garbage collector learns what to do with dependants."""
+    meta = new["metadata"]
+    policy = options.propagation_policy
+    if policy is None and options.orphan_dependents is not None:
+        policy = "Orphan" if options.orphan_dependents else "Background"
+    present = list(meta.get("finalizers") or [])
+    if policy is None:
+        if ORPHAN in present or FOREGROUND in present:
+            return
+        policy = target.resource.default_propagation
+    kept = [f for f in present if f not in (ORPHAN, FOREGROUND)]
+    wanted = _POLICY_FINALIZERS.get(policy)
+    if wanted is not None:
+        kept.append(wanted)
+    if kept:
+        meta["finalizers"] = kept
+    else:
+        meta.pop("finalizers", None)
+
+
+async def delete_collection(
+    verbs: Verbs, target: Target, items: list[Item], user: User, options: DeleteOptions
+) -> list[bytes]:
+    """Delete each of ``items``; what vanished meanwhile is no error. Returns the stored bytes of all."""
+    done = []
+    for item in items:
+        name = item.key.rsplit("/", 1)[1]
+        one = replace(target, name=name, namespace=_namespace_of(verbs, target, item))
+        try:
+            written = await delete(verbs, one, user, options)
+        except errors.NotFound:
+            continue
+        done.append(written.value)
+    return done
+
+
+def _namespace_of(verbs: Verbs, target: Target, item: Item) -> str:
+    if not target.resource.namespaced:
+        return ""
+    return item.key[len(verbs.storage.prefix(target.resource)) :].split("/", 1)[0]

@@ -1,0 +1,233 @@
+"""Discovery: which groups, versions and resources are served, legacy and aggregated.
+
+Documents are built from the registry on demand and kept until the registry changes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from kube_lite.api.http import encode_json
+from kube_lite.resources.registry import Registry, Resource
+
+AGGREGATED = "apidiscovery.k8s.io"
+
+GROUP_ORDER = (
+    "apiregistration.k8s.io",
+    "extensions",
+    "apps",
+    "events.k8s.io",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "scheduling.k8s.io",
+    "coordination.k8s.io",
+    "node.k8s.io",
+    "discovery.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "resource.k8s.io",
+)
+"""Upstream's group priorities (kube-apiserver ``apiVersionPriorities``), highest first; others follow by name."""
+
+
+def _group_rank(group: str) -> tuple[int, str]:
+    return (GROUP_ORDER.index(group) if group in GROUP_ORDER else len(GROUP_ORDER), group)
+
+
+def version_rank(version: str) -> tuple[int, int, int]:
+    """Kubernetes' version order: v2 before v1 before v1beta2 before v1alpha1; apimachinery ``version.CompareKube*``."""
+    digits = "".join(c if c.isdigit() else " " for c in version).split()
+    major = int(digits[0]) if digits else 0
+    minor = int(digits[1]) if len(digits) > 1 else 0
+    stability = 0 if "alpha" in version else 1 if "beta" in version else 2
+    return (-stability, -major, -minor)
+
+
+class Discovery:
+    """The discovery documents of a registry."""
+
+    def __init__(self, registry: Registry, address: str) -> None:
+        self._registry = registry
+        self._address = address
+        self._kept: dict[str, tuple[bytes, str]] = {}
+
+    def changed(self) -> None:
+        """Forget the documents: the registry serves other resources now."""
+        self._kept.clear()
+
+    def groups(self) -> dict[str, list[str]]:
+        """Versions by group in order of preference; '' is the core group."""
+        found: dict[str, list[str]] = {}
+        for resource in self._registry:
+            versions = found.setdefault(resource.group, [])
+            if resource.version not in versions:
+                versions.append(resource.version)
+        for versions in found.values():
+            versions.sort(key=version_rank)
+        return {g: found[g] for g in sorted(found, key=_group_rank)}
+
+    def _document(self, name: str, value: Any) -> tuple[bytes, str]:
+        body = encode_json(value)
+        kept = self._kept[name] = (body, '"' + hashlib.sha256(body).hexdigest()[:32].upper() + '"')
+        return kept
+
+    def api_versions(self) -> tuple[bytes, str]:
+        """``/api``, with its ETag."""
+        kept = self._kept.get("/api")
+        return kept or self._document(
+            "/api",
+            {
+                "kind": "APIVersions",
+                "versions": ["v1"],
+                "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": self._address}],
+            },
+        )
+
+    def group_list(self) -> tuple[bytes, str]:
+        """``/apis``, with its ETag."""
+        kept = self._kept.get("/apis")
+        if kept:
+            return kept
+        groups = [self._group(g, v) for g, v in self.groups().items() if g]
+        return self._document("/apis", {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+
+    @staticmethod
+    def _group(group: str, versions: list[str]) -> dict[str, Any]:
+        listed = [{"groupVersion": f"{group}/{v}", "version": v} for v in versions]
+        return {"name": group, "versions": listed, "preferredVersion": listed[0]}
+
+    def group(self, group: str) -> tuple[bytes, str] | None:
+        """``/apis/{group}``, None when there is no such group."""
+        name = f"/apis/{group}"
+        if name in self._kept:
+            return self._kept[name]
+        versions = self.groups().get(group)
+        if not versions or not group:
+            return None
+        return self._document(name, {"kind": "APIGroup", "apiVersion": "v1", **self._group(group, versions)})
+
+    def resources(self, group: str, version: str) -> tuple[bytes, str] | None:
+        """``/apis/{group}/{version}`` or ``/api/v1``, None when it is not served."""
+        name = f"{group}/{version}"
+        if name in self._kept:
+            return self._kept[name]
+        served = [r for r in self._registry if r.group == group and r.version == version]
+        if not served:
+            return None
+        entries = [e for r in sorted(served, key=lambda r: r.plural) for e in self._entries(r)]
+        document: dict[str, Any] = {"kind": "APIResourceList"}
+        if group:
+            document["apiVersion"] = "v1"
+        document["groupVersion"] = f"{group}/{version}" if group else version
+        document["resources"] = entries
+        return self._document(name, document)
+
+    @staticmethod
+    def _entries(resource: Resource) -> Iterable[dict[str, Any]]:
+        if resource.verbs:
+            entry: dict[str, Any] = {
+                "name": resource.plural,
+                "singularName": resource.singular_name,
+                "namespaced": resource.namespaced,
+                "kind": resource.kind,
+                "verbs": sorted(resource.verbs),
+            }
+            if resource.short_names:
+                entry["shortNames"] = list(resource.short_names)
+            if resource.categories:
+                entry["categories"] = list(resource.categories)
+            if not resource.answered_only:
+                entry["storageVersionHash"] = storage_hash(resource)
+            yield entry
+        for name, sub in sorted(resource.subresources.items()):
+            entry = {
+                "name": f"{resource.plural}/{name}",
+                "singularName": "",
+                "namespaced": resource.namespaced,
+                "kind": sub.kind or resource.kind,
+                "verbs": sorted(sub.verbs),
+            }
+            if sub.kind and (sub.group, sub.version) != (resource.group, resource.version):
+                entry = {"name": entry["name"], "singularName": "", "namespaced": resource.namespaced}
+                if sub.group:
+                    entry["group"] = sub.group
+                entry |= {"version": sub.version, "kind": sub.kind, "verbs": sorted(sub.verbs)}
+            yield entry
+
+    def aggregated(self, core: bool, version: str) -> tuple[bytes, str]:
+        """``/api`` or ``/apis`` as APIGroupDiscoveryList in ``v2`` or ``v2beta1``."""
+        name = f"{core} {version}"
+        if name in self._kept:
+            return self._kept[name]
+        groups = [
+            {
+                "metadata": {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None},
+                "versions": [self._aggregated_version(group, v) for v in versions],
+            }
+            for group, versions in self.groups().items()
+            if bool(group) != core
+        ]
+        document = {
+            "kind": "APIGroupDiscoveryList",
+            "apiVersion": f"{AGGREGATED}/{version}",
+            "metadata": {},
+            "items": groups,
+        }
+        return self._document(name, document)
+
+    def _aggregated_version(self, group: str, version: str) -> dict[str, Any]:
+        served = sorted(
+            (r for r in self._registry if r.group == group and r.version == version), key=lambda r: r.plural
+        )
+        return {
+            "version": version,
+            "resources": [self._aggregated_resource(r) for r in served],
+            "freshness": "Current",
+        }
+
+    @staticmethod
+    def _aggregated_resource(resource: Resource) -> dict[str, Any]:
+        entry: dict[str, Any] = {
+            "resource": resource.plural,
+            "responseKind": {"group": resource.group, "version": resource.version, "kind": resource.kind},
+            "scope": "Namespaced" if resource.namespaced else "Cluster",
+            "singularResource": resource.singular_name,
+            "verbs": sorted(resource.verbs),
+        }
+        if resource.short_names:
+            entry["shortNames"] = list(resource.short_names)
+        if resource.categories:
+            entry["categories"] = list(resource.categories)
+        subs = [
+            {
+                "subresource": name,
+                "responseKind": {
+                    "group": sub.group if sub.kind else resource.group,
+                    "version": (sub.version if sub.kind else resource.version) or resource.version,
+                    "kind": sub.kind or resource.kind,
+                },
+                "verbs": sorted(sub.verbs),
+            }
+            for name, sub in sorted(resource.subresources.items())
+        ]
+        if subs:
+            entry["subresources"] = subs
+        return entry
+
+
+def storage_hash(resource: Resource) -> str:
+    """Identifies the stored version: base64 of SHA-256 over group/version/kind, 8 bytes (apiserver ``discovery``)."""
+    import base64
+
+    text = f"{resource.group}/{resource.storage_version or resource.version}/{resource.kind}"
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()

@@ -1,0 +1,259 @@
+"""From a resource request to a verb, and from its outcome to an answer.
+
+One :class:`Dispatcher` serves every kind: it looks the resource up, lets subresources that are more than a part
+of their parent go to ``subresources``, and shapes what comes back as JSON, Table or metadata.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from kube_lite import errors
+from kube_lite.api import codec, deletion, options, patching, reads, table, watch
+from kube_lite.api.http import Request, Response, encode_json
+from kube_lite.api.negotiate import Form, negotiate
+from kube_lite.api.request_info import RequestInfo
+from kube_lite.api.storage import Storage
+from kube_lite.api.verbs import Target, Verbs, Written
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.registry import Resource, Subresource
+
+Handler = Callable[[Request, Resource], Awaitable[Response]]
+
+# subresources that write their parent object; all others have a handler of their own
+_PARENT_VERBS = ("get", "update", "patch")
+
+
+class Dispatcher:
+    """Answers resource requests."""
+
+    def __init__(self, storage: Storage, verbs: Verbs, rng: random.Random) -> None:
+        self.storage = storage
+        self.verbs = verbs
+        self._rng = rng
+        self.subresources: dict[str, Handler] = {}
+        """By subresource name: answers that are not the parent object (scale, binding, eviction, log...)."""
+        self.reviews: dict[str, Handler] = {}
+        """By group resource: kinds that are answered and never stored."""
+        self.groups: dict[str, Callable[[Request], Awaitable[Response]]] = {}
+        """By API group: what is served by others (the nodes' side doors, aggregated APIs)."""
+
+    async def handle(self, request: Request) -> Response:
+        """The answer to one resource request. :raises ApiError: refused"""
+        info = request.info
+        resource = self.storage.registry.at(info.group, info.version, info.resource)
+        if resource is None:
+            return await self._elsewhere(request)
+        if resource.deprecation:
+            request.warnings.append(resource.deprecation)
+        if info.subresource:
+            return await self._subresource(request, resource)
+        if resource.namespaced and not info.namespace and info.verb in ("create", "update", "patch", "delete"):
+            if info.verb == "create" and not resource.answered_only:
+                raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
+            if info.name:
+                raise errors.no_such_path()
+        if not resource.namespaced and info.namespace and resource.plural != "namespaces":
+            raise errors.no_such_path()
+        if info.verb not in resource.verbs:
+            raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
+        if resource.answered_only:
+            return await self.reviews[resource.group_resource](request, resource)
+        handler = self._verbs[info.verb]
+        return await handler(self, request, resource)
+
+    async def _elsewhere(self, request: Request) -> Response:
+        handler = self.groups.get(request.info.group)
+        if handler is not None:
+            return await handler(request)
+        known = any(r.group == request.info.group for r in self.storage.registry)
+        if not known:
+            return Response(404, b"404 page not found\n", "text/plain; charset=utf-8")
+        raise errors.no_such_path()
+
+    async def _subresource(self, request: Request, resource: Resource) -> Response:
+        info = request.info
+        sub = resource.subresources.get(info.subresource)
+        if sub is None:
+            raise errors.no_such_path()
+        if info.verb not in sub.verbs:
+            raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
+        handler = self.subresources.get(f"{resource.group_resource}/{sub.name}") or self.subresources.get(sub.name)
+        if handler is not None:
+            return await handler(request, resource)
+        if info.verb == "get":
+            return await self._get(request, resource)
+        if info.verb == "update":
+            return await self._update(request, resource, sub)
+        return await self._patch(request, resource, sub)
+
+    # ---- reads
+
+    async def _get(self, request: Request, resource: Resource) -> Response:
+        form = _form(request)
+        item = await reads.get(self.storage, resource, request.info)
+        return self.shaped(request, resource, item.value, form)
+
+    async def _list(self, request: Request, resource: Resource) -> Response:
+        form = _form(request)
+        query = reads.list_query(resource, request.info)
+        listing = await reads.list_(self.storage, resource, request.info.namespace, query)
+        metadata: dict[str, Any] = {"resourceVersion": str(listing.revision)}
+        if listing.continue_:
+            metadata["continue"] = listing.continue_
+            if listing.remaining:
+                metadata["remainingItemCount"] = listing.remaining
+        return self._list_shaped(request, resource, listing.values, metadata, form)
+
+    def _list_shaped(
+        self, request: Request, resource: Resource, values: Any, metadata: Mapping[str, Any], form: Form
+    ) -> Response:
+        if form.as_ == "Table":
+            include = table.include_object(request.info.param("includeObject"))
+            objects = [self.storage.load(resource, v) for v in values]
+            return _encoded(table.table(resource, objects, form, include, metadata), form)
+        if form.as_ == "PartialObjectMetadataList" or form.as_ == "PartialObjectMetadata":
+            objects = [self.storage.load(resource, v) for v in values]
+            return Response(body=table.partial_list(objects, form, metadata))
+        body = b'{"kind":"%s","apiVersion":"%s","metadata":%s,"items":[%s]}' % (
+            resource.list_kind_name.encode(),
+            resource.api_version.encode(),
+            encode_json(metadata),
+            b",".join(self._items(resource, values)),
+        )
+        return codec.answer(resource, body, form, is_list=True)
+
+    def _items(self, resource: Resource, values: Any) -> list[bytes]:
+        if resource.custom:
+            return [self.storage.whole(resource, v) for v in values]
+        if resource.convert_from_storage is None:
+            return list(values)
+        return [self.storage.bare(resource, v) for v in values]
+
+    def shaped(self, request: Request, resource: Resource, value: bytes, form: Form, code: int = 200) -> Response:
+        """One object (stored bytes) in the form that was asked for."""
+        if form.as_ == "":
+            return codec.answer(resource, self.storage.whole(resource, value), form, code=code)
+        obj = self.storage.load(resource, value)
+        if form.as_ == "PartialObjectMetadata":
+            return Response(code, encode_json(table.partial(obj, form)))
+        if form.as_ == "PartialObjectMetadataList":
+            raise errors.NotAcceptable("only PartialObjectMetadata is served for a single object", {})
+        include = table.include_object(request.info.param("includeObject"))
+        metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+        response = _encoded(table.table(resource, [obj], form, include, metadata), form)
+        response.code = code
+        return response
+
+    async def _watch(self, request: Request, resource: Resource) -> Response:
+        info = request.info
+        form = _form(request)
+        query = reads.list_query(resource, info, watch=True)
+        initial = info.flag("sendInitialEvents")
+        source = watch.WatchSource(self.storage, resource, info.namespace, query)
+        try:
+            await source.open(initial)
+        except errors.Expired as error:
+            return Response(stream=_once(watch.Encoder.error(error)))
+        seconds = reads.integer(info, "timeoutSeconds")
+        wanted = watch.WatchQuery(
+            bookmarks=info.flag("allowWatchBookmarks"),
+            timeout=seconds if seconds > 0 else self._rng.uniform(*watch.DEFAULT_TIMEOUT),
+            send_initial=initial,
+            include=table.include_object(info.param("includeObject")) if form.as_ == "Table" else "Metadata",
+        )
+        return Response(stream=watch.stream(self.storage, resource, source, wanted, form))
+
+    # ---- writes
+
+    async def _create(self, request: Request, resource: Resource) -> Response:
+        form = _form(request)
+        body = await request.body()
+        wanted = replace(options.write_options(request, "CreateOptions"), body_size=len(body))
+        obj = codec.decode_body(request, resource, body, wanted)
+        target = Target(resource, request.info.namespace if resource.namespaced else "", "")
+        written = await self.verbs.create(target, obj, request.user, wanted, request.warnings)
+        return self.shaped(request, resource, written.value, form, 201)
+
+    async def _update(self, request: Request, resource: Resource, sub: Subresource | None = None) -> Response:
+        form = _form(request)
+        body = await request.body()
+        wanted = replace(options.write_options(request, "UpdateOptions"), body_size=len(body))
+        obj = codec.decode_body(request, resource, body, wanted)
+        target = self.target(request.info, resource, sub)
+        written = await self.verbs.update(target, obj, request.user, wanted, request.warnings)
+        return self.shaped(request, resource, written.value, form, 201 if written.created else 200)
+
+    async def _patch(self, request: Request, resource: Resource, sub: Subresource | None = None) -> Response:
+        form = _form(request)
+        body = await request.body()
+        wanted = replace(options.write_options(request, "PatchOptions"), body_size=len(body))
+        target = self.target(request.info, resource, sub)
+        written = await patching.patch_object(self.verbs, target, request, body, wanted)
+        return self.shaped(request, resource, written.value, form, 201 if written.created else 200)
+
+    async def _delete(self, request: Request, resource: Resource) -> Response:
+        form = _form(request)
+        wanted = await codec.delete_options(request)
+        target = self.target(request.info, resource, None)
+        written = await deletion.delete(self.verbs, target, request.user, wanted)
+        if written.deleted and not resource.returns_deleted:
+            return Response(body=encode_json(self._deleted_status(resource, target, written)))
+        cascading = wanted.orphan_dependents is False or wanted.propagation_policy == "Foreground"
+        code = 202 if not written.deleted and cascading else 200
+        return self.shaped(request, resource, written.value, form, code)
+
+    def _deleted_status(self, resource: Resource, target: Target, written: Written) -> Obj:
+        details: Obj = {"name": target.name, "kind": resource.plural}
+        if resource.group:
+            details["group"] = resource.group
+        details["uid"] = self.storage.load(resource, written.value)["metadata"]["uid"]
+        return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+
+    async def _delete_collection(self, request: Request, resource: Resource) -> Response:
+        form = _form(request)
+        wanted = await codec.delete_options(request)
+        info = request.info
+        query = reads.list_query(resource, info)
+        namespace = info.namespace if resource.namespaced else ""
+        items = self.storage.cache(resource).range(self.storage.prefix(resource, namespace))
+        chosen = [i for i in items if query.match is None or query.match(i.labels, i.fields)]
+        revision = self.storage.caches.revision
+        target = Target(resource, namespace, "")
+        await deletion.delete_collection(self.verbs, target, chosen, request.user, wanted)
+        metadata = {"resourceVersion": str(revision)}
+        return self._list_shaped(request, resource, [i.value for i in chosen], metadata, form)
+
+    @staticmethod
+    def target(info: RequestInfo, resource: Resource, sub: Subresource | None) -> Target:
+        """The object that a request names."""
+        return Target(resource, info.namespace if resource.namespaced else "", info.name, sub)
+
+    _verbs: dict[str, Callable[[Dispatcher, Request, Resource], Awaitable[Response]]] = {
+        "get": _get,
+        "list": _list,
+        "watch": _watch,
+        "create": _create,
+        "update": _update,
+        "patch": _patch,
+        "delete": _delete,
+        "deletecollection": _delete_collection,
+    }
+
+
+_NOT_ALLOWED = "the server does not allow this method on the requested resource"
+
+
+def _form(request: Request) -> Form:
+    return negotiate(request.header("accept"))
+
+
+def _encoded(value: Any, form: Form) -> Response:
+    return codec.encoded(value, form)
+
+
+async def _once(chunk: bytes) -> Any:
+    yield chunk

@@ -1,0 +1,64 @@
+"""Requests and responses between the ASGI edge and the pipeline, free of any framework."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from kube_lite.api.request_info import RequestInfo
+from kube_lite.api.user import ANONYMOUS, User
+from kube_lite.errors import ApiError
+
+JSON = "application/json"
+
+encode_json = msgspec.json.Encoder().encode
+decode_json = msgspec.json.Decoder().decode
+
+
+@dataclass(slots=True)
+class Request:
+    """One request on its way through the pipeline; stages fill in ``user`` and add ``warnings``."""
+
+    info: RequestInfo
+    headers: Mapping[bytes, bytes] = field(default_factory=dict)
+    read_body: Callable[[], Awaitable[bytes]] | None = None
+    stream_body: Callable[[], AsyncIterator[bytes]] | None = None
+    scope: Mapping[str, Any] = field(default_factory=dict)
+    user: User = ANONYMOUS
+    warnings: list[str] = field(default_factory=list)
+    audit_id: str = ""
+
+    def header(self, name: str) -> str:
+        """A request header by its lower-case name, '' when absent."""
+        return self.headers.get(name.encode("latin-1"), b"").decode("latin-1")
+
+    async def body(self) -> bytes:
+        """The whole body, bounded. :raises RequestEntityTooLarge:"""
+        return await self.read_body() if self.read_body is not None else b""
+
+
+@dataclass(slots=True)
+class Response:
+    """An answer: either ``body``, or ``stream`` for chunks sent as they come."""
+
+    code: int = 200
+    body: bytes = b""
+    content_type: str = JSON
+    headers: dict[str, str] = field(default_factory=dict)
+    stream: AsyncIterator[bytes] | None = None
+
+
+def json_response(value: Any, code: int = 200) -> Response:
+    """``value`` encoded as JSON."""
+    return Response(code, encode_json(value))
+
+
+def error_response(error: ApiError) -> Response:
+    """The ``Status`` of an error; the only place where errors become answers."""
+    response = Response(error.code, encode_json(error.to_status()))
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response

@@ -1,0 +1,99 @@
+"""Which form an answer takes: JSON, YAML, protobuf, a Table, or metadata only, from the Accept header."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from kube_lite.errors import NotAcceptable
+
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+JSON = "application/json"
+YAML = "application/yaml"
+
+_META_VERSIONS = ("v1", "v1beta1")
+_ACCEPTED = (JSON, YAML, PROTOBUF)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """``as_`` is '' for the object itself, Table, PartialObjectMetadata or PartialObjectMetadataList."""
+
+    media: str = JSON
+    as_: str = ""
+    version: str = "v1"
+
+    @property
+    def meta_api_version(self) -> str:
+        """``meta.k8s.io/v1``."""
+        return f"meta.k8s.io/{self.version}"
+
+    @property
+    def content_type(self) -> str:
+        """The Content-Type of the answer."""
+        return self.media
+
+
+PLAIN = Form()
+
+
+def parameters(clause: str) -> tuple[str, dict[str, str]]:
+    """Split ``type/sub;k=v;...`` into the type and its parameters, all lower-case keys."""
+    media, *rest = (part.strip() for part in clause.split(";"))
+    found = {}
+    for part in rest:
+        key, _, value = part.partition("=")
+        found[key.strip().lower()] = value.strip().strip('"')
+    return media.lower(), found
+
+
+def clauses(accept: str) -> list[tuple[str, dict[str, str]]]:
+    """The Accept header's alternatives, best quality first, order kept among equals."""
+    found = [parameters(c) for c in accept.split(",") if c.strip()]
+
+    def quality(clause: tuple[str, dict[str, str]]) -> float:
+        try:
+            return -float(clause[1].get("q", "1"))
+        except ValueError:
+            return -1.0
+
+    return sorted(found, key=quality)
+
+
+def not_acceptable() -> NotAcceptable:
+    """The refusal, listing what could have been had."""
+    return NotAcceptable(f"only the following media types are accepted: {', '.join(_ACCEPTED)}")
+
+
+@lru_cache(maxsize=256)
+def negotiate(accept: str, *, table: bool = True, protobuf: bool = True) -> Form:
+    """The best form that can be given.
+
+    :param table: whether a Table or metadata form can be produced here
+    :param protobuf: whether a client that takes nothing else can be served protobuf
+    :raises NotAcceptable: none of the alternatives can be produced
+    """
+    if not accept:
+        return PLAIN
+    fallback: Form | None = None
+    for media, params in clauses(accept):
+        as_ = params.get("as", "")
+        if media in ("*/*", "application/*"):
+            media = JSON
+        if media not in _ACCEPTED:
+            continue
+        if as_:
+            known = as_ in ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
+            if not table or not known or params.get("g") != "meta.k8s.io" or params.get("v") not in _META_VERSIONS:
+                continue
+            if media == PROTOBUF:
+                continue
+            return Form(media, as_, params["v"])
+        if media == PROTOBUF:
+            # JSON is as good for a client that takes both, and is what we hold
+            fallback = fallback or (Form(PROTOBUF) if protobuf else None)
+            continue
+        return Form(media)
+    if fallback is not None:
+        return fallback
+    raise not_acceptable()

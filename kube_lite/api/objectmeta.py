@@ -1,0 +1,90 @@
+"""The part of metadata that the server owns: names, uids, times, generations."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from typing import Any
+
+from kube_lite import clock
+from kube_lite.errors import BadRequest
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.registry import Resource
+
+SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+"""Characters of generated names: no vowels, so no words (apimachinery ``util/rand``)."""
+SUFFIX_LENGTH = 5
+LONGEST_GENERATED = 63 - SUFFIX_LENGTH
+
+
+class Names:
+    """Generated names and uids from one random source, seeded in virtual runs."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+
+    def suffix(self) -> str:
+        """Five characters."""
+        return "".join(self._rng.choices(SUFFIX_ALPHABET, k=SUFFIX_LENGTH))
+
+    def generate(self, prefix: str) -> str:
+        """A name that begins with ``prefix``, at most 63 characters long."""
+        return prefix[:LONGEST_GENERATED] + self.suffix()
+
+    def uid(self) -> str:
+        """A version 4 UUID."""
+        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+
+
+def check_namespace(resource: Resource, namespace: str, obj: Obj) -> None:
+    """Make the object's namespace that of the request. :raises BadRequest: they differ"""
+    meta = obj["metadata"]
+    given = meta.get("namespace") or ""
+    if not resource.namespaced:
+        if given:
+            meta.pop("namespace", None)
+        return
+    if given and given != namespace:
+        raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    meta["namespace"] = namespace
+
+
+def prepare_create(resource: Resource, obj: Obj, names: Names) -> None:
+    """Give a new object its uid, times and generation. :raises BadRequest: it carries a resourceVersion"""
+    meta = obj["metadata"]
+    if meta.get("resourceVersion"):
+        raise BadRequest("resourceVersion should not be set on objects to be created")
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation", "resourceVersion"):
+        meta.pop(name, None)
+    meta["uid"] = names.uid()
+    meta["creationTimestamp"] = clock.timestamp()
+    if resource.generation:
+        meta["generation"] = 1
+
+
+def keep_server_fields(new: Obj, old: Obj) -> None:
+    """Fill in what a client may leave out; what it states otherwise is then refused as immutable."""
+    meta, stored = new["metadata"], old["metadata"]
+    for name in ("uid", "creationTimestamp"):
+        if not meta.get(name) and name in stored:
+            meta[name] = stored[name]
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
+        if name in stored:
+            meta[name] = stored[name]
+        else:
+            meta.pop(name, None)
+    meta.pop("selfLink", None)
+
+
+def changed_beyond_metadata(new: Obj, old: Obj) -> bool:
+    """Whether anything but metadata and status differs: what ``metadata.generation`` counts."""
+    outside = ("metadata", "status", "kind", "apiVersion")
+    left = {k: v for k, v in new.items() if k not in outside}
+    right = {k: v for k, v in old.items() if k not in outside}
+    return left != right
+
+
+def without_managed_fields(obj: Obj) -> dict[str, Any]:
+    """A shallow copy of the object whose metadata lacks managedFields, for comparison."""
+    meta = {k: v for k, v in obj["metadata"].items() if k != "managedFields"}
+    return {**obj, "metadata": meta}

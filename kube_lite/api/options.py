@@ -1,0 +1,143 @@
+"""Options of writes: query parameters and DeleteOptions, checked as upstream checks them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from kube_lite.api.http import Request
+from kube_lite.errors import BadRequest, FieldError, invalid
+from kube_lite.resources import field
+
+MANAGER_LIMIT = 128
+"""Longest field manager name in characters (apimachinery ``FieldManagerMaxLength``)."""
+VALIDATIONS = ("Ignore", "Strict", "Warn")
+PROPAGATIONS = ("Background", "Foreground", "Orphan")
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOptions:
+    """What create, update and patch were asked besides the object."""
+
+    dry_run: bool = False
+    field_manager: str = ""
+    field_validation: str = "Warn"
+    force: bool = False
+    force_given: bool = False
+    body_size: int = 0
+    """Bytes of the request body, 0 when unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteOptions:
+    """What delete was asked; None means not stated."""
+
+    grace_period_seconds: int | None = None
+    propagation_policy: str | None = None
+    orphan_dependents: bool | None = None
+    uid: str | None = None
+    resource_version: str | None = None
+    dry_run: bool = False
+
+
+def _unsupported(path: str, value: Any, supported: tuple[str, ...]) -> FieldError:
+    return field.not_supported(path, value, supported)
+
+
+def manager_errors(manager: str) -> list[FieldError]:
+    """What is wrong with a field manager's name."""
+    errors = []
+    if len(manager) > MANAGER_LIMIT:
+        errors.append(field.too_long("fieldManager", MANAGER_LIMIT))
+    for position, character in enumerate(manager):
+        if not character.isprintable():
+            detail = f"invalid character U+{ord(character):04X} (at position {position})"
+            errors.append(field.invalid("fieldManager", manager, detail))
+            break
+    return errors
+
+
+def user_agent_manager(request: Request) -> str:
+    """The field manager of a client that names none: its User-Agent up to the first slash."""
+    agent = request.header("user-agent").split("/", 1)[0]
+    clean = "".join(c for c in agent if c.isprintable())
+    return clean[:MANAGER_LIMIT] or "unknown"
+
+
+def write_options(request: Request, kind: str) -> WriteOptions:
+    """The options in the query of a create, update or patch.
+
+    :param kind: CreateOptions, UpdateOptions or PatchOptions, for the message
+    :raises Invalid: an option has a value that does not exist
+    """
+    info = request.info
+    if not info.query:
+        return WriteOptions(field_manager=user_agent_manager(request))
+    errors: list[FieldError] = []
+    manager = info.param("fieldManager")
+    errors += manager_errors(manager)
+    dry = list(info.query.get("dryRun") or ())
+    if [v for v in dry if v != "All"]:
+        errors.append(_unsupported("dryRun", dry, ("All",)))
+    validation = info.param("fieldValidation") or "Warn"
+    if validation not in VALIDATIONS:
+        errors.append(_unsupported("fieldValidation", validation, VALIDATIONS))
+    if errors:
+        raise invalid(kind, "meta.k8s.io", "", errors)
+    return WriteOptions(
+        dry_run=bool(dry),
+        field_manager=manager or user_agent_manager(request),
+        field_validation=validation,
+        force=info.flag("force"),
+        force_given="force" in info.query,
+    )
+
+
+def delete_options(request: Request, body: dict[str, Any] | None) -> DeleteOptions:
+    """The options of a delete, from the body when there is one, else from the query.
+
+    :raises BadRequest: a value of the wrong type
+    :raises Invalid: a value that does not exist, or two that contradict each other
+    """
+    source = body if body is not None else _from_query(request)
+    preconditions = source.get("preconditions") or {}
+    grace = source.get("gracePeriodSeconds")
+    policy = source.get("propagationPolicy")
+    orphan = source.get("orphanDependents")
+    errors = []
+    if policy is not None and orphan is not None:
+        detail = "orphanDependents and deletionPropagation cannot be both set"
+        errors.append(field.invalid("propagationPolicy", policy, detail))
+    if policy is not None and policy not in PROPAGATIONS:
+        errors.append(field.not_supported("propagationPolicy", policy, [*PROPAGATIONS, "nil"]))
+    dry = source.get("dryRun") or []
+    if [v for v in dry if v != "All"]:
+        errors.append(_unsupported("dryRun", dry, ("All",)))
+    if errors:
+        raise invalid("DeleteOptions", "meta.k8s.io", "", errors)
+    return DeleteOptions(
+        grace_period_seconds=grace,
+        propagation_policy=policy,
+        orphan_dependents=orphan,
+        uid=preconditions.get("uid"),
+        resource_version=preconditions.get("resourceVersion"),
+        dry_run=bool(dry),
+    )
+
+
+def _from_query(request: Request) -> dict[str, Any]:
+    info = request.info
+    found: dict[str, Any] = {}
+    if info.param("gracePeriodSeconds"):
+        try:
+            found["gracePeriodSeconds"] = int(info.param("gracePeriodSeconds"))
+        except ValueError as error:
+            text = info.param("gracePeriodSeconds")
+            raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
+    if info.param("propagationPolicy"):
+        found["propagationPolicy"] = info.param("propagationPolicy")
+    if info.param("orphanDependents"):
+        found["orphanDependents"] = info.flag("orphanDependents")
+    if info.query.get("dryRun"):
+        found["dryRun"] = list(info.query["dryRun"])
+    return found

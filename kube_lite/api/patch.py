@@ -1,0 +1,329 @@
+"""Patches: JSON patch (RFC 6902), merge patch (RFC 7386) and strategic merge, read once and applied to any object.
+
+A patch is parsed when its request arrives and applied to whatever is stored, again each time somebody else was
+faster; so applying changes neither the patch nor the object. Errors are those of upstream's
+``apiserver/pkg/endpoints/handlers/patch.go``. Server-side apply is ``api/apply.py``.
+
+    read(content_type, raw) -> Patch          raises BadRequest, UnsupportedMediaType, RequestEntityTooLarge
+    Patch.apply(type, obj) -> patched object  raises BadRequest, Invalid
+    Patch.undecodable(patched, why) -> Invalid   when the patched object does not fit its type
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from kube_lite import errors
+from kube_lite.api import body, strategic
+from kube_lite.errors import BadRequest, Invalid, RequestEntityTooLarge, UnsupportedMediaType
+from kube_lite.resources.field import invalid as invalid_field
+from kube_lite.resources.schema import Type
+
+JSON_PATCH: Final = "application/json-patch+json"
+MERGE_PATCH: Final = "application/merge-patch+json"
+STRATEGIC_PATCH: Final = "application/strategic-merge-patch+json"
+APPLY_PATCH: Final = "application/apply-patch+yaml"
+
+BUILT_IN_PATCHES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
+CUSTOM_PATCHES: Final = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
+"""Custom resources have no merge keys, so no strategic merge."""
+
+MAX_OPERATIONS: Final = 10_000
+"""Operations in one JSON patch; upstream's limit."""
+
+MAX_COPY: Final = 3 * 1024 * 1024
+"""Bytes by which the copies of one JSON patch may grow an object; upstream's limit."""
+
+REJECTED: Final = "the server rejected our request due to an error in our request"
+
+
+class PatchFailed(Invalid):
+    """The patch cannot be applied to this object (422), e.g. a failed ``test``."""
+
+    def __init__(self) -> None:
+        super().__init__(REJECTED)
+
+    def to_status(self) -> dict[str, Any]:
+        """With the empty details that upstream sends."""
+        status = super().to_status()
+        code = status.pop("code")
+        return {**status, "details": {}, "code": code}
+
+
+@dataclass(slots=True)
+class Patch:
+    """A parsed patch of one of the three kinds; ``raw`` is its text."""
+
+    media_type: str
+    value: Any
+    raw: bytes = b""
+    _duplicates: list[str] | None = field(default=None, repr=False)
+
+    def strict_errors(self) -> list[str]:
+        """Fields that occur twice in the patch itself: ``duplicate field "spec.replicas"``."""
+        if self._duplicates is None:
+            self._duplicates = [f'duplicate field "{path}"' for path in body.duplicate_fields(self.raw)]
+        return self._duplicates
+
+    def apply(self, type_: Type, obj: dict[str, Any]) -> dict[str, Any]:
+        """The patched object; it may share parts with ``obj``, which stays as it was.
+
+        :raises BadRequest: a strategic merge that does not fit the type
+        :raises Invalid: a JSON patch that cannot be carried out
+        """
+        if self.media_type == JSON_PATCH:
+            return apply_json_patch(self.value, obj)
+        if self.media_type == MERGE_PATCH:
+            merged = merge_patch(obj, self.value)
+            assert isinstance(merged, dict)
+            return merged
+        return strategic.merge(type_, obj, self.value)
+
+    def undecodable(self, patched: dict[str, Any], why: str) -> Invalid:
+        """The refusal when the patched object is not one of its type, or not strictly so."""
+        if self.media_type == STRATEGIC_PATCH:
+            shown = strategic.go_text(self.value)
+            if not why.startswith("strict decoding error"):
+                why = f"error decoding from json: {why}"
+        else:
+            touched = self.value if self.media_type == MERGE_PATCH else {}
+            shown = msgspec.json.encode(_as_merged(patched, touched)).decode()
+        return errors.invalid("", "", "", [invalid_field("patch", shown, why)])
+
+
+def read(content_type: str, raw: bytes, accepted: Sequence[str] = BUILT_IN_PATCHES) -> Patch:
+    """Parse a patch of the kind that ``content_type`` names (not an apply patch).
+
+    :param accepted: what this resource takes; custom resources take no strategic merge
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind not in BUILT_IN_PATCHES:
+        raise _UnsupportedPatch()
+    if kind not in accepted:
+        offered = ", ".join(accepted)
+        raise UnsupportedMediaType(
+            f"the body of the request was in an unknown format - accepted media types include: {offered}"
+        )
+    if kind == JSON_PATCH:
+        return Patch(kind, _operations(body.parse_json(raw)), raw)
+    if kind == MERGE_PATCH:
+        try:
+            value = body.parse_json(raw)
+        except BadRequest as error:
+            raise BadRequest(f"error decoding patch: {error.message}") from None
+    else:
+        try:
+            value = body.parse_json(raw)
+        except BadRequest as error:
+            ended = error.message == "unexpected end of JSON input"
+            raise BadRequest("unexpected EOF" if ended and raw.strip() else error.message) from None
+    if not isinstance(value, dict):
+        name = body.json_name(value) if value is not None else "null"
+        raise BadRequest(f"json: cannot unmarshal {name} into Go value of type map[string]interface {{}}")
+    return Patch(kind, value, raw)
+
+
+class _UnsupportedPatch(UnsupportedMediaType):
+    def __init__(self) -> None:
+        super().__init__("415: Unsupported Media Type")
+
+    def to_status(self) -> dict[str, Any]:
+        status = super().to_status()
+        code = status.pop("code")
+        return {**status, "details": {}, "code": code}
+
+
+def _as_merged(patched: dict[str, Any], touched: Any) -> dict[str, Any]:
+    """``patched`` in the order upstream prints it: keys sorted where the patch has been, the rest as it was."""
+    below = touched if isinstance(touched, dict) else {}
+    return {
+        key: _as_merged(patched[key], below[key]) if key in below and isinstance(patched[key], dict) else patched[key]
+        for key in sorted(patched)
+    }
+
+
+# ---- merge patch
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """``target`` with an RFC 7386 patch applied; null removes."""
+    if not isinstance(patch, dict):
+        return patch
+    merged = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            merged[key] = merge_patch(merged.get(key), value)
+        else:
+            merged[key] = value
+    return merged
+
+
+# ---- JSON patch
+
+
+def _operations(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        name = body.json_name(value) if value is not None else "null"
+        raise BadRequest(f"json: cannot unmarshal {name} into Go value of type jsonpatch.Patch")
+    for operation in value:
+        if not isinstance(operation, dict):
+            name = body.json_name(operation)
+            raise BadRequest(f"json: cannot unmarshal {name} into Go value of type jsonpatch.Operation")
+    if len(value) > MAX_OPERATIONS:
+        raise RequestEntityTooLarge(
+            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(value)}"
+        )
+    return value
+
+
+_MISSING: Final = object()
+
+
+def apply_json_patch(operations: Sequence[dict[str, Any]], obj: dict[str, Any]) -> dict[str, Any]:
+    """A copy of ``obj`` with the operations carried out in order, or none of them. :raises Invalid"""
+    document = msgspec.json.decode(msgspec.json.encode(obj))
+    budget = MAX_COPY
+    for operation in operations:
+        name, path = operation.get("op"), operation.get("path")
+        if not isinstance(path, str):
+            raise PatchFailed
+        if name == "add":
+            _add(document, path, _copied(_value(operation)))
+        elif name == "remove":
+            _remove(document, path)
+        elif name == "replace":
+            if _get(document, path) is _MISSING:
+                raise PatchFailed
+            _set(document, path, _copied(_value(operation)))
+        elif name == "move":
+            source = _from(operation)
+            value = _remove(document, source)
+            _add(document, path, value)
+        elif name == "copy":
+            # A missing source is copied as null, as upstream's library does.
+            value = _get(document, _from(operation))
+            text = msgspec.json.encode(None if value is _MISSING else value)
+            budget -= len(text)
+            if budget < 0:
+                raise RequestEntityTooLarge(f"the copies of the patch add more than {MAX_COPY} bytes")
+            _add(document, path, msgspec.json.decode(text))
+        elif name == "test":
+            found = _get(document, path)
+            if not _same(None if found is _MISSING else found, operation.get("value")):
+                raise PatchFailed
+        else:
+            raise PatchFailed
+    if not isinstance(document, dict):
+        raise PatchFailed
+    return document
+
+
+def _copied(value: Any) -> Any:
+    """A later operation may change what an earlier one added, and the patch is used again."""
+    return msgspec.json.decode(msgspec.json.encode(value)) if isinstance(value, dict | list) else value
+
+
+def _value(operation: dict[str, Any]) -> Any:
+    if "value" not in operation:
+        raise PatchFailed
+    return operation["value"]
+
+
+def _from(operation: dict[str, Any]) -> str:
+    source = operation.get("from")
+    if not isinstance(source, str):
+        raise PatchFailed
+    return source
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal as JSON: ``1`` is neither ``true`` nor ``1.0``."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)
+
+
+def _steps(path: str) -> list[str]:
+    if not path.startswith("/"):
+        raise PatchFailed
+    return [step.replace("~1", "/").replace("~0", "~") for step in path.split("/")[1:]]
+
+
+def _index(step: str, length: int) -> int:
+    """A position below ``length``; negative ones count from the end. :raises Invalid"""
+    try:
+        position = int(step)
+    except ValueError:
+        raise PatchFailed from None
+    if position < 0:
+        position += length
+    if not 0 <= position < length:
+        raise PatchFailed
+    return position
+
+
+def _container(document: Any, path: str) -> tuple[Any, str]:
+    """The map or list that holds the last step. :raises Invalid: there is none"""
+    *steps, last = _steps(path)
+    node = document
+    for step in steps:
+        if isinstance(node, dict):
+            node = node.get(step)
+        elif isinstance(node, list):
+            node = node[_index(step, len(node))]
+        else:
+            raise PatchFailed
+    if not isinstance(node, dict | list):
+        raise PatchFailed
+    return node, last
+
+
+def _get(document: Any, path: str) -> Any:
+    if path == "":
+        return document
+    holder, last = _container(document, path)
+    if isinstance(holder, dict):
+        return holder.get(last, _MISSING)
+    return holder[_index(last, len(holder))]
+
+
+def _add(document: Any, path: str, value: Any) -> None:
+    holder, last = _container(document, path)
+    if isinstance(holder, dict):
+        holder[last] = value
+    elif last == "-":
+        holder.append(value)
+    else:
+        holder.insert(_index(last, len(holder) + 1), value)
+
+
+def _set(document: Any, path: str, value: Any) -> None:
+    holder, last = _container(document, path)
+    if isinstance(holder, dict):
+        holder[last] = value
+    else:
+        holder[_index(last, len(holder))] = value
+
+
+def _remove(document: Any, path: str) -> Any:
+    holder, last = _container(document, path)
+    if isinstance(holder, dict):
+        if last not in holder:
+            raise PatchFailed
+        return holder.pop(last)
+    return holder.pop(_index(last, len(holder)))
+
+
+def strict_error(problems: Sequence[str]) -> str:
+    """The text of a strict decoding error over its parts."""
+    return "strict decoding error: " + ", ".join(problems)

@@ -1,0 +1,140 @@
+"""PATCH: the three patch types over the stored object, and server-side apply."""
+
+from __future__ import annotations
+
+from kube_lite import errors
+from kube_lite.api import body as bodies
+from kube_lite.api import codec, managed, patch
+from kube_lite.api.http import Request, decode_json, encode_json
+from kube_lite.api.options import WriteOptions
+from kube_lite.api.verbs import Manner, Target, Verbs, Written
+from kube_lite.client.protocol import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
+from kube_lite.resources import decode
+from kube_lite.resources.field import Errors, forbidden, required
+from kube_lite.resources.meta import Obj
+
+CUSTOM_PATCHES = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
+
+
+async def patch_object(verbs: Verbs, target: Target, request: Request, raw: bytes, wanted: WriteOptions) -> Written:
+    """Apply the patch in a request body to one object.
+
+    :raises NotFound: there is no such object (server-side apply creates it)
+    :raises UnsupportedMediaType: not a patch type of this resource
+    """
+    bodies.check_size(raw)
+    media = request.header("content-type").split(";", 1)[0].strip().lower()
+    if media == APPLY_PATCH:
+        return await _apply(verbs, target, request, raw, wanted)
+    if wanted.force_given:
+        detail = "may not be specified for non-apply patch"
+        raise errors.invalid("PatchOptions", "meta.k8s.io", "", [forbidden("force", detail)])
+    change = _read(target, media, raw)
+    pinned = isinstance(change.value, dict) and bool((change.value.get("metadata") or {}).get("resourceVersion"))
+
+    async def patched(old: Obj) -> Obj:
+        return patch_once(target, change, old, wanted, request.warnings)
+
+    return await verbs.guaranteed_update(target, patched, request.user, wanted, request.warnings, Manner(pinned=pinned))
+
+
+def _read(target: Target, media: str, raw: bytes) -> patch.Patch:
+    if target.resource.custom:
+        return patch.read(media, raw, CUSTOM_PATCHES)
+    return patch.read(media, raw)
+
+
+def patch_once(target: Target, change: patch.Patch, old: Obj, wanted: WriteOptions, warnings: list[str]) -> Obj:
+    """The patched object, decoded by its schema. :raises Invalid: the result is not one of its kind"""
+    resource = target.resource
+    try:
+        # a patch may share parts with what it patches, and hooks change the result in place
+        new: Obj = decode_json(encode_json(change.apply(codec.type_of(resource), old)))
+    except RecursionError as error:
+        raise errors.BadRequest("the patch is nested too deeply") from error
+    if (new.get("kind"), new.get("apiVersion")) != (resource.kind, resource.api_version):
+        raise change.undecodable(new, _wrong_kind(resource.kind, new))
+    check_identity(target, new)
+    try:
+        result = decode.decode(codec.type_of(resource), new)
+    except decode.DecodeError as error:
+        raise change.undecodable(new, str(error)) from error
+    complaints = [*change.strict_errors(), *result.strict_errors]
+    if complaints and wanted.field_validation == "Strict":
+        raise change.undecodable(new, patch.strict_error(complaints))
+    if complaints and wanted.field_validation == "Warn":
+        warnings.extend(complaints)
+    result.obj.setdefault("metadata", {})
+    return result.obj
+
+
+def _wrong_kind(kind: str, new: Obj) -> str:
+    return f'no kind "{new.get("kind")}" is registered for version "{new.get("apiVersion")}" of {kind}'
+
+
+def check_identity(target: Target, new: Obj) -> None:
+    """Refuse a patch that moves the object. :raises BadRequest: name or namespace differ"""
+    meta = new.get("metadata") or {}
+    if not isinstance(meta, dict):
+        raise errors.BadRequest("metadata must be an object")
+    namespace, name = meta.get("namespace"), meta.get("name")
+    if name != target.name:
+        raise errors.BadRequest(
+            f"the name of the object ({name}) does not match the name on the URL ({target.name})"
+            if name
+            else f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
+        )
+    if (namespace or "") != target.namespace:
+        raise errors.BadRequest(
+            f"the namespace of the object ({namespace or ''}) does not match the namespace on the request "
+            f"({target.namespace})"
+        )
+
+
+async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wanted: WriteOptions) -> Written:
+    resource = target.resource
+    problems: Errors = []
+    if not request.info.param("fieldManager"):
+        problems.append(required("fieldManager", "is required for apply patch"))
+    if problems:
+        raise errors.invalid("PatchOptions", "meta.k8s.io", "", problems)
+    value = bodies.parse_yaml(raw)
+    if not isinstance(value, dict):
+        raise errors.BadRequest("error decoding YAML: the applied configuration must be an object")
+    version = str(value.get("apiVersion") or "")
+    if version != resource.api_version:
+        raise errors.BadRequest(
+            "Incorrect version specified in apply patch. "
+            f"Specified patch version: {version}, expected: {resource.api_version}"
+        )
+    applied = managed.Applied(resource, value, wanted, target.subresource_name)
+    existing = verbs.storage.item(resource, target.namespace, target.name)
+    if existing is None and target.subresource is None:
+        try:
+            return await _apply_create(verbs, target, request, applied, wanted)
+        except errors.AlreadyExists:
+            pass  # somebody created it meanwhile: apply to that
+
+    async def merged(old: Obj) -> Obj:
+        new = applied.onto(old)
+        check_identity(target, new)
+        return new
+
+    return await verbs.guaranteed_update(
+        target, merged, request.user, wanted, request.warnings, Manner(applied.manage, pinned=applied.pinned)
+    )
+
+
+async def _apply_create(
+    verbs: Verbs, target: Target, request: Request, applied: managed.Applied, wanted: WriteOptions
+) -> Written:
+    resource = target.resource
+    if applied.uid:
+        why = f"uid mismatch: the provided object specified uid {applied.uid}, and no existing object was found"
+        raise errors.conflict(resource.plural, resource.group, target.name, why)
+    obj = applied.onto(None)
+    if target.namespace:
+        obj["metadata"].setdefault("namespace", target.namespace)
+    obj["metadata"].setdefault("name", target.name)
+    check_identity(target, obj)
+    return await verbs.create(target, obj, request.user, wanted, request.warnings, Manner(applied.manage))

@@ -1,0 +1,109 @@
+"""The API as one object: storage, verbs, pipeline and discovery put together, with or without HTTP on top."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kube_lite.api import bootstrap
+from kube_lite.api.admission import chain
+from kube_lite.api.app import App
+from kube_lite.api.audit import AuditLog
+from kube_lite.api.authn import Authenticator
+from kube_lite.api.authz import Authorizer
+from kube_lite.api.discovery import Discovery
+from kube_lite.api.dispatch import Dispatcher
+from kube_lite.api.flow import FlowControl
+from kube_lite.api.local import LocalClient
+from kube_lite.api.nonresource import NonResource
+from kube_lite.api.service_addresses import ServiceAddresses
+from kube_lite.api.storage import Storage
+from kube_lite.api.subresources import Subresources
+from kube_lite.api.tokens import Signer, Tokens
+from kube_lite.api.user import User, service_account
+from kube_lite.api.verbs import Verbs
+from kube_lite.resources.registry import Registry, builtin
+from kube_lite.store.store import Store
+
+LIVE_CHECKS = frozenset({"ping", "log", "etcd"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaneOptions:
+    """What the API is built with."""
+
+    service_cluster_ip_range: str = "10.96.0.0/12"
+    advertise_address: str = "127.0.0.1"
+    port: int = 6443
+    disabled_admission_plugins: Collection[str] = ()
+    tokens: Mapping[str, User] = field(default_factory=dict)
+    owner_uid: int = 0
+    service_account_key: Path | None = None
+    """Where the key of service account tokens lies; None keeps it in memory."""
+
+
+class Plane:
+    """The API over one store."""
+
+    def __init__(
+        self,
+        store: Store,
+        options: PlaneOptions,
+        rng: random.Random,
+        audit: AuditLog | None = None,
+        registry: Registry | None = None,
+    ) -> None:
+        self.options = options
+        self.registry = registry or builtin()
+        self.storage = Storage(store, self.registry)
+        self.verbs = Verbs(self.storage, chain.build(rng, options.disabled_admission_plugins), rng)
+        self.dispatcher = Dispatcher(self.storage, self.verbs, rng)
+        self.subresources = Subresources(self.dispatcher)
+        self.authorizer = Authorizer(self.verbs)
+        self.authenticator = Authenticator(options.tokens, options.owner_uid)
+        self.tokens = Tokens(Signer(options.service_account_key), self.verbs, self.verbs.names)
+        self.authenticator.reviewers.append(self.tokens.authenticate)
+        self.dispatcher.subresources["serviceaccounts/token"] = self.tokens.request
+        self.discovery = Discovery(self.registry, f"{options.advertise_address}:{options.port}")
+        self._addresses = ServiceAddresses(options.service_cluster_ip_range, rng)
+        self.verbs.hooks["services"] = self._addresses
+        self._started = False
+        self.checks: dict[str, Callable[[], str]] = {
+            "ping": lambda: "",
+            "log": lambda: "",
+            "etcd": lambda: "" if self._started else "the store is still loading",
+            "informer-sync": lambda: "" if self._started else "not synced yet",
+        }
+        self.nonresource = NonResource(self.discovery, self.checks, LIVE_CHECKS)
+        self.app = App(
+            authenticator=self.authenticator,
+            authorizer=self.authorizer,
+            flow=FlowControl(),
+            resources=self.dispatcher.handle,
+            nonresource=self.nonresource,
+            audit=audit,
+            rng=rng,
+        )
+
+    @property
+    def service_ip(self) -> str:
+        """The ClusterIP of the ``kubernetes`` Service."""
+        return self._addresses.first
+
+    async def start(self) -> None:
+        """Load the store, then create what every cluster has."""
+        await self.storage.start()
+        self._addresses.load(self.storage.select("services"))
+        options = self.options
+        await bootstrap.bootstrap(self.verbs, self._addresses.first, options.advertise_address, options.port)
+        self._started = True
+
+    def client(self, user: User, agent: str) -> LocalClient:
+        """A client in this process with that identity; ``agent`` names it in managedFields."""
+        return LocalClient(self.dispatcher, self.authorizer, user, agent)
+
+    def controller_client(self, name: str) -> LocalClient:
+        """A client acting as a controller's service account in kube-system."""
+        return self.client(service_account("kube-system", name), "kube-controller-manager")

@@ -1,0 +1,345 @@
+"""Get and list: selectors, pages, and reads of older revisions.
+
+Reads of the present come from the watch cache; a page that goes on from an older revision, or an Exact list,
+comes from the store's history. A continue token names the revision and the key to go on from, so pages of one
+list show one moment.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from kube_lite import clock, errors
+from kube_lite.api.request_info import RequestInfo
+from kube_lite.api.storage import Storage
+from kube_lite.resources import field, selectors
+from kube_lite.resources.registry import Resource
+from kube_lite.store.store import Compacted
+from kube_lite.store.watch_cache import Item
+
+FUTURE_WAIT = 3.0
+"""Seconds that a read waits for a revision not reached yet (upstream's watch cache: 3 s)."""
+FUTURE_POLL = 0.05
+"""Seconds between two looks at the store's revision meanwhile."""
+TOO_OLD = (
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list "
+    "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
+    "results. Continuing with the provided token results in an inconsistent list - objects that were created, "
+    "modified, or deleted between the time the first chunk was returned and now may show up in the list."
+)
+
+Match = Callable[[Mapping[str, str], Mapping[str, str]], bool]
+"""``(labels, fields) -> bool``."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListQuery:
+    """What a list or watch asks for, checked."""
+
+    match: Match | None
+    limit: int = 0
+    continue_: str = ""
+    revision: int | None = None
+    exact: bool = False
+    not_older_than: bool = False
+    label_text: str = ""
+    field_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Stored bytes in key order, with what the list's metadata says."""
+
+    values: Sequence[bytes]
+    revision: int
+    continue_: str = ""
+    remaining: int = 0
+
+
+def integer(info: RequestInfo, name: str) -> int:
+    """An integer query parameter, 0 when absent. :raises BadRequest: not a number"""
+    text = info.param(name)
+    if not text:
+        return 0
+    try:
+        return int(text)
+    except ValueError as error:
+        raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
+
+
+def parse_revision(text: str) -> int:
+    """A resourceVersion parameter. :raises BadRequest: not a number"""
+    if not text.isascii() or not text.isdigit():
+        raise errors.BadRequest(
+            f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
+    return int(text)
+
+
+def selection(resource: Resource, label_text: str, field_text: str) -> Match | None:
+    """A matcher for both selectors, None when everything matches.
+
+    :raises BadRequest: a selector cannot be read, or names a field that is not selectable
+    """
+    try:
+        labels = selectors.parse(label_text) if label_text else None
+        fields = selectors.parse_fields(field_text) if field_text else None
+    except selectors.SelectorError as error:
+        raise errors.BadRequest(str(error)) from error
+    if fields is not None:
+        for requirement in fields.requirements:
+            _check_selectable(resource, requirement.field)
+    if labels is not None and not labels.requirements:
+        labels = None
+    if fields is not None and not fields.requirements:
+        fields = None
+    if labels is None and fields is None:
+        return None
+    by_label = labels.matches if labels is not None else None
+    by_field = fields.matches if fields is not None else None
+
+    def match(object_labels: Mapping[str, str], object_fields: Mapping[str, str]) -> bool:
+        return (by_label is None or by_label(object_labels)) and (by_field is None or by_field(object_fields))
+
+    return match
+
+
+def _check_selectable(resource: Resource, label: str) -> None:
+    if label in ("metadata.name",) or label in resource.selectable_names:
+        return
+    if label == "metadata.namespace":
+        return
+    raise errors.BadRequest(resource.unknown_field_label(label))
+
+
+def list_query(resource: Resource, info: RequestInfo, *, watch: bool = False) -> ListQuery:
+    """The query of a list or watch. :raises BadRequest: :raises Invalid: a parameter makes no sense"""
+    limit = integer(info, "limit")
+    integer(info, "timeoutSeconds")
+    revision_text = info.param("resourceVersion")
+    how = info.param("resourceVersionMatch")
+    continue_ = info.param("continue")
+    _check_match(info, how, revision_text, continue_, watch)
+    field_text = info.param("fieldSelector")
+    match = selection(resource, info.param("labelSelector"), field_text)
+    if info.name and (watch or info.verb == "watch"):
+        match = _and_name(match, info.name)
+    return ListQuery(
+        match=match,
+        limit=max(limit, 0),
+        continue_=continue_,
+        revision=parse_revision(revision_text) if revision_text else None,
+        exact=how == "Exact",
+        not_older_than=how == "NotOlderThan",
+        label_text=info.param("labelSelector"),
+        field_text=field_text,
+    )
+
+
+def _and_name(match: Match | None, name: str) -> Match:
+    def named(labels: Mapping[str, str], fields: Mapping[str, str]) -> bool:
+        return fields["metadata.name"] == name and (match is None or match(labels, fields))
+
+    return named
+
+
+def _check_match(info: RequestInfo, how: str, revision: str, continue_: str, watch: bool) -> None:
+    path = "resourceVersionMatch"
+    found = []
+    initial = info.param("sendInitialEvents")
+    if watch and initial:
+        if how != "NotOlderThan":
+            found.append(
+                field.forbidden(path, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+            )
+        if how and how not in ("Exact", "NotOlderThan"):
+            found.append(field.not_supported(path, how, ["NotOlderThan"]))
+    elif not watch and initial:
+        found.append(field.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
+    elif watch and how:
+        found.append(field.forbidden(path, "resourceVersionMatch is forbidden for watch"))
+    elif how:
+        if not revision:
+            found.append(field.forbidden(path, "resourceVersionMatch is forbidden unless resourceVersion is provided"))
+        if continue_:
+            found.append(field.forbidden(path, "resourceVersionMatch is forbidden when continue is provided"))
+        if how not in ("Exact", "NotOlderThan"):
+            found.append(field.not_supported(path, how, ["Exact", "NotOlderThan", ""]))
+            found = [_last_empty(e) for e in found]
+        elif how == "Exact" and revision == "0":
+            detail = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
+            found.append(field.forbidden(path, detail))
+    if found:
+        raise errors.invalid("ListOptions", "meta.k8s.io", "", found)
+
+
+def _last_empty(error: errors.FieldError) -> errors.FieldError:
+    # upstream lists the empty choice last, not sorted
+    text = error.message.replace('supported values: "", "Exact", "NotOlderThan"', _CHOICES)
+    return errors.FieldError(error.reason, error.field, text)
+
+
+_CHOICES = 'supported values: "Exact", "NotOlderThan", ""'
+
+
+async def wait_for_revision(storage: Storage, revision: int) -> None:
+    """Wait until the store has reached ``revision``. :raises Timeout: it did not"""
+    current = storage.caches.revision
+    if revision <= current:
+        return
+    deadline = clock.monotonic() + FUTURE_WAIT
+    while clock.monotonic() < deadline:
+        await anyio.sleep(FUTURE_POLL)
+        if storage.caches.revision >= revision:
+            return
+    raise too_large(revision, storage.caches.revision)
+
+
+def too_large(revision: int, current: int) -> errors.Timeout:
+    """The refusal of a revision from the future."""
+    return errors.Timeout(
+        f"Timeout: Too large resource version: {revision}, current: {current}",
+        {
+            "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+            "retryAfterSeconds": 1,
+        },
+    )
+
+
+async def get(storage: Storage, resource: Resource, info: RequestInfo) -> Item:
+    """One object. :raises NotFound:"""
+    text = info.param("resourceVersion")
+    if text:
+        await wait_for_revision(storage, parse_revision(text))
+    item = storage.item(resource, info.namespace if resource.namespaced else "", info.name)
+    if item is None:
+        raise errors.not_found(resource.plural, resource.group, info.name)
+    return item
+
+
+async def list_(storage: Storage, resource: Resource, namespace: str, query: ListQuery) -> Listing:
+    """Objects that match, as of one revision.
+
+    :raises Expired: that revision's history is gone
+    """
+    if query.continue_:
+        return await _continued(storage, resource, namespace, query)
+    if query.revision:
+        await wait_for_revision(storage, query.revision)
+        old = query.exact or (query.limit and not query.not_older_than)
+        if old and query.revision != storage.caches.revision:
+            return await _at(storage, resource, namespace, query, query.revision, "")
+    return _current(storage, resource, namespace, query, "")
+
+
+def _current(storage: Storage, resource: Resource, namespace: str, query: ListQuery, start: str) -> Listing:
+    prefix = storage.prefix(resource, namespace if resource.namespaced else "")
+    cache = storage.cache(resource)
+    revision = storage.caches.revision
+    limit = query.limit if query.revision != 0 or query.not_older_than else 0  # upstream ignores limit at 0
+    match = query.match
+    if match is None and limit:
+        items = cache.range(prefix, start, limit + 1)
+        values = [item.value for item in items[:limit]]
+        if len(items) <= limit:
+            return Listing(values, revision)
+        last = items[limit - 1].key
+        remaining = cache.count(prefix) - limit if not start else _after(cache.range(prefix, start), limit)
+        return Listing(values, revision, _token(revision, prefix, last), remaining)
+    items = cache.range(prefix, start)
+    if match is not None:
+        items = [item for item in items if match(item.labels, item.fields)]
+    if not limit or len(items) <= limit:
+        return Listing([item.value for item in items], revision)
+    token = _token(revision, prefix, items[limit - 1].key)
+    return Listing([item.value for item in items[:limit]], revision, token)
+
+
+def _after(items: Sequence[Item], limit: int) -> int:
+    return len(items) - limit
+
+
+async def _at(
+    storage: Storage, resource: Resource, namespace: str, query: ListQuery, revision: int, start: str
+) -> Listing:
+    prefix = storage.prefix(resource, namespace if resource.namespaced else "")
+    limit = query.limit if query.match is None else 0
+    try:
+        page = await storage.store.list(prefix, start=start, limit=limit, revision=revision)
+    except Compacted as gone:
+        raise errors.Expired(
+            f"The resourceVersion for the provided list is too old: {revision} ({gone.compacted})"
+        ) from gone
+    records = list(page.records)
+    remaining = page.remaining
+    if query.match is not None:
+        extract = storage.extractor(resource)
+        records = [r for r in records if query.match(*extract(r.value))]
+        cut = query.limit if query.limit and len(records) > query.limit else 0
+        more, records, remaining = bool(cut), records[: cut or None], 0
+    else:
+        more = remaining > 0
+    token = _token(revision, prefix, records[-1].key) if more and records else ""
+    return Listing([r.value for r in records], revision, token, remaining)
+
+
+async def _continued(storage: Storage, resource: Resource, namespace: str, query: ListQuery) -> Listing:
+    if query.revision:
+        raise errors.BadRequest("specifying resource version is not allowed when using continue")
+    revision, start = read_token(query.continue_)
+    prefix = storage.prefix(resource, namespace if resource.namespaced else "")
+    first = prefix + start
+    if revision == storage.caches.revision or revision < 0:
+        return _current(storage, resource, namespace, query, first)
+    if revision > storage.caches.revision:
+        raise errors.InternalError("etcdserver: mvcc: required revision is a future revision")
+    try:
+        return await _at(storage, resource, namespace, query, revision, first)
+    except errors.Expired as expired:
+        error = errors.Expired(TOO_OLD)
+        # a token without a revision goes on from the present: inconsistent, as the message says
+        error.list_metadata = {"continue": _encode_token({"v": "meta.k8s.io/v1", "rv": -1, "start": start})}
+        raise error from expired
+
+
+def _encode_token(content: Mapping[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(content, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def _token(revision: int, prefix: str, last: str) -> str:
+    """A continue token in upstream's form: version, revision, and the key after the last one given."""
+    return _encode_token({"v": "meta.k8s.io/v1", "rv": revision, "start": last[len(prefix) :] + "\0"})
+
+
+def read_token(token: str) -> tuple[int, str]:
+    """Revision and first key (below the prefix) of a continue token. :raises BadRequest: not one of ours"""
+
+    def wrong(why: str) -> errors.BadRequest:
+        return errors.BadRequest(f"invalid continue token: continue key is not valid: {why}")
+
+    try:
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        bad = next((i for i, c in enumerate(token) if not (c.isascii() and (c.isalnum() or c in "-_"))), len(token))
+        raise wrong(f"illegal base64 data at input byte {bad}") from error
+    try:
+        content = json.loads(raw)
+        version = content.get("v")
+    except (ValueError, AttributeError) as error:
+        first = raw[:1].decode("latin-1")
+        raise wrong(f"invalid character '{first}' looking for beginning of value") from error
+    if version != "meta.k8s.io/v1":
+        raise wrong(f'server does not recognize this encoded version "{version}"')
+    start, revision = content.get("start"), content.get("rv")
+    if not isinstance(start, str) or not start or not isinstance(revision, int) or revision == 0:
+        raise wrong("incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
+    if ".." in start.split("/"):
+        raise wrong(f"invalid start key: {start}")
+    return revision, start.removeprefix("/")

@@ -1,0 +1,151 @@
+"""Where objects of a resource lie in the store, and how they become bytes and dictionaries again.
+
+An object is stored as canonical JSON without ``kind`` and ``apiVersion``: these are known from the key, a list
+joins stored bytes as they are (upstream leaves them out of list items too), and a single object is the stored
+bytes behind a short constant head. All reads come from the watch cache, which shows committed state only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+from kube_lite.api.http import decode_json, encode_json
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.registry import Registry, Resource
+from kube_lite.store.store import Encode, Store
+from kube_lite.store.watch_cache import Extract, Item, WatchCache, WatchCaches
+
+ROOT = "/registry/"
+
+
+@lru_cache(maxsize=1024)
+def _prefix(group: str, plural: str) -> str:
+    return f"{ROOT}{group or 'core'}/{plural}/"
+
+
+def head(api_version: str, kind: str) -> bytes:
+    """What stands before the stored bytes (without their opening brace) of a whole object."""
+    return b'{"kind":"%s","apiVersion":"%s",' % (kind.encode(), api_version.encode())
+
+
+class Storage:
+    """Keys, encodings and version conversion over one store and its watch caches."""
+
+    def __init__(self, store: Store, registry: Registry) -> None:
+        self.store = store
+        self.registry = registry
+        self.caches = WatchCaches(store, self._extract_for)
+        self._heads: dict[tuple[str, str], bytes] = {}
+
+    async def start(self) -> None:
+        """Load what the store holds."""
+        await self.caches.start()
+
+    @staticmethod
+    def group_of(resource: Resource) -> str:
+        """The group under which objects are kept; events.k8s.io shares core's."""
+        return "" if resource.storage_group == "core" else resource.storage_group or resource.group
+
+    def prefix(self, resource: Resource, namespace: str = "") -> str:
+        """The key prefix of all objects of a resource, or of those in one namespace."""
+        base = _prefix(self.group_of(resource), resource.plural)
+        return f"{base}{namespace}/" if namespace else base
+
+    def key(self, resource: Resource, namespace: str, name: str) -> str:
+        """The key of one object."""
+        base = _prefix(self.group_of(resource), resource.plural)
+        return f"{base}{namespace}/{name}" if resource.namespaced else base + name
+
+    def cache(self, resource: Resource) -> WatchCache:
+        """The watch cache of a resource."""
+        return self.caches.cache(_prefix(self.group_of(resource), resource.plural))
+
+    def item(self, resource: Resource, namespace: str, name: str) -> Item | None:
+        """The committed record of one object."""
+        return self.cache(resource).get(self.key(resource, namespace, name))
+
+    def _extract_for(self, prefix: str) -> Extract:
+        group, plural = prefix[len(ROOT) :].rstrip("/").split("/", 1)
+        group = "" if group == "core" else group
+
+        def extract(value: bytes) -> tuple[Mapping[str, str], Mapping[str, str]]:
+            obj = decode_json(value)
+            meta = obj.get("metadata") or {}
+            resource = self._stored_as(group, plural)
+            fields = resource.selectable(obj) if resource is not None else {}
+            fields["metadata.name"] = meta.get("name") or ""
+            if meta.get("namespace"):
+                fields["metadata.namespace"] = meta["namespace"]
+            return meta.get("labels") or {}, fields
+
+        return extract
+
+    def extractor(self, resource: Resource) -> Extract:
+        """What reads labels and selectable fields from stored bytes of a resource."""
+        return self._extract_for(self.prefix(resource))
+
+    def _stored_as(self, group: str, plural: str) -> Resource | None:
+        found = self.registry.named(f"{plural}.{group}" if group else plural)
+        return found if found is None else self.stored(found)
+
+    def stored(self, resource: Resource) -> Resource:
+        """The version of a resource in which its objects are kept."""
+        if not resource.storage_version and not resource.storage_group:
+            return resource
+        group = self.group_of(resource)
+        return self.registry.at(group, resource.storage_version or resource.version, resource.plural) or resource
+
+    def load(self, resource: Resource, value: bytes) -> Obj:
+        """Stored bytes as an object of ``resource``'s version, with kind and apiVersion."""
+        obj: Obj = {"kind": resource.kind, "apiVersion": resource.api_version}
+        obj.update(decode_json(value))
+        if resource.convert_from_storage is not None:
+            obj = resource.convert_from_storage(obj)
+            obj["kind"], obj["apiVersion"] = resource.kind, resource.api_version
+        return obj
+
+    def encoder(self, resource: Resource, obj: Obj) -> Encode:
+        """What the store calls to get the bytes of ``obj`` once the revision is known."""
+        stored = resource.convert_to_storage(obj) if resource.convert_to_storage is not None else obj
+        bare = {k: v for k, v in stored.items() if k not in ("kind", "apiVersion")}
+        metadata = bare["metadata"] = dict(bare["metadata"])
+
+        def encode(revision: int) -> bytes:
+            metadata["resourceVersion"] = str(revision)
+            return encode_json(bare)
+
+        return encode
+
+    def bare(self, resource: Resource, value: bytes) -> bytes:
+        """Stored bytes as ``resource``'s version shows them, without kind and apiVersion."""
+        if resource.convert_from_storage is None:
+            return value
+        obj = self.load(resource, value)
+        obj.pop("kind")
+        obj.pop("apiVersion")
+        return encode_json(obj)
+
+    def whole(self, resource: Resource, value: bytes) -> bytes:
+        """Stored bytes as a whole object on the wire."""
+        key = (resource.api_version, resource.kind)
+        start = self._heads.get(key)
+        if start is None:
+            start = self._heads[key] = head(*key)
+        return start + self.bare(resource, value)[1:]
+
+    def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
+        """One object, decoded; None when there is none (``admission.plugin.Objects``)."""
+        resource = self.registry.named(group_resource)
+        if resource is None:
+            return None
+        item = self.item(resource, namespace, name)
+        return None if item is None else self.load(resource, item.value)
+
+    def select(self, group_resource: str, namespace: str = "") -> list[Obj]:
+        """All objects of a kind, decoded, in key order (``admission.plugin.Objects``)."""
+        resource = self.registry.named(group_resource)
+        if resource is None:
+            return []
+        items = self.cache(resource).range(self.prefix(resource, namespace))
+        return [self.load(resource, item.value) for item in items]

@@ -1,0 +1,318 @@
+"""Subresources that are more than a part of their parent: scale, binding, eviction, finalize."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from kube_lite import clock, errors
+from kube_lite.api import codec, deletion, managed, options, patch
+from kube_lite.api.dispatch import Dispatcher
+from kube_lite.api.http import Request, Response, decode_json, encode_json
+from kube_lite.api.negotiate import negotiate
+from kube_lite.api.options import WriteOptions
+from kube_lite.api.verbs import Manner, Target
+from kube_lite.resources import field, selectors
+from kube_lite.resources.meta import Obj, dig
+from kube_lite.resources.registry import Resource, ScalePaths
+
+SUCCESS: Obj = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+BUDGETS = "poddisruptionbudgets.policy"
+_VIOLATES = "Cannot evict pod as it would violate the pod's disruption budget."
+
+
+def _path(dotted: str) -> list[str]:
+    return [step for step in dotted.split(".") if step]
+
+
+class Subresources:
+    """Handlers, registered with a dispatcher."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._storage = dispatcher.storage
+        self._verbs = dispatcher.verbs
+        dispatcher.subresources.update(
+            {
+                "scale": self.scale,
+                "pods/binding": self.binding,
+                "pods/eviction": self.eviction,
+                "namespaces/finalize": self.finalize,
+            }
+        )
+        dispatcher.reviews["bindings"] = self.bindings
+
+    # ---- scale
+
+    async def scale(self, request: Request, resource: Resource) -> Response:
+        """GET, PUT and PATCH of ``/scale``: only the number of replicas can be written."""
+        info = request.info
+        paths = resource.scale or ScalePaths()
+        if info.verb == "get":
+            return self._scale_answer(request, resource, paths, self._scaled(request, resource))
+        raw = await request.body()
+        kind = "UpdateOptions" if info.verb == "update" else "PatchOptions"
+        wanted = options.write_options(request, kind)
+        change = patch.read(request.header("content-type"), raw) if info.verb == "patch" else None
+        body = self._scale_body(request, raw) if change is None else None
+        target = Dispatcher.target(info, resource, resource.subresources["scale"])
+
+        async def scaled(old: Obj) -> Obj:
+            scale = self._to_scale(resource, paths, old)
+            new_scale = body if change is None else change.apply(_scale_type(), scale)
+            assert new_scale is not None
+            return self._with_replicas(resource, paths, old, new_scale)
+
+        pinned = body is not None and bool(dig(body, "metadata", "resourceVersion"))
+        # the parent changes, so its own rules apply, not those of a status write
+        parent = replace(target, subresource=None)
+        written = await self._verbs.guaranteed_update(
+            parent, scaled, request.user, wanted, request.warnings, Manner(pinned=pinned, managed_as="scale")
+        )
+        obj = self._storage.load(resource, written.value)
+        return self._scale_answer(request, resource, paths, obj)
+
+    def _scaled(self, request: Request, resource: Resource) -> Obj:
+        info = request.info
+        item = self._storage.item(resource, info.namespace, info.name)
+        if item is None:
+            plural = resource.plural if resource.custom else f"{resource.plural}/scale"
+            raise errors.not_found(plural, resource.group, info.name)
+        return self._storage.load(resource, item.value)
+
+    def _scale_body(self, request: Request, raw: bytes) -> Obj:
+        value, _ = codec.parse(request, raw, "Scale")
+        name = dig(value, "metadata", "name", default="")
+        if not name:
+            raise errors.BadRequest(
+                f"the name of the object ({request.info.name} based on URL) was undeterminable: name must be provided"
+            )
+        if name != request.info.name:
+            raise errors.BadRequest(
+                f"the name of the object ({name}) does not match the name on the URL ({request.info.name})"
+            )
+        kind, version = value.get("kind", "Scale"), value.get("apiVersion", "autoscaling/v1")
+        if kind != "Scale" or version not in _SCALE_VERSIONS:
+            raise errors.BadRequest(f"{kind} in {version} cannot be handled as a Scale of autoscaling/v1")
+        return codec.decode_scale(value)
+
+    @staticmethod
+    def _to_scale(resource: Resource, paths: ScalePaths, obj: Obj) -> Obj:
+        meta = obj["metadata"]
+        kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+        replicas = dig(obj, *_path(paths.spec_replicas))
+        if replicas is None and resource.custom:
+            why = f'the spec replicas field "{paths.spec_replicas}" does not exist'
+            raise errors.InternalError(f"Internal error occurred: {why}", {"causes": [{"message": why}]})
+        status: Obj = {"replicas": dig(obj, *_path(paths.status_replicas), default=0)}
+        selector = _selector_text(dig(obj, *_path(paths.selector)) if paths.selector else None)
+        if selector:
+            status["selector"] = selector
+        return {
+            "kind": "Scale",
+            "apiVersion": "autoscaling/v1",
+            "metadata": {k: meta[k] for k in kept if k in meta},
+            "spec": {"replicas": replicas} if replicas else {},
+            "status": status,
+        }
+
+    @staticmethod
+    def _with_replicas(resource: Resource, paths: ScalePaths, old: Obj, scale: Obj) -> Obj:
+        replicas = dig(scale, "spec", "replicas", default=0)
+        if not isinstance(replicas, int) or isinstance(replicas, bool):
+            raise errors.BadRequest("spec.replicas must be an integer")
+        if replicas < 0:
+            if resource.custom:
+                wrong = field.invalid(paths.spec_replicas, replicas, "should be a non-negative integer")
+                raise errors.invalid(resource.kind, resource.group, old["metadata"]["name"], [wrong])
+            wrong = field.invalid("spec.replicas", replicas, "must be greater than or equal to 0")
+            raise errors.invalid("Scale", "autoscaling", old["metadata"]["name"], [wrong])
+        new: Obj = decode_json(encode_json(old))
+        steps = _path(paths.spec_replicas)
+        holder = new
+        for step in steps[:-1]:
+            holder = holder.setdefault(step, {})
+        holder[steps[-1]] = replicas
+        for name in ("resourceVersion", "uid"):
+            given = dig(scale, "metadata", name)
+            if given:
+                new["metadata"][name] = given
+        return new
+
+    def _scale_answer(self, request: Request, resource: Resource, paths: ScalePaths, obj: Obj) -> Response:
+        return codec.encoded(self._to_scale(resource, paths, obj), negotiate(request.header("accept"), table=False))
+
+    # ---- binding
+
+    async def bindings(self, request: Request, resource: Resource) -> Response:
+        """POST of a Binding to the collection: the pod is named in the object."""
+        value, _ = codec.parse(request, await request.body(), "Binding")
+        return await self._bind(request, value, dig(value, "metadata", "name", default=""))
+
+    async def binding(self, request: Request, resource: Resource) -> Response:
+        """POST to ``pods/x/binding``."""
+        value, _ = codec.parse(request, await request.body(), "Binding")
+        name = dig(value, "metadata", "name")
+        if name and name != request.info.name:
+            raise errors.BadRequest("name in URL does not match name in Binding object")
+        return await self._bind(request, value, request.info.name)
+
+    async def _bind(self, request: Request, binding: Obj, name: str) -> Response:
+        pods = self._storage.registry.at("", "v1", "pods")
+        assert pods is not None
+        wanted = options.write_options(request, "CreateOptions")
+        node = dig(binding, "target", "name", default="")
+        kind = dig(binding, "target", "kind", default="")
+        if not node:
+            raise errors.invalid("Binding", "", name, [field.required("target.name")])
+        if kind not in ("", "Node"):
+            wrong = field.not_supported("target.kind", kind, ["Node", "<empty>"])
+            raise errors.invalid("Binding", "", name, [wrong])
+        target = Target(pods, request.info.namespace, name)
+
+        async def bound(old: Obj) -> Obj:
+            return _bound(old, binding, node)
+
+        await self._verbs.guaranteed_update(
+            target, bound, request.user, wanted, request.warnings, Manner(managed.untouched, trusted=True)
+        )
+        return Response(201, encode_json(SUCCESS))
+
+    # ---- eviction
+
+    async def eviction(self, request: Request, resource: Resource) -> Response:
+        """POST to ``pods/x/eviction``: a delete that disruption budgets may hold back.
+
+        :raises TooManyRequests: a budget does not allow it now
+        """
+        info = request.info
+        value, _ = codec.parse(request, await request.body(), "Eviction")
+        name = dig(value, "metadata", "name")
+        if name and name != info.name:
+            raise errors.BadRequest("name in URL does not match name in Eviction object")
+        wanted = codec.nested_delete_options(request, value.get("deleteOptions"))
+        if options.write_options(request, "CreateOptions").dry_run:
+            wanted = replace(wanted, dry_run=True)
+        item = self._storage.item(resource, info.namespace, info.name)
+        if item is None:
+            raise errors.not_found("pods", "", info.name)
+        pod = self._storage.load(resource, item.value)
+        if not _freely_evicted(pod):
+            await self._consume_budget(pod, wanted.dry_run, request)
+        await deletion.delete(self._verbs, Target(resource, info.namespace, info.name), request.user, wanted)
+        return Response(201, encode_json(SUCCESS))
+
+    async def _consume_budget(self, pod: Obj, dry_run: bool, request: Request) -> None:
+        namespace, labels = pod["metadata"]["namespace"], pod["metadata"].get("labels") or {}
+        matching = [
+            b
+            for b in self._storage.select(BUDGETS, namespace)
+            if dig(b, "spec", "selector") is not None
+            and selectors.matches(dig(b, "spec", "selector", default={}), labels)
+        ]
+        if not matching:
+            return
+        if len(matching) > 1:
+            raise errors.InternalError(
+                "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+            )
+        resource = self._storage.registry.named(BUDGETS)
+        assert resource is not None
+        name = matching[0]["metadata"]["name"]
+        target = Target(resource, namespace, name, resource.subresources["status"])
+
+        async def disrupted(old: Obj) -> Obj:
+            new: Obj = decode_json(encode_json(old))
+            _take_disruption(new, pod["metadata"]["name"])
+            return new
+
+        wanted = WriteOptions(dry_run=dry_run, field_manager="kube-lite")
+        await self._verbs.guaranteed_update(target, disrupted, request.user, wanted)
+
+    # ---- namespaces/finalize
+
+    async def finalize(self, request: Request, resource: Resource) -> Response:
+        """PUT of ``namespaces/x/finalize``: only ``spec.finalizers`` is written; the last one gone removes it."""
+        raw = await request.body()
+        wanted = options.write_options(request, "UpdateOptions")
+        obj = codec.decode_body(request, resource, raw, wanted)
+        target = Target(resource, "", request.info.name, resource.subresources["finalize"])
+        written = await self._verbs.update(target, obj, request.user, wanted, request.warnings)
+        form = negotiate(request.header("accept"))
+        return self._dispatcher.shaped(request, resource, written.value, form)
+
+
+_SCALE_VERSIONS = ("autoscaling/v1", "extensions/v1beta1", "apps/v1beta1", "apps/v1beta2")
+
+
+def _scale_type() -> Any:
+    from kube_lite.resources import schema
+
+    return schema.type_of("io.k8s.api.autoscaling.v1.Scale")
+
+
+def _selector_text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, dict):
+        return ""
+    if "matchLabels" in value or "matchExpressions" in value:
+        return str(selectors.from_object(value))
+    return ",".join(f"{k}={value[k]}" for k in sorted(value))
+
+
+def _bound(old: Obj, binding: Obj, node: str) -> Obj:
+    name = old["metadata"]["name"]
+
+    def refuse(why: str) -> errors.Conflict:
+        return errors.conflict("pods/binding", "", name, why)
+
+    uid = dig(binding, "metadata", "uid")
+    if uid and uid != old["metadata"]["uid"]:
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {old['metadata']['uid']}"
+        raise refuse(why)
+    if old["metadata"].get("deletionTimestamp") is not None:
+        raise refuse(f"pod {name} is being deleted, cannot be assigned to a host")
+    present = dig(old, "spec", "nodeName")
+    if present:
+        raise refuse(f'pod {name} is already assigned to node "{present}"')
+    if dig(old, "spec", "schedulingGates"):
+        raise refuse(f"pod {name} has non-empty .spec.schedulingGates")
+    new: Obj = {**old, "metadata": dict(old["metadata"]), "spec": {**old["spec"], "nodeName": node}}
+    for kind in ("annotations", "labels"):
+        extra = dig(binding, "metadata", kind)
+        if extra:
+            new["metadata"][kind] = {**(old["metadata"].get(kind) or {}), **extra}
+    status = dict(old.get("status") or {})
+    others = [c for c in status.get("conditions") or () if c.get("type") != "PodScheduled"]
+    scheduled = {
+        "type": "PodScheduled",
+        "status": "True",
+        "lastProbeTime": None,
+        "lastTransitionTime": clock.timestamp(),
+    }
+    status["conditions"] = [*others, scheduled]
+    new["status"] = status
+    return new
+
+
+def _freely_evicted(pod: Obj) -> bool:
+    """Pods that serve nobody need no budget: finished, not yet running, or going already."""
+    if pod["metadata"].get("deletionTimestamp") is not None:
+        return True
+    return dig(pod, "status", "phase") in ("Succeeded", "Failed", "Pending")
+
+
+def _take_disruption(budget: Obj, pod_name: str) -> None:
+    status = budget.setdefault("status", {})
+    name = budget["metadata"]["name"]
+    cause = ""
+    if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
+        cause = f"The disruption budget {name} is still being processed by the server."
+    elif status.get("disruptionsAllowed", 0) <= 0:
+        desired, current = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
+        cause = f"The disruption budget {name} needs {desired} healthy pods and has {current} currently"
+    if cause:
+        raise errors.TooManyRequests(_VIOLATES, {"causes": [{"reason": "DisruptionBudget", "message": cause}]})
+    status["disruptionsAllowed"] -= 1
+    status.setdefault("disruptedPods", {})[pod_name] = clock.timestamp()

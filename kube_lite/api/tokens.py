@@ -1,0 +1,277 @@
+"""Service account tokens: JSON Web Tokens signed with the cluster's own key, bound to what they are for.
+
+A token names its account, and the pod it was made for when there is one; it is good only while these exist with
+the same uid, which is looked up at every use, so a token dies with its pod. ES256, RFC 7519 and 7518.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kube_lite import clock, errors
+from kube_lite.api import certs, codec, options
+from kube_lite.api.admission.plugin import Objects
+from kube_lite.api.http import Request, Response
+from kube_lite.api.negotiate import negotiate
+from kube_lite.api.objectmeta import Names
+from kube_lite.api.user import AUTHENTICATED, SERVICE_ACCOUNTS, User
+from kube_lite.resources import field
+from kube_lite.resources.meta import Obj, dig
+from kube_lite.resources.registry import Resource
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+"""Upstream's kubeadm default for --service-account-issuer."""
+DEFAULT_SECONDS = 3600
+SHORTEST_SECONDS = 600
+LONGEST_SECONDS = 1 << 32
+"""Bounds of ``spec.expirationSeconds`` (upstream: authentication/v1 TokenRequest)."""
+_EC_BYTES = 32
+_BOUND = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}
+
+
+class TokenError(Exception):
+    """Raised when a token is not one of ours, or no longer good; says why."""
+
+
+class Signer:
+    """The key that tokens are signed with, in a 0600 file; in memory only when there is no directory."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._key: EllipticCurvePrivateKey | None = None
+        self._key_id = ""
+
+    def _load(self) -> EllipticCurvePrivateKey:
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+
+        if self._key is not None:
+            return self._key
+        if self._path is not None and self._path.exists():
+            loaded = serialization.load_pem_private_key(self._path.read_bytes(), None)
+            assert isinstance(loaded, ec.EllipticCurvePrivateKey), f"{self._path} is not an EC key"
+            key = loaded
+        else:
+            key = ec.generate_private_key(ec.SECP256R1())
+            if self._path is not None:
+                pem = key.private_bytes(
+                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                )
+                certs.write_private(self._path, pem)
+        public = key.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        self._key, self._key_id = key, _b64(hashlib.sha256(public).digest())
+        return key
+
+    def sign(self, claims: Obj) -> str:
+        """A compact JWS of ``claims``."""
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec
+        from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+        key = self._load()
+        head = _b64(json.dumps({"alg": "ES256", "kid": self._key_id}, separators=(",", ":")).encode())
+        signed = f"{head}.{_b64(json.dumps(claims, separators=(',', ':')).encode())}"
+        r, s = decode_dss_signature(key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
+        return f"{signed}.{_b64(r.to_bytes(_EC_BYTES, 'big') + s.to_bytes(_EC_BYTES, 'big'))}"
+
+    def verify(self, token: str) -> Obj:
+        """The claims of a token with a good signature. :raises TokenError: it has none"""
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric import ec
+        from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+
+        key = self._load()
+        try:
+            head, body, signature = token.split(".")
+            header, raw = json.loads(_unb64(head)), _unb64(signature)
+            # the algorithm is ours, whatever the header says: "none" and HMAC with a public key get nowhere
+            if header.get("alg") != "ES256" or header.get("kid") != self._key_id or len(raw) != 2 * _EC_BYTES:
+                raise TokenError("signed by somebody else")
+            r, s = int.from_bytes(raw[:_EC_BYTES], "big"), int.from_bytes(raw[_EC_BYTES:], "big")
+            message = f"{head}.{body}".encode()
+            key.public_key().verify(encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256()))
+            claims: Obj = json.loads(_unb64(body))
+        except (ValueError, AttributeError, InvalidSignature) as error:
+            raise TokenError("not a token of this cluster") from error
+        return claims
+
+    def jwks(self) -> Obj:
+        """The public key as a JSON Web Key Set (RFC 7517)."""
+        numbers = self._load().public_key().public_numbers()
+        jwk = {
+            "use": "sig",
+            "kty": "EC",
+            "kid": self._key_id,
+            "crv": "P-256",
+            "alg": "ES256",
+            "x": _b64(numbers.x.to_bytes(_EC_BYTES, "big")),
+            "y": _b64(numbers.y.to_bytes(_EC_BYTES, "big")),
+        }
+        return {"keys": [jwk]}
+
+
+def _b64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _unb64(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+class Tokens:
+    """Makes and checks service account tokens.
+
+    :param audiences: who the API server itself is; the audiences of tokens that name none
+    """
+
+    def __init__(self, signer: Signer, objects: Objects, names: Names, audiences: Sequence[str] = (ISSUER,)) -> None:
+        self.signer = signer
+        self._objects = objects
+        self._names = names
+        self.audiences = tuple(audiences)
+
+    async def request(self, request: Request, resource: Resource) -> Response:
+        """POST to ``serviceaccounts/NAME/token``: a TokenRequest, answered with its token.
+
+        :raises NotFound: there is no such account, or no such object to bind to
+        """
+        info = request.info
+        value, _ = codec.parse(request, await request.body(), "TokenRequest")
+        account = self._objects.lookup("serviceaccounts", info.namespace, info.name)
+        if account is None:
+            raise errors.not_found("serviceaccounts", "", info.name)
+        spec = dict(value.get("spec") or {})
+        seconds = spec.get("expirationSeconds") or DEFAULT_SECONDS
+        self._check(spec, seconds, info.name)
+        audiences = list(spec.get("audiences") or self.audiences)
+        claims = self._claims(account, audiences, seconds, spec.get("boundObjectRef"))
+        dry = options.write_options(request, "CreateOptions").dry_run
+        spec |= {"audiences": audiences, "expirationSeconds": seconds}
+        spec.setdefault("boundObjectRef", None)
+        ends = clock.now() + timedelta(seconds=seconds)
+        answer: Obj = {
+            "kind": "TokenRequest",
+            "apiVersion": "authentication.k8s.io/v1",
+            "metadata": {
+                "name": info.name,
+                "namespace": info.namespace,
+                "creationTimestamp": clock.timestamp(),
+            },
+            "spec": spec,
+            "status": {
+                "token": "" if dry else self.signer.sign(claims),
+                "expirationTimestamp": clock.timestamp(ends),
+            },
+        }
+        return codec.encoded(answer, negotiate(request.header("accept"), table=False), 201)
+
+    @staticmethod
+    def _check(spec: Obj, seconds: Any, name: str) -> None:
+        wrong = []
+        path = "spec.expirationSeconds"
+        if not isinstance(seconds, int) or isinstance(seconds, bool):
+            raise errors.BadRequest("spec.expirationSeconds must be an integer")
+        if seconds < SHORTEST_SECONDS:
+            wrong.append(field.invalid(path, seconds, "may not specify a duration less than 10 minutes"))
+        elif seconds > LONGEST_SECONDS:
+            wrong.append(field.invalid(path, seconds, "may not specify a duration larger than 2^32 seconds"))
+        if wrong:
+            raise errors.invalid("TokenRequest", "authentication.k8s.io", name, wrong)
+
+    def _claims(self, account: Obj, audiences: list[str], seconds: int, bound: Obj | None) -> Obj:
+        namespace, name = account["metadata"]["namespace"], account["metadata"]["name"]
+        private: Obj = {
+            "namespace": namespace,
+            "serviceaccount": {"name": name, "uid": account["metadata"]["uid"]},
+        }
+        if bound:
+            private |= self._bound_claims(namespace, name, bound)
+        now = int(clock.now().timestamp())
+        return {
+            "aud": audiences,
+            "exp": now + seconds,
+            "iat": now,
+            "iss": ISSUER,
+            "jti": self._names.uid(),
+            "kubernetes.io": private,
+            "nbf": now,
+            "sub": f"system:serviceaccount:{namespace}:{name}",
+        }
+
+    def _bound_claims(self, namespace: str, account: str, bound: Obj) -> Obj:
+        kind, name, uid = bound.get("kind") or "", bound.get("name") or "", bound.get("uid") or ""
+        plural = _BOUND.get(kind)
+        if plural is None:
+            raise errors.BadRequest(f"cannot bind token to object of type {bound.get('apiVersion', '')}, Kind={kind}")
+        found = self._objects.lookup(plural, "" if kind == "Node" else namespace, name)
+        if found is None:
+            raise errors.not_found(plural, "", name)
+        actual = found["metadata"]["uid"]
+        if uid and uid != actual:
+            why = f"the UID in the bound object reference ({uid}) does not match the UID in record. "
+            raise errors.conflict(plural, "", name, why + "The object might have been deleted and then recreated")
+        if kind == "Pod" and dig(found, "spec", "serviceAccountName") != account:
+            raise errors.BadRequest(
+                f'cannot bind token for serviceaccount "{account}" to pod running with different serviceaccount name.'
+            )
+        claims: Obj = {kind.lower(): {"name": name, "uid": actual}}
+        node = dig(found, "spec", "nodeName") if kind == "Pod" else ""
+        if node:
+            host = self._objects.lookup("nodes", "", node)
+            claims["node"] = {"name": node, **({"uid": host["metadata"]["uid"]} if host else {})}
+        return claims
+
+    async def authenticate(self, token: str) -> User | None:
+        """The account of a token meant for the API server; None when it is not a token of ours at all.
+
+        :raises Unauthorized: it is ours and no longer good
+        """
+        if token.count(".") != 2:
+            return None
+        try:
+            user, audiences = self.review(token)
+        except TokenError as error:
+            raise errors.Unauthorized("Unauthorized") from error
+        if not set(audiences) & set(self.audiences):
+            raise errors.Unauthorized("Unauthorized")
+        return user
+
+    def review(self, token: str) -> tuple[User, list[str]]:
+        """The account and audiences of a token. :raises TokenError: not good, or no longer"""
+        claims = self.signer.verify(token)
+        now = clock.now().timestamp()
+        if claims.get("iss") != ISSUER or not claims.get("nbf", 0) - 10 <= now < claims.get("exp", 0):
+            raise TokenError("expired, or not valid yet")
+        private = claims.get("kubernetes.io") or {}
+        namespace = private.get("namespace", "")
+        account = private.get("serviceaccount") or {}
+        self._alive("serviceaccounts", namespace, account)
+        extra: dict[str, list[str]] = {"authentication.kubernetes.io/credential-id": [f"JTI={claims.get('jti', '')}"]}
+        for kind, plural in (("pod", "pods"), ("secret", "secrets")):
+            if kind in private:
+                self._alive(plural, namespace, private[kind])
+                extra[f"authentication.kubernetes.io/{kind}-name"] = [private[kind]["name"]]
+                extra[f"authentication.kubernetes.io/{kind}-uid"] = [private[kind]["uid"]]
+        if "node" in private:
+            extra["authentication.kubernetes.io/node-name"] = [private["node"]["name"]]
+            extra["authentication.kubernetes.io/node-uid"] = [private["node"].get("uid", "")]
+        groups = (SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{namespace}", AUTHENTICATED)
+        name = f"system:serviceaccount:{namespace}:{account.get('name', '')}"
+        return User(name, account.get("uid", ""), groups, extra, "token"), list(claims.get("aud") or ())
+
+    def _alive(self, plural: str, namespace: str, reference: Obj) -> None:
+        found = self._objects.lookup(plural, namespace, reference.get("name", ""))
+        if found is None or found["metadata"]["uid"] != reference.get("uid"):
+            raise TokenError(f"{plural} {reference.get('name', '')} is gone")

@@ -1,0 +1,422 @@
+"""Writes: the one path that every create, update and patch takes.
+
+The order is Kubernetes' own and is written here once:
+
+    decode -> default -> managedFields -> mutating admission -> prepare -> validate -> validating admission -> store
+
+so a plugin that sets a field is validated afterwards, and none sees an object without defaults. Updates read
+the committed object, compute the new one, and swap it in by its revision; when somebody else was faster they
+start again, unless the caller named the revision that it expects.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from kube_lite import errors
+from kube_lite.api import managed, objectmeta
+from kube_lite.api.admission.plugin import AdmissionRequest, Chain
+from kube_lite.api.http import decode_json, encode_json
+from kube_lite.api.objectmeta import Names
+from kube_lite.api.options import WriteOptions
+from kube_lite.api.rest_hooks import RestHook
+from kube_lite.api.storage import Storage
+from kube_lite.api.user import User
+from kube_lite.resources.field import Errors, invalid
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.metadata import validate_metadata, validate_metadata_update
+from kube_lite.resources.registry import Resource, Subresource
+from kube_lite.store.store import StorageFull, WriteConflict
+from kube_lite.store.watch_cache import Item
+
+CONFLICT_RETRIES = 60
+"""How often an update without a resourceVersion starts again before it gives up with 409."""
+NAME_RETRIES = 8
+"""How often a generated name that is taken is drawn again (upstream KEP-4420)."""
+OBJECT_LIMIT = 1_572_864
+"""Largest stored object in bytes: etcd's request limit upstream, 1.5 MiB."""
+
+Transform = Callable[[Obj], Awaitable[Obj]]
+"""Makes the wanted object from the stored one; called again after a conflict, must not change its argument."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The object that a write is about."""
+
+    resource: Resource
+    namespace: str
+    name: str
+    subresource: Subresource | None = None
+
+    @property
+    def subresource_name(self) -> str:
+        """'' for the object itself."""
+        return self.subresource.name if self.subresource is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a write differs from an ordinary one."""
+
+    manage: managed.Manage | None = None
+    """How managedFields follow from the change; None for an ordinary write."""
+    managed_as: str = ""
+    """The subresource that managedFields name, when it is not the target's."""
+    pinned: bool = False
+    """The client stated the revision it expects, so a lost race is a conflict."""
+    trusted: bool = False
+    """Made by the server itself (binding): neither defaults nor the kind's rules apply."""
+
+
+ORDINARY = Manner()
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write left behind; ``value`` are stored bytes (see ``storage``)."""
+
+    value: bytes
+    revision: int
+    created: bool = False
+    deleted: bool = False
+
+
+class Verbs:
+    """Create, update, patch over one storage, for whoever the caller is."""
+
+    def __init__(self, storage: Storage, admission: Chain, rng: random.Random) -> None:
+        self.storage = storage
+        self.admission = admission
+        self.names = Names(rng)
+        self.hooks: MutableMapping[str, RestHook] = {}
+        """Work beyond the object itself, by ``group_resource`` (addresses of Services)."""
+
+    # ---- create
+
+    async def create(
+        self,
+        target: Target,
+        obj: Obj,
+        user: User,
+        options: WriteOptions,
+        warnings: list[str] | None = None,
+        manner: Manner = ORDINARY,
+    ) -> Written:
+        """Store a new object. ``obj`` is decoded and pruned; it is changed.
+
+        :raises AlreadyExists: the name is taken
+        """
+        resource = target.resource
+        meta = obj["metadata"]
+        objectmeta.check_namespace(resource, target.namespace, obj)
+        generated = bool(not meta.get("name") and meta.get("generateName"))
+        for attempt in range(NAME_RETRIES):
+            if generated:
+                meta["name"] = self.names.generate(meta["generateName"])
+            try:
+                return await self._create_named(target, obj, user, options, warnings, manner)
+            except errors.AlreadyExists:
+                if not generated or attempt == NAME_RETRIES - 1:
+                    raise
+        raise AssertionError("unreachable: the loop returns or raises")
+
+    async def _create_named(
+        self,
+        target: Target,
+        obj: Obj,
+        user: User,
+        options: WriteOptions,
+        warnings: list[str] | None,
+        manner: Manner,
+    ) -> Written:
+        resource = target.resource
+        if obj["metadata"].get("resourceVersion"):
+            raise errors.BadRequest("resourceVersion should not be set on objects to be created")
+        resource.default(obj)
+        managed.complete(resource, obj)
+        managed.on_create(resource, obj, options, manner.manage)
+        request = AdmissionRequest(
+            operation="CREATE",
+            resource=resource,
+            subresource="",
+            namespace=target.namespace,
+            name=obj["metadata"].get("name") or "",
+            user=user,
+            obj=obj,
+            dry_run=options.dry_run,
+            warnings=warnings if warnings is not None else [],
+        )
+        await self.admission.admit(request, self)
+        obj = request.obj or obj
+        objectmeta.prepare_create(resource, obj, self.names)
+        resource.prepare_create(obj)
+        hook = self.hooks.get(resource.group_resource)
+        undo = await hook.begin_create(obj, options.dry_run) if hook is not None else None
+        try:
+            self._check(resource, obj, _metadata_errors(resource, obj) + resource.validate(obj))
+            request.name = obj["metadata"].get("name") or ""
+            await self.admission.validate(request, self)
+            managed.complete(resource, obj)
+            written = await self._insert(target, obj, options)
+        except BaseException:
+            if undo is not None:
+                undo()
+            raise
+        if options.dry_run and undo is not None:
+            undo()
+        return written
+
+    async def _insert(self, target: Target, obj: Obj, options: WriteOptions) -> Written:
+        resource, name = target.resource, obj["metadata"]["name"]
+        encode = self.storage.encoder(resource, obj)
+        self._check_size(options, encode)
+        key = self.storage.key(resource, target.namespace, name)
+        if options.dry_run:
+            if self.storage.cache(resource).get(key) is not None:
+                raise errors.already_exists(resource.plural, resource.group, name)
+            bare = decode_json(encode(0))
+            bare["metadata"].pop("resourceVersion")
+            return Written(encode_json(bare), 0, created=True)
+        try:
+            record = await self.storage.store.write(key, 0, encode, transient=resource.transient)
+        except WriteConflict as conflict:
+            raise errors.already_exists(resource.plural, resource.group, name) from conflict
+        except StorageFull as full:
+            raise errors.InsufficientStorage(str(full)) from full
+        return Written(record.value, record.revision, created=True)
+
+    async def internal_create(self, group_resource: str, namespace: str, obj: Obj) -> None:
+        """Create an object on the server's own behalf (``admission.plugin.Objects``)."""
+        resource = self.storage.registry.named(group_resource)
+        if resource is None:
+            raise errors.InternalError(f"no resource {group_resource}")
+        user = User("system:apiserver", groups=("system:masters",), how="in-process")
+        target = Target(resource, namespace, obj["metadata"]["name"])
+        await self.create(target, obj, user, WriteOptions(field_manager="kube-lite"))
+
+    def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
+        """See ``Storage.lookup``."""
+        return self.storage.lookup(group_resource, namespace, name)
+
+    def select(self, group_resource: str, namespace: str = "") -> list[Obj]:
+        """See ``Storage.select``."""
+        return self.storage.select(group_resource, namespace)
+
+    # ---- update
+
+    async def update(
+        self, target: Target, obj: Obj, user: User, options: WriteOptions, warnings: list[str] | None = None
+    ) -> Written:
+        """Replace an object by ``obj`` (decoded and pruned).
+
+        :raises NotFound: there is none, and its kind is not created by PUT
+        :raises Conflict: ``metadata.resourceVersion`` is stale
+        """
+        resource = target.resource
+        meta = obj["metadata"]
+        if not meta.get("name"):
+            raise errors.BadRequest("name must be provided")
+        if meta["name"] != target.name:
+            raise errors.BadRequest(
+                f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
+            )
+        objectmeta.check_namespace(resource, target.namespace, obj)
+        if resource.allow_create_on_update and target.subresource is None:
+            missing = self.storage.item(resource, target.namespace, target.name) is None
+            if missing and not meta.get("resourceVersion"):
+                return await self.create(target, obj, user, options, warnings)
+        revision = str(meta.get("resourceVersion") or "")
+        if revision in ("", "0") and not resource.allow_unconditional_update:
+            self._require_existing(target)
+            must = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+            raise errors.invalid(resource.kind, resource.group, target.name, [_hexadecimal(must)])
+
+        async def replaced(old: Obj) -> Obj:
+            uid = meta.get("uid")
+            if uid and uid != old["metadata"]["uid"]:
+                raise errors.conflict(resource.plural, resource.group, target.name, _other_uid(target, uid, old))
+            return _copy(obj)
+
+        manner = Manner(pinned=revision not in ("", "0"))
+        return await self.guaranteed_update(target, replaced, user, options, warnings, manner)
+
+    def _require_existing(self, target: Target) -> None:
+        resource = target.resource
+        if self.storage.item(resource, target.namespace, target.name) is None:
+            raise errors.not_found(resource.plural, resource.group, target.name)
+
+    async def guaranteed_update(
+        self,
+        target: Target,
+        transform: Transform,
+        user: User,
+        options: WriteOptions,
+        warnings: list[str] | None = None,
+        manner: Manner = ORDINARY,
+    ) -> Written:
+        """Read, transform, check, swap; again when another writer was faster.
+
+        A ``resourceVersion`` in the transformed object is a precondition.
+        """
+        resource = target.resource
+        for _ in range(CONFLICT_RETRIES):
+            item = self.storage.item(resource, target.namespace, target.name)
+            if item is None:
+                raise errors.not_found(resource.plural, resource.group, target.name)
+            old = self.storage.load(resource, item.value)
+            new = await transform(old)
+            given = str(new["metadata"].get("resourceVersion") or "")
+            if given and not (given.isascii() and given.isdigit()):
+                detail = f'strconv.ParseUint: parsing "{given}": invalid syntax'
+                wrong = invalid("metadata.resourceVersion", given, detail)
+                raise errors.invalid(resource.kind, resource.group, target.name, [wrong])
+            conditional = given not in ("", "0", old["metadata"]["resourceVersion"])
+            if conditional:
+                raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
+            try:
+                return await self._swap(target, item, old, new, user, options, warnings, manner)
+            except WriteConflict as conflict:
+                if manner.pinned:
+                    raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED) from conflict
+        raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
+
+    async def _swap(
+        self,
+        target: Target,
+        item: Item,
+        old: Obj,
+        new: Obj,
+        user: User,
+        options: WriteOptions,
+        warnings: list[str] | None,
+        manner: Manner,
+    ) -> Written:
+        resource, sub = target.resource, target.subresource
+        if sub is None and not manner.trusted:
+            resource.default(new)
+        managed.complete(resource, new)
+        part = manner.managed_as or target.subresource_name
+        managed.on_update(resource, old, new, options, part, manner.manage)
+        request = AdmissionRequest(
+            operation="UPDATE",
+            resource=resource,
+            subresource=target.subresource_name,
+            namespace=target.namespace,
+            name=target.name,
+            user=user,
+            obj=new,
+            old=old,
+            dry_run=options.dry_run,
+            warnings=warnings if warnings is not None else [],
+        )
+        await self.admission.admit(request, self)
+        new = request.obj or new
+        self._prepare_update(resource, sub, new, old, manner.trusted)
+        hook = self.hooks.get(resource.group_resource) if sub is None else None
+        undo = await hook.begin_update(new, old, options.dry_run) if hook is not None else None
+        try:
+            if not manner.trusted:
+                self._check(resource, new, self._update_errors(resource, sub, new, old))
+            await self.admission.validate(request, self)
+            managed.complete(resource, new)
+            if new == old:
+                return Written(item.value, item.revision)
+            written = await self._replace(target, item, new, options)
+        except BaseException:
+            if undo is not None:
+                undo()
+            raise
+        if options.dry_run and undo is not None:
+            undo()
+        elif hook is not None:
+            hook.committed(old, new)
+        return written
+
+    @staticmethod
+    def _prepare_update(resource: Resource, sub: Subresource | None, new: Obj, old: Obj, trusted: bool) -> None:
+        new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+        objectmeta.keep_server_fields(new, old)
+        if sub is not None:
+            sub.prepare(new, old)
+        elif not trusted:
+            resource.prepare_update(new, old)
+            if resource.generation and objectmeta.changed_beyond_metadata(new, old):
+                new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
+
+    @staticmethod
+    def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> Errors:
+        found = validate_metadata_update(new["metadata"], old["metadata"], builtin=not resource.custom)
+        found += found  # upstream checks metadata in the generic path and in the kind's own: clients see both causes
+        if sub is not None:
+            return found + sub.validate(new, old)
+        return found + resource.validate_update(new, old)
+
+    async def _replace(self, target: Target, item: Item, new: Obj, options: WriteOptions) -> Written:
+        resource = target.resource
+        encode = self.storage.encoder(resource, new)
+        self._check_size(options, encode, len(item.value))
+        if options.dry_run:
+            return Written(encode(item.revision), item.revision)
+        gone = is_finished(new)
+        try:
+            if gone:
+                record = await self.storage.store.delete(item.key, item.revision, encode)
+            else:
+                record = await self.storage.store.write(item.key, item.revision, encode, transient=resource.transient)
+        except StorageFull as full:
+            raise errors.InsufficientStorage(str(full)) from full
+        if gone and (hook := self.hooks.get(resource.group_resource)) is not None:
+            hook.deleted(new)
+        return Written(record.value, record.revision, deleted=gone)
+
+    @staticmethod
+    def _check_size(options: WriteOptions, encode: Callable[[int], bytes], stored: int = 0) -> None:
+        # encoding twice is only worth it when the parts could add up to too much
+        if options.body_size + stored > OBJECT_LIMIT // 2 and len(encode(0)) > OBJECT_LIMIT:
+            raise errors.RequestEntityTooLarge("etcdserver: request is too large")
+
+    @staticmethod
+    def _check(resource: Resource, obj: Obj, found: Errors) -> None:
+        if found:
+            name = obj["metadata"].get("name") or ""
+            raise errors.invalid(resource.kind, resource.group, name, found)
+
+
+def is_finished(obj: Mapping[str, Any]) -> bool:
+    """Whether a deleted object waits for nothing any more: no finalizer, no grace period left."""
+    meta = obj["metadata"]
+    if meta.get("deletionTimestamp") is None or meta.get("finalizers"):
+        return False
+    if (obj.get("spec") or {}).get("finalizers") and obj.get("kind") == "Namespace":
+        return False
+    return not meta.get("deletionGracePeriodSeconds")
+
+
+def _metadata_errors(resource: Resource, obj: Obj) -> Errors:
+    return validate_metadata(
+        obj["metadata"], namespaced=resource.namespaced, rule=resource.name_rule, builtin=not resource.custom
+    )
+
+
+def _copy(obj: Obj) -> Obj:
+    copied: Obj = decode_json(encode_json(obj))
+    return copied
+
+
+def _other_uid(target: Target, uid: str, old: Obj) -> str:
+    """Upstream's storage error for an update meant for an earlier object of the same name."""
+    where = f"{target.namespace}/{target.name}" if target.namespace else target.name
+    return (
+        f"StorageError: invalid object, Code: 4, Key: /registry/{target.resource.plural}/{where}, ResourceVersion: 0, "
+        f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, "
+        f"UID in object meta: {old['metadata']['uid']}"
+    )
+
+
+def _hexadecimal(error: errors.FieldError) -> errors.FieldError:
+    """Upstream prints the zero resourceVersion as ``0x0`` here."""
+    return replace(error, message=error.message.replace("Invalid value: 0:", "Invalid value: 0x0:"))

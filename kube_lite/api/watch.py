@@ -1,0 +1,294 @@
+"""Watch streams: a cursor into the kind's ring, turned into lines of ``{"type","object"}``.
+
+A watch is an async iterator of chunks; each chunk holds all events that were ready, so a burst is one send.
+An event is encoded once per form and shared by every watcher that takes it as it is. A selector turns changes
+into ADDED and DELETED when an object begins or ceases to match.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kube_lite import clock, errors
+from kube_lite.api import reads, table
+from kube_lite.api.http import encode_json
+from kube_lite.api.negotiate import PLAIN, Form
+from kube_lite.api.reads import ListQuery, Match
+from kube_lite.api.storage import Storage
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.registry import Resource
+from kube_lite.store.store import Compacted, Event, FutureRevision
+from kube_lite.store.watch_cache import CachedEvent, Cursor, Item
+
+BOOKMARK_INTERVAL = 60.0
+"""Seconds between bookmarks, as upstream."""
+DEFAULT_TIMEOUT = (1800.0, 3600.0)
+"""A watch that names no timeout ends after a random time in this range of seconds (min-request-timeout)."""
+INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+LONGEST_CHUNK = 256
+"""Events joined into one send at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One event as a watcher with a selector sees it; ``value`` are stored bytes."""
+
+    type: str
+    value: bytes
+    shared: dict[Any, bytes] | None = None
+    """Encodings of the event by form, shared between watchers."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchQuery:
+    """What a watch asks for besides selectors."""
+
+    bookmarks: bool = False
+    timeout: float = 0.0
+    send_initial: bool = False
+    include: str = "Metadata"
+
+
+class WatchSource:
+    """The events of one watch, as lists of changes, independent of how they are encoded."""
+
+    def __init__(self, storage: Storage, resource: Resource, namespace: str, query: ListQuery) -> None:
+        self._storage = storage
+        self._resource = resource
+        self._prefix = storage.prefix(resource, namespace if resource.namespaced else "")
+        self._scoped = bool(namespace) and resource.namespaced
+        self._match = query.match
+        self._query = query
+        self._cursor: Cursor | None = None
+        self.initial: list[Change] = []
+        """ADDED for what exists already, when the watch does not start at a revision."""
+
+    async def open(self, send_initial: bool = False) -> None:
+        """Take the position in history. :raises Expired: it no longer reaches back there"""
+        revision = self._query.revision
+        cache = self._storage.cache(self._resource)
+        if revision is None or revision == 0 or send_initial:
+            if revision:
+                await reads.wait_for_revision(self._storage, revision)
+            items = cache.range(self._prefix)
+            self._cursor = cache.cursor(-1, self._trigger())
+            self.initial = [
+                Change("ADDED", item.value) for item in items if _selected(self._match, item.labels, item.fields)
+            ]
+            return
+        try:
+            self._cursor = cache.cursor(revision, self._trigger())
+        except Compacted:
+            await self._open_history(revision)
+        except FutureRevision:
+            self._cursor = cache.cursor(-1, self._trigger())
+
+    def _trigger(self) -> tuple[str, str] | None:
+        # node agents watch their own pods: only events of those need wake them
+        for part in self._query.field_text.split(","):
+            name, sign, value = part.partition("=")
+            if name == "spec.nodeName" and sign and not value.startswith(("=", "!")) and "\\" not in value:
+                return (name, value)
+        return None
+
+    async def _open_history(self, revision: int) -> None:
+        """The ring no longer reaches back, the log may: read from there up to where the ring begins."""
+        cache = self._storage.cache(self._resource)
+        cursor = cache.cursor(-1, self._trigger())
+        try:
+            events = await self._storage.store.history(self._prefix, revision)
+        except Compacted as gone:
+            cursor.close()
+            raise expired(revision, gone.compacted) from gone
+        self._cursor = cursor
+        extract = self._storage.extractor(self._resource)
+        start = cursor.revision
+        for event in events:
+            if event.revision <= start:
+                change = self._from_history(event, extract)
+                if change is not None:
+                    self.initial.append(change)
+
+    def _from_history(self, event: Event, extract: Any) -> Change | None:
+        labels, fields = extract(event.value)
+        before: Item | None = None
+        if event.previous is not None:
+            before = Item(event.key, event.previous.value, event.previous.revision, *extract(event.previous.value))
+        return self._change(event.value, event.deleted, labels, fields, before, None)
+
+    async def next(self, timeout: float) -> list[Change]:
+        """Changes ready now, or the first to come within ``timeout`` seconds; may be empty.
+
+        :raises Expired: the watcher was too slow, the ring has passed it
+        """
+        cursor = self._cursor
+        assert cursor is not None
+        try:
+            events = await cursor.next(timeout)
+        except Compacted as gone:
+            raise expired(gone.revision, gone.compacted) from gone
+        return self._changes(events)
+
+    def _changes(self, events: Sequence[CachedEvent]) -> list[Change]:
+        found = []
+        for event in events:
+            if self._scoped and not event.key.startswith(self._prefix):
+                continue
+            change = self._change(event.value, event.deleted, event.labels, event.fields, event.previous, event.encoded)
+            if change is not None:
+                found.append(change)
+        return found
+
+    def _change(
+        self,
+        value: bytes,
+        deleted: bool,
+        labels: Any,
+        fields: Any,
+        before: Item | None,
+        shared: dict[Any, bytes] | None,
+    ) -> Change | None:
+        match = self._match
+        is_now = not deleted and (match is None or match(labels, fields))
+        was = before is not None and (match is None or match(before.labels, before.fields))
+        if is_now:
+            return Change("MODIFIED" if was else "ADDED", value, shared)
+        if not was:
+            return None
+        if not deleted and before is not None:
+            # it went out of sight: upstream shows the last state that matched, under the new revision
+            return Change("DELETED", _with_revision(before.value, value))
+        return Change("DELETED", value, shared)
+
+    @property
+    def revision(self) -> int:
+        """Everything up to here has been given out."""
+        assert self._cursor is not None
+        return self._cursor.revision
+
+    def close(self) -> None:
+        """Let go of the cursor."""
+        if self._cursor is not None:
+            self._cursor.close()
+
+
+def _selected(match: Match | None, labels: Any, fields: Any) -> bool:
+    return match is None or match(labels, fields)
+
+
+def _with_revision(value: bytes, newer: bytes) -> bytes:
+    from kube_lite.api.http import decode_json
+
+    obj = decode_json(value)
+    obj["metadata"]["resourceVersion"] = decode_json(newer)["metadata"]["resourceVersion"]
+    return encode_json(obj)
+
+
+def expired(revision: int, compacted: int) -> errors.Expired:
+    """The 410 of a watch whose revision is gone."""
+    return errors.Expired(f"too old resource version: {revision} ({compacted})")
+
+
+class Encoder:
+    """Turns changes into lines in one form."""
+
+    def __init__(self, storage: Storage, resource: Resource, form: Form, include: str) -> None:
+        self._storage = storage
+        self._resource = resource
+        self._form = form
+        self._include = include
+        self._columns_sent = False
+
+    def line(self, change: Change) -> bytes:
+        """``{"type":...,"object":...}`` and a line feed."""
+        if self._form.as_ == "":
+            shared = change.shared
+            # one encoding per event type and API version, whoever asks first pays for it
+            slot = (change.type, self._resource.api_version)
+            if shared is None or (found := shared.get(slot)) is None:
+                body = self._storage.whole(self._resource, change.value)
+                found = b'{"type":"%s","object":%s}\n' % (change.type.encode(), body)
+                if shared is not None:
+                    shared[slot] = found
+            return found
+        obj = self._storage.load(self._resource, change.value)
+        return encode_json({"type": change.type, "object": self._shape(obj)}) + b"\n"
+
+    def _shape(self, obj: Obj) -> dict[str, Any]:
+        if self._form.as_ != "Table":
+            return table.partial(obj, self._form)
+        first, self._columns_sent = not self._columns_sent, True
+        revision = {"resourceVersion": obj["metadata"]["resourceVersion"]}
+        return table.table(self._resource, [obj], self._form, self._include, revision, with_columns=first)
+
+    def bookmark(self, revision: int, *, initial_end: bool = False) -> bytes:
+        """A BOOKMARK line: nothing up to ``revision`` is still to come."""
+        meta: dict[str, Any] = {"resourceVersion": str(revision), "creationTimestamp": None}
+        if initial_end:
+            meta["annotations"] = {INITIAL_EVENTS_END: "true"}
+        obj: dict[str, Any] = {
+            "kind": self._resource.kind,
+            "apiVersion": self._resource.api_version,
+            "metadata": meta,
+        }
+        if self._form.as_ == "Table":
+            obj = {
+                "kind": "Table",
+                "apiVersion": self._form.meta_api_version,
+                "metadata": {"resourceVersion": str(revision)},
+                "columnDefinitions": None,
+                "rows": [],
+            }
+            if initial_end:
+                partial = {
+                    "kind": self._resource.kind,
+                    "apiVersion": self._resource.api_version,
+                    "metadata": meta,
+                }
+                obj["rows"] = [{"cells": [None] * len(self._resource.columns), "object": partial}]
+        elif self._form.as_:
+            obj["kind"], obj["apiVersion"] = "PartialObjectMetadata", self._form.meta_api_version
+        return encode_json({"type": "BOOKMARK", "object": obj}) + b"\n"
+
+    @staticmethod
+    def error(error: errors.ApiError) -> bytes:
+        """An ERROR line, after which the stream ends."""
+        return encode_json({"type": "ERROR", "object": error.to_status()}) + b"\n"
+
+
+async def stream(
+    storage: Storage,
+    resource: Resource,
+    source: WatchSource,
+    query: WatchQuery,
+    form: Form = PLAIN,
+) -> AsyncIterator[bytes]:
+    """The chunks of an opened watch, until its timeout."""
+    encoder = Encoder(storage, resource, form, query.include)
+    timeout = query.timeout
+    deadline = clock.monotonic() + timeout
+    next_bookmark = clock.monotonic() + BOOKMARK_INTERVAL
+    try:
+        for start in range(0, len(source.initial), LONGEST_CHUNK):
+            yield b"".join(encoder.line(c) for c in source.initial[start : start + LONGEST_CHUNK])
+        source.initial = []
+        if query.send_initial and query.bookmarks:
+            yield encoder.bookmark(source.revision, initial_end=True)
+        while (now := clock.monotonic()) < deadline:
+            if query.bookmarks and now >= next_bookmark:
+                next_bookmark = now + BOOKMARK_INTERVAL
+                yield encoder.bookmark(source.revision)
+            wake = min(deadline, next_bookmark) if query.bookmarks else deadline
+            try:
+                changes = await source.next(max(wake - now, 0.0))
+            except errors.Expired as error:
+                yield encoder.error(error)
+                return
+            for start in range(0, len(changes), LONGEST_CHUNK):
+                yield b"".join([encoder.line(c) for c in changes[start : start + LONGEST_CHUNK]])
+        if query.bookmarks:
+            yield encoder.bookmark(source.revision)
+    finally:
+        source.close()

@@ -1,0 +1,112 @@
+"""The command line: parse, one call, print. Each command is a file that is imported only when it is called.
+
+A command module has ``HELP`` (one line), ``add_arguments(parser)`` and ``run(args) -> int``. Errors that a user
+can do something about are :class:`CommandError` or ``errors.ApiError``; they are printed without a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    (
+        "Run a cluster",
+        (
+            ("up", "server and one real node in one command"),
+            ("server", "API server, store, scheduler and controllers"),
+            ("node", "a node executor that joins a server"),
+            ("image", "pull, import, list and remove images of this node"),
+        ),
+    ),
+    (
+        "Work with a cluster",
+        (
+            ("get", "print objects as a table, or as yaml, json, names, jsonpath"),
+            ("describe", "print what is known of an object, with its events"),
+            ("apply", "create or change objects to match files"),
+            ("create", "create objects from files or arguments"),
+            ("delete", "delete objects by name, selector or file"),
+            ("logs", "print what a container wrote"),
+            ("scale", "set the number of replicas"),
+            ("rollout", "status, restart, undo and history of a rollout"),
+            ("wait", "wait for a condition or for deletion"),
+        ),
+    ),
+    ("About kube-lite", (("version", "versions of client and server"),)),
+)
+
+
+class CommandError(Exception):
+    """A mistake in how the command was called, or something in the way; says what to do."""
+
+
+def _commands() -> list[str]:
+    return [name for _, commands in GROUPS for name, _ in commands]
+
+
+def usage() -> str:
+    """What ``kube-lite --help`` prints."""
+    lines = ["kube-lite: a Kubernetes that fits in one Python process.", "", "Usage: kube-lite COMMAND [options]", ""]
+    for title, commands in GROUPS:
+        lines.append(f"{title}:")
+        lines += [f"  {name:<10}{text}" for name, text in commands]
+        lines.append("")
+    lines += [
+        "First steps, as root on Linux:",
+        "  kube-lite up --data-dir ./data                      # a cluster with one node, until Ctrl-C",
+        "  export KUBECONFIG=$PWD/data/admin.kubeconfig        # then kubectl works too",
+        "  kube-lite get nodes",
+        "",
+        "kube-lite COMMAND --help explains each command.",
+    ]
+    return "\n".join(lines)
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"kube_lite.cli.{name}_command")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the process's exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(usage())
+        return 0
+    name = arguments[0]
+    if name == "--version":
+        name = "version"
+    if name not in _commands():
+        print(f'error: unknown command "{name}"; "kube-lite --help" lists what there is', file=sys.stderr)
+        return 1
+    module = _module(name)
+    parser = argparse.ArgumentParser(
+        prog=f"kube-lite {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    return _run(module, parser.parse_args(arguments[1:]))
+
+
+def _run(module: ModuleType, args: argparse.Namespace) -> int:
+    from kube_lite.errors import ApiError
+
+    try:
+        code: int = module.run(args)
+        return code
+    except ApiError as error:
+        reason = f" ({error.reason})" if error.reason else ""
+        print(f"Error from server{reason}: {error.message}", file=sys.stderr)
+        return 1
+    except CommandError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 0  # the reader, such as head, has seen enough
+    except KeyboardInterrupt:
+        return 130

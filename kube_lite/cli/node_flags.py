@@ -1,0 +1,49 @@
+"""Flags that ``node`` and ``up`` share."""
+
+from __future__ import annotations
+
+import argparse
+
+from kube_lite.cli.main import CommandError
+
+
+def add_node_flags(parser: argparse.ArgumentParser) -> None:
+    """Add them to a command."""
+    add = parser.add_argument
+    add(
+        "--registry-mirror",
+        metavar="REGISTRY=URL",
+        action="append",
+        default=[],
+        help="fetch images of REGISTRY from URL, such as docker.io=http://127.0.0.1:5000; may be repeated",
+    )
+    add(
+        "--insecure-registry",
+        metavar="HOST[:PORT]",
+        action="append",
+        default=[],
+        help="a registry that speaks plain http; may be repeated",
+    )
+    add("--keep-pods", action="store_true", help="leave the containers running when stopped")
+
+
+def mirrors(values: list[str]) -> dict[str, str]:
+    """``REGISTRY=URL`` pairs. :raises CommandError: one is not of that form"""
+    found = {}
+    for value in values:
+        registry, equals, url = value.partition("=")
+        if not equals or not registry or not url.startswith(("http://", "https://")):
+            raise CommandError(f"--registry-mirror {value}: want REGISTRY=URL, such as docker.io=http://127.0.0.1:5000")
+        found[registry] = url
+    return found
+
+
+def require_root() -> None:
+    """:raises CommandError: this process may not make containers"""
+    import os
+
+    if os.geteuid() != 0:
+        raise CommandError(
+            "a real node needs root, for namespaces, mounts and cgroups; "
+            "run it with sudo, or use simulated nodes: kube-lite server --sim-nodes 3"
+        )

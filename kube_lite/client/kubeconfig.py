@@ -1,0 +1,182 @@
+"""Kubeconfig files: read (several merged, as kubectl does), pick a context, write.
+
+Nothing here opens a connection. Paths inside a file are relative to that file; inline ``*-data`` wins over
+paths. The file holds keys, so it is written with mode 0600, and all at once.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+class KubeconfigError(ValueError):
+    """Raised when there is no usable configuration; says what is wrong with which file or entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """How to reach an API server, and as whom. PEM data as bytes.
+
+    :param unix_socket: path of a socket to use instead of the host in ``server``
+    :param ca: certificates to trust; empty means the system's
+    """
+
+    server: str
+    ca: bytes = b""
+    client_certificate: bytes = b""
+    client_key: bytes = field(default=b"", repr=False)
+    token: str = field(default="", repr=False)
+    unix_socket: str = ""
+    insecure: bool = False
+    tls_server_name: str = ""
+    namespace: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Kubeconfig:
+    """The merged content of kubeconfig files; entries as decoded, each with the directory it came from."""
+
+    current_context: str
+    clusters: Mapping[str, tuple[Mapping[str, Any], Path]]
+    users: Mapping[str, tuple[Mapping[str, Any], Path]]
+    contexts: Mapping[str, Mapping[str, Any]]
+
+    def connection(self, context: str = "") -> Connection:
+        """The connection of ``context``, or of the current one. :raises KubeconfigError:"""
+        name = context or self.current_context
+        if not name:
+            raise KubeconfigError("no context chosen and no current-context set")
+        if name not in self.contexts:
+            raise KubeconfigError(f'context "{name}" does not exist')
+        chosen = self.contexts[name]
+        cluster_name, user_name = str(chosen.get("cluster") or ""), str(chosen.get("user") or "")
+        if cluster_name not in self.clusters:
+            raise KubeconfigError(f'context "{name}": cluster "{cluster_name}" does not exist')
+        cluster, base = self.clusters[cluster_name]
+        user, user_base = self.users.get(user_name, ({}, base))
+        for unsupported in ("exec", "auth-provider"):
+            if user.get(unsupported):
+                raise KubeconfigError(f'user "{user_name}": {unsupported} is not supported, use a token or certificate')
+        token = str(user.get("token") or "")
+        if not token and user.get("tokenFile"):
+            token = _read(user_base / str(user["tokenFile"])).decode().strip()
+        return Connection(
+            server=str(cluster.get("server") or ""),
+            ca=_pem(cluster, "certificate-authority", base),
+            client_certificate=_pem(user, "client-certificate", user_base),
+            client_key=_pem(user, "client-key", user_base),
+            token=token,
+            insecure=bool(cluster.get("insecure-skip-tls-verify")),
+            tls_server_name=str(cluster.get("tls-server-name") or ""),
+            namespace=str(chosen.get("namespace") or "default"),
+        )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise KubeconfigError(f"unable to read {path}: {error.strerror}") from error
+
+
+def _pem(entry: Mapping[str, Any], name: str, base: Path) -> bytes:
+    if data := entry.get(f"{name}-data"):
+        try:
+            return base64.b64decode(str(data), validate=True)
+        except binascii.Error as error:
+            raise KubeconfigError(f"{name}-data is not base64: {error}") from error
+    return _read(base / str(entry[name])) if entry.get(name) else b""
+
+
+def default_paths(explicit: str = "", environment: Mapping[str, str] | None = None) -> list[Path]:
+    """Where kubectl looks: ``explicit``, else the files of $KUBECONFIG, else ~/.kube/config."""
+    env = os.environ if environment is None else environment
+    if explicit:
+        return [Path(explicit)]
+    if env.get("KUBECONFIG"):
+        return [Path(p) for p in env["KUBECONFIG"].split(os.pathsep) if p]
+    return [Path(env.get("HOME", "/root")) / ".kube" / "config"]
+
+
+def load(paths: Sequence[Path]) -> Kubeconfig:
+    """Read and merge files; the first one to name something wins. Missing files are skipped unless all are.
+
+    :raises KubeconfigError: none exists, or one cannot be read
+    """
+    import yaml
+
+    current = ""
+    clusters: dict[str, tuple[Mapping[str, Any], Path]] = {}
+    users: dict[str, tuple[Mapping[str, Any], Path]] = {}
+    contexts: dict[str, Mapping[str, Any]] = {}
+    present = [path for path in paths if path.exists()]
+    if not present:
+        raise KubeconfigError(f"no kubeconfig at {', '.join(map(str, paths))}")
+    for path in present:
+        try:
+            content = yaml.safe_load(_read(path)) or {}
+        except yaml.YAMLError as error:
+            raise KubeconfigError(f"{path}: not YAML: {error}") from error
+        if not isinstance(content, dict):
+            raise KubeconfigError(f"{path}: not a kubeconfig")
+        current = current or str(content.get("current-context") or "")
+        for kind, into in (("clusters", clusters), ("users", users)):
+            for item in content.get(kind) or ():
+                into.setdefault(str(item.get("name")), (item.get(kind[:-1]) or {}, path.parent))
+        for item in content.get("contexts") or ():
+            contexts.setdefault(str(item.get("name")), item.get("context") or {})
+    return Kubeconfig(current, clusters, users, contexts)
+
+
+def render(connection: Connection, name: str = "kube-lite", user: str = "admin") -> str:
+    """A self-contained kubeconfig of one cluster, user and context, as YAML."""
+    import yaml
+
+    def data(value: bytes) -> str:
+        return base64.b64encode(value).decode()
+
+    cluster: dict[str, Any] = {"server": connection.server}
+    if connection.ca:
+        cluster["certificate-authority-data"] = data(connection.ca)
+    if connection.insecure:
+        cluster["insecure-skip-tls-verify"] = True
+    if connection.tls_server_name:
+        cluster["tls-server-name"] = connection.tls_server_name
+    identity: dict[str, Any] = {}
+    if connection.client_certificate:
+        identity["client-certificate-data"] = data(connection.client_certificate)
+        identity["client-key-data"] = data(connection.client_key)
+    if connection.token:
+        identity["token"] = connection.token
+    context = {"cluster": name, "user": user, "namespace": connection.namespace}
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": name, "cluster": cluster}],
+        "users": [{"name": user, "user": identity}],
+        "contexts": [{"name": name, "context": context}],
+        "current-context": name,
+    }
+    return str(yaml.safe_dump(content, sort_keys=False))
+
+
+def write(path: Path, text: str) -> None:
+    """Put ``text`` at ``path``, readable by its owner only; a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, staged = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(staged, path)
+    except BaseException:
+        Path(staged).unlink(missing_ok=True)
+        raise

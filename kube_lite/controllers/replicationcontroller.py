@@ -1,0 +1,33 @@
+"""ReplicationController: the older form of ReplicaSet, on the same core."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kube_lite.controllers.base import Context, Controller
+from kube_lite.controllers.replicas import ReplicaController, ReplicationController
+from kube_lite.resources.kinds.pod.view import Pod
+
+NAMES = ("replicationcontroller", "replicationcontroller-controller")
+
+
+class ReplicationControllerController(ReplicaController[ReplicationController]):
+    """Keeps the pods of ReplicationControllers."""
+
+    name = "replicationcontroller"
+    resource = "replicationcontrollers"
+    kind = "ReplicationController"
+    api_version = "v1"
+    component = "replication-controller"
+
+    def selects(self, owner: ReplicationController, labels: dict[str, str]) -> bool:
+        """By equal labels; an empty selector selects nothing here."""
+        return bool(owner.spec.selector) and owner.spec.selector.items() <= labels.items()
+
+    def _terminating(self, claimed: Sequence[Pod]) -> int | None:
+        return None
+
+
+def build(ctx: Context) -> Controller:
+    """The controller."""
+    return ReplicationControllerController(ctx, ReplicationController)

@@ -1,0 +1,155 @@
+"""A live server: a data directory, a store, certificates and listeners around one cluster.
+
+Start-up order matters: the directory is locked first (by the store), then the socket is bound, so that a wrong
+flag or a second server fails before anything is written. FastAPI is built last, when requests are served already.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import anyio
+
+from kube_lite.api import certs, listener
+from kube_lite.api.audit import AuditLog
+from kube_lite.api.authn import read_token_file
+from kube_lite.api.nodes import NodeEndpoints
+from kube_lite.api.plane import PlaneOptions
+from kube_lite.api.user import User
+from kube_lite.client import kubeconfig
+from kube_lite.cluster import Cluster, ClusterOptions, cluster
+from kube_lite.controllers.settings import ControllerSettings
+from kube_lite.settings import ServerSettings
+from kube_lite.store.sqlite import open_sqlite
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LiveServer:
+    """A server that answers requests."""
+
+    url: str
+    settings: ServerSettings
+    cluster: Cluster
+
+
+@asynccontextmanager
+async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
+    """Run a server; entered when it is ready, and stopped cleanly when left.
+
+    :raises Locked: another server uses the directory
+    :raises OSError: the address cannot be bound
+    """
+    prepare_directory(settings.data_dir)
+    rng = random.SystemRandom() if settings.seed is None else random.Random(settings.seed)
+    async with open_sqlite(settings.data_dir / "kube-lite.db") as store:
+        bound = listener.bind_tcp(settings.listen_host, settings.listen_port)
+        settings = settings.model_copy(update={"listen_port": bound.getsockname()[1]})
+        advertise = advertise_address(settings)
+        authority = certs.Authority(settings.pki_dir)
+        options = _cluster_options(settings, advertise, authority)
+        audit = AuditLog(settings.data_dir / "audit.log")
+        async with cluster(store, options, rng, audit) as running, anyio.create_task_group() as tasks:
+            url = f"https://{_shown(settings.listen_host)}:{settings.listen_port}"
+            _write_credentials(settings, authority, url)
+            secret = node_secret(settings, authority)
+            NodeEndpoints(running.plane, authority, secret, settings.cluster_cidr)
+            names = certs.server_names(settings.listen_host, advertise, running.plane.service_ip)
+            context = listener.tls_context(authority.server_pair(names), authority.pair.certificate)
+            servers = [
+                (listener.listener(running.plane.app, context), bound),
+                (listener.listener(running.plane.app), listener.bind_unix(settings.api_socket)),
+            ]
+            for server, listening in servers:
+                tasks.start_soon(server.serve, [listening])
+            for server, _ in servers:
+                await server.wait_started()
+            yield LiveServer(url, settings, running)
+            for server, _ in servers:
+                server.stop()
+            settings.api_socket.unlink(missing_ok=True)
+
+
+def prepare_directory(path: Path) -> None:
+    """Make the data directory, for its owner alone."""
+    os.umask(0o077)
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
+def _cluster_options(settings: ServerSettings, advertise: str, authority: certs.Authority) -> ClusterOptions:
+    tokens: dict[str, User] = {}
+    if settings.token_auth_file is not None:
+        tokens = read_token_file(settings.token_auth_file)
+    plane = PlaneOptions(
+        service_cluster_ip_range=settings.service_cluster_ip_range,
+        advertise_address=advertise,
+        port=settings.listen_port,
+        disabled_admission_plugins=settings.disabled_admission_plugins,
+        tokens=tokens,
+        owner_uid=os.geteuid(),
+        service_account_key=settings.pki_dir / "service-account.key",
+    )
+    return ClusterOptions(
+        plane=plane,
+        controllers=",".join(settings.controllers),
+        controller_settings=replace(
+            ControllerSettings(),
+            cluster_cidr=settings.cluster_cidr,
+            node_monitor_grace_period=settings.node_monitor_grace_period,
+        ),
+        scheduler=settings.scheduler,
+        sim_nodes=settings.sim_nodes,
+        seed=settings.seed or 0,
+        ca_pem=authority.certificate_pem.decode(),
+    )
+
+
+def _shown(host: str) -> str:
+    if host in ("0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def advertise_address(settings: ServerSettings) -> str:
+    """The address that pods reach the server at, through the ``kubernetes`` Service."""
+    if settings.advertise_address:
+        return settings.advertise_address
+    if settings.listen_host not in ("0.0.0.0", "::", "localhost"):
+        return settings.listen_host
+    # no packet is sent: connecting a datagram socket only looks up the route
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"
+
+
+def _write_credentials(settings: ServerSettings, authority: certs.Authority, url: str) -> None:
+    admin = authority.client_pair("admin", "kubernetes-admin", ["system:masters"])
+    connection = kubeconfig.Connection(
+        server=url,
+        ca=authority.certificate_pem,
+        client_certificate=admin.certificate.read_bytes(),
+        client_key=admin.key.read_bytes(),
+    )
+    kubeconfig.write(settings.admin_kubeconfig, kubeconfig.render(connection))
+
+
+def node_secret(settings: ServerSettings, authority: certs.Authority) -> str:
+    """The secret that nodes join with, kept in the node token file together with the CA's hash."""
+    path = settings.node_token
+    if path.exists():
+        return path.read_text().strip().rpartition(":")[2]
+    secret = secrets.token_hex(16)
+    certs.write_private(path, f"K10{authority.fingerprint}::node:{secret}\n".encode())
+    return secret

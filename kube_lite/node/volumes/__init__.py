@@ -1,0 +1,175 @@
+"""Volumes of pods: made under the pod's own directory, named to the runtime as host paths.
+
+A volume lives at ``DATA/volumes/UID/PLUGIN/NAME``, the plugins named as upstream's. emptyDir ends with the pod;
+hostPath is the host's own path; the rest is content from the API (see ``content``), written atomically and
+refreshed while the pod runs. Mounting filesystems is not done here: an emptyDir with medium Memory is a plain directory.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kube_lite import clock
+from kube_lite.node.environment import Placement, expand
+from kube_lite.node.runtime import Mount
+from kube_lite.node.volumes import atomic
+from kube_lite.node.volumes.content import Content, VolumeError
+from kube_lite.resources.kinds.pod.view import Container, Pod
+
+__all__ = ["VolumeError", "Volumes"]
+
+CONTENT = {
+    "configMap": "kubernetes.io~configmap",
+    "secret": "kubernetes.io~secret",
+    "downwardAPI": "kubernetes.io~downward-api",
+    "projected": "kubernetes.io~projected",
+}
+"""Volume types with content from the API, and the directories of their plugins upstream."""
+
+EMPTY_DIR = "kubernetes.io~empty-dir"
+
+_CHECKS = {
+    "Directory": (stat.S_ISDIR, "is not a directory"),
+    "File": (stat.S_ISREG, "is not a file"),
+    "Socket": (stat.S_ISSOCK, "is not a socket file"),
+    "CharDevice": (stat.S_ISCHR, "is not a character device"),
+    "BlockDevice": (stat.S_ISBLK, "is not a block device"),
+}
+
+
+class Volumes:
+    """Sets up, refreshes and removes the volumes of the pods of one node.
+
+    :param root: the executor's data directory
+    """
+
+    def __init__(self, root: Path, content: Content) -> None:
+        self._root = root
+        self._content = content
+
+    def pod_dir(self, uid: str) -> Path:
+        """Where the volumes of a pod are."""
+        return self._root / "volumes" / uid
+
+    def path(self, pod: Pod, volume: Mapping[str, Any]) -> Path:
+        """Where a volume is on the host. :raises VolumeError: its type is not supported"""
+        base = self.pod_dir(pod.metadata.uid)
+        if (host := volume.get("hostPath")) is not None:
+            return Path(str(host.get("path")))
+        for kind, plugin in CONTENT.items():
+            if volume.get(kind) is not None:
+                return base / plugin / str(volume["name"])
+        if volume.get("emptyDir") is not None or set(volume) == {"name"}:
+            return base / EMPTY_DIR / str(volume["name"])
+        kinds = ", ".join(sorted(set(volume) - {"name"}))
+        raise VolumeError(f"no volume plugin matched for {kinds}")
+
+    async def setup(self, pod: Pod, place: Placement) -> None:
+        """Make every volume of the pod. :raises VolumeError: with upstream's message, naming the volume"""
+        for volume in pod.spec.volumes:
+            try:
+                await self._set_up(pod, place, volume)
+            except (VolumeError, OSError, atomic.InvalidPath) as error:
+                raise VolumeError(f'MountVolume.SetUp failed for volume "{volume.get("name")}" : {error}') from error
+
+    async def refresh(self, pod: Pod, place: Placement) -> None:
+        """Bring content volumes up to date. :raises VolumeError: one could not be, it stays as it was"""
+        for volume in pod.spec.volumes:
+            if any(volume.get(kind) is not None for kind in CONTENT):
+                await self._set_up(pod, place, volume)
+
+    @staticmethod
+    def changes(pod: Pod) -> bool:
+        """Whether any volume of the pod has content that can change."""
+        return any(volume.get(kind) is not None for volume in pod.spec.volumes for kind in CONTENT)
+
+    async def _set_up(self, pod: Pod, place: Placement, volume: Mapping[str, Any]) -> None:
+        path = self.path(pod, volume)
+        group = (pod.spec.security_context or {}).get("fsGroup")
+        if (host := volume.get("hostPath")) is not None:
+            await clock.run_in_thread(_check_host_path, path, str(host.get("type") or ""))
+        elif any(volume.get(kind) is not None for kind in CONTENT):
+            files = await self._content.files(pod, place, volume)
+            await clock.run_in_thread(atomic.write, path, files, group)
+        else:
+            _make_empty_dir(path, group)
+
+    async def mounts(self, pod: Pod, container: Container, env: Mapping[str, str]) -> list[Mount]:
+        """What is bound into a container. :raises VolumeError: a mount names no volume, or leads out of it"""
+        volumes = {str(v.get("name")): v for v in pod.spec.volumes}
+        found = []
+        for mount in container.volume_mounts:
+            volume = volumes.get(mount.name)
+            if volume is None:
+                raise VolumeError(f'volume mount "{mount.name}" names no volume of the pod')
+            path = self.path(pod, volume)
+            sub = expand(mount.sub_path_expr, env) if mount.sub_path_expr else mount.sub_path
+            if sub:
+                path = _inside(path, sub, make=volume.get("emptyDir") is not None or "hostPath" in volume)
+            read_only = mount.read_only or any(volume.get(kind) is not None for kind in CONTENT)
+            found.append(Mount(str(path), mount.mount_path, read_only, mount.mount_propagation or "None"))
+        return found
+
+    async def remove(self, uid: str) -> None:
+        """Remove the volumes of a pod."""
+        await clock.run_in_thread(shutil.rmtree, self.pod_dir(uid), True)
+
+    def known_pods(self) -> list[str]:
+        """The uids of pods that have a directory here."""
+        base = self._root / "volumes"
+        return [p.name for p in base.iterdir()] if base.is_dir() else []
+
+
+def _make_empty_dir(path: Path, group: int | None) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    if group is not None and os.geteuid() == 0:
+        os.chown(path, -1, int(group))
+        path.chmod(0o2777)
+    else:
+        path.chmod(0o777)
+
+
+def _check_host_path(path: Path, kind: str) -> None:
+    """Check, or make, what is at a host path. :raises VolumeError: it is missing or of another type"""
+    if kind == "DirectoryOrCreate":
+        if not path.exists():
+            path.mkdir(parents=True)
+            path.chmod(0o755)
+        kind = "Directory"
+    elif kind == "FileOrCreate":
+        if not path.exists():
+            path.touch()
+            path.chmod(0o644)
+        kind = "File"
+    if not kind:
+        if not path.exists():  # as container engines do for a bind without a source
+            path.mkdir(parents=True)
+            path.chmod(0o755)
+        return
+    is_kind, problem = _CHECKS[kind]
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        mode = 0
+    if not is_kind(mode):
+        raise VolumeError(f"hostPath type check failed: {path} {problem}")
+
+
+def _inside(root: Path, sub: str, *, make: bool) -> Path:
+    """The path of ``sub`` below ``root``, symlinks followed. :raises VolumeError: it is outside of ``root``"""
+    real_root = Path(os.path.realpath(root))
+    path = Path(os.path.realpath(real_root / sub))
+    if path != real_root and real_root not in path.parents:
+        raise VolumeError(f"failed to prepare subPath for volumeMount: {sub} leads out of the volume")
+    if make and not path.exists():
+        path.mkdir(parents=True, exist_ok=True)
+        mode = real_root.stat().st_mode & 0o7777
+        while path != real_root and path.stat().st_mode & 0o7777 != mode:
+            path.chmod(mode)  # as upstream: what is made has the permissions of its volume
+            path = path.parent
+    return Path(os.path.realpath(real_root / sub))

@@ -1,0 +1,137 @@
+"""What upstream's decoder says of JSON that does not fit its type: the slow walk, taken once the fast one failed.
+
+Paths in messages about types are those of Go's struct fields, without list positions; paths of unknown fields
+have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from kube_lite.resources.scalars import INT32_MAX, INT64_MAX, canonical_base64, canonical_quantity
+from kube_lite.resources.schema import (
+    ANY,
+    BOOLEAN,
+    INT_OR_STRING,
+    INTEGER,
+    LIST,
+    MAP,
+    MICRO_TIME,
+    NUMBER,
+    OBJECT,
+    QUANTITY,
+    STRING,
+    TIME,
+    Type,
+)
+from kube_lite.resources.times import canonical, canonical_micro
+
+
+def _json_name(value: Any) -> str:
+    if isinstance(value, str):
+        return "string"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, int | float):
+        return "number"
+    return "array" if isinstance(value, list) else "object"
+
+
+def first_problem(type_: Type, obj: Any) -> str:
+    """The message for the first value of the wrong type, in document order."""
+    if not isinstance(obj, dict):
+        return f"json: cannot unmarshal {_json_name(obj)} into Go value of type {type_.go}"
+    return next(_problems(type_, obj, type_.go_struct, ""), "json: cannot unmarshal the object")
+
+
+def _problems(type_: Type, value: Any, struct: str, path: str) -> Iterator[str]:
+    """Messages for each value of the wrong type, in document order.
+
+    :param struct: the Go struct that holds the field, ``path`` the names from the root to it, without indices
+    """
+    if value is None or (type_.custom and type_.kind not in (OBJECT, MAP, LIST)):
+        return
+    kind = type_.kind
+    if kind == OBJECT and isinstance(value, dict):
+        for key, sub in value.items():
+            below = type_.fields.get(key)
+            if below is not None:
+                yield from _problems(below.type, sub, type_.go_struct, f"{path}.{key}" if path else key)
+            elif type_.item is not None:
+                yield from _problems(type_.item, sub, struct, path)
+    elif (kind == LIST and isinstance(value, list)) or (kind == MAP and isinstance(value, dict)):
+        assert type_.item is not None
+        for sub in value if isinstance(value, list) else value.values():
+            yield from _problems(type_.item, sub, struct, path)
+    elif kind != ANY and not type_.custom:
+        problem = _problem(type_, value, f"{struct}.{path}")
+        if problem:
+            yield problem
+
+
+def _problem(type_: Type, value: Any, where: str) -> str:
+    """What is wrong with one value, or ''."""
+    kind = type_.kind
+    name = _json_name(value)
+    wrong = f"json: cannot unmarshal {name} into Go struct field {where} of type {type_.go}"
+    if kind in (OBJECT, LIST, MAP):
+        return wrong
+    if kind == STRING:
+        return "" if isinstance(value, str) else wrong
+    if kind == BOOLEAN:
+        return "" if isinstance(value, bool) else wrong
+    if kind == NUMBER:
+        return "" if name == "number" else wrong
+    if kind == INTEGER and name == "number":
+        limit = INT64_MAX if type_.int64 else INT32_MAX
+        fits = isinstance(value, int) and -limit - 1 <= value <= limit
+        return "" if fits else wrong.replace("number", f"number {value}", 1)
+    if kind == INTEGER:
+        return wrong
+    return _problem_of_text(type_, value, name)
+
+
+def _problem_of_text(type_: Type, value: Any, name: str) -> str:
+    """The same for types that parse their own text; their messages name no field."""
+    kind = type_.kind
+    try:
+        if kind == INT_OR_STRING:
+            if name == "number" and not (isinstance(value, int) and abs(value) <= INT32_MAX):
+                return f"json: cannot unmarshal number {value} into Go value of type int32"
+            return "" if name in ("number", "string") else f"json: cannot unmarshal {name} into Go value of type int32"
+        if kind == QUANTITY:
+            canonical_quantity(value if name in ("string", "number") and not isinstance(value, bool) else name + "?")
+        elif not isinstance(value, str):
+            return f"json: cannot unmarshal {name} into Go value of type string"
+        elif kind == TIME:
+            canonical(value)
+        elif kind == MICRO_TIME:
+            canonical_micro(value)
+        else:
+            canonical_base64(value)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def unknown_paths(type_: Type, value: Any, path: str) -> Iterator[str]:
+    """Paths of the fields that the type does not name: ``spec.containers[0].foo``."""
+    kind = type_.kind
+    item = type_.item
+    if kind == OBJECT and isinstance(value, dict):
+        for key, sub in value.items():
+            below = type_.fields.get(key)
+            where = f"{path}.{key}" if path else key
+            if below is not None:
+                yield from unknown_paths(below.type, sub, where)
+            elif item is not None:
+                yield from unknown_paths(item, sub, where)
+            elif not type_.preserve:
+                yield where
+    elif kind == LIST and isinstance(value, list) and item is not None:
+        for position, sub in enumerate(value):
+            yield from unknown_paths(item, sub, f"{path}[{position}]")
+    elif kind == MAP and isinstance(value, dict) and item is not None:
+        for key, sub in value.items():
+            yield from unknown_paths(item, sub, f"{path}.{key}" if path else key)

@@ -1,0 +1,100 @@
+"""APIServices: which server answers for a group."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kube_lite.resources import names
+from kube_lite.resources.ages import age
+from kube_lite.resources.field import Errors, forbidden, invalid, required
+from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
+from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.rules import dns_subdomain, port_number
+
+MAX_GROUP_PRIORITY = 20000
+MAX_VERSION_PRIORITY = 1000
+
+
+def _default(obj: Obj) -> None:
+    if (service := (obj.get("spec") or {}).get("service")) is not None:
+        service.setdefault("port", 443)
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj.get("spec") or {}
+    group, version = spec.get("group", ""), spec.get("version", "")
+    found: Errors = []
+    wanted, name = f"{version}.{group}", name_of(obj)
+    if name != wanted:
+        found.append(invalid("metadata.name", name, f'must be `spec.version+"."+spec.group`: "{wanted}"'))
+    if not group:
+        if version != "v1":
+            found.append(required("spec.group", "only v1 may have an empty group and it better be legacy kube"))
+    else:
+        found.extend(dns_subdomain(group, "spec.group"))
+    found.extend(invalid("spec.version", version, problem) for problem in names.dns_1035_label(version))
+    priority, rank = spec.get("groupPriorityMinimum", 0), spec.get("versionPriority", 0)
+    if not 0 < priority <= MAX_GROUP_PRIORITY:
+        detail = f"must be positive and less than {MAX_GROUP_PRIORITY}"
+        found.append(invalid("spec.groupPriorityMinimum", priority, detail))
+    if not 0 < rank <= MAX_VERSION_PRIORITY:
+        detail = f"must be positive and less than {MAX_VERSION_PRIORITY}"
+        found.append(invalid("spec.versionPriority", rank, detail))
+    service = spec.get("service")
+    if service is None:
+        if spec.get("caBundle"):
+            found.append(invalid("spec.caBundle", "", "local APIServices may not have a caBundle"))
+        if spec.get("insecureSkipTLSVerify"):
+            detail = "local APIServices may not have insecureSkipTLSVerify"
+            found.append(invalid("spec.insecureSkipTLSVerify", True, detail))
+        return found
+    found.extend(required(f"spec.service.{part}") for part in ("namespace", "name") if not service.get(part))
+    found.extend(port_number(service.get("port", 443), "spec.service.port"))
+    if spec.get("insecureSkipTLSVerify") and spec.get("caBundle"):
+        detail = "may not be true if caBundle is present"
+        found.append(invalid("spec.insecureSkipTLSVerify", True, detail))
+    return found
+
+
+def _validate_status(new: Obj, old: Obj) -> Errors:
+    conditions = (new.get("status") or {}).get("conditions") or ()
+    if any(condition.get("status") not in ("True", "False", "Unknown") for condition in conditions):
+        return [forbidden("status.conditions.status", "must be one of True, False, Unknown")]
+    return []
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    service = (obj.get("spec") or {}).get("service")
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    condition = next((c for c in conditions if c.get("type") == "Available"), None)
+    shown = "Unknown"
+    if condition is not None:
+        shown = condition.get("status", "Unknown")
+        if shown != "True":
+            shown = f"{shown} ({condition.get('reason', '')})"
+    where = f"{service.get('namespace', '')}/{service.get('name', '')}" if service else "Local"
+    return [name_of(obj), where, shown, age(obj, now)]
+
+
+RESOURCES = (
+    Resource(
+        kind="APIService",
+        plural="apiservices",
+        group="apiregistration.k8s.io",
+        definition="io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService",
+        namespaced=False,
+        categories=("api-extensions",),
+        subresources={"status": status(validate=_validate_status)},
+        name_rule=names.path_segment,
+        generation=False,
+        allow_unconditional_update=False,
+        default=_default,
+        prepare_create=prepare_create,
+        prepare_update=prepare_update,
+        validate=_validate,
+        validate_update=lambda new, old: _validate(new),
+        columns=(NAME_COLUMN, Column("Service"), Column("Available"), AGE_COLUMN),
+        row=_row,
+    ),
+)

@@ -1,0 +1,105 @@
+"""CSIDrivers: what a storage driver needs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kube_lite.resources.ages import age
+from kube_lite.resources.field import IMMUTABLE, Errors, duplicate, index, invalid, not_supported, required
+from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+
+GROUP_POLICIES = frozenset({"File", "None", "ReadWriteOnceWithFSType"})
+MODES = frozenset({"Ephemeral", "Persistent"})
+_BOOLEANS = {
+    "attachRequired": True,
+    "podInfoOnMount": False,
+    "storageCapacity": False,
+    "requiresRepublish": False,
+    "seLinuxMount": False,
+}
+_IMMUTABLE = ("attachRequired", "volumeLifecycleModes")
+
+
+def _default(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    for name, value in _BOOLEANS.items():
+        spec.setdefault(name, value)
+    if not spec.get("fsGroupPolicy"):
+        spec["fsGroupPolicy"] = "ReadWriteOnceWithFSType"
+    if not spec.get("volumeLifecycleModes"):
+        spec["volumeLifecycleModes"] = ["Persistent"]
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj.get("spec") or {}
+    found: Errors = []
+    for name in ("attachRequired", "podInfoOnMount", "storageCapacity"):
+        if spec.get(name) is None:
+            found.append(required(f"spec.{name}"))
+    if (policy := spec.get("fsGroupPolicy")) not in GROUP_POLICIES:
+        found.append(not_supported("spec.fsGroupPolicy", policy or "", GROUP_POLICIES))
+    for mode in spec.get("volumeLifecycleModes") or ():
+        if mode not in MODES:
+            found.append(not_supported("spec.volumeLifecycleModes", mode, MODES))
+    seen: set[str] = set()
+    for i, token in enumerate(spec.get("tokenRequests") or ()):
+        audience, seconds = token.get("audience", ""), token.get("expirationSeconds")
+        at = index("spec.tokenRequests", i)
+        if audience in seen:
+            found.append(duplicate(f"{at}.audience", audience))
+        seen.add(audience)
+        if seconds is not None and seconds < 600:
+            detail = "may not specify a duration less than 10 minutes"
+            found.append(invalid(f"{at}.expirationSeconds", seconds, detail))
+    return found
+
+
+def _validate_update(new: Obj, old: Obj) -> Errors:
+    after, before = new.get("spec") or {}, old.get("spec") or {}
+    found = _validate(new)
+    for name in _IMMUTABLE:
+        if after.get(name) != before.get(name):
+            found.append(invalid(f"spec.{name}", after.get(name), IMMUTABLE))
+    return found
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    spec = obj.get("spec") or {}
+    audiences = ",".join(token.get("audience", "") for token in spec.get("tokenRequests") or ())
+    return [
+        name_of(obj),
+        spec.get("attachRequired", True),
+        spec.get("podInfoOnMount", False),
+        spec.get("storageCapacity", False),
+        audiences or "<unset>",
+        spec.get("requiresRepublish", False),
+        ",".join(sorted(spec.get("volumeLifecycleModes") or ())) or "<none>",
+        age(obj, now),
+    ]
+
+
+RESOURCES = (
+    Resource(
+        kind="CSIDriver",
+        plural="csidrivers",
+        group="storage.k8s.io",
+        definition="io.k8s.api.storage.v1.CSIDriver",
+        namespaced=False,
+        allow_unconditional_update=False,
+        default=_default,
+        validate=_validate,
+        validate_update=_validate_update,
+        columns=(
+            NAME_COLUMN,
+            Column("AttachRequired", type="boolean"),
+            Column("PodInfoOnMount", type="boolean"),
+            Column("StorageCapacity", type="boolean"),
+            Column("TokenRequests"),
+            Column("RequiresRepublish", type="boolean"),
+            Column("Modes"),
+            AGE_COLUMN,
+        ),
+        row=_row,
+    ),
+)

@@ -1,0 +1,155 @@
+"""DaemonSets: a pod on every node."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kube_lite.resources.ages import age
+from kube_lite.resources.field import Errors, invalid, not_supported, required
+from kube_lite.resources.kinds.pod.template import (
+    TEMPLATE_COLUMNS,
+    default_template,
+    template_cells,
+    validate_selected_template,
+)
+from kube_lite.resources.kinds.replicaset import prepare_update, validate_selector_kept
+from kube_lite.resources.labelselector import is_empty, text, text_of_map, validate_label_selector
+from kube_lite.resources.meta import Obj, metadata, name_of
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.rules import as_number, at_most_100_percent, nonnegative, number_or_percent
+
+GENERATION = "deprecated.daemonset.template.generation"
+"""Annotation that counts templates; older clients read it."""
+
+
+def _default(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    strategy = spec.setdefault("updateStrategy", {})
+    if not strategy.get("type"):
+        strategy["type"] = "RollingUpdate"
+    if strategy["type"] == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", 1)
+        rolling.setdefault("maxSurge", 0)
+    spec.setdefault("revisionHistoryLimit", 10)
+    default_template(spec)
+
+
+def _prepare_create(obj: Obj) -> None:
+    obj["status"] = {}
+    metadata(obj).setdefault("annotations", {})[GENERATION] = "1"
+
+
+def _prepare_update(new: Obj, old: Obj) -> None:
+    prepare_update(new, old)
+    before = (metadata(old).get("annotations") or {}).get(GENERATION, "1")
+    changed = (new.get("spec") or {}).get("template") != (old.get("spec") or {}).get("template")
+    count = int(before) if before.isdecimal() else 0
+    metadata(new).setdefault("annotations", {})[GENERATION] = str(count + changed)
+
+
+def _strategy(strategy: Obj) -> Errors:
+    kind, rolling = strategy.get("type", ""), strategy.get("rollingUpdate")
+    at = "spec.updateStrategy"
+    if kind == "OnDelete":
+        return []
+    if kind != "RollingUpdate":
+        return [not_supported(f"{at}.type", kind, ("RollingUpdate", "OnDelete"))]
+    if rolling is None:
+        return [required(f"{at}.rollingUpdate")]
+    found: Errors = []
+    unavailable, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
+    for name, value in (("maxUnavailable", unavailable), ("maxSurge", surge)):
+        found.extend(number_or_percent(value, f"{at}.rollingUpdate.{name}"))
+        found.extend(at_most_100_percent(value, f"{at}.rollingUpdate.{name}"))
+    if as_number(unavailable) and as_number(surge):
+        detail = "may not be set when maxUnavailable is non-zero"
+        found.append(invalid(f"{at}.rollingUpdate.maxSurge", surge, detail))
+    elif not as_number(unavailable) and not as_number(surge):
+        found.append(required(f"{at}.rollingUpdate.maxUnavailable", "cannot be 0 when maxSurge is 0"))
+    return found
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj.get("spec") or {}
+    selector = spec.get("selector")
+    found = validate_label_selector(selector, "spec.selector")
+    deadline = "activeDeadlineSeconds in DaemonSet is not Supported"
+    template = spec.get("template") or {}
+    checked = validate_selected_template(selector, template, "spec.template", deadline=deadline)
+    found.extend(error for error in checked if error.field == "spec.template.metadata.labels")
+    if selector is not None and is_empty(selector):
+        found.append(invalid("spec.selector", selector, "empty selector is invalid for daemonset"))
+    found.extend(error for error in checked if error.field != "spec.template.metadata.labels")
+    found.extend(nonnegative(spec.get("minReadySeconds"), "spec.minReadySeconds"))
+    found.extend(_strategy(spec.get("updateStrategy") or {}))
+    found.extend(nonnegative(spec.get("revisionHistoryLimit"), "spec.revisionHistoryLimit"))
+    return found
+
+
+_COUNTS = (
+    "currentNumberScheduled",
+    "numberMisscheduled",
+    "desiredNumberScheduled",
+    "numberReady",
+    "observedGeneration",
+    "updatedNumberScheduled",
+    "numberAvailable",
+    "numberUnavailable",
+)
+
+
+def _validate_status(new: Obj, old: Obj) -> Errors:
+    state = new.get("status") or {}
+    found: Errors = []
+    for name in _COUNTS:
+        found.extend(nonnegative(state.get(name), f"status.{name}"))
+    return found
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    spec, state = obj.get("spec") or {}, obj.get("status") or {}
+    pod = (spec.get("template") or {}).get("spec") or {}
+    return [
+        name_of(obj),
+        state.get("desiredNumberScheduled", 0),
+        state.get("currentNumberScheduled", 0),
+        state.get("numberReady", 0),
+        state.get("updatedNumberScheduled", 0),
+        state.get("numberAvailable", 0),
+        text_of_map(pod.get("nodeSelector")),
+        age(obj, now),
+        *template_cells(spec),
+        text(spec.get("selector")),
+    ]
+
+
+RESOURCES = (
+    Resource(
+        kind="DaemonSet",
+        plural="daemonsets",
+        group="apps",
+        definition="io.k8s.api.apps.v1.DaemonSet",
+        short_names=("ds",),
+        categories=("all",),
+        subresources={"status": status(validate=_validate_status)},
+        default=_default,
+        prepare_create=_prepare_create,
+        prepare_update=_prepare_update,
+        validate=_validate,
+        validate_update=lambda new, old: _validate(new) + validate_selector_kept(new, old),
+        columns=(
+            NAME_COLUMN,
+            Column("Desired", type="integer"),
+            Column("Current", type="integer"),
+            Column("Ready", type="integer"),
+            Column("Up-to-date", type="integer"),
+            Column("Available", type="integer"),
+            Column("Node Selector"),
+            AGE_COLUMN,
+            *TEMPLATE_COLUMNS,
+            Column("Selector", priority=1),
+        ),
+        row=_row,
+    ),
+)

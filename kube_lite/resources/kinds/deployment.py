@@ -1,0 +1,147 @@
+"""Deployments: replica sets that follow a template."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kube_lite.resources.ages import age
+from kube_lite.resources.field import Errors, forbidden, invalid, not_supported, required
+from kube_lite.resources.kinds.pod.template import (
+    TEMPLATE_COLUMNS,
+    default_template,
+    template_cells,
+    validate_selected_template,
+    validate_workload_selector,
+)
+from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update, validate_counts, validate_selector_kept
+from kube_lite.resources.labelselector import text
+from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.registry import (
+    AGE_COLUMN,
+    NAME_COLUMN,
+    Cells,
+    Column,
+    Resource,
+    ScalePaths,
+    Subresource,
+    status,
+)
+from kube_lite.resources.rules import as_number, at_most_100_percent, nonnegative, number_or_percent
+
+TYPES = frozenset({"Recreate", "RollingUpdate"})
+
+
+def default_deployment_spec(spec: Obj) -> None:
+    """Replicas, strategy, history and deadline (apps/v1)."""
+    spec.setdefault("replicas", 1)
+    strategy = spec.setdefault("strategy", {})
+    if not strategy.get("type"):
+        strategy["type"] = "RollingUpdate"
+    if strategy["type"] == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", "25%")
+        rolling.setdefault("maxSurge", "25%")
+    spec.setdefault("revisionHistoryLimit", 10)
+    spec.setdefault("progressDeadlineSeconds", 600)
+    default_template(spec)
+
+
+def _default(obj: Obj) -> None:
+    default_deployment_spec(obj.setdefault("spec", {}))
+
+
+def _strategy(strategy: Obj) -> Errors:
+    kind, rolling = strategy.get("type", ""), strategy.get("rollingUpdate")
+    at = "spec.strategy.rollingUpdate"
+    if kind == "Recreate":
+        if rolling is not None:
+            return [forbidden(at, "may not be specified when strategy `type` is 'Recreate'")]
+        return []
+    if kind not in TYPES:
+        return [not_supported("spec.strategy.type", kind, TYPES)]
+    if rolling is None:
+        return [required(at, "this should be defaulted and never be nil")]
+    found: Errors = []
+    unavailable, surge = rolling.get("maxUnavailable", 0), rolling.get("maxSurge", 0)
+    found.extend(number_or_percent(unavailable, f"{at}.maxUnavailable"))
+    found.extend(number_or_percent(surge, f"{at}.maxSurge"))
+    if as_number(unavailable) == 0 and as_number(surge) == 0:
+        found.append(invalid(f"{at}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0"))
+    found.extend(at_most_100_percent(unavailable, f"{at}.maxUnavailable"))
+    return found
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj.get("spec") or {}
+    found = nonnegative(spec.get("replicas"), "spec.replicas")
+    selector = spec.get("selector")
+    found.extend(validate_workload_selector(selector, "spec.selector", "deployment"))
+    found.extend(validate_selected_template(selector, spec.get("template") or {}, "spec.template"))
+    found.extend(_strategy(spec.get("strategy") or {}))
+    found.extend(nonnegative(spec.get("minReadySeconds"), "spec.minReadySeconds"))
+    found.extend(nonnegative(spec.get("revisionHistoryLimit"), "spec.revisionHistoryLimit"))
+    deadline = spec.get("progressDeadlineSeconds")
+    if deadline is not None:
+        found.extend(nonnegative(deadline, "spec.progressDeadlineSeconds"))
+        if deadline <= spec.get("minReadySeconds", 0):
+            found.append(invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds"))
+    return found
+
+
+def _validate_status(new: Obj, old: Obj) -> Errors:
+    state = new.get("status") or {}
+    found = validate_counts(state)
+    for name in ("updatedReplicas", "unavailableReplicas"):
+        found.extend(nonnegative(state.get(name), f"status.{name}"))
+    if state.get("updatedReplicas", 0) > state.get("replicas", 0):
+        detail = "cannot be greater than status.replicas"
+        found.append(invalid("status.updatedReplicas", state["updatedReplicas"], detail))
+    count, before = state.get("collisionCount"), (old.get("status") or {}).get("collisionCount")
+    if before is not None and (count is None or count < before):
+        found.append(invalid("status.collisionCount", count, "cannot be decremented"))
+    return found
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    spec, state = obj.get("spec") or {}, obj.get("status") or {}
+    return [
+        name_of(obj),
+        f"{state.get('readyReplicas', 0)}/{spec.get('replicas', 0)}",
+        state.get("updatedReplicas", 0),
+        state.get("availableReplicas", 0),
+        age(obj, now),
+        *template_cells(spec),
+        text(spec.get("selector")),
+    ]
+
+
+RESOURCES = (
+    Resource(
+        kind="Deployment",
+        plural="deployments",
+        group="apps",
+        definition="io.k8s.api.apps.v1.Deployment",
+        short_names=("deploy",),
+        categories=("all",),
+        subresources={
+            "status": status(validate=_validate_status),
+            "scale": Subresource(name="scale", group="autoscaling", version="v1", kind="Scale"),
+        },
+        scale=ScalePaths(),
+        default=_default,
+        prepare_create=prepare_create,
+        prepare_update=prepare_update,
+        validate=_validate,
+        validate_update=lambda new, old: _validate(new) + validate_selector_kept(new, old),
+        columns=(
+            NAME_COLUMN,
+            Column("Ready"),
+            Column("Up-to-date"),
+            Column("Available"),
+            AGE_COLUMN,
+            *TEMPLATE_COLUMNS,
+            Column("Selector", priority=1),
+        ),
+        row=_row,
+    ),
+)

@@ -1,0 +1,148 @@
+"""EndpointSlices: the backends of a Service."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kube_lite.resources import names
+from kube_lite.resources.ages import age
+from kube_lite.resources.field import (
+    IMMUTABLE,
+    Errors,
+    child,
+    duplicate,
+    index,
+    invalid,
+    not_supported,
+    required,
+    too_many,
+)
+from kube_lite.resources.kinds.endpoints import SHOWN
+from kube_lite.resources.kinds.service import validate_public_ip
+from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.rules import dns_label, dns_subdomain, parse_ip, port_number, qualified_name
+
+TYPES = frozenset({"FQDN", "IPv4", "IPv6"})
+_PROTOCOLS = frozenset({"SCTP", "TCP", "UDP"})
+MAX_ENDPOINTS = 1000
+MAX_ADDRESSES = 100
+MAX_PORTS = 20000
+
+
+def _default(obj: Obj) -> None:
+    for port in obj.get("ports") or ():
+        port.setdefault("name", "")
+        port.setdefault("protocol", "TCP")
+
+
+def _addresses(addresses: list[str], kind: str, path: str) -> Errors:
+    found: Errors = []
+    if not addresses:
+        found.append(required(path, "must contain at least 1 address"))
+    elif len(addresses) > MAX_ADDRESSES:
+        found.append(too_many(path, len(addresses), MAX_ADDRESSES))
+    for i, text in enumerate(addresses):
+        at = index(path, i)
+        if kind == "FQDN":
+            found.extend(dns_subdomain(text, at))
+        elif kind in ("IPv4", "IPv6"):
+            parsed = parse_ip(text)
+            if parsed is None or f"IPv{parsed.version}" != kind:
+                found.append(invalid(at, text, f"must be an {kind} address" if parsed else _not_an_ip(kind)))
+            else:
+                found.extend(validate_public_ip(text, at))
+    return found
+
+
+def _not_an_ip(kind: str) -> str:
+    return f"must be a valid {kind} address"
+
+
+def _endpoints(endpoints: list[Obj], kind: str) -> Errors:
+    found: Errors = []
+    if len(endpoints) > MAX_ENDPOINTS:
+        return [too_many("endpoints", len(endpoints), MAX_ENDPOINTS)]
+    for i, endpoint in enumerate(endpoints):
+        at = index("endpoints", i)
+        found.extend(_addresses(endpoint.get("addresses") or [], kind, child(at, "addresses")))
+        if hostname := endpoint.get("hostname"):
+            found.extend(dns_label(hostname, child(at, "hostname")))
+        if (node := endpoint.get("nodeName")) is not None:
+            found.extend(dns_subdomain(node, child(at, "nodeName")))
+        for name, value in (endpoint.get("deprecatedTopology") or {}).items():
+            where = child(at, "deprecatedTopology")
+            found.extend(qualified_name(name, where))
+            found.extend(invalid(where, value, problem) for problem in names.label_value(value))
+    return found
+
+
+def _ports(ports: list[Obj]) -> Errors:
+    found: Errors = []
+    if len(ports) > MAX_PORTS:
+        return [too_many("ports", len(ports), MAX_PORTS)]
+    seen: set[str] = set()
+    for i, port in enumerate(ports):
+        at = index("ports", i)
+        name = port.get("name", "")
+        if name:
+            found.extend(dns_label(name, child(at, "name")))
+        if name in seen:
+            found.append(duplicate(child(at, "name"), name))
+        seen.add(name)
+        if (number := port.get("port")) is not None:
+            found.extend(port_number(number, child(at, "port")))
+        if port.get("protocol") not in _PROTOCOLS:
+            found.append(not_supported(child(at, "protocol"), port.get("protocol", ""), _PROTOCOLS))
+        if application := port.get("appProtocol"):
+            found.extend(qualified_name(application, child(at, "appProtocol")))
+    return found
+
+
+def _validate(obj: Obj) -> Errors:
+    found: Errors = []
+    kind = obj.get("addressType", "")
+    if not kind:
+        found.append(required("addressType"))
+    elif kind not in TYPES:
+        found.append(not_supported("addressType", kind, TYPES))
+    found.extend(_endpoints(obj.get("endpoints") or [], kind))
+    found.extend(_ports(obj.get("ports") or []))
+    return found
+
+
+def _validate_update(new: Obj, old: Obj) -> Errors:
+    found = _validate(new)
+    if new.get("addressType") != old.get("addressType"):
+        found.append(invalid("addressType", new.get("addressType"), IMMUTABLE))
+    return found
+
+
+def _capped(items: list[str]) -> str:
+    if not items:
+        return "<unset>"
+    more = f" + {len(items) - SHOWN} more..." if len(items) > SHOWN else ""
+    return ",".join(items[:SHOWN]) + more
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    ports = [str(port["port"]) if port.get("port") is not None else "*" for port in obj.get("ports") or ()]
+    if any(port.get("port") is None for port in obj.get("ports") or ()):
+        ports = [port for port in ports if port != "*"]
+    addresses = [address for endpoint in obj.get("endpoints") or () for address in endpoint.get("addresses") or ()]
+    return [name_of(obj), obj.get("addressType", ""), _capped(ports), _capped(addresses), age(obj, now)]
+
+
+RESOURCES = (
+    Resource(
+        kind="EndpointSlice",
+        plural="endpointslices",
+        group="discovery.k8s.io",
+        definition="io.k8s.api.discovery.v1.EndpointSlice",
+        default=_default,
+        validate=_validate,
+        validate_update=_validate_update,
+        columns=(NAME_COLUMN, Column("AddressType"), Column("Ports"), Column("Endpoints"), AGE_COLUMN),
+        row=_row,
+    ),
+)

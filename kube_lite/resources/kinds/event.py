@@ -1,0 +1,186 @@
+"""Events: what happened to an object, in two versions over one store.
+
+Stored in the core form; ``events.k8s.io/v1`` renames the fields.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kube_lite.resources.ages import UNKNOWN, since
+from kube_lite.resources.field import Errors, invalid, required
+from kube_lite.resources.meta import Obj, name_of, namespace_of
+from kube_lite.resources.registry import Cells, Column, Resource
+
+LIFETIME = 3600
+"""Seconds that an event is kept."""
+_RENAMED = (
+    ("involvedObject", "regarding"),
+    ("message", "note"),
+    ("reportingComponent", "reportingController"),
+    ("source", "deprecatedSource"),
+    ("firstTimestamp", "deprecatedFirstTimestamp"),
+    ("lastTimestamp", "deprecatedLastTimestamp"),
+    ("count", "deprecatedCount"),
+)
+
+
+def from_core(obj: Obj) -> Obj:
+    """The ``events.k8s.io/v1`` form of a core event."""
+    made = {**obj, "apiVersion": "events.k8s.io/v1"}
+    for old, new in _RENAMED:
+        if old in made:
+            made[new] = made.pop(old)
+    return made
+
+
+def to_core(obj: Obj) -> Obj:
+    """The core form of an ``events.k8s.io/v1`` event."""
+    made = {**obj, "apiVersion": "v1"}
+    for old, new in _RENAMED:
+        if new in made:
+            made[old] = made.pop(new)
+    return made
+
+
+def _validate(obj: Obj) -> Errors:
+    """The core form, which is lenient for the sake of old clients."""
+    involved, namespace = obj.get("involvedObject") or {}, namespace_of(obj)
+    about = involved.get("namespace", "")
+    found: Errors = []
+    if not about:
+        # Events about cluster-scoped objects live in the default namespace.
+        if namespace not in ("default", "kube-system"):
+            found.append(invalid("involvedObject.namespace", about, "does not match event.namespace"))
+    elif about != namespace:
+        found.append(invalid("involvedObject.namespace", about, "does not match event.namespace"))
+    return found
+
+
+def _validate_new_form(obj: Obj) -> Errors:
+    core = to_core(obj)
+    found = _validate(core)
+    if not obj.get("eventTime"):
+        found.append(required("eventTime"))
+    if (kind := obj.get("type")) not in ("Normal", "Warning"):
+        found.append(invalid("type", kind or "", "has invalid value: "))
+    for name, limit in (("reportingController", 0), ("reportingInstance", 128), ("action", 128), ("reason", 128)):
+        value = obj.get(name, "")
+        if not value:
+            found.append(required(name))
+        elif limit and len(value) > limit:
+            found.append(invalid(name, value, f"can have at most {limit} characters"))
+    if len(obj.get("note", "")) > 1024:
+        found.append(invalid("message", "", "can have at most 1024 characters"))
+    return found
+
+
+def _seen(obj: Obj, now: datetime) -> tuple[str, str, int]:
+    series, when = obj.get("series") or {}, obj.get("eventTime")
+    first = since(obj.get("firstTimestamp") or when, now)
+    if obj.get("firstTimestamp") is None and when is None:
+        first = UNKNOWN
+    last = since(series.get("lastObservedTime") or obj.get("lastTimestamp"), now)
+    if not series and obj.get("lastTimestamp") is None:
+        last = first
+    return last, first, series.get("count") or obj.get("count") or 1
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    involved, source = obj.get("involvedObject") or {}, obj.get("source") or {}
+    last, first, count = _seen(obj, now)
+    kind, name = involved.get("kind", "").lower(), involved.get("name", "")
+    component = source.get("component") or obj.get("reportingComponent", "")
+    host = source.get("host") or obj.get("reportingInstance", "")
+    return [
+        last,
+        obj.get("type", ""),
+        obj.get("reason", ""),
+        f"{kind}/{name}" if name else kind,
+        involved.get("fieldPath", ""),
+        f"{component}, {host}" if host else component,
+        obj.get("message", "").strip(),
+        first,
+        count,
+        name_of(obj),
+    ]
+
+
+def _selectable(obj: Obj) -> dict[str, str]:
+    involved = obj.get("involvedObject") or {}
+    source = (obj.get("source") or {}).get("component") or obj.get("reportingComponent", "")
+    found = {
+        f"involvedObject.{name}": str(involved.get(name, ""))
+        for name in ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+    }
+    found.update(
+        {
+            "reason": obj.get("reason", ""),
+            "reportingComponent": obj.get("reportingComponent", ""),
+            "source": source,
+            "type": obj.get("type", ""),
+        }
+    )
+    return found
+
+
+_COLUMNS = (
+    Column("Last Seen"),
+    Column("Type"),
+    Column("Reason"),
+    Column("Object"),
+    Column("Subobject", priority=1),
+    Column("Source", priority=1),
+    Column("Message"),
+    Column("First Seen", priority=1),
+    Column("Count", priority=1),
+    Column("Name", format="name", priority=1),
+)
+_SELECTABLE = tuple(_selectable({}))
+
+
+def _selectable_new_form(obj: Obj) -> dict[str, str]:
+    core = _selectable(to_core(obj))
+    return {
+        name.replace("involvedObject", "regarding").replace("reportingComponent", "reportingController"): value
+        for name, value in core.items()
+        if name != "source"
+    }
+
+
+RESOURCES = (
+    Resource(
+        kind="Event",
+        plural="events",
+        definition="io.k8s.api.core.v1.Event",
+        short_names=("ev",),
+        generation=False,
+        allow_create_on_update=True,
+        events_ttl=LIFETIME,
+        validate=_validate,
+        validate_update=lambda new, old: _validate(new),
+        columns=_COLUMNS,
+        row=_row,
+        selectable=_selectable,
+        selectable_names=_SELECTABLE,
+    ),
+    Resource(
+        kind="Event",
+        plural="events",
+        group="events.k8s.io",
+        definition="io.k8s.api.events.v1.Event",
+        short_names=("ev",),
+        generation=False,
+        allow_create_on_update=True,
+        events_ttl=LIFETIME,
+        validate=_validate_new_form,
+        validate_update=lambda new, old: _validate(to_core(new)),
+        columns=_COLUMNS,
+        row=lambda obj, now: _row(to_core(obj), now),
+        selectable=_selectable_new_form,
+        selectable_names=tuple(_selectable_new_form({})),
+        storage_version="v1",
+        convert_from_storage=from_core,
+        convert_to_storage=to_core,
+    ),
+)

@@ -1,0 +1,385 @@
+"""HorizontalPodAutoscalers: replicas that follow a load, stored as v2 and served as v1 too."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from kube_lite.resources import names, quantity
+from kube_lite.resources.ages import age
+from kube_lite.resources.field import Errors, child, forbidden, index, invalid, not_supported, required
+from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
+from kube_lite.resources.meta import Obj, metadata, name_of
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+
+METRICS = "autoscaling.alpha.kubernetes.io/metrics"
+CURRENT = "autoscaling.alpha.kubernetes.io/current-metrics"
+CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
+BEHAVIOR = "autoscaling.alpha.kubernetes.io/behavior"
+DEFAULT_UTILIZATION = 80
+"""Percent of requested CPU aimed at where no metric is named."""
+_SOURCES = {
+    "Resource": "resource",
+    "Pods": "pods",
+    "Object": "object",
+    "External": "external",
+    "ContainerResource": "containerResource",
+}
+MAX_WINDOW = 3600
+"""Longest stabilization window in seconds."""
+MAX_PERIOD = 1800
+"""Longest period of a scaling policy in seconds."""
+_UP = {
+    "stabilizationWindowSeconds": 0,
+    "selectPolicy": "Max",
+    "policies": [
+        {"type": "Pods", "value": 4, "periodSeconds": 15},
+        {"type": "Percent", "value": 100, "periodSeconds": 15},
+    ],
+}
+_DOWN = {"selectPolicy": "Max", "policies": [{"type": "Percent", "value": 100, "periodSeconds": 15}]}
+
+
+def _cpu(percent: int) -> Obj:
+    target = {"type": "Utilization", "averageUtilization": percent}
+    return {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+
+
+def _default(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("minReplicas", 1)
+    if not spec.get("metrics"):
+        spec["metrics"] = [_cpu(DEFAULT_UTILIZATION)]
+    if (behavior := spec.get("behavior")) is not None:
+        for name, rules in (("scaleUp", _UP), ("scaleDown", _DOWN)):
+            behavior[name] = {**json.loads(json.dumps(rules)), **(behavior.get(name) or {})}
+
+
+def _default_v1(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    spec.setdefault("minReplicas", 1)
+    annotations = metadata(obj).get("annotations") or {}
+    if spec.get("targetCPUUtilizationPercentage") is None and METRICS not in annotations:
+        spec["targetCPUUtilizationPercentage"] = DEFAULT_UTILIZATION
+
+
+def from_v2(obj: Obj) -> Obj:
+    """The v1 form: the CPU metric as a number, everything else in annotations."""
+    spec = {k: v for k, v in (obj.get("spec") or {}).items() if k not in ("metrics", "behavior")}
+    annotations = dict((obj.get("metadata") or {}).get("annotations") or {})
+    others = []
+    for metric in (obj.get("spec") or {}).get("metrics") or ():
+        resource = metric.get("resource") or {}
+        percent = (resource.get("target") or {}).get("averageUtilization")
+        first = "targetCPUUtilizationPercentage" not in spec
+        if metric.get("type") == "Resource" and resource.get("name") == "cpu" and percent is not None and first:
+            spec["targetCPUUtilizationPercentage"] = percent
+        else:
+            others.append(metric)
+    if others:
+        annotations[METRICS] = json.dumps([_metric_to_v1(m) for m in others], separators=(",", ":"))
+    if behavior := (obj.get("spec") or {}).get("behavior"):
+        annotations[BEHAVIOR] = json.dumps(behavior, separators=(",", ":"))
+    state = {k: v for k, v in (obj.get("status") or {}).items() if k not in ("currentMetrics", "conditions")}
+    for metric in (obj.get("status") or {}).get("currentMetrics") or ():
+        resource = metric.get("resource") or {}
+        percent = (resource.get("current") or {}).get("averageUtilization")
+        if resource.get("name") == "cpu" and percent is not None:
+            state["currentCPUUtilizationPercentage"] = percent
+    if conditions := (obj.get("status") or {}).get("conditions"):
+        annotations[CONDITIONS] = json.dumps(conditions, separators=(",", ":"))
+    meta = {**(obj.get("metadata") or {}), **({"annotations": annotations} if annotations else {})}
+    return {**obj, "apiVersion": "autoscaling/v1", "metadata": meta, "spec": spec, "status": state}
+
+
+_OLD_NAMES = {
+    "targetAverageUtilization": ("Utilization", "averageUtilization"),
+    "targetAverageValue": ("AverageValue", "averageValue"),
+    "averageValue": ("AverageValue", "averageValue"),
+    "targetValue": ("Value", "value"),
+}
+"""Fields of a v1 metric that v2 keeps in ``target``, with the type each implies."""
+
+
+def _metric_to_v2(metric: Obj) -> Obj:
+    """A metric in v1's annotation, which knows neither ``target`` nor ``metric``."""
+    made: Obj = {"type": metric.get("type", "")}
+    for name in _SOURCES.values():
+        source = metric.get(name)
+        if source is None:
+            continue
+        kept = {k: source[k] for k in ("name", "container") if k in source}
+        if "metricName" in source:
+            selector = source.get("selector") or source.get("metricSelector")
+            kept["metric"] = {"name": source["metricName"], **({"selector": selector} if selector else {})}
+        if name == "object":
+            kept["describedObject"] = source.get("target") or {}
+        target: Obj = {}
+        for old, (kind, new) in _OLD_NAMES.items():
+            if source.get(old) is not None and (new != "value" or source[old] != "0"):
+                target = {"type": kind, new: source[old]}
+                break
+        made[name] = {**kept, "target": target}
+    return made
+
+
+def _metric_to_v1(metric: Obj) -> Obj:
+    """The reverse of :func:`_metric_to_v2`."""
+    made: Obj = {"type": metric.get("type", "")}
+    for name in _SOURCES.values():
+        source = metric.get(name)
+        if source is None:
+            continue
+        kept = {k: source[k] for k in ("name", "container") if k in source}
+        if (identifier := source.get("metric")) is not None:
+            kept["metricName"] = identifier.get("name", "")
+            if selector := identifier.get("selector"):
+                kept["metricSelector" if name == "external" else "selector"] = selector
+        if name == "object":
+            kept["target"] = source.get("describedObject") or {}
+        target = source.get("target") or {}
+        average = "averageValue" if name == "object" else "targetAverageValue"
+        names_of_v1 = {
+            "averageUtilization": "targetAverageUtilization",
+            "averageValue": average,
+            "value": "targetValue",
+        }
+        made[name] = {**kept, **{old: target[new] for new, old in names_of_v1.items() if new in target}}
+    return made
+
+
+def _loads(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def to_v2(obj: Obj) -> Obj:
+    """The v2 form of a v1 object."""
+    source = obj.get("spec") or {}
+    spec = {k: v for k, v in source.items() if k != "targetCPUUtilizationPercentage"}
+    annotations = dict((obj.get("metadata") or {}).get("annotations") or {})
+    listed = _loads(annotations.pop(METRICS, "null"))
+    metrics = [_metric_to_v2(m) for m in listed if isinstance(m, dict)] if isinstance(listed, list) else []
+    if source.get("targetCPUUtilizationPercentage") is not None:
+        metrics = [*metrics, _cpu(source["targetCPUUtilizationPercentage"])]
+    if metrics:
+        spec["metrics"] = metrics
+    if behavior := _loads(annotations.pop(BEHAVIOR, "null")):
+        spec["behavior"] = behavior
+    state = {k: v for k, v in (obj.get("status") or {}).items() if k != "currentCPUUtilizationPercentage"}
+    if conditions := _loads(annotations.pop(CONDITIONS, "null")):
+        state["conditions"] = conditions
+    percent = (obj.get("status") or {}).get("currentCPUUtilizationPercentage")
+    if percent is not None:
+        current = {"name": "cpu", "current": {"averageUtilization": percent}}
+        state["currentMetrics"] = [{"type": "Resource", "resource": current}]
+    meta = {k: v for k, v in (obj.get("metadata") or {}).items() if k != "annotations"}
+    if annotations:
+        meta["annotations"] = annotations
+    return {**obj, "apiVersion": "autoscaling/v2", "metadata": meta, "spec": spec, "status": state}
+
+
+def _reference(reference: Obj, path: str) -> Errors:
+    found: Errors = []
+    for name in ("kind", "name"):
+        value = reference.get(name, "")
+        if not value:
+            found.append(required(child(path, name)))
+        else:
+            found.extend(invalid(child(path, name), value, problem) for problem in names.path_segment(value))
+    return found
+
+
+def _target(target: Obj, path: str) -> Errors:
+    found: Errors = []
+    kind = target.get("type", "")
+    if not kind:
+        found.append(required(child(path, "type"), "must specify a metric target type"))
+    elif kind not in ("Utilization", "Value", "AverageValue"):
+        detail = "must be either Utilization, Value, or AverageValue"
+        found.append(invalid(child(path, "type"), kind, detail))
+    if (percent := target.get("averageUtilization")) is not None and percent < 1:
+        found.append(invalid(child(path, "averageUtilization"), percent, "must be greater than 0"))
+    for name in ("value", "averageValue"):
+        if (text := target.get(name)) is not None and quantity.parse(text).nanos <= 0:
+            found.append(invalid(child(path, name), text, "must be positive"))
+    return found
+
+
+def _metric(metric: Obj, path: str) -> Errors:
+    kind = metric.get("type", "")
+    if not kind:
+        return [required(child(path, "type"), "must specify a metric source type")]
+    if kind not in _SOURCES:
+        return [not_supported(child(path, "type"), kind, frozenset(_SOURCES))]
+    name = _SOURCES[kind]
+    found: Errors = []
+    for other in _SOURCES.values():
+        if other != name and metric.get(other) is not None:
+            detail = "must populate the given metric source only"
+            found.append(forbidden(child(path, other), detail))
+    source = metric.get(name)
+    if source is None:
+        return [*found, required(child(path, name), "must populate information for the given metric source")]
+    at = child(path, name)
+    if name in ("resource", "containerResource") and not source.get("name"):
+        found.append(required(child(at, "name"), "must specify a resource name"))
+    if name == "containerResource" and not source.get("container"):
+        found.append(required(child(at, "container"), "must specify a container"))
+    if name == "object":
+        found.extend(_reference(source.get("describedObject") or {}, child(at, "describedObject")))
+    if name in ("pods", "object", "external"):
+        label = (source.get("metric") or {}).get("name", "")
+        where = child(child(at, "metric"), "name")
+        if not label:
+            found.append(required(where, "must specify a metric name"))
+        else:
+            found.extend(invalid(where, label, problem) for problem in names.path_segment(label))
+    return found + _target(source.get("target") or {}, child(at, "target"))
+
+
+def _behavior(behavior: Obj, path: str) -> Errors:
+    found: Errors = []
+    for name in ("scaleUp", "scaleDown"):
+        rules = behavior.get(name)
+        if rules is None:
+            continue
+        at = child(path, name)
+        window, select = rules.get("stabilizationWindowSeconds"), rules.get("selectPolicy")
+        if window is not None and not 0 <= window <= MAX_WINDOW:
+            detail = (
+                "must be greater than or equal to zero" if window < 0 else f"must be less than or equal to {MAX_WINDOW}"
+            )
+            found.append(invalid(child(at, "stabilizationWindowSeconds"), window, detail))
+        if select is not None and select not in ("Max", "Min", "Disabled"):
+            found.append(not_supported(child(at, "selectPolicy"), select, frozenset({"Max", "Min", "Disabled"})))
+        policies = rules.get("policies") or []
+        if not policies:
+            found.append(required(child(at, "policies"), "must specify at least one Policy"))
+        for i, policy in enumerate(policies):
+            where = index(child(at, "policies"), i)
+            if policy.get("type") not in ("Pods", "Percent"):
+                choices = frozenset({"Pods", "Percent"})
+                found.append(not_supported(child(where, "type"), policy.get("type", ""), choices))
+            for part, most in (("value", 2**31), ("periodSeconds", MAX_PERIOD)):
+                number = policy.get(part, 0)
+                if number <= 0:
+                    found.append(invalid(child(where, part), number, "must be greater than zero"))
+                elif number > most:
+                    found.append(invalid(child(where, part), number, f"must be less than or equal to {most}"))
+    return found
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj.get("spec") or {}
+    found: Errors = []
+    low, high = spec.get("minReplicas"), spec.get("maxReplicas", 0)
+    if low is not None and low < 1:
+        found.append(invalid("spec.minReplicas", low, "must be greater than or equal to 1"))
+    if high < 1:
+        found.append(invalid("spec.maxReplicas", high, "must be greater than 0"))
+    if low is not None and high < low:
+        found.append(invalid("spec.maxReplicas", high, "must be greater than or equal to `minReplicas`"))
+    found.extend(_reference(spec.get("scaleTargetRef") or {}, "spec.scaleTargetRef"))
+    for i, metric in enumerate(spec.get("metrics") or ()):
+        found.extend(_metric(metric, index("spec.metrics", i)))
+    if behavior := spec.get("behavior"):
+        found.extend(_behavior(behavior, "spec.behavior"))
+    return found
+
+
+def _metric_text(metric: Obj, current: Obj) -> str:
+    """What is measured and what is aimed at, for tables."""
+    name = _SOURCES.get(metric.get("type", ""), "")
+    source = metric.get(name) or {}
+    target, now = source.get("target") or {}, (current.get(name) or {}).get("current") or {}
+    if name in ("resource", "containerResource"):
+        label = source.get("name", "")
+        if target.get("averageValue") is not None:
+            return f"{label}: {now.get('averageValue', '<unknown>')}/{target['averageValue']}"
+        aim = f"{target['averageUtilization']}%" if target.get("averageUtilization") is not None else "<auto>"
+        seen = f"{now['averageUtilization']}%" if now.get("averageUtilization") is not None else "<unknown>"
+        return f"{label}: {seen}/{aim}"
+    if target.get("averageValue") is not None:
+        suffix = "" if name == "pods" else " (avg)"
+        return f"{now.get('averageValue', '<unknown>')}/{target['averageValue']}{suffix}"
+    return f"{now.get('value', '<unknown>')}/{target.get('value', '<unknown>')}"
+
+
+def _targets(spec: Obj, state: Obj) -> str:
+    metrics, seen = spec.get("metrics") or [], state.get("currentMetrics") or []
+    if not metrics:
+        return "<none>"
+    shown = [_metric_text(m, seen[i] if i < len(seen) else {}) for i, m in enumerate(metrics)]
+    more = f" + {len(shown) - 2} more..." if len(shown) > 2 else ""
+    return ", ".join(shown[:2]) + more
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    spec, state = obj.get("spec") or {}, obj.get("status") or {}
+    reference = spec.get("scaleTargetRef") or {}
+    return [
+        name_of(obj),
+        f"{reference.get('kind', '')}/{reference.get('name', '')}",
+        _targets(spec, state),
+        str(spec.get("minReplicas", "<unset>")),
+        spec.get("maxReplicas", 0),
+        state.get("currentReplicas", 0),
+        age(obj, now),
+    ]
+
+
+_COLUMNS = (
+    NAME_COLUMN,
+    Column("Reference"),
+    Column("Targets"),
+    Column("MinPods"),
+    Column("MaxPods"),
+    Column("Replicas"),
+    AGE_COLUMN,
+)
+
+RESOURCES = (
+    Resource(
+        kind="HorizontalPodAutoscaler",
+        plural="horizontalpodautoscalers",
+        group="autoscaling",
+        version="v2",
+        definition="io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
+        short_names=("hpa",),
+        categories=("all",),
+        subresources={"status": status()},
+        generation=False,
+        default=_default,
+        prepare_create=prepare_create,
+        prepare_update=prepare_update,
+        validate=_validate,
+        validate_update=lambda new, old: _validate(new),
+        columns=_COLUMNS,
+        row=_row,
+    ),
+    Resource(
+        kind="HorizontalPodAutoscaler",
+        plural="horizontalpodautoscalers",
+        group="autoscaling",
+        version="v1",
+        definition="io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler",
+        short_names=("hpa",),
+        categories=("all",),
+        subresources={"status": status()},
+        generation=False,
+        default=_default_v1,
+        prepare_create=prepare_create,
+        prepare_update=prepare_update,
+        validate=lambda obj: _validate(to_v2(obj)),
+        validate_update=lambda new, old: _validate(to_v2(new)),
+        columns=_COLUMNS,
+        row=lambda obj, now: _row(to_v2(obj), now),
+        storage_version="v2",
+        convert_from_storage=from_v2,
+        convert_to_storage=to_v2,
+    ),
+)

@@ -1,0 +1,175 @@
+"""Ingresses: HTTP routes to services."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kube_lite.resources import names
+from kube_lite.resources.ages import age
+from kube_lite.resources.field import Errors, child, index, invalid, not_supported, required
+from kube_lite.resources.kinds.replicaset import prepare_update
+from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.rules import dns_subdomain, parse_ip, port_number
+
+PATH_TYPES = frozenset({"Exact", "ImplementationSpecific", "Prefix"})
+CLASS_ANNOTATION = "kubernetes.io/ingress.class"
+_BAD_SEQUENCES = ("//", "/./", "/../", "%2f", "%2F")
+_BAD_ENDINGS = ("/..", "/.")
+
+
+def _prepare_create(obj: Obj) -> None:
+    obj["status"] = {"loadBalancer": {}}
+
+
+def _backend(backend: Obj, path: str) -> Errors:
+    service, resource = backend.get("service"), backend.get("resource")
+    if service is not None and resource is not None:
+        return [invalid(path, "", "cannot set both resource and service backends")]
+    if resource is not None:
+        at = child(path, "resource")
+        return [required(child(at, name)) for name in ("kind", "name") if not resource.get(name)]
+    if service is None:
+        return [invalid(path, "", "resource or service backend is required")]
+    found: Errors = []
+    at = child(path, "service")
+    name, port = service.get("name", ""), service.get("port") or {}
+    if not name:
+        found.append(required(child(at, "name")))
+    else:
+        found.extend(invalid(child(at, "name"), name, problem) for problem in names.dns_1035_label(name))
+    where = child(at, "port")
+    if port.get("name") and port.get("number"):
+        found.append(invalid(path, "", "cannot set both port name & port number"))
+    elif port.get("name"):
+        text = port["name"]
+        found.extend(invalid(child(where, "name"), text, problem) for problem in names.port_name(text))
+    elif port.get("number"):
+        found.extend(port_number(port["number"], child(where, "number")))
+    else:
+        found.append(required(path, "port name or number is required"))
+    return found
+
+
+def _path(entry: Obj, path: str) -> Errors:
+    found: Errors = []
+    text, kind = entry.get("path", ""), entry.get("pathType")
+    at = child(path, "path")
+    if kind is None:
+        return [required(child(path, "pathType"), "pathType must be specified")]
+    if kind in ("Exact", "Prefix"):
+        if not text.startswith("/"):
+            found.append(invalid(at, text, "must be an absolute path"))
+        else:
+            found.extend(invalid(at, text, f"must not contain '{bad}'") for bad in _BAD_SEQUENCES if bad in text)
+            found.extend(invalid(at, text, f"cannot end with '{bad}'") for bad in _BAD_ENDINGS if text.endswith(bad))
+    elif kind == "ImplementationSpecific":
+        if text and not text.startswith("/"):
+            found.append(invalid(at, text, "must be an absolute path"))
+    else:
+        found.append(not_supported(child(path, "pathType"), kind, PATH_TYPES))
+    return found + _backend(entry.get("backend") or {}, child(path, "backend"))
+
+
+def _host(host: str, path: str) -> Errors:
+    if parse_ip(host) is not None:
+        return [invalid(path, host, "must be a DNS name, not an IP address")]
+    problems = names.wildcard_dns_subdomain(host) if "*" in host else names.dns_subdomain(host)
+    return [invalid(path, host, problem) for problem in problems]
+
+
+def _rules(rules: list[Obj]) -> Errors:
+    found: Errors = []
+    for i, rule in enumerate(rules):
+        at = index("spec.rules", i)
+        if host := rule.get("host"):
+            found.extend(_host(host, child(at, "host")))
+        http = rule.get("http")
+        if http is None:
+            continue
+        where = child(child(at, "http"), "paths")
+        paths = http.get("paths") or []
+        if not paths:
+            found.append(required(where))
+        for j, entry in enumerate(paths):
+            found.extend(_path(entry, index(where, j)))
+    return found
+
+
+def _tls(entries: list[Obj]) -> Errors:
+    found: Errors = []
+    for i, entry in enumerate(entries):
+        at = index("spec.tls", i)
+        for j, host in enumerate(entry.get("hosts") or ()):
+            problems = names.wildcard_dns_subdomain(host) if "*" in host else names.dns_subdomain(host)
+            found.extend(invalid(index(child(at, "hosts"), j), host, problem) for problem in problems)
+        if name := entry.get("secretName"):
+            found.extend(dns_subdomain(name, child(at, "secretName")))
+    return found
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj.get("spec") or {}
+    found: Errors = []
+    rules, backend = spec.get("rules") or [], spec.get("defaultBackend")
+    found.extend(_tls(spec.get("tls") or []))
+    if not rules and backend is None:
+        found.append(invalid("spec", "", "either `defaultBackend` or `rules` must be specified"))
+    found.extend(_rules(rules))
+    if backend is not None:
+        found.extend(_backend(backend, "spec.defaultBackend"))
+    if (name := spec.get("ingressClassName")) is not None:
+        found.extend(dns_subdomain(name, "spec.ingressClassName"))
+    return found
+
+
+def _validate_create(obj: Obj) -> Errors:
+    spec, annotations = obj.get("spec") or {}, (obj.get("metadata") or {}).get("annotations") or {}
+    found = _validate(obj)
+    if CLASS_ANNOTATION in annotations and spec.get("ingressClassName") is not None:
+        at = f"metadata.annotations.{CLASS_ANNOTATION}"
+        detail = "can not be set when the class field is also set"
+        found.append(invalid(at, annotations[CLASS_ANNOTATION], detail))
+    return found
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    spec, state = obj.get("spec") or {}, obj.get("status") or {}
+    annotations = (obj.get("metadata") or {}).get("annotations") or {}
+    hosts = [rule["host"] for rule in spec.get("rules") or () if rule.get("host")]
+    shown = ",".join(hosts[:3]) + (f" + {len(hosts) - 3} more..." if len(hosts) > 3 else "") if hosts else "*"
+    ingress = (state.get("loadBalancer") or {}).get("ingress") or ()
+    addresses = sorted({entry.get("ip") or entry.get("hostname") or "" for entry in ingress} - {""})
+    return [
+        name_of(obj),
+        spec.get("ingressClassName") or annotations.get(CLASS_ANNOTATION) or "<none>",
+        shown,
+        ",".join(addresses),
+        "80, 443" if spec.get("tls") else "80",
+        age(obj, now),
+    ]
+
+
+RESOURCES = (
+    Resource(
+        kind="Ingress",
+        plural="ingresses",
+        group="networking.k8s.io",
+        definition="io.k8s.api.networking.v1.Ingress",
+        short_names=("ing",),
+        subresources={"status": status()},
+        prepare_create=_prepare_create,
+        prepare_update=prepare_update,
+        validate=_validate_create,
+        validate_update=lambda new, old: _validate(new),
+        columns=(
+            NAME_COLUMN,
+            Column("Class"),
+            Column("Hosts"),
+            Column("Address"),
+            Column("Ports"),
+            AGE_COLUMN,
+        ),
+        row=_row,
+    ),
+)

@@ -1,0 +1,90 @@
+"""IngressClasses: who implements an ingress."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kube_lite.resources import names
+from kube_lite.resources.ages import age
+from kube_lite.resources.field import IMMUTABLE, Errors, forbidden, invalid, not_supported, required
+from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+
+MAX_CONTROLLER = 250
+"""Longest controller name in characters."""
+
+
+def _default(obj: Obj) -> None:
+    if (parameters := (obj.get("spec") or {}).get("parameters")) is not None:
+        parameters.setdefault("scope", "Cluster")
+
+
+def _parameters(parameters: Obj) -> Errors:
+    found: Errors = []
+    at = "spec.parameters"
+    for name in ("kind", "name"):
+        value = parameters.get(name, "")
+        if not value:
+            found.append(required(f"{at}.{name}"))
+        else:
+            found.extend(invalid(f"{at}.{name}", value, problem) for problem in names.path_segment(value))
+    scope, namespace = parameters.get("scope"), parameters.get("namespace")
+    if scope is None:
+        found.append(required(f"{at}.scope"))
+    elif scope not in ("Cluster", "Namespace"):
+        found.append(not_supported(f"{at}.scope", scope, ("Cluster", "Namespace")))
+    if scope == "Namespace" and not namespace:
+        found.append(required(f"{at}.namespace", "`parameters.scope` is set to 'Namespace'"))
+    if scope == "Cluster" and namespace:
+        found.append(forbidden(f"{at}.namespace", "`parameters.scope` is set to 'Cluster'"))
+    return found
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj.get("spec") or {}
+    controller = spec.get("controller", "")
+    found: Errors = []
+    if not controller:
+        found.append(required("spec.controller"))
+    else:
+        if len(controller) > MAX_CONTROLLER:
+            found.append(invalid("spec.controller", controller, names.max_length(MAX_CONTROLLER)))
+        problems = names.domain_prefixed_path(controller)
+        found.extend(invalid("spec.controller", controller, problem) for problem in problems)
+    if (parameters := spec.get("parameters")) is not None:
+        found.extend(_parameters(parameters))
+    return found
+
+
+def _validate_update(new: Obj, old: Obj) -> Errors:
+    after, before = (new.get("spec") or {}).get("controller"), (old.get("spec") or {}).get("controller")
+    found: Errors = [] if after == before else [invalid("spec.controller", after, IMMUTABLE)]
+    if (parameters := (new.get("spec") or {}).get("parameters")) is not None:
+        found.extend(_parameters(parameters))
+    return found
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    spec = obj.get("spec") or {}
+    parameters = spec.get("parameters")
+    shown = "<none>"
+    if parameters is not None:
+        group = f".{parameters['apiGroup']}" if parameters.get("apiGroup") else ""
+        shown = f"{parameters.get('kind', '')}{group}/{parameters.get('name', '')}"
+    return [name_of(obj), spec.get("controller", ""), shown, age(obj, now)]
+
+
+RESOURCES = (
+    Resource(
+        kind="IngressClass",
+        plural="ingressclasses",
+        group="networking.k8s.io",
+        definition="io.k8s.api.networking.v1.IngressClass",
+        namespaced=False,
+        default=_default,
+        validate=_validate,
+        validate_update=_validate_update,
+        columns=(NAME_COLUMN, Column("Controller"), Column("Parameters"), AGE_COLUMN),
+        row=_row,
+    ),
+)

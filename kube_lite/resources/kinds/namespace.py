@@ -1,0 +1,114 @@
+"""Namespaces: the scopes of names."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kube_lite.resources import names
+from kube_lite.resources.ages import age
+from kube_lite.resources.field import Errors, invalid
+from kube_lite.resources.meta import Obj, metadata, name_of
+from kube_lite.resources.metadata import STANDARD_FINALIZERS
+from kube_lite.resources.registry import (
+    AGE_COLUMN,
+    NAME_COLUMN,
+    Cells,
+    Column,
+    Resource,
+    Subresource,
+    prepare_status_update,
+    status,
+)
+
+FINALIZER = "kubernetes"
+"""Holds a namespace until it is empty."""
+NAME_LABEL = "kubernetes.io/metadata.name"
+
+
+def _default(obj: Obj) -> None:
+    meta = metadata(obj)
+    if name := meta.get("name"):
+        meta.setdefault("labels", {})[NAME_LABEL] = name
+    state = obj.setdefault("status", {})
+    if not state.get("phase"):
+        state["phase"] = "Active"
+
+
+def _prepare_create(obj: Obj) -> None:
+    obj["status"] = {"phase": "Active"}
+    finalizers = obj.setdefault("spec", {}).setdefault("finalizers", [])
+    if FINALIZER not in finalizers:
+        finalizers.append(FINALIZER)
+    # A generated name was not known when defaults were set.
+    meta = metadata(obj)
+    meta.setdefault("labels", {})[NAME_LABEL] = meta.get("name", "")
+
+
+def _prepare_update(new: Obj, old: Obj) -> None:
+    """Finalizers go through ``/finalize``, status through ``/status``."""
+    new.setdefault("spec", {})["finalizers"] = (old.get("spec") or {}).get("finalizers", [])
+    new["status"] = old.get("status", {})
+
+
+def _prepare_finalize(new: Obj, old: Obj) -> None:
+    wanted = (new.get("spec") or {}).get("finalizers", [])
+    prepare_status_update(new, old)
+    new["spec"] = {**(old.get("spec") or {}), "finalizers": wanted}
+    new["status"] = old.get("status", {})
+
+
+def _validate(obj: Obj) -> Errors:
+    found: Errors = []
+    for name in (obj.get("spec") or {}).get("finalizers") or ():
+        found.extend(invalid("spec.finalizers", name, problem) for problem in names.qualified_name(name))
+        if "/" not in name and name not in STANDARD_FINALIZERS:
+            detail = "name is neither a standard finalizer name nor is it fully qualified"
+            found.append(invalid("spec.finalizers", name, detail))
+    return found
+
+
+def _validate_status(new: Obj, old: Obj) -> Errors:
+    phase = (new.get("status") or {}).get("phase", "")
+    if (new.get("metadata") or {}).get("deletionTimestamp"):
+        if phase != "Terminating":
+            detail = "may only be 'Terminating' if `deletionTimestamp` is not empty"
+            return [invalid("status.phase", phase, detail)]
+    elif phase != "Active":
+        return [invalid("status.phase", phase, "may only be 'Active' if `deletionTimestamp` is empty")]
+    return []
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    return [name_of(obj), (obj.get("status") or {}).get("phase", ""), age(obj, now)]
+
+
+RESOURCES = (
+    Resource(
+        kind="Namespace",
+        plural="namespaces",
+        definition="io.k8s.api.core.v1.Namespace",
+        namespaced=False,
+        short_names=("ns",),
+        verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
+        subresources={
+            "status": status(validate=_validate_status),
+            "finalize": Subresource(
+                name="finalize",
+                verbs=("update",),
+                prepare=_prepare_finalize,
+                validate=lambda new, old: _validate(new),
+            ),
+        },
+        name_rule=names.label_name,
+        generation=False,
+        default=_default,
+        prepare_create=_prepare_create,
+        prepare_update=_prepare_update,
+        validate=_validate,
+        validate_update=lambda new, old: _validate(new),
+        columns=(NAME_COLUMN, Column("Status"), AGE_COLUMN),
+        row=_row,
+        selectable=lambda obj: {"status.phase": (obj.get("status") or {}).get("phase", "")},
+        selectable_names=("status.phase",),
+    ),
+)

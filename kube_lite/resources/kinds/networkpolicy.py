@@ -1,0 +1,126 @@
+"""NetworkPolicies: which pods may talk."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kube_lite.resources import names
+from kube_lite.resources.ages import age
+from kube_lite.resources.field import Errors, child, forbidden, index, invalid, not_supported, required
+from kube_lite.resources.labelselector import text, validate_label_selector
+from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.rules import parse_cidr, port_number, port_number_or_name
+
+TYPES = ("Ingress", "Egress")
+_PROTOCOLS = frozenset({"SCTP", "TCP", "UDP"})
+_BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+
+
+def _default(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    if not spec.get("policyTypes"):
+        spec["policyTypes"] = ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"]
+    for direction in ("ingress", "egress"):
+        for rule in spec.get(direction) or ():
+            for port in rule.get("ports") or ():
+                port.setdefault("protocol", "TCP")
+
+
+def _port(port: Obj, path: str) -> Errors:
+    found: Errors = []
+    protocol, number, end = port.get("protocol"), port.get("port"), port.get("endPort")
+    if protocol is not None and protocol not in _PROTOCOLS:
+        found.append(not_supported(child(path, "protocol"), protocol, _PROTOCOLS))
+    if number is None:
+        if end is not None:
+            found.append(required(child(path, "port"), "must be specified when `endPort` is specified"))
+    elif isinstance(number, int):
+        found.extend(port_number(number, child(path, "port")))
+        if end is not None:
+            if end < number:
+                detail = "must be greater than or equal to `port`"
+                found.append(invalid(child(path, "endPort"), number, detail))
+            found.extend(port_number(end, child(path, "endPort")))
+    else:
+        if end is not None:
+            found.append(required(child(path, "port"), "must be numeric when `endPort` is specified"))
+        found.extend(port_number_or_name(number, child(path, "port")))
+    return found
+
+
+def _block(block: Obj, path: str) -> Errors:
+    cidr = block.get("cidr", "")
+    if not cidr:
+        return [required(child(path, "cidr"))]
+    network = parse_cidr(cidr)
+    if network is None:
+        return [invalid(child(path, "cidr"), cidr, _BAD_CIDR)]
+    found: Errors = []
+    for i, text_ in enumerate(block.get("except") or ()):
+        at = index(child(path, "except"), i)
+        inner = parse_cidr(text_)
+        if inner is None:
+            found.append(invalid(at, text_, _BAD_CIDR))
+        elif inner.version != network.version or not inner.subnet_of(network) or inner == network:  # type: ignore[arg-type]
+            found.append(invalid(at, text_, "must be a strict subset of `cidr`"))
+    return found
+
+
+def _peer(peer: Obj, path: str) -> Errors:
+    found: Errors = []
+    selectors = 0
+    for name in ("podSelector", "namespaceSelector"):
+        if (selector := peer.get(name)) is not None:
+            selectors += 1
+            found.extend(validate_label_selector(selector, child(path, name)))
+    block = peer.get("ipBlock")
+    if block is not None:
+        found.extend(_block(block, child(path, "ipBlock")))
+        if selectors:
+            detail = "may not specify both ipBlock and another peer"
+            found.append(forbidden(path, detail))
+    elif not selectors:
+        found.append(required(path, "must specify a peer"))
+    return found
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj.get("spec") or {}
+    found = validate_label_selector(spec.get("podSelector"), "spec.podSelector")
+    for direction, peers in (("ingress", "from"), ("egress", "to")):
+        for i, rule in enumerate(spec.get(direction) or ()):
+            at = index(f"spec.{direction}", i)
+            for j, port in enumerate(rule.get("ports") or ()):
+                found.extend(_port(port, index(child(at, "ports"), j)))
+            for j, peer in enumerate(rule.get(peers) or ()):
+                found.extend(_peer(peer, index(child(at, peers), j)))
+    types = spec.get("policyTypes") or []
+    if len(types) > len(TYPES):
+        found.append(invalid("spec.policyTypes", types, "may not specify more than two policyTypes"))
+        return found
+    for i, kind in enumerate(types):
+        if kind not in TYPES:
+            found.append(not_supported(index("spec.policyTypes", i), kind, TYPES))
+    return found
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    return [name_of(obj), text((obj.get("spec") or {}).get("podSelector") or {}), age(obj, now)]
+
+
+RESOURCES = (
+    Resource(
+        kind="NetworkPolicy",
+        plural="networkpolicies",
+        group="networking.k8s.io",
+        definition="io.k8s.api.networking.v1.NetworkPolicy",
+        short_names=("netpol",),
+        name_rule=names.subdomain_name,
+        default=_default,
+        validate=_validate,
+        validate_update=lambda new, old: _validate(new),
+        columns=(NAME_COLUMN, Column("Pod-Selector"), AGE_COLUMN),
+        row=_row,
+    ),
+)

@@ -1,0 +1,181 @@
+"""PersistentVolumes: pieces of storage."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kube_lite.resources import quantity
+from kube_lite.resources.ages import age
+from kube_lite.resources.field import Errors, child, forbidden, invalid, key, not_supported, required
+from kube_lite.resources.kinds.persistentvolumeclaim import claim_class, short_modes, validate_access_modes
+from kube_lite.resources.kinds.pod.defaults import VOLUME_DEFAULTS
+from kube_lite.resources.kinds.pod.scheduling import validate_node_selector
+from kube_lite.resources.kinds.pod.volumes import Check, needs, nfs, no_backsteps
+from kube_lite.resources.meta import Obj, metadata, name_of
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.rules import POSITIVE, dns_subdomain
+
+FINALIZER = "kubernetes.io/pv-protection"
+RECLAIM = frozenset({"Delete", "Recycle", "Retain"})
+
+
+def _host_path(source: Obj, path: str) -> Errors:
+    where = source.get("path", "")
+    return no_backsteps(where, child(path, "path")) if where else [required(child(path, "path"))]
+
+
+SOURCES: dict[str, Check] = {
+    "hostPath": _host_path,
+    "gcePersistentDisk": needs("pdName"),
+    "awsElasticBlockStore": needs("volumeID"),
+    "glusterfs": needs("endpoints", "path"),
+    "flocker": needs(),
+    "nfs": nfs,
+    "rbd": needs("monitors", "image"),
+    "quobyte": needs("registry", "volume"),
+    "cephfs": needs("monitors"),
+    "iscsi": needs("targetPortal", "iqn"),
+    "cinder": needs("volumeID"),
+    "fc": needs(),
+    "flexVolume": needs("driver"),
+    "azureFile": needs("secretName", "shareName"),
+    "vsphereVolume": needs("volumePath"),
+    "photonPersistentDisk": needs("pdID"),
+    "portworxVolume": needs("volumeID"),
+    "azureDisk": needs("diskName", "diskURI"),
+    "scaleIO": needs("gateway", "system", "volumeName"),
+    "local": needs("path"),
+    "storageos": needs("volumeName"),
+    "csi": needs("driver", "volumeHandle"),
+}
+"""Rules of each source, in the order in which upstream looks for a second one."""
+
+
+def _default(obj: Obj) -> None:
+    spec, state = obj.setdefault("spec", {}), obj.setdefault("status", {})
+    if not state.get("phase"):
+        state["phase"] = "Pending"
+    if not spec.get("persistentVolumeReclaimPolicy"):
+        spec["persistentVolumeReclaimPolicy"] = "Retain"
+    spec.setdefault("volumeMode", "Filesystem")
+    for name in SOURCES:
+        if isinstance(source := spec.get(name), dict) and (fill := VOLUME_DEFAULTS.get(name)) is not None:
+            fill(source)
+
+
+def _prepare_create(obj: Obj) -> None:
+    obj["status"] = {"phase": "Pending"}
+    finalizers = metadata(obj).setdefault("finalizers", [])
+    if FINALIZER not in finalizers:
+        finalizers.append(FINALIZER)
+
+
+def _prepare_update(new: Obj, old: Obj) -> None:
+    new["status"] = old.get("status", {})
+
+
+def _capacity(capacity: Obj) -> Errors:
+    if not capacity:
+        return [required("spec.capacity")]
+    if "storage" not in capacity or len(capacity) > 1:
+        return [not_supported("spec.capacity", capacity, ("storage",))]
+    amount = capacity["storage"]
+    at = key("spec.capacity", "storage")
+    return [] if quantity.parse(amount).nanos > 0 else [invalid(at, amount, POSITIVE)]
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj.get("spec") or {}
+    found = validate_access_modes(spec.get("accessModes") or [], "spec.accessModes")
+    found.extend(_capacity(spec.get("capacity") or {}))
+    policy = spec.get("persistentVolumeReclaimPolicy")
+    if policy and policy not in RECLAIM:
+        found.append(not_supported("spec.persistentVolumeReclaimPolicy", policy, RECLAIM))
+    given = [name for name in SOURCES if spec.get(name) is not None]
+    if affinity := spec.get("nodeAffinity"):
+        if (needed := affinity.get("required")) is None:
+            found.append(required("spec.nodeAffinity.required", "must specify required node constraints"))
+        else:
+            found.extend(validate_node_selector(needed, "spec.nodeAffinity.required"))
+    if not given:
+        found.append(required("spec", "must specify a volume type"))
+    else:
+        found.extend(SOURCES[given[0]](spec[given[0]], child("spec", given[0])))
+        for name in given[1:]:
+            found.append(forbidden(child("spec", name), "may not specify more than 1 volume type"))
+    if "local" in given and not affinity:
+        found.append(required("spec.nodeAffinity", "Local volume requires node affinity"))
+    if policy == "Recycle" and (spec.get("hostPath") or {}).get("path", "").rstrip("/") == "" and "hostPath" in given:
+        detail = "may not be 'recycle' for a hostPath mount of '/'"
+        found.append(forbidden("spec.persistentVolumeReclaimPolicy", detail))
+    if class_name := spec.get("storageClassName"):
+        found.extend(dns_subdomain(class_name, "spec.storageClassName"))
+    mode = spec.get("volumeMode")
+    if mode is not None and mode not in ("Block", "Filesystem"):
+        found.append(not_supported("spec.volumeMode", mode, ("Block", "Filesystem")))
+    return found
+
+
+def _validate_update(new: Obj, old: Obj) -> Errors:
+    found = _validate(new)
+    after, before = new.get("spec") or {}, old.get("spec") or {}
+    if {n: after.get(n) for n in SOURCES} != {n: before.get(n) for n in SOURCES}:
+        detail = "spec.persistentvolumesource is immutable after creation"
+        found.append(forbidden("spec.persistentvolumesource", detail))
+    if after.get("volumeMode") != before.get("volumeMode"):
+        found.append(invalid("spec.volumeMode", after.get("volumeMode"), "field is immutable"))
+    if before.get("nodeAffinity") and after.get("nodeAffinity") != before["nodeAffinity"]:
+        detail = "field is immutable, except for updating from beta label to GA"
+        found.append(invalid("spec.nodeAffinity", after.get("nodeAffinity"), detail))
+    return found
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    spec, state = obj.get("spec") or {}, obj.get("status") or {}
+    claim = spec.get("claimRef") or {}
+    deleted = (obj.get("metadata") or {}).get("deletionTimestamp")
+    return [
+        name_of(obj),
+        (spec.get("capacity") or {}).get("storage", "0"),
+        short_modes(spec.get("accessModes") or []),
+        spec.get("persistentVolumeReclaimPolicy", ""),
+        "Terminating" if deleted else state.get("phase", ""),
+        f"{claim.get('namespace', '')}/{claim.get('name', '')}" if claim else "",
+        claim_class(obj),
+        spec.get("volumeAttributesClassName") or "<unset>",
+        state.get("reason", ""),
+        age(obj, now),
+        spec.get("volumeMode") or "<unset>",
+    ]
+
+
+RESOURCES = (
+    Resource(
+        kind="PersistentVolume",
+        plural="persistentvolumes",
+        definition="io.k8s.api.core.v1.PersistentVolume",
+        namespaced=False,
+        short_names=("pv",),
+        subresources={"status": status()},
+        generation=False,
+        default=_default,
+        prepare_create=_prepare_create,
+        prepare_update=_prepare_update,
+        validate=_validate,
+        validate_update=_validate_update,
+        columns=(
+            NAME_COLUMN,
+            Column("Capacity"),
+            Column("Access Modes"),
+            Column("Reclaim Policy"),
+            Column("Status"),
+            Column("Claim"),
+            Column("StorageClass"),
+            Column("VolumeAttributesClass"),
+            Column("Reason"),
+            AGE_COLUMN,
+            Column("VolumeMode", priority=1),
+        ),
+        row=_row,
+    ),
+)

@@ -1,0 +1,243 @@
+"""What a pod is given where it says nothing.
+
+Two passes as upstream has them: :func:`default_pod_spec` fills what every PodSpec gets, in templates too;
+:func:`default_pod` adds what only a Pod itself gets (upstream's ``SetDefaults_Pod``), so that templates of old
+workloads do not change when a default is added.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from kube_lite.resources import quantity
+from kube_lite.resources.meta import Obj
+
+GRACE_PERIOD = 30
+"""Seconds between SIGTERM and SIGKILL (upstream's DefaultTerminationGracePeriodSeconds)."""
+
+FILE_MODE = 0o644
+"""Mode of projected files."""
+
+TOKEN_LIFETIME = 3600
+"""Seconds a projected service account token lives."""
+
+_REFERENCE = re.compile(
+    r"(?:[A-Za-z0-9.-]+(?::[0-9]+)?/|\[[0-9a-fA-F:]+\](?::[0-9]+)?/)?"
+    r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*"
+    r"(?P<tag>:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?P<digest>@[A-Za-z][A-Za-z0-9+.-]*:[0-9a-fA-F]{32,})?"
+)
+"""An image reference, after the grammar of distribution/reference."""
+
+
+@lru_cache(maxsize=2048)
+def pull_policy(image: str) -> str:
+    """``Always`` for the tag ``latest``, which is also meant where neither tag nor digest is given."""
+    parts = _REFERENCE.fullmatch(image)
+    if parts is None:
+        return "IfNotPresent"
+    untagged = parts["tag"] is None and parts["digest"] is None
+    return "Always" if untagged or parts["tag"] == ":latest" else "IfNotPresent"
+
+
+def default_resource_list(amounts: dict[str, str]) -> None:
+    """Round what is finer than a thousandth up, as upstream does."""
+    for name, text in amounts.items():
+        if text[-1:] in ("n", "u"):
+            amounts[name] = f"{quantity.milli(text)}m"
+
+
+def _default_http_get(action: Obj) -> None:
+    if not action.get("path"):
+        action["path"] = "/"
+    if not action.get("scheme"):
+        action["scheme"] = "HTTP"
+
+
+_PROBE_NUMBERS = (("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3))
+
+
+def default_probe(probe: Obj) -> None:
+    """Times and thresholds of a probe, and its handler."""
+    for name, value in _PROBE_NUMBERS:
+        if not probe.get(name):
+            probe[name] = value
+    if (action := probe.get("httpGet")) is not None:
+        _default_http_get(action)
+    if (grpc := probe.get("grpc")) is not None:
+        grpc.setdefault("service", "")
+
+
+def _default_field_source(source: Obj) -> None:
+    """``fieldRef`` and ``resourceFieldRef``, in environment and volumes."""
+    if (ref := source.get("fieldRef")) is not None:
+        if not ref.get("apiVersion"):
+            ref["apiVersion"] = "v1"
+    elif (ref := source.get("resourceFieldRef")) is not None:
+        ref.setdefault("divisor", "0")
+
+
+def default_container(container: Obj) -> None:
+    """A container, init container or ephemeral container."""
+    if not container.get("imagePullPolicy"):
+        container["imagePullPolicy"] = pull_policy(container.get("image", ""))
+    if not container.get("terminationMessagePath"):
+        container["terminationMessagePath"] = "/dev/termination-log"
+    if not container.get("terminationMessagePolicy"):
+        container["terminationMessagePolicy"] = "File"
+    resources = container.setdefault("resources", {})
+    if resources:
+        for name in ("limits", "requests"):
+            if amounts := resources.get(name):
+                default_resource_list(amounts)
+    for port in container.get("ports") or ():
+        if not port.get("protocol"):
+            port["protocol"] = "TCP"
+    for variable in container.get("env") or ():
+        if (source := variable.get("valueFrom")) is not None:
+            _default_field_source(source)
+    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
+        if (probe := container.get(name)) is not None:
+            default_probe(probe)
+    if (lifecycle := container.get("lifecycle")) is not None:
+        for handler in lifecycle.values():
+            if isinstance(handler, dict) and (action := handler.get("httpGet")) is not None:
+                _default_http_get(action)
+
+
+def _mode(source: Obj) -> None:
+    source.setdefault("defaultMode", FILE_MODE)
+
+
+def _downward(source: Obj) -> None:
+    _mode(source)
+    for item in source.get("items") or ():
+        _default_field_source(item)
+
+
+def _projected(source: Obj) -> None:
+    _mode(source)
+    for part in source.get("sources") or ():
+        if (token := part.get("serviceAccountToken")) is not None:
+            token.setdefault("expirationSeconds", TOKEN_LIFETIME)
+        for item in (part.get("downwardAPI") or {}).get("items") or ():
+            _default_field_source(item)
+
+
+def _constants(**values: Any) -> Callable[[Obj], None]:
+    def apply(source: Obj) -> None:
+        for name, value in values.items():
+            if source.get(name) in (None, ""):
+                source[name] = value
+
+    return apply
+
+
+def _image(source: Obj) -> None:
+    if not source.get("pullPolicy"):
+        source["pullPolicy"] = pull_policy(source.get("reference", ""))
+
+
+def default_claim_spec(spec: Obj) -> None:
+    """A claim's spec: file system volumes unless said otherwise."""
+    spec.setdefault("volumeMode", "Filesystem")
+    spec.setdefault("resources", {})
+
+
+def _ephemeral(source: Obj) -> None:
+    if (template := source.get("volumeClaimTemplate")) is not None:
+        template.setdefault("metadata", {})
+        default_claim_spec(template.setdefault("spec", {}))
+
+
+VOLUME_DEFAULTS: dict[str, Callable[[Obj], None]] = {
+    "secret": _mode,
+    "configMap": _mode,
+    "downwardAPI": _downward,
+    "projected": _projected,
+    "hostPath": lambda source: source.setdefault("type", "") and None,
+    "iscsi": _constants(iscsiInterface="default"),
+    "rbd": _constants(pool="rbd", user="admin", keyring="/etc/ceph/keyring"),
+    "azureDisk": _constants(cachingMode="ReadWrite", kind="Shared", fsType="ext4", readOnly=False),
+    "scaleIO": _constants(storageMode="ThinProvisioned", fsType="xfs"),
+    "image": _image,
+    "ephemeral": _ephemeral,
+}
+"""What a volume source is given, by its field name; persistent volumes share it."""
+
+
+def default_volume(volume: Obj) -> None:
+    """A volume's source; one that names none is an emptyDir."""
+    if not any(name != "name" for name in volume):
+        volume["emptyDir"] = {}
+        return
+    for name, source in volume.items():
+        if (fill := VOLUME_DEFAULTS.get(name)) is not None and isinstance(source, dict):
+            fill(source)
+
+
+def default_pod_spec(spec: Obj) -> None:
+    """What every PodSpec gets."""
+    if not spec.get("dnsPolicy"):
+        spec["dnsPolicy"] = "ClusterFirst"
+    if not spec.get("restartPolicy"):
+        spec["restartPolicy"] = "Always"
+    spec.setdefault("securityContext", {})
+    spec.setdefault("terminationGracePeriodSeconds", GRACE_PERIOD)
+    if not spec.get("schedulerName"):
+        spec["schedulerName"] = "default-scheduler"
+    # serviceAccount is the old name of serviceAccountName; both are always shown.
+    if account := spec.get("serviceAccountName") or spec.get("serviceAccount"):
+        spec["serviceAccountName"] = spec["serviceAccount"] = account
+    for name in ("containers", "initContainers", "ephemeralContainers"):
+        for container in spec.get(name) or ():
+            default_container(container)
+    for volume in spec.get("volumes") or ():
+        default_volume(volume)
+    if overhead := spec.get("overhead"):
+        default_resource_list(overhead)
+
+
+_POD_LEVEL = ("cpu", "memory")
+"""Resources that a pod as a whole can be given, apart from huge pages."""
+
+
+def _default_pod_resources(spec: Obj) -> None:
+    """Requests of the pod as a whole: those of its containers together, else its limits."""
+    resources = spec["resources"]
+    limits = resources.get("limits")
+    if not limits:
+        return
+    requests = resources.setdefault("requests", {})
+    for name in _POD_LEVEL:
+        asked = [c["resources"].get("requests", {}).get(name) for c in spec.get("containers") or ()]
+        if name not in requests and any(asked):
+            total = quantity.Quantity(0)
+            for text in asked:
+                total = total + quantity.parse(text or "0")
+            requests[name] = str(total)
+    for name, text in limits.items():
+        if name in _POD_LEVEL or name.startswith("hugepages-"):
+            requests.setdefault(name, text)
+
+
+def default_pod(pod: Obj) -> None:
+    """What a Pod gets: everything of its spec, and requests where only limits are given."""
+    spec = pod.setdefault("spec", {})
+    default_pod_spec(spec)
+    for name in ("containers", "initContainers"):
+        for container in spec.get(name) or ():
+            if limits := container["resources"].get("limits"):
+                container["resources"]["requests"] = {**limits, **container["resources"].get("requests", {})}
+    if "resources" in spec:
+        _default_pod_resources(spec)
+    spec.setdefault("enableServiceLinks", True)
+    if spec.get("hostNetwork"):
+        for name in ("containers", "initContainers"):
+            for container in spec.get(name) or ():
+                for port in container.get("ports") or ():
+                    if not port.get("hostPort"):
+                        port["hostPort"] = port.get("containerPort", 0)
+    pod.setdefault("status", {})

@@ -1,0 +1,187 @@
+"""Validation of resource names, amounts and ``resources`` of containers and pods."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import lru_cache
+
+from kube_lite.errors import FieldError
+from kube_lite.resources import names, quantity
+from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, key, not_found, required
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.rules import NOT_NEGATIVE
+
+HUGE_PAGES = "hugepages-"
+
+CONTAINER_RESOURCES = frozenset({"cpu", "memory", "ephemeral-storage"})
+
+QUOTA_RESOURCES = frozenset(
+    {
+        "cpu",
+        "memory",
+        "ephemeral-storage",
+        "requests.cpu",
+        "requests.memory",
+        "requests.storage",
+        "requests.ephemeral-storage",
+        "limits.cpu",
+        "limits.memory",
+        "limits.ephemeral-storage",
+        "pods",
+        "resourcequotas",
+        "services",
+        "replicationcontrollers",
+        "secrets",
+        "persistentvolumeclaims",
+        "configmaps",
+        "services.nodeports",
+        "services.loadbalancers",
+    }
+)
+
+STANDARD_RESOURCES = QUOTA_RESOURCES | {"storage", "count"}
+
+_INTEGER_RESOURCES = frozenset(
+    {
+        "pods",
+        "resourcequotas",
+        "services",
+        "replicationcontrollers",
+        "secrets",
+        "configmaps",
+        "persistentvolumeclaims",
+        "services.nodeports",
+        "services.loadbalancers",
+    }
+)
+
+
+def is_native(name: str) -> bool:
+    """Whether Kubernetes itself defines the resource."""
+    return "/" not in name or "kubernetes.io/" in name
+
+
+@lru_cache(maxsize=512)
+def is_extended(name: str) -> bool:
+    """Whether it is a resource of a device plug-in or of an administrator."""
+    return not is_native(name) and not name.startswith("requests.") and not names.qualified_name(f"requests.{name}")
+
+
+def is_overcommitable(name: str) -> bool:
+    """Whether requests may be below limits."""
+    return is_native(name) and not name.startswith(HUGE_PAGES)
+
+
+@lru_cache(maxsize=512)
+def _name_problems(name: str) -> tuple[str, ...]:
+    if problems := names.qualified_name(name):
+        return tuple(problems)
+    if "/" not in name and name not in STANDARD_RESOURCES and not name.startswith(HUGE_PAGES):
+        return ("must be a standard resource type or fully qualified",)
+    return ()
+
+
+@lru_cache(maxsize=512)
+def _container_problems(name: str) -> tuple[str, ...]:
+    if problems := _name_problems(name):
+        return problems
+    if "/" not in name:
+        if name not in CONTAINER_RESOURCES and not name.startswith(HUGE_PAGES):
+            return ("must be a standard resource for containers",)
+    elif not is_native(name) and not is_extended(name):
+        return ("doesn't follow extended resource name standard",)
+    return ()
+
+
+def validate_resource_name(name: str, path: str) -> Errors:
+    """A resource of any kind: a standard one, or one with a domain."""
+    return [invalid(path, name, problem) for problem in _name_problems(name)]
+
+
+def validate_container_resource_name(name: str, path: str) -> Errors:
+    """A resource that a container can ask for."""
+    return [invalid(path, name, problem) for problem in _container_problems(name)]
+
+
+def validate_amount(name: str, text: str, path: str) -> Errors:
+    """An amount: not negative, and whole where halves make no sense."""
+    return [invalid(path, text, problem) for problem in _amount_problems(name, text)]
+
+
+@lru_cache(maxsize=4096)
+def _amount_problems(name: str, text: str) -> tuple[str, ...]:
+    nanos = quantity.parse(text).nanos
+    negative = (NOT_NEGATIVE,) if nanos < 0 else ()
+    if nanos % quantity.NANO and (name in _INTEGER_RESOURCES or is_extended(name)):
+        return (*negative, "must be an integer")
+    return negative
+
+
+def _page_size(name: str, text: str, path: str) -> Errors:
+    try:
+        size = quantity.parse(name.removeprefix(HUGE_PAGES)).nanos
+    except ValueError:
+        return []
+    if size > 0 and quantity.parse(text).nanos % size:
+        detail = f"{text} is not positive integer multiple of {name.removeprefix(HUGE_PAGES)}"
+        return [invalid(path, text, detail)]
+    return []
+
+
+def _compare(name: str, asked: str, limits: Obj, path: str) -> FieldError | None:
+    limit = limits.get(name)
+    if limit is None:
+        if is_overcommitable(name):
+            return None
+        return required(child(path, "limits"), "Limit must be set for non overcommitable resources")
+    if asked == limit:
+        return None
+    wanted, most = quantity.parse(asked).nanos, quantity.parse(limit).nanos
+    at = child(path, "requests")
+    if wanted != most and not is_overcommitable(name):
+        return invalid(at, asked, f"must be equal to {name} limit of {limit}")
+    if wanted > most:
+        return invalid(at, asked, f"must be less than or equal to {name} limit of {limit}")
+    return None
+
+
+def _claims(claims: list[Obj], known: Collection[str], path: str) -> Errors:
+    found: Errors = []
+    seen: set[tuple[str, str]] = set()
+    for i, claim in enumerate(claims):
+        at, name, request = index(path, i), claim.get("name", ""), claim.get("request", "")
+        if not name:
+            found.append(required(child(at, "name")))
+        elif (name, request) in seen:
+            found.append(duplicate(child(at, "name"), f"{name}/{request}" if request else name))
+        elif name not in known:
+            found.append(not_found(child(at, "name"), name))
+        seen.add((name, request))
+    return found
+
+
+def validate_requirements(resources: Obj, path: str, claims: Collection[str] = ()) -> Errors:
+    """``resources`` of a container: names, amounts, and that no request is above its limit."""
+    found: Errors = []
+    limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
+    huge = compute = False
+    for part, amounts in (("limits", limits), ("requests", requests)):
+        for name, text in amounts.items():
+            if name in ("cpu", "memory"):
+                compute = True
+            elif name.startswith(HUGE_PAGES):
+                huge = True
+            # Paths are built for what is wrong only: this runs for every container that is written.
+            if _container_problems(name) or _amount_problems(name, text) or huge:
+                at = key(child(path, part), name)
+                found.extend(validate_container_resource_name(name, at))
+                found.extend(validate_amount(name, text, at))
+                if name.startswith(HUGE_PAGES):
+                    found.extend(_page_size(name, text, at))
+            if part == "requests" and (error := _compare(name, text, limits, path)):
+                found.append(error)
+    if huge and not compute:
+        found.append(forbidden(path, "HugePages require cpu or memory"))
+    if listed := resources.get("claims"):
+        found.extend(_claims(listed, claims, child(path, "claims")))
+    return found

@@ -1,0 +1,278 @@
+"""Validation of a PodSpec, in upstream's order (``pkg/apis/core/validation``, ValidatePodSpec)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kube_lite.errors import FieldError
+from kube_lite.resources import names, quantity
+from kube_lite.resources.field import Errors, child, forbidden, index, invalid, not_supported, required
+from kube_lite.resources.kinds.pod.containers import (
+    RESTART_POLICIES,
+    PodFacts,
+    validate_containers,
+    validate_ephemeral_containers,
+    validate_init_containers,
+)
+from kube_lite.resources.kinds.pod.requirements import validate_requirements
+from kube_lite.resources.kinds.pod.scheduling import (
+    validate_affinity,
+    validate_gates,
+    validate_spread_constraints,
+    validate_tolerations,
+)
+from kube_lite.resources.kinds.pod.security import validate_pod_security
+from kube_lite.resources.kinds.pod.volumes import validate_volumes
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.metadata import validate_labels
+from kube_lite.resources.rules import BAD_IP, dns_label, dns_subdomain, parse_ip
+
+DNS_POLICIES = frozenset({"ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"})
+MAX_NAMESERVERS = 3
+"""As many as glibc reads."""
+MAX_SEARCHES = 32
+MAX_SEARCH_TEXT = 2048
+MAX_DEADLINE = 2**31 - 1
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+
+
+def _dns_config(spec: Obj, path: str) -> Errors:
+    config = spec.get("dnsConfig")
+    if spec.get("dnsPolicy") == "None":
+        if config is None:
+            return [required(path, "must provide `dnsConfig` when `dnsPolicy` is None")]
+        if not config.get("nameservers"):
+            detail = "must provide at least one DNS nameserver when `dnsPolicy` is None"
+            return [required(child(path, "nameservers"), detail)]
+    if not config:
+        return []
+    found: Errors = []
+    servers, searches = config.get("nameservers") or [], config.get("searches") or []
+    at = child(path, "nameservers")
+    if len(servers) > MAX_NAMESERVERS:
+        found.append(invalid(at, servers, f"must not have more than {MAX_NAMESERVERS} nameservers"))
+    for i, server in enumerate(servers):
+        if parse_ip(server) is None:
+            found.append(invalid(index(at, i), server, BAD_IP))
+    at = child(path, "searches")
+    if len(searches) > MAX_SEARCHES:
+        found.append(invalid(at, searches, f"must not have more than {MAX_SEARCHES} search paths"))
+    if len(" ".join(searches)) > MAX_SEARCH_TEXT:
+        detail = f"must not have more than {MAX_SEARCH_TEXT} characters (including spaces) in the search list"
+        found.append(invalid(at, searches, detail))
+    for i, search in enumerate(searches):
+        if search == ".":
+            continue
+        trimmed = search.removesuffix(".")
+        found.extend(invalid(index(at, i), trimmed, p) for p in names.dns_subdomain_with_underscore(trimmed))
+    for i, option in enumerate(config.get("options") or ()):
+        if not option.get("name"):
+            found.append(required(index(child(path, "options"), i), "must not be empty"))
+    return found
+
+
+def _host_network_ports(spec: Obj, path: str, is_pod: bool) -> Errors:
+    """On the node's network a port is the node's port; a template may leave saying so to the pod."""
+    found: Errors = []
+    what = "must match" if is_pod else "must be 0 or match"
+    for i, container in enumerate(spec.get("containers") or ()):
+        for j, port in enumerate(container.get("ports") or ()):
+            host = port.get("hostPort", 0)
+            if host != port.get("containerPort", 0) and (is_pod or host):
+                at = child(index(child(index(child(path, "containers"), i), "ports"), j), "hostPort")
+                found.append(invalid(at, host, f"{what} `containerPort` when `hostNetwork` is true"))
+    return found
+
+
+def _security(spec: Obj, path: str, is_pod: bool) -> Errors:
+    found: Errors = []
+    if spec.get("hostNetwork"):
+        found.extend(_host_network_ports(spec, path, is_pod))
+    if spec.get("shareProcessNamespace") and spec.get("hostPID"):
+        detail = "ShareProcessNamespace and HostPID cannot both be enabled"
+        found.append(invalid(child(path, "shareProcessNamespace"), True, detail))
+    if spec.get("hostUsers") is False:
+        for name in ("hostNetwork", "hostPID", "hostIPC"):
+            if spec.get(name):
+                found.append(forbidden(child(path, name), "when `hostUsers` is false"))
+    if context := spec.get("securityContext"):
+        found.extend(validate_pod_security(spec, context, child(path, "securityContext")))
+    return found
+
+
+def _claims(spec: Obj, path: str) -> Errors:
+    found: Errors = []
+    seen: set[str] = set()
+    for i, claim in enumerate(spec.get("resourceClaims") or ()):
+        at = index(child(path, "resourceClaims"), i)
+        name = claim.get("name", "")
+        if not name:
+            found.append(required(child(at, "name")))
+        elif name in seen:
+            found.append(FieldError("FieldValueDuplicate", child(at, "name"), f'Duplicate value: "{name}"'))
+        else:
+            found.extend(dns_label(name, child(at, "name")))
+        seen.add(name)
+        given = [n for n in ("resourceClaimName", "resourceClaimTemplateName") if claim.get(n)]
+        if len(given) > 1:
+            detail = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
+            found.append(invalid(at, claim, detail))
+        elif not given:
+            detail = "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"
+            found.append(invalid(at, claim, detail))
+        for n in given:
+            found.extend(dns_subdomain(claim[n], child(at, n)))
+    return found
+
+
+def _pod_level_resources(spec: Obj, path: str) -> Errors:
+    """``spec.resources``: requests of the pod may not be below those of its containers together."""
+    resources = spec["resources"]
+    found = validate_requirements(resources, path)
+    for part in ("limits", "requests"):
+        for name in resources.get(part) or {}:
+            if name not in ("cpu", "memory") and not name.startswith("hugepages-"):
+                choices = ("cpu", "hugepages-", "memory")
+                found.append(not_supported(f"{path}.{part}[{name}]", name, choices))
+    for name, text in (resources.get("requests") or {}).items():
+        total = sum(
+            quantity.parse(amount).nanos
+            for container in spec.get("containers") or ()
+            if (amount := ((container.get("resources") or {}).get("requests") or {}).get(name)) is not None
+        )
+        if quantity.parse(text).nanos < total:
+            detail = f"must be greater than or equal to aggregate container requests of {quantity.Quantity(total)}"
+            found.append(invalid(f"{path}.requests[{name}]", text, detail))
+    return found
+
+
+def _placement(spec: Obj, path: str) -> Errors:
+    found: Errors = []
+    if affinity := spec.get("affinity"):
+        found.extend(validate_affinity(affinity, child(path, "affinity")))
+    if "dnsConfig" in spec or spec.get("dnsPolicy") == "None":
+        found.extend(_dns_config(spec, child(path, "dnsConfig")))
+    if "readinessGates" in spec or "schedulingGates" in spec:
+        found.extend(validate_gates(spec, path))
+    if constraints := spec.get("topologySpreadConstraints"):
+        found.extend(validate_spread_constraints(constraints, child(path, "topologySpreadConstraints")))
+    return found
+
+
+def _identity(spec: Obj, path: str) -> Errors:
+    """Names that a pod goes by, or refers to."""
+    found: Errors = []
+    if account := spec.get("serviceAccountName"):
+        found.extend(dns_subdomain(account, child(path, "serviceAccountName")))
+    if node := spec.get("nodeName"):
+        found.extend(dns_subdomain(node, child(path, "nodeName")))
+    deadline = spec.get("activeDeadlineSeconds")
+    if deadline is not None and not 1 <= deadline <= MAX_DEADLINE:
+        found.append(invalid(child(path, "activeDeadlineSeconds"), deadline, names.in_range(1, MAX_DEADLINE)))
+    for name in ("hostname", "subdomain"):
+        if text := spec.get(name):
+            found.extend(dns_label(text, child(path, name)))
+    return found
+
+
+def _rest(spec: Obj, path: str) -> Errors:
+    found: Errors = []
+    if tolerations := spec.get("tolerations"):
+        found.extend(validate_tolerations(tolerations, child(path, "tolerations")))
+    for i, alias in enumerate(spec.get("hostAliases") or ()):
+        at = index(child(path, "hostAliases"), i)
+        if parse_ip(alias.get("ip", "")) is None:
+            found.append(invalid(child(at, "ip"), alias.get("ip", ""), BAD_IP))
+        for hostname in alias.get("hostnames") or ():
+            found.extend(dns_subdomain(hostname, child(at, "hostnames")))
+    if name := spec.get("priorityClassName"):
+        found.extend(dns_subdomain(name, child(path, "priorityClassName")))
+    if name := spec.get("runtimeClassName"):
+        found.extend(dns_subdomain(name, child(path, "runtimeClassName")))
+    if overhead := spec.get("overhead"):
+        for error in validate_requirements({"limits": overhead}, child(path, "overhead")):
+            found.append(error)
+    policy = spec.get("preemptionPolicy")
+    if policy is not None and policy not in ("Never", "PreemptLowerPriority"):
+        found.append(not_supported(child(path, "preemptionPolicy"), policy, ("PreemptLowerPriority", "Never")))
+    if (system := spec.get("os")) is not None:
+        name = system.get("name", "")
+        at = child(child(path, "os"), "name")
+        if not name:
+            found.append(required(at, "cannot be empty"))
+        elif name not in ("linux", "windows"):
+            found.append(not_supported(at, name, ("linux", "windows")))
+    return found
+
+
+def _facts(spec: Obj) -> PodFacts:
+    return PodFacts(
+        volumes={volume.get("name", ""): volume for volume in spec.get("volumes") or ()},
+        claims=[claim.get("name", "") for claim in spec.get("resourceClaims") or ()],
+        grace_period=spec.get("terminationGracePeriodSeconds", 30),
+    )
+
+
+def validate_pod_spec(spec: Obj, path: str, *, is_pod: bool = True) -> Errors:
+    """Validate a defaulted PodSpec, of a pod or (``is_pod`` false) of a template."""
+    found: Errors = []
+    if volumes := spec.get("volumes"):
+        found.extend(validate_volumes(volumes, child(path, "volumes")))
+    if "resourceClaims" in spec:
+        found.extend(_claims(spec, path))
+    facts = _facts(spec)
+    containers, init = spec.get("containers") or [], spec.get("initContainers") or []
+    found.extend(validate_containers(containers, child(path, "containers"), facts))
+    if init:
+        found.extend(validate_init_containers(init, containers, child(path, "initContainers"), facts))
+    if ephemeral := spec.get("ephemeralContainers"):
+        at = child(path, "ephemeralContainers")
+        found.extend(validate_ephemeral_containers(ephemeral, containers, init, at, facts))
+    if spec.get("resources"):
+        found.extend(_pod_level_resources(spec, child(path, "resources")))
+    policy = spec.get("restartPolicy", "")
+    if policy not in RESTART_POLICIES:
+        at = child(path, "restartPolicy")
+        found.append(not_supported(at, policy, RESTART_POLICIES) if policy else required(at))
+    policy = spec.get("dnsPolicy", "")
+    if policy not in DNS_POLICIES:
+        at = child(path, "dnsPolicy")
+        found.append(not_supported(at, policy, DNS_POLICIES) if policy else required(at))
+    if selector := spec.get("nodeSelector"):
+        found.extend(validate_labels(selector, child(path, "nodeSelector")))
+    found.extend(_security(spec, path, is_pod))
+    found.extend(_placement(spec, path))
+    found.extend(_identity(spec, path))
+    found.extend(_rest(spec, path))
+    return found
+
+
+def validate_pod_annotations(meta: dict[str, Any], spec: Obj, path: str = "metadata") -> Errors:
+    """Annotations of a pod that Kubernetes itself reads."""
+    annotations = meta.get("annotations")
+    if not annotations:
+        return []
+    found: Errors = []
+    at = child(path, "annotations")
+    mirror = "kubernetes.io/config.mirror"
+    if mirror in annotations and not spec.get("nodeName"):
+        detail = "must set spec.nodeName if mirror pod annotation is set"
+        found.append(invalid(f"{at}[{mirror}]", annotations[mirror], detail))
+    if (cost := annotations.get(DELETION_COST)) is not None:
+        digits = cost.removeprefix("-")
+        plain = digits.isdecimal() and digits.isascii() and (digits == "0" or not digits.startswith("0"))
+        if not plain or not -(2**31) <= int(cost) < 2**31:
+            found.append(invalid(f"{at}[{DELETION_COST}]", cost, "must be a 32bit integer"))
+    return found
+
+
+def validate_pod(pod: Obj) -> Errors:
+    """Validate a new pod, metadata apart."""
+    spec = pod.get("spec") or {}
+    found = validate_pod_annotations(pod.get("metadata") or {}, spec)
+    found.extend(validate_pod_spec(spec, "spec"))
+    if spec.get("ephemeralContainers"):
+        found.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
+    if spec.get("schedulingGates") and spec.get("nodeName"):
+        found.append(forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared"))
+    return found

@@ -1,0 +1,282 @@
+"""Validation of volumes; persistent volumes share the rules of their sources."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kube_lite.resources import names, quantity
+from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, not_supported, required
+from kube_lite.resources.kinds.pod.environment import VOLUME_FIELDS, validate_field_ref, validate_resource_ref
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.metadata import validate_template_metadata
+
+FILE_MODE = "must be a number between 0 and 0777 (octal), both inclusive"
+HOST_PATH_TYPES = (
+    "",
+    "BlockDevice",
+    "CharDevice",
+    "Directory",
+    "DirectoryOrCreate",
+    "File",
+    "FileOrCreate",
+    "Socket",
+)
+TOKEN_MINIMUM = 600
+"""Shortest life of a projected token in seconds."""
+
+Check = Callable[[Obj, str], Errors]
+
+
+def needs(*fields: str) -> Check:
+    """A source whose only rule is that some fields are set."""
+
+    def check(source: Obj, path: str) -> Errors:
+        return [required(child(path, name)) for name in fields if not source.get(name)]
+
+    return check
+
+
+def no_backsteps(text: str, path: str) -> Errors:
+    """A path without ``..``."""
+    return [invalid(path, text, "must not contain '..'")] if ".." in text.split("/") else []
+
+
+def relative_path(text: str, path: str) -> Errors:
+    """The path of a projected file: relative, inside, and not one of the names kept for updates."""
+    if not text:
+        return [required(path)]
+    found: Errors = []
+    if text.startswith("/"):
+        found.append(invalid(path, text, "must be a relative path"))
+    found.extend(no_backsteps(text, path))
+    if text.startswith("..") and not found:
+        found.append(invalid(path, text, "must not start with '..'"))
+    return found
+
+
+def _mode(value: int | None, path: str) -> Errors:
+    return [invalid(path, value, FILE_MODE)] if value is not None and not 0 <= value <= 0o777 else []
+
+
+def _key_paths(items: list[Obj] | None, path: str) -> Errors:
+    found: Errors = []
+    for i, item in enumerate(items or ()):
+        at = index(path, i)
+        if not item.get("key"):
+            found.append(required(child(at, "key")))
+        if not item.get("path"):
+            found.append(required(child(at, "path")))
+        else:
+            found.extend(relative_path(item["path"], child(at, "path")))
+        found.extend(_mode(item.get("mode"), child(at, "mode")))
+    return found
+
+
+def _host_path(source: Obj, path: str) -> Errors:
+    where = source.get("path", "")
+    if not where:
+        return [required(child(path, "path"))]
+    found = no_backsteps(where, child(path, "path"))
+    if source.get("type", "") not in HOST_PATH_TYPES:
+        found.append(not_supported(child(path, "type"), source["type"], HOST_PATH_TYPES))
+    return found
+
+
+def _empty_dir(source: Obj, path: str) -> Errors:
+    limit = source.get("sizeLimit")
+    if limit is not None and quantity.parse(limit).nanos < 0:
+        return [forbidden(child(path, "sizeLimit"), "SizeLimit field must be a valid resource quantity")]
+    return []
+
+
+def _keyed(name: str) -> Check:
+    def check(source: Obj, path: str) -> Errors:
+        found: Errors = [] if source.get(name) else [required(child(path, name))]
+        found.extend(_mode(source.get("defaultMode"), child(path, "defaultMode")))
+        found.extend(_key_paths(source.get("items"), child(path, "items")))
+        return found
+
+    return check
+
+
+def _downward_items(items: list[Obj] | None, path: str) -> Errors:
+    found: Errors = []
+    # Upstream names the list, not the entry.
+    for item in items or ():
+        found.extend(relative_path(item.get("path", ""), child(path, "path")))
+        field_ref, resource_ref = item.get("fieldRef"), item.get("resourceFieldRef")
+        if field_ref is not None:
+            found.extend(validate_field_ref(field_ref, child(path, "fieldRef"), VOLUME_FIELDS))
+            if resource_ref is not None:
+                detail = "fieldRef and resourceFieldRef can not be specified simultaneously"
+                found.append(invalid(path, "resource", detail))
+        elif resource_ref is not None:
+            found.extend(validate_resource_ref(resource_ref, child(path, "resourceFieldRef"), volume=True))
+        else:
+            found.append(required(path, "one of fieldRef and resourceFieldRef is required"))
+        found.extend(_mode(item.get("mode"), child(path, "mode")))
+    return found
+
+
+def _downward(source: Obj, path: str) -> Errors:
+    found = _mode(source.get("defaultMode"), child(path, "defaultMode"))
+    return found + _downward_items(source.get("items"), path)
+
+
+def _token(source: Obj, path: str) -> Errors:
+    seconds = source.get("expirationSeconds", 0)
+    found: Errors = []
+    if seconds < TOKEN_MINIMUM:
+        found.append(
+            invalid(child(path, "expirationSeconds"), seconds, "may not specify a duration less than 10 minutes")
+        )
+    elif seconds > 2**32:
+        found.append(
+            invalid(child(path, "expirationSeconds"), seconds, "may not specify a duration larger than 2^32 seconds")
+        )
+    if not source.get("path"):
+        found.append(required(child(path, "path")))
+    else:
+        found.extend(no_backsteps(source["path"], child(path, "path")))
+    return found
+
+
+_PROJECTIONS = ("secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle", "podCertificate")
+
+
+def _projection(source: Obj, path: str) -> Errors:
+    found: Errors = []
+    given = [name for name in _PROJECTIONS if source.get(name) is not None]
+    for name in given[1:]:
+        found.append(forbidden(child(path, name), "may not specify more than 1 volume type per source"))
+    for name in given[:1]:
+        part, at = source[name], child(path, name)
+        if name in ("secret", "configMap"):
+            if not part.get("name"):
+                found.append(required(child(at, "name")))
+            found.extend(_key_paths(part.get("items"), child(at, "items")))
+        elif name == "downwardAPI":
+            found.extend(_downward_items(part.get("items"), at))
+        elif name == "serviceAccountToken":
+            found.extend(_token(part, at))
+        elif name == "clusterTrustBundle":
+            found.extend(relative_path(part.get("path", ""), child(at, "path")))
+    if not given:
+        found.append(required(path, "must specify at least one volume source"))
+    return found
+
+
+def _projected(source: Obj, path: str) -> Errors:
+    found = _mode(source.get("defaultMode"), child(path, "defaultMode"))
+    for i, part in enumerate(source.get("sources") or ()):
+        found.extend(_projection(part, index(child(path, "sources"), i)))
+    return found
+
+
+def nfs(source: Obj, path: str) -> Errors:
+    """NFS: a server and an absolute path."""
+    found: Errors = [] if source.get("server") else [required(child(path, "server"))]
+    where = source.get("path", "")
+    if not where:
+        found.append(required(child(path, "path")))
+    elif not where.startswith("/"):
+        found.append(invalid(child(path, "path"), where, "must be an absolute path"))
+    return found
+
+
+def csi(source: Obj, path: str) -> Errors:
+    """CSI: a driver that looks like a domain."""
+    driver = source.get("driver", "")
+    if not driver:
+        return [required(child(path, "driver"))]
+    found: Errors = []
+    if len(driver) > 63:
+        found.append(invalid(child(path, "driver"), driver, "must be no more than 63 characters"))
+    found.extend(invalid(child(path, "driver"), driver, p) for p in names.dns_subdomain(driver.lower()))
+    reference = source.get("nodePublishSecretRef")
+    if reference is not None and not reference.get("name"):
+        found.append(required(child(child(path, "nodePublishSecretRef"), "name")))
+    return found
+
+
+def _ephemeral(source: Obj, path: str) -> Errors:
+    template = source.get("volumeClaimTemplate")
+    if template is None:
+        return [required(child(path, "volumeClaimTemplate"))]
+    # Late, because claims in turn know volumes.
+    from kube_lite.resources.kinds.persistentvolumeclaim import validate_claim_spec
+
+    at = child(path, "volumeClaimTemplate")
+    found = validate_template_metadata(template.get("metadata") or {}, child(at, "metadata"))
+    return found + validate_claim_spec(template.get("spec") or {}, child(at, "spec"))
+
+
+def _image(source: Obj, path: str) -> Errors:
+    found: Errors = [] if source.get("reference") else [required(child(path, "reference"))]
+    if source.get("pullPolicy") not in ("Always", "IfNotPresent", "Never"):
+        choices = ("Always", "IfNotPresent", "Never")
+        found.append(not_supported(child(path, "pullPolicy"), source.get("pullPolicy", ""), choices))
+    return found
+
+
+SOURCES: dict[str, Check] = {
+    "emptyDir": _empty_dir,
+    "hostPath": _host_path,
+    "gitRepo": needs("repository"),
+    "gcePersistentDisk": needs("pdName"),
+    "awsElasticBlockStore": needs("volumeID"),
+    "secret": _keyed("secretName"),
+    "nfs": nfs,
+    "iscsi": needs("targetPortal", "iqn"),
+    "glusterfs": needs("endpoints", "path"),
+    "persistentVolumeClaim": needs("claimName"),
+    "rbd": needs("monitors", "image"),
+    "cinder": needs("volumeID"),
+    "cephfs": needs("monitors"),
+    "flocker": needs(),
+    "downwardAPI": _downward,
+    "fc": needs(),
+    "azureFile": needs("secretName", "shareName"),
+    "configMap": _keyed("name"),
+    "vsphereVolume": needs("volumePath"),
+    "photonPersistentDisk": needs("pdID"),
+    "portworxVolume": needs("volumeID"),
+    "azureDisk": needs("diskName", "diskURI"),
+    "storageos": needs("volumeName"),
+    "scaleIO": needs("gateway", "system", "volumeName"),
+    "flexVolume": needs("driver"),
+    "quobyte": needs("registry", "volume"),
+    "projected": _projected,
+    "csi": csi,
+    "ephemeral": _ephemeral,
+    "image": _image,
+}
+"""Rules of each source, in the order in which upstream looks for a second one."""
+
+
+def _source(volume: Obj, path: str) -> Errors:
+    given = [name for name in SOURCES if volume.get(name) is not None]
+    if not given:
+        return [required(path, "must specify a volume type")]
+    found = SOURCES[given[0]](volume[given[0]], child(path, given[0]))
+    for name in given[1:]:
+        found.append(forbidden(child(path, name), "may not specify more than 1 volume type"))
+    return found
+
+
+def validate_volumes(volumes: list[Obj], path: str) -> Errors:
+    """Names that are labels and unique, and one valid source each."""
+    found: Errors = []
+    seen: set[str] = set()
+    for i, volume in enumerate(volumes):
+        at = index(path, i)
+        found.extend(_source(volume, at))
+        name = volume.get("name", "")
+        if not name:
+            found.append(required(child(at, "name")))
+        elif problems := names.dns_label(name):
+            found.extend(invalid(child(at, "name"), name, problem) for problem in problems)
+        if name in seen:
+            found.append(duplicate(child(at, "name"), name))
+        seen.add(name)
+    return found

@@ -1,0 +1,51 @@
+"""RuntimeClasses: which runtime starts a pod."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kube_lite.resources.ages import age
+from kube_lite.resources.field import IMMUTABLE, Errors, invalid
+from kube_lite.resources.kinds.pod.requirements import validate_requirements
+from kube_lite.resources.kinds.pod.scheduling import validate_tolerations
+from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.metadata import validate_labels
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.rules import dns_label
+
+
+def _validate(obj: Obj) -> Errors:
+    found = dns_label(obj.get("handler", ""), "handler")
+    if fixed := (obj.get("overhead") or {}).get("podFixed"):
+        found.extend(validate_requirements({"limits": fixed}, "overhead.podFixed"))
+    if scheduling := obj.get("scheduling"):
+        found.extend(validate_labels(scheduling.get("nodeSelector") or {}, "scheduling.nodeSelector"))
+        found.extend(validate_tolerations(scheduling.get("tolerations") or [], "scheduling.tolerations"))
+    return found
+
+
+def _validate_update(new: Obj, old: Obj) -> Errors:
+    handler = new.get("handler")
+    return [] if handler == old.get("handler") else [invalid("handler", handler, IMMUTABLE)]
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    return [name_of(obj), obj.get("handler", ""), age(obj, now)]
+
+
+RESOURCES = (
+    Resource(
+        kind="RuntimeClass",
+        plural="runtimeclasses",
+        list_kind="RuntimeClassList",
+        group="node.k8s.io",
+        definition="io.k8s.api.node.v1.RuntimeClass",
+        namespaced=False,
+        generation=False,
+        allow_unconditional_update=False,
+        validate=_validate,
+        validate_update=_validate_update,
+        columns=(NAME_COLUMN, Column("Handler"), AGE_COLUMN),
+        row=_row,
+    ),
+)

@@ -1,0 +1,153 @@
+"""StatefulSets: pods with a name and storage of their own."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kube_lite.resources.ages import age
+from kube_lite.resources.field import Errors, forbidden, invalid, required
+from kube_lite.resources.kinds.persistentvolumeclaim import default_claim
+from kube_lite.resources.kinds.pod.template import (
+    TEMPLATE_COLUMNS,
+    default_template,
+    template_cells,
+    validate_selected_template,
+    validate_workload_selector,
+)
+from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update, validate_counts
+from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.registry import (
+    AGE_COLUMN,
+    NAME_COLUMN,
+    Cells,
+    Column,
+    Resource,
+    ScalePaths,
+    Subresource,
+    status,
+)
+from kube_lite.resources.rules import as_number, at_most_100_percent, nonnegative, number_or_percent
+
+_MAY_CHANGE = frozenset(
+    {
+        "replicas",
+        "ordinals",
+        "template",
+        "updateStrategy",
+        "revisionHistoryLimit",
+        "persistentVolumeClaimRetentionPolicy",
+        "minReadySeconds",
+    }
+)
+_FORBIDDEN = (
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
+    "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+)
+
+
+def _default(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    if not spec.get("podManagementPolicy"):
+        spec["podManagementPolicy"] = "OrderedReady"
+    strategy = spec.setdefault("updateStrategy", {})
+    if not strategy.get("type"):
+        strategy["type"] = "RollingUpdate"
+    if strategy["type"] == "RollingUpdate":
+        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+    retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
+    for name in ("whenDeleted", "whenScaled"):
+        if not retention.get(name):
+            retention[name] = "Retain"
+    spec.setdefault("replicas", 1)
+    spec.setdefault("revisionHistoryLimit", 10)
+    default_template(spec)
+    for claim in spec.get("volumeClaimTemplates") or ():
+        claim.setdefault("kind", "PersistentVolumeClaim")
+        claim.setdefault("apiVersion", "v1")
+        default_claim(claim)
+
+
+def _strategy(strategy: Obj) -> Errors:
+    kind, rolling = strategy.get("type", ""), strategy.get("rollingUpdate")
+    at = "spec.updateStrategy"
+    if not kind:
+        return [required(at)]
+    if kind == "OnDelete":
+        if rolling is not None:
+            return [invalid(f"{at}.rollingUpdate", rolling, "only allowed for updateStrategy 'RollingUpdate'")]
+        return []
+    if kind != "RollingUpdate":
+        return [invalid(at, strategy, "must be 'RollingUpdate' or 'OnDelete'")]
+    found: Errors = []
+    if rolling is not None:
+        found.extend(nonnegative(rolling.get("partition"), f"{at}.rollingUpdate.partition"))
+        if (most := rolling.get("maxUnavailable")) is not None:
+            where = f"{at}.rollingUpdate.maxUnavailable"
+            found.extend(number_or_percent(most, where))
+            if as_number(most) == 0:
+                found.append(invalid(where, most, "cannot be 0"))
+            found.extend(at_most_100_percent(most, where))
+    return found
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj.get("spec") or {}
+    found: Errors = []
+    policy = spec.get("podManagementPolicy", "")
+    if not policy:
+        found.append(required("spec.podManagementPolicy"))
+    elif policy not in ("OrderedReady", "Parallel"):
+        found.append(invalid("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'"))
+    found.extend(_strategy(spec.get("updateStrategy") or {}))
+    for name, value in (spec.get("persistentVolumeClaimRetentionPolicy") or {}).items():
+        if value not in ("Retain", "Delete"):
+            detail = "must be either Retain or Delete"
+            found.append(invalid(f"spec.persistentVolumeClaimRetentionPolicy.{name}", value, detail))
+    found.extend(nonnegative(spec.get("replicas"), "spec.replicas"))
+    found.extend(nonnegative(spec.get("minReadySeconds"), "spec.minReadySeconds"))
+    found.extend(nonnegative((spec.get("ordinals") or {}).get("start"), "spec.ordinals.start"))
+    found.extend(nonnegative(spec.get("revisionHistoryLimit"), "spec.revisionHistoryLimit"))
+    selector = spec.get("selector")
+    found.extend(validate_workload_selector(selector, "spec.selector", "statefulset"))
+    deadline = "activeDeadlineSeconds in StatefulSet is not Supported"
+    found.extend(validate_selected_template(selector, spec.get("template") or {}, "spec.template", deadline=deadline))
+    return found
+
+
+def _validate_update(new: Obj, old: Obj) -> Errors:
+    after, before = new.get("spec") or {}, old.get("spec") or {}
+    found = _validate(new)
+    fixed = {k: v for k, v in before.items() if k not in _MAY_CHANGE}
+    if {k: v for k, v in after.items() if k not in _MAY_CHANGE} != fixed:
+        found.append(forbidden("spec", _FORBIDDEN))
+    return found
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    spec, state = obj.get("spec") or {}, obj.get("status") or {}
+    ready = f"{state.get('readyReplicas', 0)}/{spec.get('replicas', 0)}"
+    return [name_of(obj), ready, age(obj, now), *template_cells(spec)]
+
+
+RESOURCES = (
+    Resource(
+        kind="StatefulSet",
+        plural="statefulsets",
+        group="apps",
+        definition="io.k8s.api.apps.v1.StatefulSet",
+        short_names=("sts",),
+        categories=("all",),
+        subresources={
+            "status": status(validate=lambda new, old: validate_counts(new.get("status") or {})),
+            "scale": Subresource(name="scale", group="autoscaling", version="v1", kind="Scale"),
+        },
+        scale=ScalePaths(),
+        default=_default,
+        prepare_create=prepare_create,
+        prepare_update=prepare_update,
+        validate=_validate,
+        validate_update=_validate_update,
+        columns=(NAME_COLUMN, Column("Ready"), AGE_COLUMN, *TEMPLATE_COLUMNS),
+        row=_row,
+    ),
+)

@@ -1,0 +1,106 @@
+"""StorageClasses: how volumes are made."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kube_lite.resources.ages import age
+from kube_lite.resources.field import Errors, forbidden, invalid, not_supported, required, too_long
+from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.names import size
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.rules import qualified_name
+
+DEFAULT_ANNOTATION = "storageclass.kubernetes.io/is-default-class"
+BINDING_MODES = frozenset({"Immediate", "WaitForFirstConsumer"})
+MAX_PARAMETERS = 512
+MAX_PARAMETERS_SIZE = 256 * 1024
+"""Bytes of all parameters together."""
+
+
+def _default(obj: Obj) -> None:
+    if not obj.get("reclaimPolicy"):
+        obj["reclaimPolicy"] = "Delete"
+    if not obj.get("volumeBindingMode"):
+        obj["volumeBindingMode"] = "Immediate"
+
+
+def validate_provisioner(name: str, path: str) -> Errors:
+    """A provisioner or driver: named like a label key."""
+    if not name:
+        return [required(path)]
+    return qualified_name(name.lower(), path)
+
+
+def validate_parameters(parameters: Obj, path: str = "parameters") -> Errors:
+    """Free text, within bounds."""
+    found: Errors = []
+    if len(parameters) > MAX_PARAMETERS:
+        found.append(too_long("[]", MAX_PARAMETERS))
+        return found
+    for name in parameters:
+        if not name:
+            found.append(invalid(path, name, "field can not be empty."))
+    if sum(size(name) + size(value) for name, value in parameters.items()) > MAX_PARAMETERS_SIZE:
+        found.append(too_long(path, MAX_PARAMETERS_SIZE))
+    return found
+
+
+def _validate(obj: Obj) -> Errors:
+    found = validate_provisioner(obj.get("provisioner", ""), "provisioner")
+    found.extend(validate_parameters(obj.get("parameters") or {}))
+    policy = obj.get("reclaimPolicy")
+    if policy and policy not in ("Delete", "Retain"):
+        found.append(not_supported("reclaimPolicy", policy, ("Delete", "Retain")))
+    mode = obj.get("volumeBindingMode")
+    if not mode:
+        found.append(required("volumeBindingMode"))
+    elif mode not in BINDING_MODES:
+        found.append(not_supported("volumeBindingMode", mode, BINDING_MODES))
+    return found
+
+
+def _validate_update(new: Obj, old: Obj) -> Errors:
+    found: Errors = []
+    for name in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
+        if new.get(name) != old.get(name):
+            found.append(forbidden(name, f"updates to {name} are forbidden."))
+    return found
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    annotations = (obj.get("metadata") or {}).get("annotations") or {}
+    name = name_of(obj) + (" (default)" if annotations.get(DEFAULT_ANNOTATION) == "true" else "")
+    return [
+        name,
+        obj.get("provisioner", ""),
+        obj.get("reclaimPolicy", "Delete"),
+        obj.get("volumeBindingMode", "Immediate"),
+        bool(obj.get("allowVolumeExpansion")),
+        age(obj, now),
+    ]
+
+
+RESOURCES = (
+    Resource(
+        kind="StorageClass",
+        plural="storageclasses",
+        group="storage.k8s.io",
+        definition="io.k8s.api.storage.v1.StorageClass",
+        namespaced=False,
+        short_names=("sc",),
+        generation=False,
+        default=_default,
+        validate=_validate,
+        validate_update=_validate_update,
+        columns=(
+            NAME_COLUMN,
+            Column("Provisioner"),
+            Column("ReclaimPolicy"),
+            Column("VolumeBindingMode"),
+            Column("AllowVolumeExpansion"),
+            AGE_COLUMN,
+        ),
+        row=_row,
+    ),
+)

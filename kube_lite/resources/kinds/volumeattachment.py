@@ -1,0 +1,85 @@
+"""VolumeAttachments: a volume that should be at a node."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kube_lite.resources.ages import age
+from kube_lite.resources.field import IMMUTABLE, Errors, invalid, required
+from kube_lite.resources.kinds.replicaset import prepare_update
+from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.rules import dns_subdomain
+
+
+def _prepare_create(obj: Obj) -> None:
+    obj["status"] = {"attached": False}
+
+
+def _validate(obj: Obj) -> Errors:
+    spec = obj.get("spec") or {}
+    source = spec.get("source") or {}
+    found: Errors = []
+    if not spec.get("attacher"):
+        found.append(required("spec.attacher"))
+    else:
+        found.extend(dns_subdomain(spec["attacher"].lower(), "spec.attacher"))
+    name, inline = source.get("persistentVolumeName"), source.get("inlineVolumeSpec")
+    if name is None and inline is None:
+        detail = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
+        found.append(required("spec.source", detail))
+    elif name is not None and inline is not None:
+        detail = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
+        found.append(invalid("spec.source", "", detail))
+    elif name is not None:
+        if name:
+            found.extend(dns_subdomain(name, "spec.source.persistentVolumeName"))
+        else:
+            found.append(required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName"))
+    found.extend(dns_subdomain(spec.get("nodeName", ""), "spec.nodeName"))
+    return found
+
+
+def _validate_update(new: Obj, old: Obj) -> Errors:
+    if new.get("spec") == old.get("spec"):
+        return []
+    return [*_validate(new), invalid("spec", new.get("spec"), IMMUTABLE)]
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    spec = obj.get("spec") or {}
+    return [
+        name_of(obj),
+        spec.get("attacher", ""),
+        (spec.get("source") or {}).get("persistentVolumeName", ""),
+        spec.get("nodeName", ""),
+        (obj.get("status") or {}).get("attached", False),
+        age(obj, now),
+    ]
+
+
+RESOURCES = (
+    Resource(
+        kind="VolumeAttachment",
+        plural="volumeattachments",
+        group="storage.k8s.io",
+        definition="io.k8s.api.storage.v1.VolumeAttachment",
+        namespaced=False,
+        subresources={"status": status()},
+        generation=False,
+        allow_unconditional_update=False,
+        prepare_create=_prepare_create,
+        prepare_update=prepare_update,
+        validate=_validate,
+        validate_update=_validate_update,
+        columns=(
+            NAME_COLUMN,
+            Column("Attacher", format="name"),
+            Column("PV"),
+            Column("Node"),
+            Column("Attached", type="boolean"),
+            AGE_COLUMN,
+        ),
+        row=_row,
+    ),
+)

@@ -1,0 +1,231 @@
+"""Webhook configurations: who is asked before an object is stored."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from kube_lite.resources import names
+from kube_lite.resources.ages import age
+from kube_lite.resources.field import Errors, child, duplicate, index, invalid, not_supported, required
+from kube_lite.resources.labelselector import validate_label_selector
+from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.rules import in_range, qualified_name
+
+GROUP = "admissionregistration.k8s.io"
+FAILURE_POLICIES = frozenset({"Fail", "Ignore"})
+MATCH_POLICIES = frozenset({"Equivalent", "Exact"})
+OPERATIONS = frozenset({"*", "CONNECT", "CREATE", "DELETE", "UPDATE"})
+SCOPES = frozenset({"*", "Cluster", "Namespaced"})
+MAX_MATCH_CONDITIONS = 64
+
+
+def default_rules(rules: list[Obj]) -> None:
+    """A rule without scope is for both."""
+    for rule in rules:
+        if not rule.get("scope"):
+            rule["scope"] = "*"
+
+
+def _default_webhook(webhook: Obj, mutating: bool) -> None:
+    for name, value in (("failurePolicy", "Fail"), ("matchPolicy", "Equivalent"), ("timeoutSeconds", 10)):
+        webhook.setdefault(name, value)
+    webhook.setdefault("namespaceSelector", {})
+    webhook.setdefault("objectSelector", {})
+    if mutating:
+        webhook.setdefault("reinvocationPolicy", "Never")
+    default_rules(webhook.get("rules") or [])
+    if (service := (webhook.get("clientConfig") or {}).get("service")) is not None:
+        service.setdefault("port", 443)
+
+
+def _default(mutating: bool, obj: Obj) -> None:
+    for webhook in obj.get("webhooks") or ():
+        _default_webhook(webhook, mutating)
+
+
+def domain_name(name: str, path: str, segments: int = 3) -> Errors:
+    """A name with at least that many parts between dots."""
+    if not name:
+        return [required(path)]
+    if problems := names.dns_subdomain(name):
+        return [invalid(path, name, ",".join(problems))]
+    if name.count(".") < segments - 1:
+        words = {2: "two", 3: "three"}
+        return [invalid(path, name, f"should be a domain with at least {words[segments]} segments separated by dots")]
+    return []
+
+
+def _listed(values: list[str], path: str) -> Errors:
+    """Something is listed, and a star only alone."""
+    if not values:
+        return [required(path)]
+    if "*" in values and len(values) > 1:
+        return [invalid(path, values, "if '*' is present, must not specify other values")]
+    return []
+
+
+def validate_rule(rule: Obj, path: str) -> Errors:
+    """Which requests a webhook or policy is for."""
+    found: Errors = []
+    operations = rule.get("operations") or []
+    found.extend(_listed(operations, child(path, "operations")))
+    for i, operation in enumerate(operations):
+        if operation not in OPERATIONS:
+            found.append(not_supported(index(child(path, "operations"), i), operation, OPERATIONS))
+    for name in ("apiGroups", "apiVersions"):
+        found.extend(_listed(rule.get(name) or [], child(path, name)))
+    for i, version in enumerate(rule.get("apiVersions") or ()):
+        if not version:
+            found.append(required(index(child(path, "apiVersions"), i)))
+    resources = rule.get("resources") or []
+    if not resources:
+        found.append(required(child(path, "resources")))
+    for i, resource in enumerate(resources):
+        if not resource:
+            found.append(required(index(child(path, "resources"), i)))
+    if "*/*" in resources and len(resources) > 1:
+        detail = "if '*/*' is present, must not specify other resources"
+        found.append(invalid(child(path, "resources"), resources, detail))
+    scope = rule.get("scope")
+    if scope is not None and scope not in SCOPES:
+        found.append(not_supported(child(path, "scope"), scope, SCOPES))
+    return found
+
+
+def _url(url: str, path: str) -> Errors:
+    form = "; desired format: https://host[/path]"
+    parts = urlsplit(url)
+    found: Errors = []
+    if parts.scheme != "https":
+        found.append(invalid(path, parts.scheme, f"'https' is the only allowed URL scheme{form}"))
+    if not parts.hostname:
+        found.append(invalid(path, parts.netloc, f"host must be specified{form}"))
+    if parts.username is not None:
+        found.append(invalid(path, parts.username, "user information is not permitted in the URL"))
+    if parts.fragment:
+        found.append(invalid(path, parts.fragment, "fragments are not permitted in the URL"))
+    if parts.query:
+        found.append(invalid(path, parts.query, "query parameters are not permitted in the URL"))
+    return found
+
+
+def validate_client_config(config: Obj, path: str) -> Errors:
+    """Where a webhook is: at a URL or behind a Service, one of the two."""
+    url, service = config.get("url"), config.get("service")
+    if url is not None and service is None:
+        return _url(url, child(path, "url"))
+    if url is not None or service is None:
+        return [required(path, "exactly one of url or service is required")]
+    at = child(path, "service")
+    found: Errors = [required(child(at, name)) for name in ("name", "namespace") if not service.get(name)]
+    where = service.get("path")
+    if where is not None and not where.startswith("/"):
+        found.append(invalid(child(at, "path"), where, "must start with a '/'"))
+    return found + in_range(service.get("port", 443), 1, 65535, child(at, "port"))
+
+
+def validate_match_conditions(conditions: list[Obj], path: str) -> Errors:
+    """Names and expressions; that the expressions compile is seen where they are run."""
+    found: Errors = []
+    seen: set[str] = set()
+    if len(conditions) > MAX_MATCH_CONDITIONS:
+        return [invalid(path, len(conditions), f"must have at most {MAX_MATCH_CONDITIONS} items")]
+    for i, condition in enumerate(conditions):
+        at = index(path, i)
+        name = condition.get("name", "")
+        if not condition.get("expression", "").strip():
+            found.append(required(child(at, "expression")))
+        if not name:
+            found.append(required(child(at, "name")))
+        else:
+            found.extend(qualified_name(name, child(at, "name")))
+            if name in seen:
+                found.append(duplicate(child(at, "name"), name))
+        seen.add(name)
+    return found
+
+
+def _webhook(webhook: Obj, path: str) -> Errors:
+    found = domain_name(webhook.get("name", ""), child(path, "name"))
+    for i, rule in enumerate(webhook.get("rules") or ()):
+        found.extend(validate_rule(rule, index(child(path, "rules"), i)))
+    if (policy := webhook.get("failurePolicy")) is not None and policy not in FAILURE_POLICIES:
+        found.append(not_supported(child(path, "failurePolicy"), policy, FAILURE_POLICIES))
+    if (policy := webhook.get("matchPolicy")) is not None and policy not in MATCH_POLICIES:
+        found.append(not_supported(child(path, "matchPolicy"), policy, MATCH_POLICIES))
+    effects = webhook.get("sideEffects")
+    if effects is None:
+        found.append(required(child(path, "sideEffects"), "must specify one of None, NoneOnDryRun"))
+    elif effects not in ("None", "NoneOnDryRun"):
+        found.append(not_supported(child(path, "sideEffects"), effects, ("None", "NoneOnDryRun")))
+    seconds = webhook.get("timeoutSeconds")
+    if seconds is not None and not 1 <= seconds <= 30:
+        detail = "the timeout value must be between 1 and 30 seconds"
+        found.append(invalid(child(path, "timeoutSeconds"), seconds, detail))
+    for name in ("namespaceSelector", "objectSelector"):
+        found.extend(validate_label_selector(webhook.get(name), child(path, name)))
+    found.extend(validate_client_config(webhook.get("clientConfig") or {}, child(path, "clientConfig")))
+    policy = webhook.get("reinvocationPolicy")
+    if policy is not None and policy not in ("IfNeeded", "Never"):
+        found.append(not_supported(child(path, "reinvocationPolicy"), policy, ("IfNeeded", "Never")))
+    versions = webhook.get("admissionReviewVersions") or []
+    at = child(path, "admissionReviewVersions")
+    if not versions:
+        found.append(required(at, "must specify one of v1, v1beta1"))
+    elif not {"v1", "v1beta1"} & set(versions):
+        found.append(invalid(at, versions, "must include at least one of v1, v1beta1"))
+    found.extend(validate_match_conditions(webhook.get("matchConditions") or [], child(path, "matchConditions")))
+    return found
+
+
+def _validate(obj: Obj) -> Errors:
+    found: Errors = []
+    seen: set[str] = set()
+    for i, webhook in enumerate(obj.get("webhooks") or ()):
+        at = index("webhooks", i)
+        found.extend(_webhook(webhook, at))
+        name = webhook.get("name", "")
+        if name and name in seen:
+            found.append(duplicate(child(at, "name"), name))
+        seen.add(name)
+    return found
+
+
+def _row(obj: Obj, now: datetime) -> Cells:
+    return [name_of(obj), len(obj.get("webhooks") or ()), age(obj, now)]
+
+
+_COLUMNS = (NAME_COLUMN, Column("Webhooks", type="integer"), AGE_COLUMN)
+
+RESOURCES = (
+    Resource(
+        kind="MutatingWebhookConfiguration",
+        plural="mutatingwebhookconfigurations",
+        group=GROUP,
+        definition="io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration",
+        namespaced=False,
+        categories=("api-extensions",),
+        allow_unconditional_update=False,
+        default=lambda obj: _default(True, obj),
+        validate=_validate,
+        validate_update=lambda new, old: _validate(new),
+        columns=_COLUMNS,
+        row=_row,
+    ),
+    Resource(
+        kind="ValidatingWebhookConfiguration",
+        plural="validatingwebhookconfigurations",
+        group=GROUP,
+        definition="io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration",
+        namespaced=False,
+        categories=("api-extensions",),
+        allow_unconditional_update=False,
+        default=lambda obj: _default(False, obj),
+        validate=_validate,
+        validate_update=lambda new, old: _validate(new),
+        columns=_COLUMNS,
+        row=_row,
+    ),
+)

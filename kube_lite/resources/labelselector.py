@@ -1,0 +1,98 @@
+"""Label selectors inside objects: their rules, their text, and whether they hold for some labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from kube_lite.resources import names
+from kube_lite.resources.field import Errors, child, forbidden, index, invalid, required
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.metadata import validate_labels
+
+OPERATORS = frozenset({"In", "NotIn", "Exists", "DoesNotExist"})
+
+
+def validate_label_selector(selector: Mapping[str, Any] | None, path: str) -> Errors:
+    """The rules of a ``LabelSelector``; None, which selects nothing, is valid."""
+    if not selector:
+        return []
+    found: Errors = []
+    if labels := selector.get("matchLabels"):
+        found.extend(validate_labels(labels, child(path, "matchLabels")))
+    for i, requirement in enumerate(selector.get("matchExpressions") or ()):
+        found.extend(_validate_requirement(requirement, index(child(path, "matchExpressions"), i)))
+    return found
+
+
+def _validate_requirement(requirement: Obj, path: str) -> Errors:
+    found: Errors = []
+    operator, values = requirement.get("operator", ""), requirement.get("values")
+    if operator in ("In", "NotIn"):
+        if not values:
+            found.append(required(child(path, "values"), "must be specified when `operator` is 'In' or 'NotIn'"))
+    elif operator in ("Exists", "DoesNotExist"):
+        if values:
+            detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            found.append(forbidden(child(path, "values"), detail))
+    else:
+        found.append(invalid(child(path, "operator"), operator, "not a valid selector operator"))
+    name = requirement.get("key", "")
+    found.extend(invalid(child(path, "key"), name, problem) for problem in names.qualified_name(name))
+    for i, value in enumerate(values or ()):
+        found.extend(invalid(index(child(path, "values"), i), value, p) for p in names.label_value(value))
+    return found
+
+
+def is_valid(selector: Mapping[str, Any]) -> bool:
+    """Whether the selector can be evaluated at all."""
+    return not validate_label_selector(selector, "")
+
+
+def is_empty(selector: Mapping[str, Any] | None) -> bool:
+    """Whether it names no condition (and so selects everything, or nothing when None)."""
+    return not selector or not (selector.get("matchLabels") or selector.get("matchExpressions"))
+
+
+def matches(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
+    """Whether ``labels`` meet every condition; None matches nothing."""
+    if selector is None:
+        return False
+    if any(labels.get(k) != v for k, v in (selector.get("matchLabels") or {}).items()):
+        return False
+    return all(_meets(requirement, labels) for requirement in selector.get("matchExpressions") or ())
+
+
+def _meets(requirement: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    value, operator = labels.get(requirement.get("key", "")), requirement.get("operator")
+    if operator == "In":
+        return value is not None and value in (requirement.get("values") or ())
+    if operator == "NotIn":
+        return value is None or value not in (requirement.get("values") or ())
+    return (value is not None) is (operator == "Exists")
+
+
+def text_of_map(labels: Mapping[str, str] | None) -> str:
+    """``a=b,c=d``, or ``<none>``."""
+    return ",".join(f"{k}={labels[k]}" for k in sorted(labels)) if labels else "<none>"
+
+
+def text(selector: Mapping[str, Any] | None) -> str:
+    """``a=b,c in (d,e),!f``, as tables show it; ``<none>`` when empty."""
+    if selector is None:
+        return "<none>"
+    parts = [(k, f"{k}={v}") for k, v in (selector.get("matchLabels") or {}).items()]
+    for requirement in selector.get("matchExpressions") or ():
+        name, operator = requirement.get("key", ""), requirement.get("operator")
+        values = ",".join(sorted(requirement.get("values") or ()))
+        if operator == "In":
+            parts.append((name, f"{name} in ({values})"))
+        elif operator == "NotIn":
+            parts.append((name, f"{name} notin ({values})"))
+        elif operator == "Exists":
+            parts.append((name, name))
+        elif operator == "DoesNotExist":
+            parts.append((name, f"!{name}"))
+        else:
+            return "<error>"
+    return ",".join(p for _, p in sorted(parts, key=lambda part: part[0])) or "<none>"

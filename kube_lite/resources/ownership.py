@@ -1,0 +1,302 @@
+"""What a write owns, read off objects with their type, as upstream's structured-merge-diff does it.
+
+Scalars, atomic lists and atomic maps are leaves, the rest is entered.
+
+    whole(type, value)             every field below, each inner map and list too ('.')
+    initial(type, obj)             what a create sets, against the empty object of its Go type
+    changes(type, old, new)        what an update sets, and what it removes
+    applied(type, config)          what an applied configuration names
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Final
+
+import msgspec
+
+from kube_lite.resources.fieldset import IN, SELF, Node
+from kube_lite.resources.schema import ANY, LIST, MAP, OBJECT, Field, Type
+
+DEDUCED: Final = Type(ANY)
+"""What a custom resource holds where its schema says nothing: maps are entered, lists are atomic."""
+DEDUCED.custom = True
+
+UNTRACKED: Final = frozenset(
+    ("name", "namespace", "creationTimestamp", "selfLink", "uid", "generation", "managedFields", "resourceVersion")
+)
+"""Metadata that nobody owns, since the server sets it."""
+
+_encode: Final = msgspec.json.Encoder(order="sorted").encode
+
+
+# ---- names of list items
+
+
+@lru_cache(maxsize=8192)
+def _key_step(keys: tuple[str, ...], values: tuple[Any, ...]) -> str:
+    named = {key: value for key, value in zip(keys, values, strict=True) if value is not None}
+    return "k:" + _encode(named).decode()
+
+
+@lru_cache(maxsize=8192)
+def _value_step(kind: str, value: Any) -> str:
+    return "v:" + _encode(value).decode()
+
+
+def item_step(type_: Type, item: Any, position: int) -> str:
+    """The step to an item of a list that is not atomic; by position where it has no usable key."""
+    if type_.list_type == "map":
+        if type(item) is dict:
+            defaults = type_.key_defaults
+            values = tuple([item.get(key, defaults.get(key)) for key in type_.keys])
+            try:
+                if any(value is not None for value in values):
+                    return _key_step(type_.keys, values)
+            except TypeError:  # a key that is a list or map
+                pass
+        return f"i:{position}"
+    try:
+        return _value_step(type(item).__name__, item)
+    except TypeError:
+        return "v:" + _encode(item).decode()
+
+
+# ---- reading a set off an object
+
+
+def is_leaf(type_: Type, value: Any) -> bool:
+    """Whether a value is owned as a whole."""
+    kind = type_.kind
+    if kind in (OBJECT, MAP):
+        return type_.atomic or not value or type(value) is not dict
+    if kind == LIST:
+        return type_.list_type == "atomic" or not value or type(value) is not list
+    if kind == ANY and type_.custom:
+        return type(value) is not dict or not value
+    return True
+
+
+def below(type_: Type, key: str) -> Type:
+    """The type of a field or map value."""
+    field = type_.fields.get(key)
+    if field is not None:
+        return field.type
+    return type_.item or DEDUCED
+
+
+def steps(type_: Type, value: Any) -> Iterator[tuple[str, Type, Any]]:
+    """The steps below a value that is no leaf, with the type and value each leads to."""
+    if type(value) is dict:
+        for key, sub in value.items():
+            yield "f:" + key, below(type_, key), sub
+    else:
+        item = type_.item or DEDUCED
+        for position, sub in enumerate(value):
+            yield item_step(type_, sub, position), item, sub
+
+
+def whole(type_: Type, value: Any) -> Node:
+    """The set of a value that is new altogether, with its steps in order."""
+    if is_leaf(type_, value):
+        return IN
+    node: Node = {SELF: IN}
+    item = type_.item or DEDUCED
+    if type(value) is not dict:
+        for step, sub in sorted([(item_step(type_, sub, place), place) for place, sub in enumerate(value)]):
+            node[step] = whole(item, value[sub])
+        return node
+    fields = type_.fields
+    if not fields and item.kind > LIST and not item.custom:
+        node.update(dict.fromkeys(["f:" + key for key in sorted(value)], IN))
+        return node
+    for key in sorted(value):
+        field = fields.get(key)
+        sub_type = item if field is None else field.type
+        simple = sub_type.kind > LIST and not sub_type.custom
+        node["f:" + key] = IN if simple else whole(sub_type, value[key])
+    return node
+
+
+def initial(type_: Type, obj: dict[str, Any]) -> Node:
+    """What a create sets. Structs that Go has even in an empty object are not set, only what is in them is.
+
+    ``obj`` is complete (see ``decode.complete``).
+    """
+    node: Node = {}
+    for key in sorted(obj):
+        value = obj[key]
+        if key == "metadata":
+            set_ = _initial_metadata(below(type_, key), value)
+            if set_:
+                node["f:metadata"] = set_
+        elif key not in ("apiVersion", "kind"):
+            _put_initial(node, type_, key, value)
+    return node
+
+
+def _initial_metadata(type_: Type, metadata: dict[str, Any]) -> Node:
+    return {"f:" + key: whole(below(type_, key), metadata[key]) for key in sorted(metadata) if key not in UNTRACKED}
+
+
+def _put_initial(node: Node, type_: Type, key: str, value: Any) -> None:
+    field = type_.fields.get(key)
+    if field is None or not field.always:
+        node["f:" + key] = whole(below(type_, key), value)
+        return
+    set_ = _initial_present(field, value)
+    if set_ is not None:
+        node["f:" + key] = set_
+
+
+def _initial_present(field: Field, value: Any) -> Node | None:
+    """The set of a field that the empty object has too: None when the value is the one it has there."""
+    type_ = field.type
+    kind = type_.kind
+    if kind == OBJECT and not field.nullable:
+        if type_.atomic:
+            return IN if value or field.required else None
+        if type(value) is not dict:
+            return IN
+        node: Node = {}
+        for key in sorted(value):
+            _put_initial(node, type_, key, value[key])
+        return node or None
+    if value is None or (kind > LIST and not value and not field.nullable):
+        return None
+    if is_leaf(type_, value):
+        return IN
+    return {step: sub for step, sub in whole(type_, value).items() if step != SELF}
+
+
+def applied(type_: Type, config: Any) -> Node:
+    """The set of an applied configuration: leaves, list items, map keys, and what is empty or null.
+
+    Unlike a created object's, inner structs and lists are not in it themselves. What storing drops (nulls and
+    empty values of built-in types) is not in it either, so that owners never own what is not there.
+    """
+    node: Node = {}
+    if is_leaf(type_, config):
+        return node
+    fields = type_.fields
+    for step, sub_type, sub in steps(type_, config):
+        if not sub and not sub_type.custom and step[0] == "f":
+            field = fields.get(step[2:])
+            if field is not None and (sub is None or field.drop_empty):
+                continue
+        if sub is None or (type(sub) is dict and not sub):
+            node[step] = IN
+        elif type(sub) is list and not sub and not _is_atomic_list(sub_type):
+            continue
+        elif is_leaf(sub_type, sub):
+            node[step] = IN
+        else:
+            set_ = applied(sub_type, sub)
+            if step[0] != "f" or step[2:] not in fields:
+                set_ = {SELF: IN, **set_} if set_ else IN
+                node[step] = set_
+            elif set_:
+                node[step] = set_
+    return node
+
+
+def _is_atomic_list(type_: Type) -> bool:
+    return type_.kind != LIST or type_.list_type == "atomic"
+
+
+# ---- what an update changes
+
+
+def changes(type_: Type, old: dict[str, Any], new: dict[str, Any]) -> tuple[Node, Node]:
+    """What an update sets (added or modified), and what it removes. Both objects are complete."""
+    taken: Node = {}
+    removed: Node = {}
+    for key in old.keys() | new.keys():
+        if key in ("apiVersion", "kind"):
+            continue
+        before, after = old.get(key, _ABSENT), new.get(key, _ABSENT)
+        if key == "metadata":
+            meta_type = below(type_, key)
+            before = {k: v for k, v in before.items() if k not in UNTRACKED} if before is not _ABSENT else {}
+            after = {k: v for k, v in after.items() if k not in UNTRACKED} if after is not _ABSENT else {}
+            found = _compare_entered(meta_type, before, after)
+            _put(taken, removed, "f:metadata", found)
+        else:
+            _put(taken, removed, "f:" + key, _compare(below(type_, key), before, after))
+    return taken, removed
+
+
+_ABSENT: Final = object()
+_Changes = tuple[Node | None, Node | None]
+
+
+def _put(taken: Node, removed: Node, step: str, found: _Changes) -> None:
+    if found[0] is not None:
+        taken[step] = found[0]
+    if found[1] is not None:
+        removed[step] = found[1]
+
+
+def _compare(type_: Type, old: Any, new: Any) -> _Changes:
+    """The sets of what was set and removed at and below one place; None for an empty one."""
+    if old is _ABSENT:
+        return (None if new is None and not type_.custom else whole(type_, new)), None
+    if new is _ABSENT:
+        return None, (None if old is None and not type_.custom else whole(type_, old))
+    if old == new and type(old) is type(new):
+        return None, None
+    if is_leaf(type_, old) and is_leaf(type_, new):
+        if not old and not new and type_.kind in (LIST, MAP) and not type_.custom:
+            return None, None  # null and empty are stored alike
+        return IN, None
+    return _compare_entered(type_, old, new)
+
+
+def _compare_entered(type_: Type, old: Any, new: Any) -> _Changes:
+    taken: Node = {}
+    removed: Node = {}
+    if type(old) is dict and type(new) is dict:
+        for key, after in new.items():
+            before = old.get(key, _ABSENT)
+            if before is not after:
+                _put(taken, removed, "f:" + key, _compare(below(type_, key), before, after))
+        for key, before in old.items():
+            if key not in new:
+                removed["f:" + key] = whole(below(type_, key), before)
+    else:
+        item = type_.item or DEDUCED
+        before_items = dict(_items(type_, old))
+        after_items = dict(_items(type_, new))
+        for step, after in after_items.items():
+            _put(taken, removed, step, _compare(item, before_items.get(step, _ABSENT), after))
+        for step, before in before_items.items():
+            if step not in after_items:
+                removed[step] = whole(item, before)
+    return taken or None, removed or None
+
+
+def _items(type_: Type, value: Any) -> Iterator[tuple[str, Any]]:
+    """The steps below a list, or below what stands where a list or map is expected."""
+    if type(value) is list:
+        for position, sub in enumerate(value):
+            yield item_step(type_, sub, position), sub
+    elif type(value) is dict:
+        for key, sub in value.items():
+            yield "f:" + key, sub
+
+
+def with_named_fields(type_: Type, set_: Node) -> Node:
+    """The set with every declared field on the way to a member made a member too (map keys and items are not)."""
+    fields = type_.fields
+    result: Node = {}
+    for step, sub in set_.items():
+        if not sub:
+            result[step] = sub
+            continue
+        sub_type = below(type_, step[2:]) if step[0] == "f" else (type_.item or DEDUCED)
+        inner = with_named_fields(sub_type, sub)
+        if SELF not in inner and step[0] == "f" and step[2:] in fields:
+            inner = {SELF: IN, **inner}
+        result[step] = inner
+    return result

@@ -1,0 +1,115 @@
+"""Small rules that many kinds share: ranges, enumerations, immutable fields, addresses, numbers or percentages."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from typing import Any
+
+from kube_lite.resources import names
+from kube_lite.resources.field import IMMUTABLE, Errors, child, invalid, not_supported, required
+
+NOT_NEGATIVE = "must be greater than or equal to 0"
+POSITIVE = "must be greater than zero"
+BAD_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+
+ROLLOUT_LIMIT = 2**31 - 1
+"""Largest 32-bit number, where a bound is needed at all."""
+
+
+def nonnegative(value: int | None, path: str) -> Errors:
+    """A number that may be missing, but not below zero."""
+    return [invalid(path, value, NOT_NEGATIVE)] if value is not None and value < 0 else []
+
+
+def in_range(value: int, low: int, high: int, path: str) -> Errors:
+    """A number between two bounds, inclusive."""
+    return [] if low <= value <= high else [invalid(path, value, names.in_range(low, high))]
+
+
+def one_of(value: str | None, choices: Collection[str], path: str, *, needed: bool = True) -> Errors:
+    """A text out of an enumeration; a missing one is an error of its own where ``needed``."""
+    if value in choices:
+        return []
+    if not value:
+        return [required(path)] if needed else []
+    return [not_supported(path, value, choices)]
+
+
+def immutable(new: Mapping[str, Any], old: Mapping[str, Any], name: str, path: str) -> Errors:
+    """A field that keeps its first value."""
+    if new.get(name) == old.get(name):
+        return []
+    return [invalid(child(path, name), new.get(name), IMMUTABLE)]
+
+
+@lru_cache(maxsize=4096)
+def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address, or None."""
+    try:
+        return ipaddress.ip_address(text) if "%" not in text else None
+    except ValueError:
+        return None
+
+
+@lru_cache(maxsize=1024)
+def parse_cidr(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    """The network (host bits may be set), or None."""
+    try:
+        return ipaddress.ip_network(text, strict=False) if "/" in text else None
+    except ValueError:
+        return None
+
+
+def ip(text: str, path: str) -> Errors:
+    """A text that must be an address."""
+    return [] if parse_ip(text) is not None else [invalid(path, text, BAD_IP)]
+
+
+def dns_label(text: str, path: str) -> Errors:
+    """A text that must be an RFC 1123 label."""
+    return [invalid(path, text, problem) for problem in names.dns_label(text)]
+
+
+def dns_subdomain(text: str, path: str) -> Errors:
+    """A text that must be an RFC 1123 subdomain."""
+    return [invalid(path, text, problem) for problem in names.dns_subdomain(text)]
+
+
+def qualified_name(text: str, path: str) -> Errors:
+    """A text that must look like a label key."""
+    return [invalid(path, text, problem) for problem in names.qualified_name(text)]
+
+
+def port_number(number: int, path: str) -> Errors:
+    """A number that must be a port."""
+    return [invalid(path, number, problem) for problem in names.port_number(number)]
+
+
+def port_number_or_name(port: int | str, path: str) -> Errors:
+    """A port, or the name of one."""
+    if isinstance(port, int):
+        return port_number(port, path)
+    return [invalid(path, port, problem) for problem in names.port_name(port)]
+
+
+def number_or_percent(value: int | str, path: str) -> Errors:
+    """A number of at least 0, or a percentage."""
+    if isinstance(value, int):
+        return nonnegative(value, path)
+    return [invalid(path, value, problem) for problem in names.percent(value)]
+
+
+def at_most_100_percent(value: int | str, path: str) -> Errors:
+    """A percentage may not be above 100; numbers may."""
+    if isinstance(value, str) and not names.percent(value) and int(value[:-1]) > 100:
+        return [invalid(path, value, "must not be greater than 100%")]
+    return []
+
+
+def as_number(value: int | str | None) -> int:
+    """The number in a number or percentage; 0 when it is neither."""
+    if isinstance(value, int):
+        return value
+    return int(value[:-1]) if value and not names.percent(value) else 0

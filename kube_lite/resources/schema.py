@@ -1,0 +1,423 @@
+"""Types of the API, compiled on first use from the published definitions or from a custom resource's schema.
+
+A :class:`Type` is a node of a small graph: what a value is (object, map, list or one of the scalars), its
+fields or items, and the facts that merging needs: list types and keys, merge keys and patch strategies, what is
+atomic. Pruning, strategic merge, server-side apply and OpenAPI all read the same nodes. Built-in types come
+from the package ``kubernetes-validate``, whose rewriting is undone here: there a field is nullable exactly where
+it is not required, every ``enum`` is an injected apiVersion or kind, and Quantity and IntOrString are choices.
+
+Descriptions are not held: the file stays as one block of bytes (1.6 MB) of which each definition is a slice,
+decoded when its type is first wanted.
+
+    type_of("io.k8s.api.core.v1.Pod") -> Type      built in, cached
+    type_for("apps", "v1", "Deployment") -> Type   the same by group, version and kind
+    from_openapi(schema) -> Type                   a CustomResourceDefinition's structural schema
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from kube_lite.resources.shapes import (
+    ALWAYS_OF,
+    LIST_KEY_DEFAULTS,
+    NAMED_GO_TYPES,
+    POINTER_SCALARS_OF,
+    PRINTED_STRINGS_OF,
+    VALUE_SCALARS,
+    VALUE_SCALARS_OF,
+    VALUE_STRUCTS_OF,
+    VALUE_TIMES,
+    short_name,
+)
+
+SCHEMA_VERSION: Final = "v1.36.0-local"
+"""The folder of ``kubernetes-validate`` that is read: structure of Kubernetes v1.36."""
+
+OBJECT: Final = 0
+MAP: Final = 1
+LIST: Final = 2
+STRING: Final = 3
+INTEGER: Final = 4
+NUMBER: Final = 5
+BOOLEAN: Final = 6
+QUANTITY: Final = 7
+TIME: Final = 8
+MICRO_TIME: Final = 9
+INT_OR_STRING: Final = 10
+BYTES: Final = 11
+ANY: Final = 12
+"""Kinds of node; ``ANY`` holds whatever JSON it is given."""
+
+SCALARS: Final = frozenset({STRING, INTEGER, NUMBER, BOOLEAN, QUANTITY, TIME, MICRO_TIME, INT_OR_STRING, BYTES})
+
+META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1."
+OBJECT_META: Final = META + "ObjectMeta"
+
+_SPECIAL: Final = {
+    "io.k8s.apimachinery.pkg.api.resource.Quantity": (QUANTITY, "resource.Quantity"),
+    "io.k8s.apimachinery.pkg.util.intstr.IntOrString": (INT_OR_STRING, "intstr.IntOrString"),
+    META + "Time": (TIME, "v1.Time"),
+    META + "MicroTime": (MICRO_TIME, "v1.MicroTime"),
+    META + "FieldsV1": (ANY, "v1.FieldsV1"),
+    META + "Patch": (ANY, "v1.Patch"),
+    "io.k8s.apimachinery.pkg.runtime.RawExtension": (ANY, "runtime.RawExtension"),
+}
+
+
+class Field:
+    """A field of an object type.
+
+    ``drop_empty`` says that the field's zero is not stored (see ``shapes``), ``always`` that something is
+    printed even where nothing was set. ``strategies`` and ``merge_key`` are those of strategic merge patch.
+    """
+
+    __slots__ = ("always", "drop_empty", "merge_key", "name", "nullable", "required", "strategies", "type")
+
+    def __init__(self, name: str, type_: Type) -> None:
+        self.name = name
+        self.type = type_
+        self.required = False
+        self.drop_empty = False
+        self.always = False
+        self.nullable = False
+        """Of a pointer that is always printed: what is printed is null."""
+        self.strategies: tuple[str, ...] = ()
+        self.merge_key = ""
+
+
+class Type:
+    """What a value may be. Compared by identity; every built-in definition has exactly one."""
+
+    __slots__ = (
+        "additions",
+        "atomic",
+        "completes",
+        "custom",
+        "definition",
+        "embedded",
+        "fields",
+        "go",
+        "int64",
+        "item",
+        "key_defaults",
+        "keys",
+        "kind",
+        "list_type",
+        "memo",
+        "plan",
+        "preserve",
+    )
+
+    def __init__(self, kind: int, go: str = "") -> None:
+        self.kind = kind
+        self.go = go
+        """Name of the Go type, for messages: ``v1.Container``, ``int32``."""
+        self.definition = ""
+        self.fields: dict[str, Field] = {}
+        self.plan: dict[str, tuple[int, bool, Type]] = {}
+        """``fields`` as the decoder reads them: kind, whether the zero is dropped, type."""
+        self.item: Type | None = None
+        """Of a map or a list; also the type of additional properties of an object."""
+        self.list_type = "atomic"
+        self.keys: tuple[str, ...] = ()
+        self.key_defaults: Mapping[str, Any] = {}
+        self.atomic = False
+        """An object or map that is owned and replaced as a whole."""
+        self.preserve = False
+        """Unknown fields are kept (custom resources only)."""
+        self.embedded = False
+        self.custom = False
+        """Of a custom resource: wrong types are left to validation, zeros are kept."""
+        self.int64 = False
+        self.completes = False
+        """Whether this type, or one below it, has fields that are always printed."""
+        self.additions: tuple[list[tuple[str, int]], list[tuple[str, Type]]] | None = None
+        """The fields that are always printed, and those to look into for more; worked out on first use."""
+        self.memo: dict[Any, Any] = {}
+        """Room for what others derive from the type once."""
+
+    @property
+    def go_struct(self) -> str:
+        """``Container`` of ``v1.Container``."""
+        return self.go.rpartition(".")[2]
+
+    def at(self, *path: str) -> Type:
+        """The type below ``path``; list items and map values are ``*``. :raises KeyError: no such field"""
+        node = self
+        for step in path:
+            below = node.item if step == "*" else node.fields[step].type
+            if below is None:
+                raise KeyError(step)
+            node = below
+        return node
+
+    def __repr__(self) -> str:
+        return f"<Type {self.definition or self.go or self.kind}>"
+
+
+class _Schema(msgspec.Struct):
+    """The part of a definition that types are made of."""
+
+    type: Any = None
+    format: str = ""
+    ref: str = msgspec.field(name="$ref", default="")
+    properties: dict[str, _Schema] = {}
+    required: list[str] = []
+    items: _Schema | None = None
+    additional: _Schema | bool | None = msgspec.field(name="additionalProperties", default=None)
+    merge_key: str = msgspec.field(name="x-kubernetes-patch-merge-key", default="")
+    strategy: str = msgspec.field(name="x-kubernetes-patch-strategy", default="")
+    list_type: str = msgspec.field(name="x-kubernetes-list-type", default="")
+    list_keys: list[str] = msgspec.field(name="x-kubernetes-list-map-keys", default=[])
+    map_type: str = msgspec.field(name="x-kubernetes-map-type", default="")
+    gvk: list[dict[str, str]] = msgspec.field(name="x-kubernetes-group-version-kind", default=[])
+
+    @property
+    def json_type(self) -> str:
+        """The type without the null that the package adds."""
+        return str(self.type[0]) if isinstance(self.type, list) else str(self.type or "")
+
+
+class _File(msgspec.Struct):
+    definitions: dict[str, msgspec.Raw] = msgspec.field(name="$defs")
+
+
+@cache
+def definitions() -> dict[str, msgspec.Raw]:
+    """Every definition as its JSON text, keyed by name (``io.k8s.api.core.v1.Pod``)."""
+    spec = find_spec("kubernetes_validate")  # found, not imported: its imports cost more than its data
+    if spec is None or spec.origin is None:
+        raise RuntimeError("the package kubernetes-validate is not installed")
+    file = Path(spec.origin).parent / "kubernetes-json-schema" / SCHEMA_VERSION / "_definitions.json"
+    return msgspec.json.decode(file.read_bytes(), type=_File).definitions
+
+
+class _Kinds(msgspec.Struct):
+    gvk: list[dict[str, str]] = msgspec.field(name="x-kubernetes-group-version-kind", default=[])
+
+
+@cache
+def kinds() -> dict[tuple[str, str, str], str]:
+    """Names of the definitions by (group, version, kind); of shared ones (DeleteOptions) the plain name wins."""
+    found: dict[tuple[str, str, str], str] = {}
+    decoder = msgspec.json.Decoder(_Kinds)
+    for name, raw in definitions().items():
+        for entry in decoder.decode(raw).gvk:
+            found.setdefault((entry["group"], entry["version"], entry["kind"]), name)
+    return found
+
+
+_types: dict[str, Type] = {}
+_decoder = msgspec.json.Decoder(_Schema)
+
+
+def type_of(definition: str) -> Type:
+    """The type of a built-in definition. :raises KeyError: there is none of that name"""
+    known = _types.get(definition)
+    return known if known is not None else _compile(definition)
+
+
+def type_for(group: str, version: str, kind: str) -> Type:
+    """The type of a built-in kind. :raises KeyError: there is none"""
+    return type_of(kinds()[group, version, kind])
+
+
+def _go_name(definition: str) -> str:
+    package, _, name = definition.rpartition(".")
+    return f"{package.rpartition('.')[2]}.{name}"
+
+
+def _compile(definition: str) -> Type:
+    special = _SPECIAL.get(definition)
+    if special is not None:
+        made = Type(*special)
+        _types[definition] = made
+        return made
+    schema = _decoder.decode(definitions()[definition])
+    made = Type(OBJECT if schema.properties else ANY, _go_name(definition))
+    made.definition = definition
+    _types[definition] = made  # before its fields: JSONSchemaProps contains itself
+    if not schema.properties:
+        if schema.json_type == "object":  # an empty struct
+            made.kind = OBJECT
+        return made
+    made.atomic = schema.map_type == "atomic"
+    short = short_name(definition)
+    top_level = bool(schema.gvk)
+    for name, sub in schema.properties.items():
+        field = _field(short, name, sub, name in schema.required, top_level)
+        made.fields[name] = field
+        made.plan[name] = (field.type.kind, field.drop_empty, field.type)
+    made.completes = any(f.always or _completes(f.type) for f in made.fields.values())
+    return made
+
+
+def _completes(type_: Type) -> bool:
+    return type_.completes or (type_.item is not None and type_.item.completes)
+
+
+def _field(owner: str, name: str, schema: _Schema, required: bool, top_level: bool) -> Field:
+    where = f"{owner}.{name}"
+    field = Field(name, _node(schema, where))
+    kind = field.type.kind
+    field.required = required
+    field.always = where in ALWAYS_OF
+    field.nullable = where in POINTER_SCALARS_OF or (where in ALWAYS_OF and kind == OBJECT)
+    if kind in (LIST, MAP, BYTES):
+        field.drop_empty = True
+        field.always |= required
+    elif kind == STRING:
+        field.always |= required and owner in PRINTED_STRINGS_OF
+        field.drop_empty = not required and not field.always and where not in POINTER_SCALARS_OF
+    elif kind in (INTEGER, NUMBER, BOOLEAN):
+        field.always |= required
+        value = (name in VALUE_SCALARS or where in VALUE_SCALARS_OF) and where not in POINTER_SCALARS_OF
+        field.drop_empty = value and not field.always
+    elif kind in (TIME, MICRO_TIME):
+        field.always |= required or name in VALUE_TIMES
+    elif kind == OBJECT:
+        value = where in VALUE_STRUCTS_OF or schema.ref.endswith((".ObjectMeta", ".ListMeta"))
+        field.always |= required or value or (top_level and name in ("spec", "status"))
+    field.strategies = tuple(s for s in schema.strategy.split(",") if s)
+    field.merge_key = schema.merge_key
+    if top_level and name in ("apiVersion", "kind"):
+        field.always = False
+    return field
+
+
+def _node(schema: _Schema, where: str) -> Type:
+    """The type of a property, item or value. ``where`` is its place in the Go API."""
+    if schema.ref:
+        made = type_of(schema.ref.rpartition("/")[2])
+        if schema.map_type == "atomic" and not made.atomic:
+            made = _atomic_copy(made)
+        return made
+    json_type = schema.json_type
+    if json_type == "object":
+        made = Type(MAP)
+        made.item = _node(schema.additional, where) if isinstance(schema.additional, _Schema) else Type(ANY)
+        made.atomic = schema.map_type == "atomic"
+        made.go = NAMED_GO_TYPES.get(where) or f"map[string]{made.item.go}"
+    elif json_type == "array":
+        made = Type(LIST)
+        made.item = _node(schema.items, where) if schema.items is not None else Type(ANY)
+        made.list_type = schema.list_type or "atomic"
+        made.keys = tuple(schema.list_keys)
+        made.key_defaults = LIST_KEY_DEFAULTS.get(where, {})
+        made.go = f"[]{made.item.go}"
+    else:
+        made = _scalar(json_type, schema.format)
+        if where in NAMED_GO_TYPES and made.kind == STRING:
+            made = Type(STRING, NAMED_GO_TYPES[where])
+    return made
+
+
+def _atomic_copy(type_: Type) -> Type:
+    copy = Type(type_.kind, type_.go)
+    for slot in Type.__slots__:
+        setattr(copy, slot, getattr(type_, slot))
+    copy.atomic, copy.memo = True, {}
+    return copy
+
+
+@cache
+def _scalar(json_type: str, fmt: str) -> Type:
+    """Scalars are shared: there are only a handful."""
+    if json_type == "string":
+        if fmt == "byte":
+            return Type(BYTES, "[]uint8")
+        return Type(TIME, "v1.Time") if fmt == "date-time" else Type(STRING, "string")
+    if json_type == "integer":
+        made = Type(INTEGER, "int32" if fmt == "int32" else "int64")
+        made.int64 = fmt != "int32"
+        return made
+    if json_type == "number":
+        return Type(NUMBER, "float64")
+    if json_type == "boolean":
+        return Type(BOOLEAN, "bool")
+    return Type(ANY)
+
+
+def from_openapi(schema: Mapping[str, Any], *, top_level: bool = True) -> Type:
+    """The type of a custom resource, from its structural ``openAPIV3Schema``.
+
+    At the top level, and in embedded resources, apiVersion, kind and metadata are those of every object.
+    Unlike built-in types it keeps zeros and empty collections, and leaves wrong types to validation.
+    """
+    made = _custom_node(schema)
+    if top_level or made.embedded:
+        _add_object_fields(made)
+    return made
+
+
+def _add_object_fields(made: Type) -> None:
+    if made.kind != OBJECT:
+        return
+    for name in ("apiVersion", "kind"):
+        _put(made, name, _scalar("string", ""))
+    _put(made, "metadata", type_of(OBJECT_META))
+
+
+def _put(owner: Type, name: str, type_: Type) -> None:
+    owner.fields[name] = Field(name, type_)
+    owner.plan[name] = (type_.kind, False, type_)
+
+
+_OPENAPI_KINDS: Final = {"string": STRING, "integer": INTEGER, "number": NUMBER, "boolean": BOOLEAN}
+_OPENAPI_GO: Final = {"string": "string", "integer": "int64", "number": "float64", "boolean": "bool"}
+
+
+def _custom_node(schema: Mapping[str, Any]) -> Type:
+    json_type = schema.get("type", "")
+    if schema.get("x-kubernetes-int-or-string"):
+        made = Type(INT_OR_STRING, "intstr.IntOrString")
+    elif json_type == "array":
+        made = Type(LIST)
+        items = schema.get("items")
+        made.item = _custom_node(items) if isinstance(items, Mapping) else _custom(Type(ANY))
+        made.list_type = schema.get("x-kubernetes-list-type", "atomic")
+        made.keys = tuple(schema.get("x-kubernetes-list-map-keys") or ())
+        made.key_defaults = _custom_key_defaults(items, made.keys)
+    elif json_type in _OPENAPI_KINDS:
+        made = Type(_OPENAPI_KINDS[json_type], _OPENAPI_GO[json_type])
+        made.int64 = schema.get("format") != "int32"
+    elif json_type == "object" or schema.get("properties") or schema.get("additionalProperties"):
+        made = _custom_object(schema)
+    else:
+        made = Type(ANY)
+    return _custom(made)
+
+
+def _custom(made: Type) -> Type:
+    made.custom = True
+    return made
+
+
+def _custom_object(schema: Mapping[str, Any]) -> Type:
+    additional = schema.get("additionalProperties")
+    properties = schema.get("properties") or {}
+    if additional and not properties:
+        made = Type(MAP)
+        made.item = _custom_node(additional) if isinstance(additional, Mapping) else _custom(Type(ANY))
+    else:
+        made = Type(OBJECT)
+        for name, sub in properties.items():
+            _put(made, name, _custom_node(sub))
+    made.preserve = bool(schema.get("x-kubernetes-preserve-unknown-fields"))
+    made.atomic = schema.get("x-kubernetes-map-type") == "atomic"
+    made.embedded = bool(schema.get("x-kubernetes-embedded-resource"))
+    if made.embedded:
+        _add_object_fields(made)
+    return made
+
+
+def _custom_key_defaults(items: Any, keys: tuple[str, ...]) -> dict[str, Any]:
+    properties = items.get("properties") or {} if isinstance(items, Mapping) else {}
+    return {k: properties[k]["default"] for k in keys if "default" in properties.get(k, {})}

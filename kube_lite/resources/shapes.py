@@ -1,0 +1,164 @@
+"""What the published schema does not say about a field: how upstream's Go structs print it.
+
+The definitions tell names, types and ``required``. Three more facts decide what a stored object looks like:
+
+- a *value* scalar loses its zero (``hostNetwork: false`` disappears), a *pointer* keeps it (``replicas: 0``);
+- a *value* struct is printed even when empty (``resources: {}``, ``status: {}``), a pointer only when set;
+- a field without ``omitempty`` is printed whatever it holds (``rules: null``, ``numberReady: 0``).
+
+Numbers and booleans are pointers unless they are named here, strings are values unless they are named here,
+and so are nested structs the other way round. Keys are definitions without their ``io.k8s.`` prefixes, the
+fields are those of upstream's API types (k8s.io/api, k8s.io/apimachinery).
+"""
+
+from __future__ import annotations
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+VALUE_SCALARS = _words("""
+    observedGeneration minReadySeconds readOnly paused authenticated denied stdin stdinOnce tty chapAuthDiscovery
+    chapAuthSession unschedulable hostIPC hostNetwork hostPID sslEnabled publishNotReadyAddresses clusterScope
+    globalDefault deprecated exclusiveMaximum exclusiveMinimum nullable uniqueItems
+    x-kubernetes-embedded-resource x-kubernetes-int-or-string insecureSkipTLSVerify
+    numberAvailable numberUnavailable updatedNumberScheduled availableReplicas readyReplicas updatedReplicas
+    unavailableReplicas currentReplicas fullyLabeledReplicas sizeBytes hostPort signal initialDelaySeconds
+    periodSeconds successThreshold failureThreshold nodePort healthCheckNodePort number deprecatedCount
+    matchingPrecedence handSize queueLengthLimit queues generation code retryAfterSeconds active failed succeeded
+""")
+"""Numbers and booleans that lose their zero, wherever the name occurs."""
+
+VALUE_SCALARS_OF = _words("""
+    api.core.v1.Probe.timeoutSeconds api.core.v1.AWSElasticBlockStoreVolumeSource.partition
+    api.core.v1.GCEPersistentDiskVolumeSource.partition api.core.v1.Event.count api.core.v1.EventSeries.count
+    api.apps.v1.DeploymentStatus.replicas api.autoscaling.v1.ScaleSpec.replicas
+    apiextensions.v1.CustomResourceDefinitionSpec.preserveUnknownFields
+    apiextensions.v1.CustomResourceColumnDefinition.priority
+""")
+"""Numbers and booleans that lose their zero in one struct only."""
+
+POINTER_SCALARS_OF = _words("""
+    api.core.v1.AzureDiskVolumeSource.readOnly api.core.v1.CSIVolumeSource.readOnly
+    api.core.v1.PersistentVolumeClaimSpec.storageClassName api.core.v1.PersistentVolumeClaimSpec.volumeMode
+    api.core.v1.PersistentVolumeClaimSpec.volumeAttributesClassName api.core.v1.PersistentVolumeSpec.volumeMode
+    api.core.v1.PersistentVolumeSpec.volumeAttributesClassName api.core.v1.HostPathVolumeSource.type
+    api.core.v1.PodSpec.runtimeClassName api.core.v1.PodSpec.hostnameOverride api.core.v1.PodSpec.preemptionPolicy
+    api.core.v1.ServiceSpec.ipFamilyPolicy api.core.v1.ServiceSpec.loadBalancerClass
+    api.core.v1.ServiceSpec.internalTrafficPolicy api.core.v1.ServiceSpec.trafficDistribution
+    api.core.v1.ServicePort.appProtocol api.core.v1.EndpointPort.appProtocol api.core.v1.EndpointAddress.nodeName
+    api.discovery.v1.EndpointPort.name api.discovery.v1.EndpointPort.protocol
+    api.discovery.v1.EndpointPort.appProtocol api.discovery.v1.Endpoint.hostname api.discovery.v1.Endpoint.nodeName
+    api.discovery.v1.Endpoint.zone api.networking.v1.IngressSpec.ingressClassName
+    api.networking.v1.IngressClassParametersReference.apiGroup
+    api.networking.v1.IngressClassParametersReference.scope
+    api.networking.v1.IngressClassParametersReference.namespace api.core.v1.TypedLocalObjectReference.apiGroup
+    api.core.v1.TypedObjectReference.apiGroup api.core.v1.TypedObjectReference.namespace
+    api.networking.v1.NetworkPolicyPort.protocol api.coordination.v1.LeaseSpec.holderIdentity
+    api.coordination.v1.LeaseSpec.preferredHolder api.coordination.v1.LeaseSpec.strategy
+    api.admissionregistration.v1.WebhookClientConfig.url api.admissionregistration.v1.ServiceReference.path
+    apiextensions.v1.WebhookClientConfig.url apiextensions.v1.ServiceReference.path
+    apiextensions.v1.CustomResourceDefinitionVersion.deprecationWarning
+    api.core.v1.SeccompProfile.localhostProfile api.core.v1.AppArmorProfile.localhostProfile
+    api.core.v1.WindowsSecurityContextOptions.gmsaCredentialSpec
+    api.core.v1.WindowsSecurityContextOptions.gmsaCredentialSpecName
+    api.core.v1.WindowsSecurityContextOptions.runAsUserName api.core.v1.SecurityContext.procMount
+    api.batch.v1.CronJobSpec.timeZone api.batch.v1.JobSpec.completionMode api.batch.v1.JobSpec.managedBy
+    api.batch.v1.JobSpec.podReplacementPolicy api.batch.v1.JobStatus.failedIndexes api.core.v1.GRPCAction.service
+    api.core.v1.VolumeMount.mountPropagation api.core.v1.VolumeMount.recursiveReadOnly
+    api.core.v1.ISCSIVolumeSource.initiatorName api.core.v1.ISCSIPersistentVolumeSource.initiatorName
+    api.core.v1.AzureDiskVolumeSource.fsType api.core.v1.AzureDiskVolumeSource.cachingMode
+    api.core.v1.AzureDiskVolumeSource.kind api.core.v1.AzureFilePersistentVolumeSource.secretNamespace
+    api.core.v1.CSIVolumeSource.fsType api.core.v1.LocalVolumeSource.fsType api.core.v1.Container.restartPolicy
+    api.core.v1.PodSecurityContext.fsGroupChangePolicy api.core.v1.PodSecurityContext.supplementalGroupsPolicy
+    api.core.v1.PodSecurityContext.seLinuxChangePolicy api.core.v1.PodDNSConfigOption.value
+    api.core.v1.ClusterTrustBundleProjection.name api.core.v1.ClusterTrustBundleProjection.signerName
+    api.core.v1.LoadBalancerIngress.ipMode api.core.v1.PortStatus.error api.networking.v1.IngressPortStatus.error
+    api.storage.v1.VolumeAttachmentSource.persistentVolumeName
+    api.storage.v1.StorageClass.reclaimPolicy api.storage.v1.StorageClass.volumeBindingMode
+    apis.meta.v1.Preconditions.uid apis.meta.v1.Preconditions.resourceVersion
+    apis.meta.v1.DeleteOptions.propagationPolicy apiextensions.v1.JSONSchemaProps.$ref
+    apiextensions.v1.JSONSchemaProps.x-kubernetes-list-type apiextensions.v1.JSONSchemaProps.x-kubernetes-map-type
+""")
+"""Scalars that keep their zero although their name or type says otherwise."""
+
+VALUE_STRUCTS_OF = _words("""
+    api.apps.v1.DeploymentSpec.strategy api.apps.v1.DaemonSetSpec.updateStrategy
+    api.apps.v1.StatefulSetSpec.updateStrategy api.apps.v1.ReplicaSetSpec.template
+    api.core.v1.Container.resources api.core.v1.EphemeralContainer.resources
+    api.core.v1.PersistentVolumeClaimSpec.resources api.core.v1.PodTemplate.template
+    api.core.v1.PodTemplateSpec.spec api.batch.v1.JobTemplateSpec.spec
+    api.core.v1.ServiceStatus.loadBalancer api.networking.v1.IngressStatus.loadBalancer
+    api.core.v1.ContainerStatus.state api.core.v1.ContainerStatus.lastState
+    api.core.v1.NodeStatus.daemonEndpoints api.core.v1.NodeStatus.nodeInfo
+    api.core.v1.NodeDaemonEndpoints.kubeletEndpoint api.networking.v1.NetworkPolicySpec.podSelector
+    api.core.v1.Event.source api.events.v1.Event.deprecatedSource api.events.v1.Event.regarding
+    api.discovery.v1.Endpoint.conditions api.authentication.v1.TokenReviewStatus.user
+    api.authentication.v1.SelfSubjectReviewStatus.userInfo
+    api.networking.v1.IngressServiceBackend.port
+    apiextensions.v1.CustomResourceDefinitionStatus.acceptedNames
+""")
+"""Structs below the top level that are printed even when empty."""
+
+VALUE_TIMES = _words("""
+    lastProbeTime lastTransitionTime lastUpdateTime lastHeartbeatTime firstTimestamp lastTimestamp eventTime
+    deprecatedFirstTimestamp deprecatedLastTimestamp startedAt finishedAt lastObservedTime creationTimestamp
+""")
+"""Times that print null while they are unset. Servers up to v1.33 print creationTimestamp in pod templates too,
+later ones leave it out; clients take both, and the recorded answers have it."""
+
+ALWAYS_OF = _words("""
+    api.core.v1.Event.reportingComponent api.core.v1.Event.reportingInstance
+    api.core.v1.TypedLocalObjectReference.apiGroup api.core.v1.TypedObjectReference.apiGroup
+    api.rbac.v1.ClusterRole.rules api.rbac.v1.Role.rules
+    api.apps.v1.StatefulSetStatus.availableReplicas api.apps.v1.StatefulSetSpec.serviceName
+    apiextensions.v1.CustomResourceDefinitionStatus.conditions
+    apiextensions.v1.CustomResourceDefinitionStatus.storedVersions
+    api.policy.v1.PodDisruptionBudgetStatus.currentHealthy api.policy.v1.PodDisruptionBudgetStatus.desiredHealthy
+    api.policy.v1.PodDisruptionBudgetStatus.disruptionsAllowed
+    api.policy.v1.PodDisruptionBudgetStatus.expectedPods
+    api.discovery.v1.EndpointSlice.ports api.autoscaling.v2.HorizontalPodAutoscalerStatus.currentMetrics
+    api.scheduling.v1.PriorityClass.value api.authentication.v1.TokenRequestSpec.boundObjectRef
+    api.core.v1.ResourceFieldSelector.divisor
+""")
+"""Fields without ``omitempty`` that the definitions do not call required."""
+
+PRINTED_STRINGS_OF = _words("""
+    api.core.v1.NodeSystemInfo api.core.v1.ContainerStatus apiextensions.v1.CustomResourceDefinitionNames
+""")
+"""Structs whose required strings may well be empty; elsewhere validation asks for them."""
+
+LIST_KEY_DEFAULTS = {
+    "api.core.v1.Container.ports": {"protocol": "TCP"},
+    "api.core.v1.EphemeralContainer.ports": {"protocol": "TCP"},
+    "api.core.v1.ServiceSpec.ports": {"protocol": "TCP"},
+}
+"""Defaults of list map keys, so that an item names itself although it leaves a key out."""
+
+NAMED_GO_TYPES = {
+    "api.core.v1.ResourceRequirements.limits": "v1.ResourceList",
+    "api.core.v1.ResourceRequirements.requests": "v1.ResourceList",
+    "api.core.v1.ResourceQuotaSpec.hard": "v1.ResourceList",
+    "api.core.v1.Container.imagePullPolicy": "v1.PullPolicy",
+    "api.core.v1.PodSpec.restartPolicy": "v1.RestartPolicy",
+    "api.core.v1.PodSpec.dnsPolicy": "v1.DNSPolicy",
+    "api.core.v1.ContainerPort.protocol": "v1.Protocol",
+    "api.core.v1.ServicePort.protocol": "v1.Protocol",
+    "api.core.v1.ServiceSpec.type": "v1.ServiceType",
+    "apis.meta.v1.ObjectMeta.uid": "types.UID",
+}
+"""Go names of named scalar and map types, for decoding messages."""
+
+
+def short_name(definition: str) -> str:
+    """``io.k8s.api.core.v1.Pod`` gives ``api.core.v1.Pod``: the form of the keys here."""
+    for prefix in (
+        "io.k8s.apimachinery.pkg.",
+        "io.k8s.apiextensions-apiserver.pkg.apis.",
+        "io.k8s.kube-aggregator.pkg.apis.",
+        "io.k8s.",
+    ):
+        if definition.startswith(prefix):
+            return definition[len(prefix) :]
+    return definition

@@ -1,0 +1,245 @@
+"""Merging and pruning by type, for server-side apply: what upstream's structured-merge-diff calls typed values.
+
+check(type, config)          complaints about an applied configuration, as upstream words them
+merge(type, live, config)    the configuration laid over the live object
+remove(type, value, set)     the value without the fields of a set
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from kube_lite.resources.fieldset import Node, has, step_text
+from kube_lite.resources.ownership import DEDUCED, below, is_leaf, item_step
+from kube_lite.resources.schema import (
+    ANY,
+    BOOLEAN,
+    BYTES,
+    INTEGER,
+    LIST,
+    MAP,
+    MICRO_TIME,
+    NUMBER,
+    OBJECT,
+    QUANTITY,
+    STRING,
+    TIME,
+    Type,
+)
+
+_TEXT: Final = frozenset({STRING, TIME, MICRO_TIME, BYTES})
+
+
+def check(type_: Type, config: Any, path: str = "") -> Iterator[str]:
+    """Everything in a configuration that its type does not allow: ``.spec.frob: field not declared in schema``."""
+    if config is None:
+        return
+    kind = type_.kind
+    where = f"{path}: " if path else ""
+    if kind in (OBJECT, MAP):
+        if not isinstance(config, dict):
+            yield f"{where}expected map, got {_shown(config)}"
+            return
+        yield from _check_map(type_, config, path)
+    elif kind == LIST:
+        if not isinstance(config, list):
+            yield f"{where}expected list, got {_shown(config)}"
+            return
+        yield from _check_list(type_, config, path)
+    elif kind in _TEXT:
+        if not isinstance(config, str):
+            yield f"{where}expected string, got {_shown(config)}"
+    elif kind == BOOLEAN:
+        if not isinstance(config, bool):
+            yield f"{where}expected boolean, got &{{{_go(config)}}}"
+    elif kind in (INTEGER, NUMBER):
+        if isinstance(config, bool) or not isinstance(config, int | float):
+            yield f"{where}expected numeric (int or float), got *value.valueUnstructured"
+    elif kind not in (ANY, QUANTITY) and not isinstance(config, str | int):
+        yield f"{where}expected any scalar, got &{{{_go(config)}}}"
+
+
+def _check_map(type_: Type, config: dict[str, Any], path: str) -> Iterator[str]:
+    open_ended = type_.item is not None or type_.preserve
+    for key, value in config.items():
+        where = f"{path}.{key}"
+        if key not in type_.fields and type_.kind == OBJECT and not open_ended:
+            yield f"{where}: field not declared in schema"
+        else:
+            yield from check(below(type_, key), value, where)
+
+
+def _check_list(type_: Type, config: list[Any], path: str) -> Iterator[str]:
+    item_type = type_.item or DEDUCED
+    if type_.list_type == "atomic":
+        for position, item in enumerate(config):
+            yield from check(item_type, item, f"{path}[{position}]")
+        return
+    seen: set[str] = set()
+    for position, item in enumerate(config):
+        problem = _keyless(type_, item)
+        if problem:
+            yield f"{path}: element {position}: {problem}"
+            continue
+        step = item_step(type_, item, position)
+        if step in seen:
+            yield f"{path}: duplicate entries for key {step_text(step)}"
+        seen.add(step)
+        yield from check(item_type, item, path + step_text(step))
+
+
+def _keyless(type_: Type, item: Any) -> str:
+    """Why an item of a list with keys cannot be named, or ''."""
+    if item is None:
+        return "associative list with keys may not have null elements"
+    if type_.list_type != "map":
+        return ""
+    if not isinstance(item, dict):
+        return "associative list with keys may not have non-map elements"
+    missing = [key for key in type_.keys if key not in item and key not in type_.key_defaults]
+    if missing:
+        name = missing[0]
+        return (
+            f'associative list with keys has an element that omits key field "{name}" (and doesn\'t have default value)'
+        )
+    return ""
+
+
+def _shown(value: Any) -> str:
+    """A value as upstream's ``%v`` of its wrapper prints it."""
+    if isinstance(value, bool):
+        return f"&value.valueUnstructured{{Value:{str(value).lower()}}}"
+    if isinstance(value, int | float):
+        return f"&value.valueUnstructured{{Value:{value}}}"
+    if isinstance(value, str):
+        return f'&value.valueUnstructured{{Value:"{value}"}}'
+    return "&{" + _go(value) + "}"
+
+
+def _go(value: Any) -> str:
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{key}:{_go(value[key])}" for key in sorted(value)) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(map(_go, value)) + "]"
+    return str(value)
+
+
+# ---- merging
+
+
+def merge(type_: Type, live: Any, config: Any) -> Any:
+    """``config`` over ``live``; neither is changed, the result shares with both."""
+    if is_leaf(type_, live) and is_leaf(type_, config):
+        return config
+    if isinstance(live, dict) and isinstance(config, dict):
+        merged = dict(live)
+        for key, value in config.items():
+            current = live.get(key, _ABSENT)
+            merged[key] = value if current is _ABSENT else merge(below(type_, key), current, value)
+        return merged
+    if isinstance(live, list) and isinstance(config, list) and not _is_atomic(type_):
+        return _merge_lists(type_, live, config)
+    if config is None or (live and not config and isinstance(config, dict | list)):
+        return live if live is not None and not _is_atomic(type_) else config
+    return config
+
+
+_ABSENT: Final = object()
+
+
+def _is_atomic(type_: Type) -> bool:
+    return type_.atomic or (type_.kind == LIST and type_.list_type == "atomic")
+
+
+def _merge_lists(type_: Type, live: list[Any], config: list[Any]) -> list[Any]:
+    """Items matched by key. What both have comes in the configuration's order, the rest keeps its neighbours."""
+    item_type = type_.item or DEDUCED
+    lives = _indexed(type_, live)
+    configs = _indexed(type_, config)
+    live_order, config_order = list(lives), list(configs)
+    shared = [step for step in config_order if step in lives]
+    merged: list[Any] = []
+    left = right = 0
+
+    def take(step: str) -> None:
+        if step in lives and step in configs:
+            merged.append(merge(item_type, lives[step], configs[step]))
+        else:
+            merged.append(configs[step] if step in configs else lives[step])
+
+    while left < len(live_order) or right < len(config_order):
+        if left < len(live_order):
+            step = live_order[left]
+            if right < len(config_order) and step == config_order[right]:
+                take(step)
+                left, right, shared = left + 1, right + 1, shared[1:]
+                continue
+            if right < len(config_order) and step in configs and shared and shared[0] != step:
+                left += 1  # it comes where the configuration has it
+                continue
+            if step not in configs:
+                take(step)
+                left += 1
+                continue
+        if right < len(config_order):
+            step = config_order[right]
+            take(step)
+            right += 1
+            if shared and shared[0] == step:
+                shared = shared[1:]
+        else:
+            left += 1  # already taken at the configuration's place
+    return merged
+
+
+def _indexed(type_: Type, values: list[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for position, value in enumerate(values):
+        found.setdefault(item_step(type_, value, position), value)
+    return found
+
+
+# ---- pruning
+
+
+def remove(type_: Type, value: Any, gone: Node) -> Any:
+    """``value`` without the members of ``gone``; None where nothing is left of a map or list."""
+    if isinstance(value, dict):
+        if not value or _is_atomic(type_):
+            return None
+        kept: dict[str, Any] = {}
+        for key, sub in value.items():
+            step = "f:" + key
+            inner = gone.get(step)
+            if inner is None:
+                kept[key] = sub
+            elif has(gone, step):
+                continue
+            else:
+                left = remove(below(type_, key), sub, inner)
+                if left is not None:
+                    kept[key] = left
+        return kept or None
+    if isinstance(value, list):
+        if not value or _is_atomic(type_):
+            return None
+        item_type = type_.item or DEDUCED
+        items: list[Any] = []
+        for position, sub in enumerate(value):
+            step = item_step(type_, sub, position)
+            inner = gone.get(step)
+            if inner is None:
+                items.append(sub)
+            elif has(gone, step):
+                continue
+            else:
+                left = remove(item_type, sub, inner)
+                if left is not None:
+                    items.append(left)
+        return items or None
+    return value

@@ -1,0 +1,106 @@
+"""When to drop history: what is older than ten minutes, and not among the last fifty thousand events.
+
+Upstream keeps five minutes of history (kube-apiserver's etcd compaction interval); a client that resumes a watch
+within the window misses nothing. The loop notes now and then how far the store had come, and compacts up to the
+newest note that is old enough in both ways.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+
+from kube_lite import clock
+from kube_lite.store.store import StorageFull, Store
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySettings:
+    """How much history the store keeps."""
+
+    window_seconds: float = 600.0
+    """Events stay at least so long."""
+    window_events: int = 50_000
+    """At least so many of the newest events stay."""
+    interval_seconds: float = 30.0
+    """Time between compactions. Shorter ones drop less at a time."""
+    verify_seconds: float = 3_600.0
+    """Time between readings of the whole file to compare its checksums."""
+
+
+class Compactable(Store, Protocol):
+    """A store that counts its history."""
+
+    @property
+    def logged(self) -> int:
+        """How many events have entered the history since the store was opened."""
+        ...
+
+    async def verify(self) -> None:
+        """Read everything and compare the checksums. :raises Corrupt: naming the row"""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    at: float
+    revision: int
+    logged: int
+
+
+class Compactor:
+    """Decides how far to compact."""
+
+    def __init__(self, settings: HistorySettings | None = None) -> None:
+        self._settings = settings or HistorySettings()
+        self._notes: deque[_Note] = deque()
+
+    def observe(self, at: float, revision: int, logged: int) -> int:
+        """Note how far the store has come; the revision up to which history may go now, 0 for none.
+
+        A note is taken when a hundredth of either window has passed since the last one, so there are few.
+        """
+        settings, notes = self._settings, self._notes
+        last = notes[-1] if notes else None
+        if last is None or (
+            revision > last.revision
+            and (
+                logged - last.logged >= settings.window_events / 100
+                or (at - last.at >= settings.window_seconds / 100 and len(notes) < 200)
+            )
+        ):
+            notes.append(_Note(at, revision, logged))
+        droppable = 0
+        while notes and (
+            at - notes[0].at >= settings.window_seconds and logged - notes[0].logged >= settings.window_events
+        ):
+            droppable = notes.popleft().revision
+        return droppable
+
+
+async def compact_regularly(store: Compactable, settings: HistorySettings | None = None) -> None:
+    """Compact and verify for ever; run it in the task group that owns the store.
+
+    :raises Corrupt: a checksum does not fit
+    :raises Stopped: the store has stopped
+    """
+    settings = settings or HistorySettings()
+    compactor = Compactor(settings)
+    verified_at = clock.monotonic()
+    while True:
+        revision = compactor.observe(clock.monotonic(), store.revision, store.logged)
+        if revision > store.compacted:
+            try:
+                await store.compact(revision)
+            except StorageFull:
+                logger.warning("history is not compacted: the disk is full")
+        if clock.monotonic() - verified_at >= settings.verify_seconds:
+            await store.verify()
+            verified_at = clock.monotonic()
+        await anyio.sleep(settings.interval_seconds)

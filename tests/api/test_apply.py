@@ -1,0 +1,400 @@
+"""managedFields and server-side apply: ownership, conflicts, removal, and what holds for any sequence of writes."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kube_lite.api.apply import LAST_APPLIED, Applied, Writer, apply, created, updated
+from kube_lite.errors import BadRequest, Conflict
+from kube_lite.resources import schema
+from kube_lite.resources.decode import complete, decode
+from kube_lite.resources.fieldset import difference, paths, union
+from kube_lite.resources.ownership import applied, whole
+
+CONFIG_MAP = schema.type_for("", "v1", "ConfigMap")
+DEPLOYMENT = schema.type_for("apps", "v1", "Deployment")
+POD = schema.type_for("", "v1", "Pod")
+WIDGET = schema.from_openapi(
+    {
+        "type": "object",
+        "properties": {
+            "spec": {
+                "type": "object",
+                "properties": {
+                    "size": {"type": "integer"},
+                    "items": {"type": "array", "items": {"type": "string"}},
+                    "set": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+                    "map": {
+                        "type": "array",
+                        "x-kubernetes-list-type": "map",
+                        "x-kubernetes-list-map-keys": ["k"],
+                        "items": {
+                            "type": "object",
+                            "properties": {"k": {"type": "string"}, "v": {"type": "string"}},
+                        },
+                    },
+                },
+            }
+        },
+    }
+)
+
+Obj = dict[str, Any]
+
+
+def writer(manager: str, second: int = 0, version: str = "v1", **more: Any) -> Writer:
+    return Writer(manager, version, f"2026-01-01T00:00:{second:02d}Z", **more)
+
+
+def config_map(data: Obj | None = None, **metadata: Any) -> Obj:
+    obj: Obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", **metadata}}
+    if data is not None:
+        obj["data"] = data
+    return obj
+
+
+def stored(type_: schema.Type, outcome: Applied) -> Obj:
+    """What the server keeps after an apply."""
+    obj = decode(type_, copy.deepcopy(outcome.obj)).obj
+    complete(type_, obj)
+    if outcome.entries:
+        obj["metadata"]["managedFields"] = outcome.entries
+    return obj
+
+
+def owners(obj: Obj) -> dict[str, Obj]:
+    return {f"{e['manager']}/{e['operation']}": e["fieldsV1"] for e in obj["metadata"].get("managedFields", [])}
+
+
+def with_entries(obj: Obj, entries: list[Obj]) -> Obj:
+    result = copy.deepcopy(obj)
+    result["metadata"]["managedFields"] = entries
+    return result
+
+
+# ---- create and update
+
+
+def test_a_created_pod_is_owned_field_by_field() -> None:
+    pod: Obj = {
+        "metadata": {"name": "p", "labels": {"a": "b"}, "uid": "u"},
+        "spec": {
+            "containers": [{"name": "c", "image": "i", "ports": [{"containerPort": 80, "protocol": "TCP"}]}],
+            "tolerations": [{"key": "k"}],
+        },
+        "status": {"phase": "Pending"},
+    }
+    complete(POD, pod)
+    (entry,) = created(POD, pod, writer("kubectl-create", ignored=("status",)))
+    assert entry == {
+        "manager": "kubectl-create",
+        "operation": "Update",
+        "apiVersion": "v1",
+        "time": "2026-01-01T00:00:00Z",
+        "fieldsType": "FieldsV1",
+        "fieldsV1": {
+            "f:metadata": {"f:labels": {".": {}, "f:a": {}}},
+            "f:spec": {
+                "f:containers": {
+                    'k:{"name":"c"}': {
+                        ".": {},
+                        "f:image": {},
+                        "f:name": {},
+                        "f:ports": {
+                            ".": {},
+                            'k:{"containerPort":80,"protocol":"TCP"}': {
+                                ".": {},
+                                "f:containerPort": {},
+                                "f:protocol": {},
+                            },
+                        },
+                        "f:resources": {},
+                    }
+                },
+                "f:tolerations": {},
+            },
+        },
+    }
+    assert list(entry["fieldsV1"]["f:spec"]["f:containers"]['k:{"name":"c"}'])[:2] == [".", "f:image"]
+
+
+def test_an_update_takes_what_it_changes_from_the_others() -> None:
+    first = config_map({"a": "1", "b": "2"})
+    old = with_entries(first, created(CONFIG_MAP, first, writer("f0")))
+    new = config_map({"a": "2", "b": "2", "c": "3"})
+    entries = updated(CONFIG_MAP, old, new, None, writer("f1", 1))
+    assert {e["manager"]: e["fieldsV1"] for e in entries} == {
+        "f0": {"f:data": {".": {}, "f:b": {}}},
+        "f1": {"f:data": {"f:a": {}, "f:c": {}}},
+    }
+
+
+def test_an_update_that_changes_nothing_changes_no_entry() -> None:
+    obj = config_map({"a": "1"})
+    old = with_entries(obj, created(CONFIG_MAP, obj, writer("f0")))
+    assert updated(CONFIG_MAP, old, obj, None, writer("f1", 9)) == old["metadata"]["managedFields"]
+
+
+def test_a_removed_field_is_owned_by_nobody() -> None:
+    obj = config_map({"a": "1", "b": "1"})
+    old = with_entries(obj, created(CONFIG_MAP, obj, writer("f0")))
+    entries = updated(CONFIG_MAP, old, config_map({"b": "1"}), None, writer("f1"))
+    assert [(e["manager"], e["fieldsV1"]) for e in entries] == [("f0", {"f:data": {".": {}, "f:b": {}}})]
+
+
+def test_entries_can_be_reset_and_then_stay_away_until_the_next_apply() -> None:
+    obj = config_map({"a": "1"})
+    old = with_entries(obj, created(CONFIG_MAP, obj, writer("f0")))
+    resets: list[list[Obj]] = [[], [{}]]
+    for sent in resets:
+        assert updated(CONFIG_MAP, old, obj, sent, writer("f1")) == []
+    assert updated(CONFIG_MAP, obj, config_map({"a": "2"}), None, writer("f1")) == []
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        [{"manager": "x", "operation": "Frob", "apiVersion": "v1"}],
+        [{"manager": "x", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV9", "fieldsV1": {}}],
+        [{"manager": "x", "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {}}],
+        [{"manager": "x", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"a": {}}}],
+        "x",
+    ],
+)
+def test_entries_that_are_not_valid_are_passed_over(sent: Any) -> None:
+    obj = config_map({"a": "1"})
+    old = with_entries(obj, created(CONFIG_MAP, obj, writer("f0")))
+    assert updated(CONFIG_MAP, old, obj, sent, writer("f1")) == old["metadata"]["managedFields"]
+
+
+def test_a_subresource_has_entries_of_its_own() -> None:
+    pod: Obj = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}}
+    complete(POD, pod)
+    old = with_entries(pod, created(POD, pod, writer("a")))
+    new = {**pod, "status": {"phase": "Running"}}
+    entries = updated(POD, old, new, None, writer("a", 1, subresource="status", ignored=("spec",)))
+    assert [(e["manager"], e.get("subresource", ""), e["fieldsV1"]) for e in entries][1:] == [
+        ("a", "status", {"f:status": {"f:phase": {}}})
+    ]
+
+
+def test_more_than_ten_updaters_are_merged_into_ancient_changes() -> None:
+    obj = config_map({"k0": "1"})
+    current = with_entries(obj, created(CONFIG_MAP, obj, writer("m0")))
+    for turn in range(1, 14):
+        new = config_map({**current["data"], f"k{turn}": "1"})
+        current = with_entries(new, updated(CONFIG_MAP, current, new, None, writer(f"m{turn}", turn)))
+    entries = current["metadata"]["managedFields"]
+    assert len(entries) == 10
+    assert entries[0]["manager"] == "ancient-changes"
+    assert set(entries[0]["fieldsV1"]["f:data"]) == {".", "f:k0", "f:k1", "f:k2", "f:k3", "f:k4"}
+
+
+# ---- apply
+
+
+def test_two_appliers_share_an_object() -> None:
+    live = stored(CONFIG_MAP, apply(CONFIG_MAP, None, config_map({"a": "1"}), writer("m1")))
+    live = stored(CONFIG_MAP, apply(CONFIG_MAP, live, config_map({"b": "2"}), writer("m2")))
+    assert live["data"] == {"a": "1", "b": "2"}
+    assert owners(live) == {"m1/Apply": {"f:data": {"f:a": {}}}, "m2/Apply": {"f:data": {"f:b": {}}}}
+
+
+def test_what_is_no_longer_applied_is_removed_unless_another_applier_has_it() -> None:
+    live = stored(CONFIG_MAP, apply(CONFIG_MAP, None, config_map({"a": "1", "b": "1", "c": "1"}), writer("m1")))
+    live = stored(CONFIG_MAP, apply(CONFIG_MAP, live, config_map({"b": "1"}), writer("m2")))
+    live = stored(CONFIG_MAP, apply(CONFIG_MAP, live, config_map({"c": "1"}), writer("m1")))
+    assert live["data"] == {"b": "1", "c": "1"}
+    assert owners(live) == {"m1/Apply": {"f:data": {"f:c": {}}}, "m2/Apply": {"f:data": {"f:b": {}}}}
+
+
+def test_metadata_outlives_the_last_label_that_was_applied() -> None:
+    live = stored(CONFIG_MAP, apply(CONFIG_MAP, None, config_map(labels={"a": "1"}), writer("m1")))
+    live["metadata"].update(uid="u", resourceVersion="7")
+    live = stored(CONFIG_MAP, apply(CONFIG_MAP, live, config_map(), writer("m1")))
+    assert live["metadata"] == {
+        **config_map()["metadata"],
+        "uid": "u",
+        "resourceVersion": "7",
+        "creationTimestamp": None,
+    }
+
+
+def test_a_conflict_names_the_manager_and_force_takes_over() -> None:
+    live = stored(CONFIG_MAP, apply(CONFIG_MAP, None, config_map({"a": "1"}), writer("m1")))
+    update = config_map({"a": "2"})
+    live = with_entries(update, updated(CONFIG_MAP, live, update, None, writer("up")))
+    with pytest.raises(Conflict) as refusal:
+        apply(CONFIG_MAP, live, config_map({"a": "1"}), writer("m1"))
+    assert refusal.value.message == 'Apply failed with 1 conflict: conflict with "up" using v1: .data.a'
+    assert refusal.value.details == {
+        "causes": [{"reason": "FieldManagerConflict", "message": 'conflict with "up" using v1', "field": ".data.a"}]
+    }
+    taken = stored(CONFIG_MAP, apply(CONFIG_MAP, live, config_map({"a": "1"}), writer("m1"), force=True))
+    assert owners(taken) == {"m1/Apply": {"f:data": {"f:a": {}}}}
+
+
+def test_lists_of_custom_resources_merge_by_their_types() -> None:
+    def widget(**spec: Any) -> Obj:
+        return {"apiVersion": "e/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": spec}
+
+    def write(live: Obj | None, manager: str, **spec: Any) -> Obj:
+        return stored(WIDGET, apply(WIDGET, live, widget(**spec), writer(manager, version="e/v1")))
+
+    live = write(None, "m1", size=1, items=["a"], set=["x"], map=[{"k": "1", "v": "a"}])
+    live = write(live, "m2", set=["y"], map=[{"k": "2", "v": "b"}])
+    assert live["spec"]["set"] == ["x", "y"]
+    assert live["spec"]["map"] == [{"k": "1", "v": "a"}, {"k": "2", "v": "b"}]
+    with pytest.raises(Conflict) as refusal:
+        write(live, "m2", size=2, items=["b"], map=[{"k": "1", "v": "z"}])
+    assert refusal.value.message == (
+        'Apply failed with 3 conflicts: conflicts with "m1":\n- .spec.items\n- .spec.size\n- .spec.map[k="1"].v'
+    )
+    live = write(live, "m1", set=["y"])
+    assert live["spec"] == {"set": ["y"], "map": [{"k": "2", "v": "b"}]}
+    assert owners(live)["m1/Apply"] == {"f:spec": {"f:set": {'v:"y"': {}}}}
+
+
+def test_an_object_without_entries_belongs_to_before_first_apply() -> None:
+    with pytest.raises(Conflict, match=r'conflict with "before-first-apply" using v1: \.data\.a'):
+        apply(CONFIG_MAP, config_map({"a": "1"}, uid="u"), config_map({"a": "2"}), writer("m2"))
+
+
+def test_kubectl_takes_over_what_client_side_apply_left() -> None:
+    text = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"},"data":{"a":"1"}}'
+    live = config_map({"a": "1"}, annotations={LAST_APPLIED: text})
+    live = with_entries(live, created(CONFIG_MAP, live, writer("kubectl-client-side-apply")))
+    assert apply(CONFIG_MAP, live, config_map({"a": "2"}), writer("kubectl")).obj["data"] == {"a": "2"}
+    with pytest.raises(Conflict):
+        apply(CONFIG_MAP, live, config_map({"a": "2"}), writer("somebody"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"apiVersion": ""}, "Incorrect version specified in apply patch. Specified patch version: , expected: v1"),
+        ({"metadata": {"name": "c", "managedFields": []}}, "metadata.managedFields must be nil"),
+        (
+            {"frob": 1},
+            "failed to create typed patch object (/c; /v1, Kind=ConfigMap): .frob: field not declared in schema",
+        ),
+        (
+            {"data": {"a": 1}},
+            "failed to create typed patch object (/c; /v1, Kind=ConfigMap): "
+            ".data.a: expected string, got &value.valueUnstructured{Value:1}",
+        ),
+        (
+            {"data": ["x"]},
+            "failed to create typed patch object (/c; /v1, Kind=ConfigMap): .data: expected map, got &{[x]}",
+        ),
+    ],
+)
+def test_bad_configurations_are_400(change: Obj, message: str) -> None:
+    with pytest.raises(BadRequest) as refusal:
+        apply(CONFIG_MAP, None, {**config_map(), **change}, writer("m1"))
+    assert refusal.value.message == message
+
+
+def test_items_must_have_their_keys() -> None:
+    config: Obj = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "d", "namespace": "n"},
+        "spec": {"template": {"spec": {"containers": [{"image": "i"}]}}},
+    }
+    with pytest.raises(BadRequest, match=r"containers: element 0: .* omits key field \"name\""):
+        apply(DEPLOYMENT, None, config, writer("m1", version="apps/v1"))
+
+
+def test_a_key_left_out_has_its_default() -> None:
+    def deployment(port: Obj) -> Obj:
+        container = {"name": "c", "image": "i", "ports": [port]}
+        spec = {"selector": {}, "template": {"spec": {"containers": [container]}}}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec}
+
+    first = deployment({"containerPort": 80, "protocol": "TCP"})
+    live = stored(DEPLOYMENT, apply(DEPLOYMENT, None, first, writer("m1", version="apps/v1")))
+    again = apply(DEPLOYMENT, live, deployment({"containerPort": 80}), writer("m2", version="apps/v1"))
+    assert len(again.obj["spec"]["template"]["spec"]["containers"][0]["ports"]) == 1
+
+
+def test_a_null_value_is_owned_as_the_empty_string_it_becomes_and_an_empty_map_is_not() -> None:
+    null = apply(CONFIG_MAP, None, config_map({"a": None}), writer("m1"))
+    assert null.entries[0]["fieldsV1"] == {"f:data": {"f:a": {}}}
+    empty = apply(CONFIG_MAP, None, config_map({}), writer("m1"))
+    assert empty.entries == []
+
+
+# ---- what always holds
+
+KEYS = st.sampled_from(["a", "b", "c", "d"])
+DATA = st.dictionaries(KEYS, st.sampled_from(["1", "2"]), max_size=4)
+NAMES = st.lists(st.sampled_from(["p", "q", "r"]), unique=True, max_size=3)
+
+
+@st.composite
+def pods(draw: st.DrawFn) -> Obj:
+    """Configurations of a pod with lists of every kind."""
+    containers = []
+    for name in draw(NAMES):
+        container: Obj = {"name": name, "image": draw(st.sampled_from(["x", "y"]))}
+        env = [{"name": n, "value": draw(st.sampled_from(["1", "2"]))} for n in draw(NAMES)]
+        if env:
+            container["env"] = env
+        containers.append(container)
+    metadata: Obj = {"name": "p"}
+    if labels := draw(DATA):
+        metadata["labels"] = labels
+    if finalizers := draw(NAMES):
+        metadata["finalizers"] = finalizers
+    spec: Obj = {"containers": containers}
+    if draw(st.booleans()):
+        spec["tolerations"] = [{"key": draw(KEYS)}]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+@settings(max_examples=60, deadline=None)
+@given(pods())
+def test_applying_twice_changes_nothing(config: Obj) -> None:
+    once = stored(POD, apply(POD, None, config, writer("m1", 1)))
+    assert stored(POD, apply(POD, once, config, writer("m1", 2))) == once
+
+
+@settings(max_examples=60, deadline=None)
+@given(DATA, DATA)
+def test_disjoint_appliers_commute(one: Obj, other: Obj) -> None:
+    first = config_map({f"x{k}": v for k, v in one.items()})
+    second = config_map({f"y{k}": v for k, v in other.items()})
+
+    def both(*order: tuple[str, Obj]) -> Obj:
+        live = None
+        for manager, config in order:
+            live = stored(CONFIG_MAP, apply(CONFIG_MAP, live, config, writer(manager)))
+        assert live is not None
+        return live
+
+    assert both(("m1", first), ("m2", second)) == both(("m2", second), ("m1", first))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(["apply", "update"]), KEYS, pods()), min_size=1, max_size=6))
+def test_entries_always_describe_the_object(writes: list[tuple[str, str, Obj]]) -> None:
+    live: Obj | None = None
+    for second, (how, manager, config) in enumerate(writes):
+        who = writer(manager, second)
+        if how == "apply" or live is None:
+            live = stored(POD, apply(POD, live, config, who, force=True))
+            mine = owners(live).get(f"{manager}/Apply", {})
+            assert not difference(mine, whole(POD, live)), "an applier owns what is not there"
+        else:
+            new = decode(POD, copy.deepcopy(config)).obj
+            complete(POD, new)
+            live = with_entries(new, updated(POD, live, new, None, who))
+        everything = union(whole(POD, live), applied(POD, live))
+        for owner, fields in owners(live).items():
+            assert not list(paths(difference(fields, everything))), f"{owner} owns what is not there"

@@ -1,0 +1,165 @@
+"""OpenAPI documents: what kubectl looks for in them, and that they hang together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from kube_lite.api.http import Request
+from kube_lite.api.openapi import OpenAPI, references
+from kube_lite.api.openapi_v2 import MEDIA_TYPES
+from kube_lite.api.protobuf_wire import fields
+from kube_lite.api.request_info import parse
+from kube_lite.errors import NotAcceptable
+from kube_lite.resources.registry import Registry, Resource, builtin, status
+from kube_lite.resources.schema import from_openapi
+
+WIDGET_SCHEMA = {"type": "object", "properties": {"spec": {"type": "object", "description": "what is wanted"}}}
+
+
+@pytest.fixture(scope="module")
+def openapi() -> OpenAPI:
+    return OpenAPI(builtin())
+
+
+def document(openapi: OpenAPI, group: str, version: str) -> dict[str, Any]:
+    found = openapi.document(group, version)
+    assert found is not None
+    made: dict[str, Any] = msgspec.json.decode(found[0])
+    return made
+
+
+def ask(openapi: OpenAPI, url: str, **headers: str) -> Any:
+    sent = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
+    path, _, query = url.partition("?")
+    return openapi.page(Request(parse("GET", path, query), sent))
+
+
+def test_the_root_names_each_group_and_version_with_its_hash(openapi: OpenAPI) -> None:
+    paths = msgspec.json.decode(openapi.root())["paths"]
+    assert paths["api/v1"]["serverRelativeURL"].startswith("/openapi/v3/api/v1?hash=")
+    found = openapi.document("apps", "v1")
+    assert found is not None
+    assert paths["apis/apps/v1"]["serverRelativeURL"] == f"/openapi/v3/apis/apps/v1?hash={found[1]}"
+
+
+def test_kubectl_finds_field_validation_on_the_patch_of_a_kind(openapi: OpenAPI) -> None:
+    paths = document(openapi, "apps", "v1")["paths"]
+    patches = [
+        item["patch"]
+        for item in paths.values()
+        if item.get("patch", {}).get("x-kubernetes-group-version-kind")
+        == {"group": "apps", "version": "v1", "kind": "Deployment"}
+    ]
+    assert patches
+    for patch in patches:
+        assert any(p["name"] == "fieldValidation" and p["in"] == "query" for p in patch["parameters"])
+
+
+def test_kubectl_explain_finds_the_schema_by_its_kind(openapi: OpenAPI) -> None:
+    schemas = document(openapi, "", "v1")["components"]["schemas"]
+    pod = schemas["io.k8s.api.core.v1.Pod"]
+    assert pod["x-kubernetes-group-version-kind"] == [{"group": "", "kind": "Pod", "version": "v1"}]
+    assert pod["properties"]["spec"]["allOf"] == [{"$ref": "#/components/schemas/io.k8s.api.core.v1.PodSpec"}]
+    containers = schemas["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"]
+    assert containers["x-kubernetes-patch-merge-key"] == "name"
+    assert "List of containers" in containers["description"]
+
+
+def test_the_packages_rewriting_is_undone(openapi: OpenAPI) -> None:
+    text = openapi.document("", "v1")
+    assert text is not None
+    assert b'"null"' not in text[0]
+    assert b'"enum"' not in text[0]
+    assert b"$defs" not in text[0]
+
+
+def test_every_reference_leads_somewhere_and_ids_are_unique(openapi: OpenAPI) -> None:
+    ids: list[str] = []
+    for group, version in openapi.group_versions():
+        made = document(openapi, group, version)
+        schemas = made["components"]["schemas"]
+        assert set(references(made)) <= schemas.keys()
+        for path, item in made["paths"].items():
+            ids += [op["operationId"] for op in item.values() if isinstance(op, dict) and "operationId" in op]
+            named = {p["name"] for p in item.get("parameters", ()) if p["in"] == "path"}
+            assert {part[1:-1] for part in path.split("/") if part.startswith("{")} == named
+    assert len(ids) == len(set(ids))
+
+
+def custom_registry() -> Registry:
+    registry = Registry()
+    registry.add(
+        Resource(
+            kind="Widget",
+            plural="widgets",
+            group="example.com",
+            custom=True,
+            schema=from_openapi(WIDGET_SCHEMA),
+            subresources={"status": status()},
+        )
+    )
+    return registry
+
+
+def test_custom_resources_bring_their_schema() -> None:
+    openapi = OpenAPI(custom_registry(), lambda resource: WIDGET_SCHEMA)
+    made = document(openapi, "example.com", "v1")
+    widget = made["components"]["schemas"]["com.example.v1.Widget"]
+    assert widget["properties"]["spec"]["description"] == "what is wanted"
+    assert widget["x-kubernetes-group-version-kind"][0]["kind"] == "Widget"
+    assert "com.example.v1.WidgetList" in made["components"]["schemas"]
+    patch = made["paths"]["/apis/example.com/v1/namespaces/{namespace}/widgets/{name}"]["patch"]
+    assert "application/strategic-merge-patch+json" not in patch["requestBody"]["content"]
+
+
+def test_the_hash_follows_what_is_served() -> None:
+    registry = custom_registry()
+    schema: dict[str, Any] = dict(WIDGET_SCHEMA)
+    openapi = OpenAPI(registry, lambda resource: schema)
+    before = openapi.document("example.com", "v1")
+    schema["description"] = "changed"
+    after = openapi.document("example.com", "v1")
+    assert before is not None
+    assert after is not None
+    assert before[1] != after[1]
+    registry.remove("example.com", "widgets")
+    assert openapi.document("example.com", "v1") is None
+
+
+def test_answers_can_be_cached(openapi: OpenAPI) -> None:
+    found = openapi.document("apps", "v1")
+    assert found is not None
+    answer = ask(openapi, f"/openapi/v3/apis/apps/v1?hash={found[1]}", accept="application/json")
+    assert (answer.code, answer.headers["Cache-Control"]) == (200, "public, immutable")
+    again = ask(openapi, "/openapi/v3/apis/apps/v1", if_none_match=answer.headers["ETag"])
+    assert (again.code, again.body) == (304, b"")
+    assert ask(openapi, "/openapi/v3/apis/nope/v1") is None
+
+
+def test_v2_is_json_or_the_protobuf_that_old_kubectl_reads(openapi: OpenAPI) -> None:
+    answer = ask(openapi, "/openapi/v2", accept="application/json")
+    made = msgspec.json.decode(answer.body)
+    assert made["swagger"] == "2.0"
+    assert "$ref" in made["definitions"]["io.k8s.api.core.v1.Pod"]["properties"]["spec"]
+    assert b"#/components" not in answer.body
+    with pytest.raises(NotAcceptable):
+        ask(openapi, "/openapi/v2", accept="text/html")
+    answer = ask(openapi, "/openapi/v2", accept=MEDIA_TYPES[0])
+    assert answer.content_type == MEDIA_TYPES[1]
+    top = dict(pairs(answer.body))
+    assert top[1] == b"2.0"
+    definitions = {dict(pairs(entry))[1]: dict(pairs(entry))[2] for _, entry in pairs(top[9])}
+    extensions = [dict(pairs(value)) for at, value in pairs(definitions[b"io.k8s.api.core.v1.Pod"]) if at == 31]
+    gvk = next(e[2] for e in extensions if e[1] == b"x-kubernetes-group-version-kind")
+    assert b'[{"group":"","kind":"Pod","version":"v1"}]' in gvk
+    paths = {dict(pairs(entry))[1] for at, entry in pairs(top[8]) if at == 2}
+    assert b"/api/v1/namespaces/{namespace}/pods/{name}" in paths
+
+
+def pairs(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Fields of a message that are bytes."""
+    return ((at, value) for at, _, value in fields(message) if isinstance(value, bytes))

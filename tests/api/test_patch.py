@@ -1,0 +1,155 @@
+"""JSON patch and merge patch: results, refusals and limits."""
+
+from __future__ import annotations
+
+import copy
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kube_lite.api import patch as patching
+from kube_lite.api.patch import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, PatchFailed, merge_patch, read
+from kube_lite.errors import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from kube_lite.resources import schema
+
+CONFIG_MAP = schema.type_for("", "v1", "ConfigMap")
+
+
+def json_patch(obj: dict[str, Any], *operations: dict[str, Any]) -> dict[str, Any]:
+    return read(JSON_PATCH, json.dumps(operations).encode()).apply(CONFIG_MAP, obj)
+
+
+@pytest.mark.parametrize(
+    ("operation", "expected"),
+    [
+        ({"op": "add", "path": "/b", "value": 2}, {"a": 1, "l": [1, 2], "b": 2}),
+        ({"op": "add", "path": "/a", "value": 2}, {"a": 2, "l": [1, 2]}),
+        ({"op": "add", "path": "/l/1", "value": 9}, {"a": 1, "l": [1, 9, 2]}),
+        ({"op": "add", "path": "/l/-", "value": 9}, {"a": 1, "l": [1, 2, 9]}),
+        ({"op": "remove", "path": "/l/0"}, {"a": 1, "l": [2]}),
+        ({"op": "replace", "path": "/a", "value": {"x": 1}}, {"a": {"x": 1}, "l": [1, 2]}),
+        ({"op": "move", "from": "/a", "path": "/z"}, {"l": [1, 2], "z": 1}),
+        ({"op": "copy", "from": "/l", "path": "/z"}, {"a": 1, "l": [1, 2], "z": [1, 2]}),
+        ({"op": "copy", "from": "/q", "path": "/z"}, {"a": 1, "l": [1, 2], "z": None}),
+        ({"op": "test", "path": "/l", "value": [1, 2]}, {"a": 1, "l": [1, 2]}),
+        ({"op": "test", "path": "/q", "value": None}, {"a": 1, "l": [1, 2]}),
+        ({"op": "add", "path": "/x~1y~0", "value": 2}, {"a": 1, "l": [1, 2], "x/y~": 2}),
+    ],
+)
+def test_json_patch_operations(operation: dict[str, Any], expected: dict[str, Any]) -> None:
+    obj = {"a": 1, "l": [1, 2]}
+    assert json_patch(obj, operation) == expected
+    assert obj == {"a": 1, "l": [1, 2]}
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "test", "path": "/a", "value": 2},
+        {"op": "test", "path": "/a", "value": True},
+        {"op": "test", "path": "/a", "value": 1.0},
+        {"op": "remove", "path": "/q"},
+        {"op": "replace", "path": "/q", "value": 1},
+        {"op": "add", "path": "/q/r", "value": 1},
+        {"op": "add", "path": "/l/9", "value": 1},
+        {"op": "add", "path": "/l/x", "value": 1},
+        {"op": "add", "path": "a", "value": 1},
+        {"op": "add", "path": "/b"},
+        {"op": "move", "path": "/b"},
+        {"op": "frob", "path": "/a"},
+        {"op": "add"},
+        {"op": "add", "path": "/a/b/c", "value": 1},
+    ],
+)
+def test_a_json_patch_that_cannot_be_carried_out_is_422(operation: dict[str, Any]) -> None:
+    with pytest.raises(PatchFailed) as refusal:
+        json_patch({"a": 1, "l": [1, 2]}, operation)
+    status = refusal.value.to_status()
+    assert (status["code"], status["reason"], status["details"]) == (422, "Invalid", {})
+    assert status["message"] == "the server rejected our request due to an error in our request"
+
+
+def test_a_patch_can_be_applied_again_and_changes_no_argument() -> None:
+    patch = read(
+        JSON_PATCH,
+        b'[{"op":"add","path":"/m","value":{}},{"op":"add","path":"/m/x","value":1},{"op":"add","path":"/l/-","value":3}]',
+    )
+    obj: dict[str, Any] = {"l": [1]}
+    assert patch.apply(CONFIG_MAP, obj) == patch.apply(CONFIG_MAP, obj) == {"l": [1, 3], "m": {"x": 1}}
+    assert obj == {"l": [1]}
+
+
+def test_json_patch_is_bounded() -> None:
+    with pytest.raises(RequestEntityTooLarge, match="maximum operations in a JSON patch is 10000, got 10001"):
+        read(JSON_PATCH, json.dumps([{"op": "test", "path": "/a"}] * 10001).encode())
+    doubling = [{"op": "copy", "from": "/a", "path": "/a/-"}] * 40
+    with pytest.raises(RequestEntityTooLarge):
+        json_patch({"a": ["x" * 1000]}, *doubling)
+
+
+def test_malformed_patches_are_400() -> None:
+    cases = {
+        (JSON_PATCH, b"{}"): "json: cannot unmarshal object into Go value of type jsonpatch.Patch",
+        (JSON_PATCH, b"[1]"): "json: cannot unmarshal number into Go value of type jsonpatch.Operation",
+        (JSON_PATCH, b"{not json"): "invalid character 'n' looking for beginning of object key string",
+        (MERGE_PATCH, b""): "error decoding patch: unexpected end of JSON input",
+        (STRATEGIC_PATCH, b"{"): "unexpected EOF",
+        (MERGE_PATCH, b"[]"): "json: cannot unmarshal array into Go value of type map[string]interface {}",
+    }
+    for (media_type, raw), message in cases.items():
+        with pytest.raises(BadRequest) as refusal:
+            read(media_type, raw)
+        assert refusal.value.message == message
+
+
+def test_media_types_that_are_no_patch_are_415() -> None:
+    with pytest.raises(UnsupportedMediaType, match="415: Unsupported Media Type") as refusal:
+        read("application/json", b"{}")
+    assert refusal.value.to_status()["details"] == {}
+    with pytest.raises(UnsupportedMediaType, match="include: application/json-patch"):
+        read(STRATEGIC_PATCH, b"{}", patching.CUSTOM_PATCHES)
+
+
+def test_merge_patch_merges_maps_and_replaces_the_rest() -> None:
+    assert merge_patch({"a": {"b": 1, "c": 2}, "l": [1]}, {"a": {"b": None, "d": {"e": None}}, "l": [2]}) == {
+        "a": {"c": 2, "d": {}},
+        "l": [2],
+    }
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-99, 99) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    max_leaves=8,
+)
+OBJECTS = st.dictionaries(st.text(max_size=2), JSON_VALUES, max_size=4)
+
+
+@given(OBJECTS, OBJECTS)
+def test_a_merge_patch_applied_twice_is_applied_once(obj: dict[str, Any], patch: dict[str, Any]) -> None:
+    before = copy.deepcopy((obj, patch))
+    once = merge_patch(obj, patch)
+    assert merge_patch(once, patch) == once
+    assert (obj, patch) == before
+
+
+def test_a_patched_object_of_the_wrong_type_is_shown_in_the_refusal() -> None:
+    patch = read(MERGE_PATCH, b'{"data":{"a":5}}')
+    obj = {"kind": "ConfigMap", "apiVersion": "v1", "data": {"b": "1"}}
+    refusal = patch.undecodable(patch.apply(CONFIG_MAP, obj), "why")
+    assert refusal.message == (
+        ' "" is invalid: patch: Invalid value: '
+        '"{\\"apiVersion\\":\\"v1\\",\\"data\\":{\\"a\\":5,\\"b\\":\\"1\\"},\\"kind\\":\\"ConfigMap\\"}": why'
+    )
+    strategic = read(STRATEGIC_PATCH, b'{"data":{"k":"not base64!"}}')
+    text = strategic.undecodable({}, "illegal base64 data at input byte 3").details["causes"][0]["message"]
+    assert text == (
+        'Invalid value: "map[data:map[k:not base64!]]": error decoding from json: illegal base64 data at input byte 3'
+    )
+
+
+def test_duplicate_fields_of_a_patch_are_strict_errors() -> None:
+    assert read(MERGE_PATCH, b'{"data":{"a":"1","a":"2"}}').strict_errors() == ['duplicate field "data.a"']

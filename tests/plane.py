@@ -1,0 +1,25 @@
+"""A whole API in memory for tests: the real verbs over the memory store, without HTTP."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection
+
+from kube_lite.api.local import LocalClient
+from kube_lite.api.plane import Plane, PlaneOptions
+from kube_lite.api.user import MASTERS, User
+from kube_lite.store.memory import MemoryStore
+
+ADMIN = User("admin", groups=(MASTERS,))
+
+
+async def started_plane(*, disabled: Collection[str] = (), seed: int = 0) -> Plane:
+    """An API that is ready, with the cluster's own objects in it."""
+    plane = Plane(MemoryStore(), PlaneOptions(disabled_admission_plugins=disabled), random.Random(seed))
+    await plane.start()
+    return plane
+
+
+def admin(plane: Plane, agent: str = "test") -> LocalClient:
+    """An administrator's client."""
+    return plane.client(ADMIN, agent)
