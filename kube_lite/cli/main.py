@@ -43,6 +43,8 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
 class CommandError(Exception):
     """A mistake in how the command was called, or something in the way; says what to do."""
 
+    prefix = "error: "
+
 
 def _commands() -> list[str]:
     return [name for _, commands in GROUPS for name, _ in commands]
@@ -100,11 +102,13 @@ def _run(module: ModuleType, args: argparse.Namespace) -> int:
         code: int = module.run(args)
         return code
     except ApiError as error:
-        reason = f" ({error.reason})" if error.reason else ""
-        print(f"Error from server{reason}: {error.message}", file=sys.stderr)
+        from kube_lite.cli.refusals import report
+
+        report(error)
         return 1
     except CommandError as error:
-        print(f"error: {error}", file=sys.stderr)
+        sys.stdout.flush()
+        print(f"{error.prefix}{error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         return 0  # the reader, such as head, has seen enough
