@@ -77,8 +77,10 @@ class Kind:
         return f"<Kind {self.qualified}/{self.version}>"
 
 
+_EXTENSIONS = ("api-extensions",)
+
 BUILTIN: tuple[Kind, ...] = (
-    Kind("apiservices", "apiregistration.k8s.io", "v1", "APIService", False, (), ("api-extensions",)),
+    Kind("apiservices", "apiregistration.k8s.io", "v1", "APIService", False, (), _EXTENSIONS),
     Kind("certificatesigningrequests", "certificates.k8s.io", "v1", "CertificateSigningRequest", False, ("csr",)),
     Kind("clusterrolebindings", "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", False),
     Kind("clusterroles", "rbac.authorization.k8s.io", "v1", "ClusterRole", False),
@@ -96,7 +98,7 @@ BUILTIN: tuple[Kind, ...] = (
         "CustomResourceDefinition",
         False,
         ("crd", "crds"),
-        ("api-extensions",),
+        _EXTENSIONS,
     ),
     Kind("daemonsets", "apps", "v1", "DaemonSet", True, ("ds",), ("all",)),
     Kind("deployments", "apps", "v1", "Deployment", True, ("deploy",), ("all",)),
@@ -121,7 +123,7 @@ BUILTIN: tuple[Kind, ...] = (
         "MutatingAdmissionPolicy",
         False,
         (),
-        ("api-extensions",),
+        _EXTENSIONS,
     ),
     Kind(
         "mutatingadmissionpolicybindings",
@@ -130,7 +132,7 @@ BUILTIN: tuple[Kind, ...] = (
         "MutatingAdmissionPolicyBinding",
         False,
         (),
-        ("api-extensions",),
+        _EXTENSIONS,
     ),
     Kind(
         "mutatingwebhookconfigurations",
@@ -139,7 +141,7 @@ BUILTIN: tuple[Kind, ...] = (
         "MutatingWebhookConfiguration",
         False,
         (),
-        ("api-extensions",),
+        _EXTENSIONS,
     ),
     Kind("namespaces", "", "v1", "Namespace", False, ("ns",)),
     Kind("networkpolicies", "networking.k8s.io", "v1", "NetworkPolicy", True, ("netpol",)),
@@ -173,7 +175,7 @@ BUILTIN: tuple[Kind, ...] = (
         "ValidatingAdmissionPolicy",
         False,
         (),
-        ("api-extensions",),
+        _EXTENSIONS,
     ),
     Kind(
         "validatingadmissionpolicybindings",
@@ -182,7 +184,7 @@ BUILTIN: tuple[Kind, ...] = (
         "ValidatingAdmissionPolicyBinding",
         False,
         (),
-        ("api-extensions",),
+        _EXTENSIONS,
     ),
     Kind(
         "validatingwebhookconfigurations",
@@ -191,7 +193,7 @@ BUILTIN: tuple[Kind, ...] = (
         "ValidatingWebhookConfiguration",
         False,
         (),
-        ("api-extensions",),
+        _EXTENSIONS,
     ),
     Kind("volumeattachments", "storage.k8s.io", "v1", "VolumeAttachment", False),
     Kind("volumeattributesclasses", "storage.k8s.io", "v1", "VolumeAttributesClass", False, ("vac",)),

@@ -201,9 +201,8 @@ def _probe(probe: Obj) -> str:
 
 def _environment(add: Add, container: Obj) -> None:
     for source in container.get("envFrom") or ():
-        kind, ref = (
-            ("ConfigMap", source["configMapRef"]) if "configMapRef" in source else ("Secret", source["secretRef"])
-        )
+        kind = "ConfigMap" if "configMapRef" in source else "Secret"
+        ref = source.get("configMapRef") or source.get("secretRef") or {}
         add(2, "Environment Variables from:")
         add(3, str(ref.get("name", "")), kind, f"Optional: {'true' if ref.get('optional') else 'false'}")
     variables = container.get("env") or ()
