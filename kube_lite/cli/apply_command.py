@@ -144,8 +144,10 @@ class Apply:
     def _warn_unapplied(self, kind: Kind, name: str) -> None:
         import sys
 
+        from kube_lite.cli.three_way import LAST_APPLIED
+
         print(
-            f"Warning: resource {kind.qualified}/{name} is missing the kubectl.kubernetes.io/last-applied-configuration "
+            f"Warning: resource {kind.qualified}/{name} is missing the {LAST_APPLIED} "
             "annotation which is required by kube-lite apply. kube-lite apply should only be used on resources created "
             "declaratively by either kube-lite create --save-config or kube-lite apply. The missing annotation will be "
             "patched automatically.",

@@ -59,8 +59,6 @@ class Api:
 
     def __init__(self, target: Target, timeout: float | None = None, verbosity: int = 0) -> None:
         self.namespace = target.namespace
-        self.date = ""
-        """The last answer's Date header: the server's clock."""
         self._target = target
         self._timeout = timeout
         self._verbosity = verbosity
@@ -210,7 +208,6 @@ class Api:
         return response
 
     def _note(self, method: str, url: str, response: http.client.HTTPResponse) -> None:
-        self.date = response.getheader("Date") or self.date
         if self._verbosity >= 6:
             print(f"{method} {url} {response.status} {response.reason}", file=sys.stderr)
         for warning in response.headers.get_all("Warning") or ():

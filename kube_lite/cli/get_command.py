@@ -1,12 +1,12 @@
 """Print objects: the server's table by default, or the objects themselves with -o.
 
-    kube-lite get pods                                   # of the current namespace
-    kube-lite get pods -A -o wide                        # of all namespaces, with addresses and nodes
-    kube-lite get deployments,pods,services              # several kinds; also: all
-    kube-lite get pod/web-0 -o yaml                      # one object in full
-    kube-lite get pods -l app=web -w                     # by label, and then every change
-    kube-lite get pods --field-selector spec.nodeName=n1
-    kube-lite get nodes -o jsonpath='{.items[*].metadata.name}'
+kube-lite get pods                                   # of the current namespace
+kube-lite get pods -A -o wide                        # of all namespaces, with addresses and nodes
+kube-lite get deployments,pods,services              # several kinds; also: all
+kube-lite get pod/web-0 -o yaml                      # one object in full
+kube-lite get pods -l app=web -w                     # by label, and then every change
+kube-lite get pods --field-selector spec.nodeName=n1
+kube-lite get nodes -o jsonpath='{.items[*].metadata.name}'
 """
 
 from __future__ import annotations
@@ -148,7 +148,13 @@ class Get:
                 _sort(table["rows"], self._args.sort_by)
             if printed:
                 print()
+<<<<<<< HEAD
             prefix = several or self._args.show_kind or (any("/" in word for word in self._args.what) and len(targets) > 1)
+=======
+            prefix = (
+                several or self._args.show_kind or (any("/" in word for word in self._args.what) and len(targets) > 1)
+            )
+>>>>>>> cli
             view_of(self._args, target.kind, f"{target.kind.singular}/" if prefix else "").print(table)
             printed += 1
         if not printed and not self._failed and not self._args.ignore_not_found:

@@ -1,10 +1,10 @@
 """Wait until objects have a condition, have a value, exist, or are gone.
 
-    kube-lite wait --for=condition=Ready pod/web-0
-    kube-lite wait --for=condition=Available deploy/web --timeout=60s
-    kube-lite wait --for=delete pod -l app=web
-    kube-lite wait --for=jsonpath='{.status.phase}'=Running pod/web-0
-    kube-lite wait --for=create configmap/settings
+kube-lite wait --for=condition=Ready pod/web-0
+kube-lite wait --for=condition=Available deploy/web --timeout=60s
+kube-lite wait --for=delete pod -l app=web
+kube-lite wait --for=jsonpath='{.status.phase}'=Running pod/web-0
+kube-lite wait --for=create configmap/settings
 """
 
 from __future__ import annotations

@@ -65,4 +65,6 @@ def _changes(api: Api, path: str, query: dict[str, str], accept: str, only: bool
 def _revision(obj: Obj) -> str:
     own = str((obj.get("metadata") or {}).get("resourceVersion") or "")
     rows = obj.get("rows") or []
-    return own or (str(((rows[-1].get("object") or {}).get("metadata") or {}).get("resourceVersion") or "") if rows else "")
+    return own or (
+        str(((rows[-1].get("object") or {}).get("metadata") or {}).get("resourceVersion") or "") if rows else ""
+    )
