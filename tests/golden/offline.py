@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import copy
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -24,7 +25,8 @@ from kube_lite.resources.field import Errors
 from kube_lite.resources.metadata import validate_metadata
 from kube_lite.resources.registry import Registry, Resource, builtin
 
-CORPUS = Path("/work/shared/golden/objects")
+CORPUS = Path(os.environ.get("KUBE_LITE_GOLDEN", Path(__file__).parent)) / "objects"
+"""Where the recordings are; KUBE_LITE_GOLDEN names another folder."""
 ALLOWED = Path(__file__).with_name("allow_objects.txt")
 _PATH = re.compile(r"/apis?(?:/(?P<group>[^/]+\.[^/]+|apps|batch|autoscaling|policy|extensions))?/(?P<version>v[^/]+)"
                    r"(?:/namespaces/(?P<ns>[^/]+))?/(?P<plural>[^/?]+)(?:\?.*)?")  # fmt: skip

@@ -148,7 +148,7 @@ def _validate(obj: Obj) -> Errors:
         found.append(not_supported("spec.scope", scope, choices) if scope else required("spec.scope"))
     if spec.get("preserveUnknownFields"):
         detail = (
-            "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+            "cannot set to true, set x-preserve-unknown-fields to true in spec.versions[*].schema instead"
         )
         found.append(invalid("spec.preserveUnknownFields", True, detail))
     seen = [version.get("name", "") for version in versions]
