@@ -18,6 +18,7 @@ from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.local import LocalClient
 from kube_lite.api.nonresource import NonResource
+from kube_lite.api.openapi import OpenAPI
 from kube_lite.api.service_addresses import ServiceAddresses
 from kube_lite.api.storage import Storage
 from kube_lite.api.subresources import Subresources
@@ -77,6 +78,8 @@ class Plane:
             "informer-sync": lambda: "" if self._started else "not synced yet",
         }
         self.nonresource = NonResource(self.discovery, self.checks, LIVE_CHECKS)
+        self.openapi = OpenAPI(self.registry)
+        self.nonresource.pages["openapi"] = self.openapi.page
         self.app = App(
             authenticator=self.authenticator,
             authorizer=self.authorizer,

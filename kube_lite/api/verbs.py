@@ -137,7 +137,7 @@ class Verbs:
         if obj["metadata"].get("resourceVersion"):
             raise errors.BadRequest("resourceVersion should not be set on objects to be created")
         resource.default(obj)
-        managed.complete(resource, obj)
+        managed.complete(resource, obj, nulls=False)
         managed.on_create(resource, obj, options, manner.manage)
         request = AdmissionRequest(
             operation="CREATE",
@@ -298,7 +298,7 @@ class Verbs:
         resource, sub = target.resource, target.subresource
         if sub is None and not manner.trusted:
             resource.default(new)
-        managed.complete(resource, new)
+        managed.complete(resource, new, nulls=False)
         part = manner.managed_as or target.subresource_name
         managed.on_update(resource, old, new, options, part, manner.manage)
         request = AdmissionRequest(

@@ -180,6 +180,25 @@ def test_daemons_and_jobs_run_under_their_own_identities() -> None:
     clock.run_virtual(main())
 
 
+def test_two_runs_from_one_seed_write_the_same_objects_in_the_same_order() -> None:
+    async def main() -> list[tuple[str, str, str]]:
+        async with everything(await real_client()) as world:
+            await world.client.create(DEPLOY, deployment(4), NS)
+            await anyio.sleep(10)
+            await set_image(world, "img:2")
+            await anyio.sleep(30)
+            resources = (DEPLOY, RS, "pods", "endpointslices.discovery.k8s.io", "events", "nodes", "serviceaccounts")
+            return [
+                (obj["metadata"]["name"], obj["metadata"]["uid"], obj["metadata"]["resourceVersion"])
+                for resource in resources
+                for obj in world.objects(resource)
+            ]
+
+    first = clock.run_virtual(main())
+    assert len(first) > 20
+    assert clock.run_virtual(main()) == first
+
+
 def test_every_controller_has_upstreams_name_and_its_aliases() -> None:
     assert {"deployment", "replicaset", "endpointslice", "garbagecollector", "namespace", "nodelifecycle"} <= set(
         discover()

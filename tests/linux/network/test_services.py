@@ -212,7 +212,7 @@ def test_services_reach_pods_of_other_nodes_without_hiding_the_client(tmp_path: 
 def test_changes_never_rebuild_the_table(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with node("node", "10.244.7.0/24", tmp_path) as n, proxy(n) as p:
         addresses = [f"10.244.9.{i}" for i in range(30)]
-        other = ServiceSpec("10.96.0.11", 53, "UDP", 30053, endpoints=[("10.244.9.1", 53)])
+        other = ServiceSpec("10.96.0.11", 53, "UDP", (("10.244.9.1", 53),), 30053)
         for count in (3, 2, 7, 0, 30, 1):
             p.sync(web=spec(addresses[:count], node_port=30080), dns=other)
             p.sync(web=spec(addresses[count:], node_port=30080, affinity_seconds=30), dns=other)
@@ -235,7 +235,7 @@ def test_a_firewall_that_drops_forwarded_packets_is_named(tmp_path: Path, caplog
 def test_datagrams_reach_their_own_service_on_the_same_port(tmp_path: Path) -> None:
     with node("node", "10.244.7.0/24", tmp_path) as n, pods(n, 2) as made, proxy(n) as p:
         (client, _), (server, address) = made.items()
-        datagrams = ServiceSpec(IP, 80, "UDP", 30080, endpoints=[(address, 5353)])
+        datagrams = ServiceSpec(IP, 80, "UDP", ((address, 5353),), 30080)
         p.sync(streams=spec([address], node_port=30080), datagrams=datagrams)
         with socket_inside(server, socket.SOCK_DGRAM) as listener, socket_inside(client, socket.SOCK_DGRAM) as asking:
             listener.bind(("0.0.0.0", 5353))

@@ -29,7 +29,7 @@ from kube_lite.node.linux.images.manifest import (
     parse_config,
 )
 from kube_lite.node.linux.images.tar import ArchiveError, Kind, TarReader
-from kube_lite.node.linux.openat2 import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
+from kube_lite.node.linux.syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 
 _MAX_MEMBERS = 100_000
 _MAX_LINKS = 40
