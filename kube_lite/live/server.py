@@ -6,6 +6,7 @@ flag or a second server fails before anything is written. FastAPI is built last,
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
@@ -78,11 +79,23 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
                 tasks.start_soon(server.serve, [listening])
             for server, _ in servers:
                 await server.wait_started()
+            _calm_collector()
             tasks.start_soon(_build_extra, running)
             yield LiveServer(url, settings, running)
             for server, _ in servers:
                 server.stop()
             settings.api_socket.unlink(missing_ok=True)
+
+
+def _calm_collector() -> None:
+    """Let the cycle collector look less often, and not at what stays for good.
+
+    Requests make many short-lived dicts and hardly a cycle; at the default of 700 allocations the collector takes
+    15 % of the CPU of a create.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 async def _build_extra(running: Cluster) -> None:
