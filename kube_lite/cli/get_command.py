@@ -148,9 +148,7 @@ class Get:
                 _sort(table["rows"], self._args.sort_by)
             if printed:
                 print()
-            prefix = (
-                several or self._args.show_kind or (any("/" in word for word in self._args.what) and len(targets) > 1)
-            )
+            prefix = several or self._args.show_kind
             view_of(self._args, target.kind, f"{target.kind.singular}/" if prefix else "").print(table)
             printed += 1
         if not printed and not self._failed and not self._args.ignore_not_found:
