@@ -6,7 +6,9 @@ import random
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from kube_lite import clock
 from kube_lite.api import bootstrap
 from kube_lite.api.admission import chain
 from kube_lite.api.app import App
@@ -16,6 +18,7 @@ from kube_lite.api.authz import Authorizer
 from kube_lite.api.discovery import Discovery
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.flow import FlowControl
+from kube_lite.api.http import Request, Response
 from kube_lite.api.local import LocalClient
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.service_addresses import ServiceAddresses
@@ -26,6 +29,9 @@ from kube_lite.api.user import User, service_account
 from kube_lite.api.verbs import Verbs
 from kube_lite.resources.registry import Registry, builtin
 from kube_lite.store.store import Store
+
+if TYPE_CHECKING:
+    from kube_lite.api.openapi import OpenAPI
 
 LIVE_CHECKS = frozenset({"ping", "log", "etcd"})
 
@@ -77,6 +83,8 @@ class Plane:
             "informer-sync": lambda: "" if self._started else "not synced yet",
         }
         self.nonresource = NonResource(self.discovery, self.checks, LIVE_CHECKS)
+        self._documents: OpenAPI | None = None
+        self.nonresource.pages["openapi"] = self._openapi
         self.app = App(
             authenticator=self.authenticator,
             authorizer=self.authorizer,
@@ -86,6 +94,14 @@ class Plane:
             audit=audit,
             rng=rng,
         )
+
+    async def _openapi(self, request: Request) -> Response | None:
+        from kube_lite.api.openapi import OpenAPI
+
+        if self._documents is None:
+            self._documents = OpenAPI(self.registry)
+        # the first answer takes up to a second of CPU; other requests go on meanwhile
+        return await clock.run_in_thread(self._documents.page, request)
 
     @property
     def service_ip(self) -> str:
