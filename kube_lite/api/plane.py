@@ -6,7 +6,9 @@ import random
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from kube_lite import clock
 from kube_lite.api import bootstrap
 from kube_lite.api.admission import chain
 from kube_lite.api.app import App
@@ -16,6 +18,7 @@ from kube_lite.api.authz import Authorizer
 from kube_lite.api.discovery import Discovery
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.flow import FlowControl
+from kube_lite.api.http import Request, Response
 from kube_lite.api.local import LocalClient
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.openapi import OpenAPI
@@ -27,6 +30,9 @@ from kube_lite.api.user import User, service_account
 from kube_lite.api.verbs import Verbs
 from kube_lite.resources.registry import Registry, builtin
 from kube_lite.store.store import Store
+
+if TYPE_CHECKING:
+    from kube_lite.api.openapi import OpenAPI
 
 LIVE_CHECKS = frozenset({"ping", "log", "etcd"})
 
@@ -79,7 +85,7 @@ class Plane:
         }
         self.nonresource = NonResource(self.discovery, self.checks, LIVE_CHECKS)
         self.openapi = OpenAPI(self.registry)
-        self.nonresource.pages["openapi"] = self.openapi.page
+        self.nonresource.pages["openapi"] = self._openapi
         self.app = App(
             authenticator=self.authenticator,
             authorizer=self.authorizer,
@@ -89,6 +95,10 @@ class Plane:
             audit=audit,
             rng=rng,
         )
+
+    async def _openapi(self, request: Request) -> Response | None:
+        # the first answer takes up to a second of CPU; other requests go on meanwhile
+        return await clock.run_in_thread(self.openapi.page, request)
 
     @property
     def service_ip(self) -> str:
