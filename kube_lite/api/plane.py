@@ -14,7 +14,7 @@ from kube_lite.api.admission import chain
 from kube_lite.api.app import App
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
-from kube_lite.api.authz import Authorizer
+from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.discovery import Discovery
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.flow import FlowControl
@@ -22,6 +22,7 @@ from kube_lite.api.http import Request, Response
 from kube_lite.api.local import LocalClient
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.openapi import OpenAPI
+from kube_lite.api.reviews import Reviews
 from kube_lite.api.service_addresses import ServiceAddresses
 from kube_lite.api.storage import Storage
 from kube_lite.api.subresources import Subresources
@@ -68,11 +69,12 @@ class Plane:
         self.verbs = Verbs(self.storage, chain.build(rng, options.disabled_admission_plugins), rng)
         self.dispatcher = Dispatcher(self.storage, self.verbs, rng)
         self.subresources = Subresources(self.dispatcher)
-        self.authorizer = Authorizer(self.verbs)
+        self.authorizer = Authorizer(self.storage)
         self.authenticator = Authenticator(options.tokens, options.owner_uid)
         self.tokens = Tokens(Signer(options.service_account_key), self.verbs, self.verbs.names)
         self.authenticator.reviewers.append(self.tokens.authenticate)
         self.dispatcher.subresources["serviceaccounts/token"] = self.tokens.request
+        self.reviews = Reviews(self.dispatcher, self.authorizer, self.authenticator, self.tokens)
         self.discovery = Discovery(self.registry, f"{options.advertise_address}:{options.port}")
         self._addresses = ServiceAddresses(options.service_cluster_ip_range, rng)
         self.verbs.hooks["services"] = self._addresses

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from kube_lite import errors
@@ -419,4 +419,5 @@ def _other_uid(target: Target, uid: str, old: Obj) -> str:
 
 def _hexadecimal(error: errors.FieldError) -> errors.FieldError:
     """Upstream prints the zero resourceVersion as ``0x0`` here."""
-    return replace(error, message=error.message.replace("Invalid value: 0:", "Invalid value: 0x0:"))
+    message = error.message.replace("Invalid value: 0:", "Invalid value: 0x0:")
+    return errors.FieldError(error.reason, error.field, message)
