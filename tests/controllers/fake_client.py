@@ -32,6 +32,8 @@ KINDS = {
     "replicationcontrollers": ("v1", "ReplicationController"),
     "resourcequotas": ("v1", "ResourceQuota"),
     "persistentvolumeclaims": ("v1", "PersistentVolumeClaim"),
+    "persistentvolumes": ("v1", "PersistentVolume"),
+    "storageclasses.storage.k8s.io": ("storage.k8s.io/v1", "StorageClass"),
     "deployments.apps": ("apps/v1", "Deployment"),
     "replicasets.apps": ("apps/v1", "ReplicaSet"),
     "statefulsets.apps": ("apps/v1", "StatefulSet"),
@@ -44,7 +46,7 @@ KINDS = {
     "poddisruptionbudgets.policy": ("policy/v1", "PodDisruptionBudget"),
     "horizontalpodautoscalers.autoscaling": ("autoscaling/v2", "HorizontalPodAutoscaler"),
 }
-CLUSTER_SCOPED = {"nodes", "namespaces"}
+CLUSTER_SCOPED = {"nodes", "namespaces", "persistentvolumes", "storageclasses.storage.k8s.io"}
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
