@@ -347,3 +347,24 @@ class FakeClient:
                 new["status"] = {"phase": "Terminating"}
             return self._commit("MODIFIED", resource, new)
         return self._commit("DELETED", resource, new)
+
+    async def delete_collection(
+        self,
+        resource: str,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        propagation_policy: str = "",
+    ) -> None:
+        """See Client."""
+        refusals = []
+        for obj in self.snapshot(resource):
+            meta = obj["metadata"]
+            if meta.get("namespace") == namespace and labels_match(label_selector, meta.get("labels", {})):
+                try:
+                    await self.delete(resource, meta["name"], namespace, propagation_policy=propagation_policy)
+                except ApiError as error:
+                    refusals.append(error)
+        if refusals:
+            raise refusals[0]
