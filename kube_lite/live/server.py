@@ -31,6 +31,7 @@ from kube_lite.client import kubeconfig
 from kube_lite.cluster import Cluster, ClusterOptions, cluster
 from kube_lite.controllers.settings import ControllerSettings
 from kube_lite.settings import ServerSettings
+from kube_lite.store.compaction import HistorySettings, compact_regularly
 from kube_lite.store.sqlite import open_sqlite
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
                 tasks.start_soon(server.serve, [listening])
             for server, _ in servers:
                 await server.wait_started()
+            tasks.start_soon(compact_regularly, store, HistorySettings())
             _calm_collector()
             tasks.start_soon(_build_extra, running)
             yield LiveServer(url, settings, running)
