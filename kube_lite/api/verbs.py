@@ -323,6 +323,8 @@ class Verbs:
                 self._check(resource, new, self._update_errors(resource, sub, new, old))
             await self.admission.validate(request, self)
             managed.complete(resource, new)
+            if sub is None and resource.generation and objectmeta.changed_beyond_metadata(new, old):
+                new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old:
                 return Written(item.value, item.revision)
             written = await self._replace(target, item, new, options)
@@ -344,8 +346,6 @@ class Verbs:
             sub.prepare(new, old)
         elif not trusted:
             resource.prepare_update(new, old)
-            if resource.generation and objectmeta.changed_beyond_metadata(new, old):
-                new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
 
     @staticmethod
     def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> Errors:
