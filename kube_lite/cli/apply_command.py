@@ -28,6 +28,7 @@ HELP = "create or change objects to match files"
 
 MANAGER = "kubectl-client-side-apply"
 SERVER_SIDE_MANAGER = "kubectl"
+LAST_APPLIED_MANAGER = "kubectl-last-applied"
 """The field managers are kubectl's, so that objects can be applied by either tool without conflicts."""
 
 
@@ -122,14 +123,24 @@ class Apply:
 
     def _server_side(self, kind: Kind, namespace: str, manifest: Manifest) -> Obj:
         query = {**self._query, "force": "true" if self._args.force_conflicts else "false"}
+        from kube_lite.cli.three_way import LAST_APPLIED, with_last_applied
         from kube_lite.errors import Conflict
 
+        path = kind.path(namespace, manifest.name)
         try:
-            return self._api.patch(kind.path(namespace, manifest.name), manifest.obj, APPLY_PATCH, query)
+            applied = self._api.patch(path, manifest.obj, APPLY_PATCH, query)
         except Conflict as error:
             if any(c.get("reason") == "FieldManagerConflict" for c in error.details.get("causes") or ()):
                 raise CommandError(f"{error.message}\n{RESOLUTIONS}") from error
             raise
+        if LAST_APPLIED not in (applied["metadata"].get("annotations") or {}):
+            return applied
+        # applied client-side before: keep the annotation true, for whoever does that again
+        text = with_last_applied(manifest.obj)["metadata"]["annotations"][LAST_APPLIED]
+        known = {key: manifest.obj[key] for key in ("apiVersion", "kind")}
+        metadata = {"name": manifest.name, "annotations": {LAST_APPLIED: text}}
+        query = {**query, "fieldManager": LAST_APPLIED_MANAGER, "force": "true"}
+        return self._api.patch(path, {**known, "metadata": metadata}, APPLY_PATCH, query)
 
     def _client_side(self, kind: Kind, namespace: str, manifest: Manifest) -> tuple[Obj, str]:
         from kube_lite.cli.three_way import LAST_APPLIED, with_last_applied

@@ -68,12 +68,14 @@ def test_apply_reads_directories_and_standard_input(
 
 def test_server_side_apply_names_the_conflict_and_can_be_forced(kl: KL, namespace: str, web: Path) -> None:
     web.write_text(DEPLOYMENT.replace("replicas: 2", "replicas: 3"))
+    kl("scale", "deploy/web", "--replicas=1", "-n", namespace)
     refused = kl("apply", "--server-side", "-f", str(web), "-n", namespace)
     assert refused.code == 1
     assert "Apply failed with 1 conflict" in refused.err
     assert "--force-conflicts" in refused.err
     forced = kl("apply", "--server-side", "--force-conflicts", "-f", str(web), "-n", namespace)
     assert forced.out == "deployment.apps/web serverside-applied\n"
+    assert kl("apply", "-f", str(web), "-n", namespace).out == "deployment.apps/web unchanged\n"
 
 
 def test_apply_goes_on_after_a_refusal(kl: KL, namespace: str, tmp_path: Path) -> None:
@@ -109,7 +111,7 @@ def test_what_is_not_there_is_said_as_kubectl_says_it(kl: KL, namespace: str) ->
     assert kl("delete", "pod", "x").err == 'Error from server (NotFound): pods "x" not found\n'
 
 
-def test_flags_that_do_not_exist_are_refused(kl: KL, capsys: pytest.CaptureFixture[str]) -> None:
+def test_flags_that_do_not_exist_are_refused(kl: KL) -> None:
     with pytest.raises(SystemExit) as exited:
         kl("get", "pods", "--nonsense")
     assert exited.value.code == 1
