@@ -60,6 +60,10 @@ class Api:
         self._prefix = parts.path.rstrip("/")
         self._tls: ssl.SSLContext | None = None
 
+    def close(self) -> None:
+        """Close the kept connection."""
+        self._kept.close()
+
     def get(self, path: str, query: Query | None = None, accept: str = JSON) -> Obj:
         """GET, decoded."""
         return self.request("GET", path, query, accept=accept)
