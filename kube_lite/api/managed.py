@@ -109,6 +109,6 @@ class Applied:
         return self._entries
 
 
-def complete(resource: Resource, obj: Any) -> None:
-    """Add what upstream always prints."""
-    decode.complete(codec.type_of(resource), obj)
+def complete(resource: Resource, obj: Any, *, nulls: bool = True) -> None:
+    """Add what upstream always prints; without ``nulls`` for an object that hooks are still to see."""
+    decode.complete(codec.type_of(resource), obj, nulls=nulls)

@@ -13,11 +13,13 @@ from kube_lite.api.app import App
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
 from kube_lite.api.authz.authorizer import Authorizer
+from kube_lite.api.authz.escalation import Escalation
 from kube_lite.api.discovery import Discovery
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.local import LocalClient
 from kube_lite.api.nonresource import NonResource
+from kube_lite.api.openapi import OpenAPI
 from kube_lite.api.reviews import Reviews
 from kube_lite.api.service_addresses import ServiceAddresses
 from kube_lite.api.storage import Storage
@@ -64,9 +66,11 @@ class Plane:
         self.subresources = Subresources(self.dispatcher)
         self.authorizer = Authorizer(self.storage)
         self.authenticator = Authenticator(options.tokens, options.owner_uid)
-        self.tokens = Tokens(Signer(options.service_account_key), self.verbs, self.verbs.names)
+        signer = Signer(options.service_account_key)
+        self.tokens = Tokens(signer, self.verbs, self.verbs.names, admission=self.verbs.admission)
         self.authenticator.reviewers.append(self.tokens.authenticate)
         self.dispatcher.subresources["serviceaccounts/token"] = self.tokens.request
+        Escalation(self.verbs, self.authorizer)
         self.reviews = Reviews(self.dispatcher, self.authorizer, self.authenticator, self.tokens)
         self.discovery = Discovery(self.registry, f"{options.advertise_address}:{options.port}")
         self._addresses = ServiceAddresses(options.service_cluster_ip_range, rng)
@@ -79,6 +83,8 @@ class Plane:
             "informer-sync": lambda: "" if self._started else "not synced yet",
         }
         self.nonresource = NonResource(self.discovery, self.checks, LIVE_CHECKS)
+        self.openapi = OpenAPI(self.registry)
+        self.nonresource.pages["openapi"] = self.openapi.page
         self.app = App(
             authenticator=self.authenticator,
             authorizer=self.authorizer,

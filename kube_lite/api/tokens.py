@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from kube_lite import clock, errors
 from kube_lite.api import certs, codec, options
-from kube_lite.api.admission.plugin import Objects
+from kube_lite.api.admission.plugin import AdmissionRequest, Chain, Objects
 from kube_lite.api.http import Request, Response
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.objectmeta import Names
@@ -134,10 +134,19 @@ class Tokens:
     """Makes and checks service account tokens.
 
     :param audiences: who the API server itself is; the audiences of tokens that name none
+    :param admission: asked about every request for a token
     """
 
-    def __init__(self, signer: Signer, objects: Objects, names: Names, audiences: Sequence[str] = (ISSUER,)) -> None:
+    def __init__(
+        self,
+        signer: Signer,
+        objects: Objects,
+        names: Names,
+        audiences: Sequence[str] = (ISSUER,),
+        admission: Chain | None = None,
+    ) -> None:
         self.signer = signer
+        self._admission = admission or Chain()
         self._objects = objects
         self._names = names
         self.audiences = tuple(audiences)
@@ -154,10 +163,11 @@ class Tokens:
             raise errors.not_found("serviceaccounts", "", info.name)
         spec = dict(value.get("spec") or {})
         seconds = spec.get("expirationSeconds") or DEFAULT_SECONDS
-        self._check(spec, seconds, info.name)
+        self._check(spec, seconds)
+        dry = options.write_options(request, "CreateOptions").dry_run
+        await self._admit(request, resource, value, dry)
         audiences = list(spec.get("audiences") or self.audiences)
         claims = self._claims(account, audiences, seconds, spec.get("boundObjectRef"))
-        dry = options.write_options(request, "CreateOptions").dry_run
         spec |= {"audiences": audiences, "expirationSeconds": seconds}
         spec.setdefault("boundObjectRef", None)
         ends = clock.now() + timedelta(seconds=seconds)
@@ -177,8 +187,24 @@ class Tokens:
         }
         return codec.encoded(answer, negotiate(request.header("accept"), table=False), 201)
 
+    async def _admit(self, request: Request, resource: Resource, value: Obj, dry_run: bool) -> None:
+        info = request.info
+        asked = AdmissionRequest(
+            operation="CREATE",
+            resource=resource,
+            subresource="token",
+            namespace=info.namespace,
+            name=info.name,
+            user=request.user,
+            obj=value,
+            dry_run=dry_run,
+            warnings=request.warnings,
+        )
+        await self._admission.admit(asked, self._objects)
+        await self._admission.validate(asked, self._objects)
+
     @staticmethod
-    def _check(spec: Obj, seconds: Any, name: str) -> None:
+    def _check(spec: Obj, seconds: Any) -> None:
         wrong = []
         path = "spec.expirationSeconds"
         if not isinstance(seconds, int) or isinstance(seconds, bool):
@@ -188,7 +214,7 @@ class Tokens:
         elif seconds > LONGEST_SECONDS:
             wrong.append(field.invalid(path, seconds, "may not specify a duration larger than 2^32 seconds"))
         if wrong:
-            raise errors.invalid("TokenRequest", "authentication.k8s.io", name, wrong)
+            raise errors.invalid("TokenRequest", "authentication.k8s.io", "", wrong)
 
     def _claims(self, account: Obj, audiences: list[str], seconds: int, bound: Obj | None) -> Obj:
         namespace, name = account["metadata"]["namespace"], account["metadata"]["name"]

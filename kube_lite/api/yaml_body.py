@@ -14,6 +14,9 @@ import yaml
 
 from kube_lite.errors import BadRequest
 
+MAX_EVENTS: Final = 100_000
+"""Nodes of one document; about half a second of work. Clients send what is larger as JSON."""
+
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _TRUE: Final = frozenset({"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON"})
 _FALSE: Final = frozenset({"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF"})
@@ -111,9 +114,13 @@ def parse(text: bytes, max_depth: int) -> tuple[Any, list[str]]:
     """
     builder = _Builder(max_depth)
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    events = 0
     try:
         while loader.check_event():
             event = loader.get_event()
+            events += 1
+            if events > MAX_EVENTS:
+                raise BadRequest(f"yaml: the document has more than {MAX_EVENTS} nodes; send it as JSON")
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
                 raise BadRequest("yaml: anchors and aliases are not accepted")
             line = event.start_mark.line + 1

@@ -11,6 +11,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import NoReturn
 
 GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
@@ -43,6 +44,8 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
 class CommandError(Exception):
     """A mistake in how the command was called, or something in the way; says what to do."""
 
+    prefix = "error: "
+
 
 def _commands() -> list[str]:
     return [name for _, commands in GROUPS for name, _ in commands]
@@ -66,6 +69,15 @@ def usage() -> str:
     return "\n".join(lines)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong as kubectl does, with its exit code."""
+
+    def error(self, message: str) -> NoReturn:
+        """Explain and exit."""
+        print(f"error: {message}\nSee '{self.prog} --help' for usage.", file=sys.stderr)
+        raise SystemExit(1)
+
+
 def _module(name: str) -> ModuleType:
     return importlib.import_module(f"kube_lite.cli.{name}_command")
 
@@ -83,14 +95,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f'error: unknown command "{name}"; "kube-lite --help" lists what there is', file=sys.stderr)
         return 1
     module = _module(name)
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"kube-lite {name}",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    return _run(module, parser.parse_args(arguments[1:]))
+    return _run(module, parser.parse_intermixed_args(arguments[1:]))
 
 
 def _run(module: ModuleType, args: argparse.Namespace) -> int:
@@ -100,11 +112,13 @@ def _run(module: ModuleType, args: argparse.Namespace) -> int:
         code: int = module.run(args)
         return code
     except ApiError as error:
-        reason = f" ({error.reason})" if error.reason else ""
-        print(f"Error from server{reason}: {error.message}", file=sys.stderr)
+        from kube_lite.cli.refusals import report
+
+        report(error)
         return 1
     except CommandError as error:
-        print(f"error: {error}", file=sys.stderr)
+        sys.stdout.flush()
+        print(f"{error.prefix}{error}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         return 0  # the reader, such as head, has seen enough

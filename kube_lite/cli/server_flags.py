@@ -68,8 +68,6 @@ def split_listen(text: str) -> tuple[str, int]:
 
 def server_settings(args: argparse.Namespace) -> ServerSettings:
     """The settings that the flags ask for. :raises CommandError: a flag has an impossible value"""
-    from pydantic import ValidationError
-
     from kube_lite.settings import ServerSettings
 
     host, port = split_listen(args.listen)
@@ -89,7 +87,5 @@ def server_settings(args: argparse.Namespace) -> ServerSettings:
     }
     try:
         return ServerSettings(**values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        flag = "--" + str(first["loc"][0]).replace("_", "-")
-        raise CommandError(f"{flag}: {first['msg']}") from error
+    except ValueError as error:
+        raise CommandError(str(error)) from error

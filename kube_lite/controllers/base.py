@@ -92,17 +92,23 @@ class Controller(ABC):
         self.queue = WorkQueue()
         self._sources: list[Informer[Any]] = []
 
-    def source(self, informer: Informer[V], keys: Callable[[V], Iterable[str]] | None = None) -> Informer[V]:
+    def source(
+        self,
+        informer: Informer[V],
+        keys: Callable[[V], Iterable[str]] | None = None,
+        delay: Callable[[str], float] | None = None,
+    ) -> Informer[V]:
         """Queue the keys of every object that changes, both of its old and its new state.
 
         :param keys: the keys to reconcile because of an object; by default its own
+        :param delay: seconds to gather more changes before a key is queued; none by default
         """
 
         def changed(old: V | None, new: V | None) -> None:
             for obj in (old, new):
                 if obj is not None:
                     for key in keys(obj) if keys is not None else (obj.metadata.key,):
-                        self.queue.add(key)
+                        self.queue.add_after(key, delay(key) if delay is not None else 0.0)
 
         self._sources.append(informer)
         informer.on_change(changed)
@@ -161,6 +167,23 @@ class Controller(ABC):
             self.queue.forget(key)
             if result is not None:
                 self.queue.add_after(key, result.after)
+
+
+BATCH_ABOVE = 200
+"""Dependants up to which every change is acted on at once."""
+
+BATCH_PER_OBJECT = 0.0002
+"""Seconds of gathering for each dependant: about four times what looking at one costs."""
+
+MAX_BATCH = 1.0
+"""Seconds of gathering at most."""
+
+
+def batch_delay(dependants: int) -> float:
+    """Seconds to gather changes of something with so many dependants: looking at all of them for each change of
+    one would take time that grows with the square of their number.
+    """
+    return min(MAX_BATCH, dependants * BATCH_PER_OBJECT) if dependants > BATCH_ABOVE else 0.0
 
 
 async def outcomes(calls: Iterable[Callable[[], Awaitable[T]]]) -> list[T | ApiError]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kube_lite.controllers.base import Context, Controller, Requeue
+from kube_lite.controllers.base import Context, Controller, Requeue, batch_delay
 from kube_lite.controllers.service_endpoints import (
     HEADLESS_LABEL,
     TRIGGER_TIME,
@@ -48,24 +48,32 @@ class EndpointsController(Controller):
 
     def __init__(self, ctx: Context) -> None:
         super().__init__()
+        self._sizes: dict[str, int] = {}
         self.workers = ctx.settings.workers
         self._capacity = ctx.settings.endpoints_capacity
         self._client = ctx.client_for("endpoint-controller")
         self._services = self.source(ctx.informers.get("services", Service))
         self._endpoints = self.source(ctx.informers.get("endpoints", StoredEndpoints))
-        self._pods = self.source(ctx.informers.get("pods", Pod), lambda pod: services_of(self._services, pod))
+        self._pods = self.source(
+            ctx.informers.get("pods", Pod), lambda pod: services_of(self._services, pod), self._delay
+        )
+
+    def _delay(self, key: str) -> float:
+        return batch_delay(self._sizes.get(key, 0))
 
     async def reconcile(self, key: str) -> Requeue | None:
         """Make the Endpoints of the Service say what its pods are."""
         service = self._services.get(key)
         stored = self._endpoints.get(key)
         if service is None:
+            self._sizes.pop(key, None)
             if stored is not None and stored.metadata.labels.get(MANAGED_BY) == MANAGER:
                 await self._delete(stored)
             return None
         if not is_managed(service):
             return None
         pods = selected(self._pods, service)
+        self._sizes[key] = len(pods)
         tolerant = service.spec.publish_not_ready_addresses
         fit = [pod for pod in pods if may_be_endpoint(pod, terminating=tolerant)]
         subsets, truncated = self._truncate(self._subsets(service, fit))

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from kube_lite.controllers.base import Context, Controller, Requeue
+from kube_lite.controllers.base import Context, Controller, Requeue, batch_delay
 from kube_lite.controllers.expectations import Expectations
 from kube_lite.controllers.ownership import controller_reference
 from kube_lite.controllers.service_endpoints import (
@@ -67,6 +67,7 @@ class EndpointSliceController(Controller):
 
     def __init__(self, ctx: Context) -> None:
         super().__init__()
+        self._sizes: dict[str, int] = {}
         self.workers = ctx.settings.workers
         self._limit = ctx.settings.max_endpoints_per_slice
         self._client = ctx.client_for("endpointslice-controller")
@@ -76,7 +77,9 @@ class EndpointSliceController(Controller):
         self._slices.add_index("service", lambda s: self._service_of(s))
         self._slices.on_change(self._observe)
         self.source(self._slices, self._service_of)
-        self._pods = self.source(ctx.informers.get("pods", Pod), lambda pod: services_of(self._services, pod))
+        self._pods = self.source(
+            ctx.informers.get("pods", Pod), lambda pod: services_of(self._services, pod), self._delay
+        )
         self._nodes = self.reads(ctx.informers.get("nodes", Node))
 
     @staticmethod
@@ -89,12 +92,16 @@ class EndpointSliceController(Controller):
             for key in self._service_of(new):
                 self._expectations.created(key)
 
+    def _delay(self, key: str) -> float:
+        return batch_delay(self._sizes.get(key, 0))
+
     async def reconcile(self, key: str) -> Requeue | None:
         """Make the slices of the Service say what its pods are."""
         service = self._services.get(key)
         slices = sorted(self._slices.by_index("service", key), key=lambda s: s.metadata.name)
         if service is None or not is_managed(service):
             self._expectations.forget(key)
+            self._sizes.pop(key, None)
             if service is not None and service.spec.type == "ExternalName":
                 for stored in slices:
                     await self._delete(stored)
@@ -102,6 +109,7 @@ class EndpointSliceController(Controller):
         if not self._expectations.satisfied(key):
             return Requeue(self._expectations.remaining(key))
         pods = [pod for pod in selected(self._pods, service) if may_be_endpoint(pod, terminating=True)]
+        self._sizes[key] = len(pods)
         known = [pod for pod in pods if not pod.spec.node_name or self._nodes.get(pod.spec.node_name) is not None]
         served = families(service)
         trigger = trigger_time(service, known)

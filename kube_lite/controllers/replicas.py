@@ -19,7 +19,7 @@ import msgspec
 
 from kube_lite import clock
 from kube_lite.client.events import NORMAL, WARNING
-from kube_lite.controllers.base import Context, Controller, Requeue, namespace_terminating, outcomes
+from kube_lite.controllers.base import Context, Controller, Requeue, batch_delay, namespace_terminating, outcomes
 from kube_lite.controllers.expectations import Expectations
 from kube_lite.controllers.ownership import (
     CONTROLLER_INDEX,
@@ -88,7 +88,7 @@ class ReplicaController(Controller, Generic[S]):
         self._pods.add_index(CONTROLLER_INDEX, controlled_by)
         self._pods.on_change(self._observe)
         self.source(self._sets)
-        self.source(self._pods, self._keys_of_pod)
+        self.source(self._pods, self._keys_of_pod, self._delay)
 
     @abstractmethod
     def selects(self, owner: S, labels: dict[str, str]) -> bool:
@@ -105,6 +105,10 @@ class ReplicaController(Controller, Generic[S]):
             self._expectations.deleted(key, pod.metadata.uid)
         if old is None and not pod.terminating:
             self._expectations.created(key)
+
+    def _delay(self, key: str) -> float:
+        owner = self._sets.get(key)
+        return batch_delay(len(dependants(self._pods, owner))) if owner is not None else 0.0
 
     def _keys_of_pod(self, pod: Pod) -> Iterable[str]:
         controller = pod.metadata.controller

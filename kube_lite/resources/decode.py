@@ -6,13 +6,13 @@ refused with Go's message. The fast walk only notes that something is unknown or
 then finds where. :func:`complete` is the other half: what Go prints although nobody set it.
 
     decode(type, obj)   -> DecodeResult; raises DecodeError
-    prune(type, obj)    drop unknown fields of a custom resource, in place
     complete(type, obj) add the fields that are always printed, in place, just before storing
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from kube_lite.resources.decode_complaints import first_problem, unknown_paths
@@ -80,7 +80,7 @@ def decode(type_: Type, obj: Any) -> DecodeResult:
         _object(type_, obj, walk)
     except _Wrong:
         raise DecodeError(first_problem(type_, obj)) from None
-    unknown = list(unknown_paths(type_, obj, "")) if walk.unknown else []
+    unknown = list(islice(unknown_paths(type_, obj, ""), MAX_STRICT_ERRORS)) if walk.unknown else []
     for owner, key in walk.drops:
         owner.pop(key, None)
     return DecodeResult(obj, unknown)
@@ -266,11 +266,6 @@ def _scalar(type_: Type, value: Any) -> Any:
     except ValueError:
         raise _Wrong from None
     raise _Wrong
-
-
-def prune(type_: Type, obj: dict[str, Any]) -> list[str]:
-    """Drop what a custom resource's schema does not name, in place; the paths that were dropped."""
-    return decode(type_, obj).unknown
 
 
 # ---- what is printed although it was never set

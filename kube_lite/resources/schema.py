@@ -55,8 +55,6 @@ BYTES: Final = 11
 ANY: Final = 12
 """Kinds of node; ``ANY`` holds whatever JSON it is given."""
 
-SCALARS: Final = frozenset({STRING, INTEGER, NUMBER, BOOLEAN, QUANTITY, TIME, MICRO_TIME, INT_OR_STRING, BYTES})
-
 META: Final = "io.k8s.apimachinery.pkg.apis.meta.v1."
 OBJECT_META: Final = META + "ObjectMeta"
 
@@ -110,7 +108,6 @@ class Type:
         "keys",
         "kind",
         "list_type",
-        "memo",
         "plan",
         "preserve",
     )
@@ -140,8 +137,6 @@ class Type:
         """Whether this type, or one below it, has fields that are always printed."""
         self.additions: tuple[list[tuple[str, int]], list[tuple[str, Type]]] | None = None
         """The fields that are always printed, and those to look into for more; worked out on first use."""
-        self.memo: dict[Any, Any] = {}
-        """Room for what others derive from the type once."""
 
     @property
     def go_struct(self) -> str:
@@ -323,7 +318,7 @@ def _atomic_copy(type_: Type) -> Type:
     copy = Type(type_.kind, type_.go)
     for slot in Type.__slots__:
         setattr(copy, slot, getattr(type_, slot))
-    copy.atomic, copy.memo = True, {}
+    copy.atomic = True
     return copy
 
 

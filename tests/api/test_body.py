@@ -66,12 +66,22 @@ def test_hostile_json_is_refused(raw: bytes) -> None:
         b"? [a]\n: b",
         b"a: !python/object x",
         b"a: .nan",
+        b"a:\n" + b"- {}\n" * 100_000,
         b"a: [b",
         b"a: \xff",
     ],
 )
 def test_hostile_yaml_is_refused(raw: bytes) -> None:
     complaint(raw, "application/yaml")
+
+
+@pytest.mark.parametrize("depth", [127, 128, 129, 130])
+def test_depth_is_counted_exactly(depth: int) -> None:
+    raw = b'{"s":"' + b"[" * 200 + b'","l":[],"d":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+    if depth <= 128:
+        assert parse(raw, "", "Pod").value["l"] == []
+    else:
+        assert "deeper than 128" in complaint(raw)
 
 
 def test_brackets_inside_strings_are_not_depth() -> None:

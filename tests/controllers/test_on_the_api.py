@@ -156,6 +156,49 @@ def test_a_namespace_goes_with_all_that_is_in_it() -> None:
     clock.run_virtual(main())
 
 
+def test_daemons_and_jobs_run_under_their_own_identities() -> None:
+    async def main() -> None:
+        async with everything(await real_client()) as world:
+            await anyio.sleep(1)
+            labels = {"app": "x"}
+            spec = {"selector": {"matchLabels": labels}, "template": template(labels)}
+            await world.client.create("daemonsets.apps", {"metadata": {"name": "x"}, "spec": spec}, NS)
+            pod = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}
+            await world.client.create("jobs.batch", {"metadata": {"name": "j"}, "spec": {"template": pod}}, NS)
+            budget = {"selector": {"matchLabels": labels}, "minAvailable": 0}
+            await world.client.create("poddisruptionbudgets.policy", {"metadata": {"name": "b"}, "spec": budget}, NS)
+            await anyio.sleep(10)
+            assert world.get("daemonsets.apps", "x")["status"]["numberReady"] == 1
+            assert world.get("jobs.batch", "j")["status"]["active"] == 1
+            assert world.get("poddisruptionbudgets.policy", "b")["status"]["disruptionsAllowed"] == 1
+            (name,) = [p["metadata"]["name"] for p in world.pods() if p["metadata"]["name"].startswith("j-")]
+            await world.client.patch("pods", name, {"status": {"phase": "Succeeded"}}, NS, subresource="status")
+            await anyio.sleep(5)
+            status = world.get("jobs.batch", "j")["status"]
+            assert (status["succeeded"], status["conditions"][-1]["type"]) == (1, "Complete")
+
+    clock.run_virtual(main())
+
+
+def test_two_runs_from_one_seed_write_the_same_objects_in_the_same_order() -> None:
+    async def main() -> list[tuple[str, str, str]]:
+        async with everything(await real_client()) as world:
+            await world.client.create(DEPLOY, deployment(4), NS)
+            await anyio.sleep(10)
+            await set_image(world, "img:2")
+            await anyio.sleep(30)
+            resources = (DEPLOY, RS, "pods", "endpointslices.discovery.k8s.io", "events", "nodes", "serviceaccounts")
+            return [
+                (obj["metadata"]["name"], obj["metadata"]["uid"], obj["metadata"]["resourceVersion"])
+                for resource in resources
+                for obj in world.objects(resource)
+            ]
+
+    first = clock.run_virtual(main())
+    assert len(first) > 20
+    assert clock.run_virtual(main()) == first
+
+
 def test_every_controller_has_upstreams_name_and_its_aliases() -> None:
     assert {"deployment", "replicaset", "endpointslice", "garbagecollector", "namespace", "nodelifecycle"} <= set(
         discover()

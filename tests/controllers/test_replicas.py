@@ -308,3 +308,16 @@ def test_a_replication_controller_keeps_its_pods() -> None:
             assert world.pods()[0]["metadata"]["ownerReferences"][0]["kind"] == "ReplicationController"
 
     clock.run_virtual(main())
+
+
+def test_a_large_set_gathers_changes_instead_of_counting_all_pods_for_each() -> None:
+    async def main() -> None:
+        world = World(start_delay=0)
+        await world.client.create(RS, replica_set(replicas=400), NS)
+        async with running(world, ["replicaset"]):
+            await anyio.sleep(20)
+            assert world.get(RS, "r")["status"]["readyReplicas"] == 400
+            patches = [write for write in world.client.writes if write[1] == f"{RS}/status"]
+            assert len(patches) < 30
+
+    clock.run_virtual(main())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import json
 import os
 import signal
@@ -71,6 +72,7 @@ class Child:
         try:
             self.pid, self.pidfd = _clone_into(pid_namespace, flags) if pid_namespace else syscalls.clone(flags)
             if self.pid == 0:
+                gc.disable()  # a collection would touch, and so copy, every page of the zygote
                 try:
                     become((read_in, out_write, err_write), theirs.fileno())
                 finally:

@@ -197,7 +197,7 @@ def new_filesystem(fstype: str, options: list[tuple[str, str | None]], attribute
         os.close(context)
 
 
-def openat2(dir_fd: int, path: str, flags: int, mode: int = 0, resolve: int = 0) -> int:
+def openat2(dir_fd: int, path: str | bytes, flags: int, mode: int = 0, resolve: int = 0) -> int:
     """``openat2(2)``: an open whose symbolic links cannot leave ``dir_fd`` when ``resolve`` says so."""
     how = ctypes.create_string_buffer(struct.pack("3Q", flags | os.O_CLOEXEC, mode, resolve))
     while True:
@@ -207,6 +207,11 @@ def openat2(dir_fd: int, path: str, flags: int, mode: int = 0, resolve: int = 0)
             if error.errno == errno.EAGAIN:  # a rename raced with the walk; the kernel asks to try again
                 continue
             raise OSError(error.errno, os.strerror(error.errno or 0), path) from None
+
+
+def syncfs(fd: int) -> None:
+    """Write everything of the file system that holds ``fd`` to disk."""
+    _checked(_LIBC.syncfs(fd), "syncfs")
 
 
 def close_range(first: int, last: int = 0x7FFFFFFF) -> None:

@@ -90,7 +90,7 @@ def names(outside: bytes) -> list[bytes]:
         b"....//outside/secret",
         b". ./secret",
         b"x" * 4090,
-        b"d/" * 2000 + b"x",
+        b"d/" * 700 + b"x",
         b"y" * 256,
         b"/",
         b".",
@@ -176,6 +176,26 @@ def headers(outside: bytes) -> Iterator[tuple[str, bytes]]:
         yield f"type-{kind!r}", header(b"f", kind) + END
     for kind in (CHAR, BLOCKDEV):
         yield f"device-{kind!r}", member(b"dev", kind) + member(b"d/null", kind) + member(b"dev/x") + END
+    yield "pax-huge", header(b"x", b"x", size=1 << 30) + END
+    yield "global-huge", header(b"x", b"g", size=1 << 30) + END
+    yield "many-extensions", b"".join(extension(b"x", record(b"a%d" % i, b"b")) for i in range(3000)) + END
+    for kind, label in ((b"L", "name"), (b"K", "link")):
+        yield f"gnu-{label}-huge", header(b"x", kind, size=1 << 31) + END
+        yield f"gnu-{label}-up", extension(kind, b"../outside/secret\0") + member(b"f", HARD, b"x") + END
+        yield f"gnu-{label}-absolute", extension(kind, evil + b"\0") + member(b"f", LINK, b"x") + END
+        yield f"gnu-{label}-empty", extension(kind, b"\0") + member(b"f", LINK, b"x") + END
+        yield f"gnu-{label}-truncated", header(b"x", kind, size=600) + b"abc"
+    yield "prefix-up", header(b"secret", prefix=b"../outside") + END
+    yield "prefix-absolute", header(b"secret", prefix=outside) + END
+    yield "mode-setuid", member(b"f", mode=b"0004777\0") + END
+    yield "mode-garbage", header(b"f", mode=b"zzzzzzz\0") + END
+    yield "uid-garbage", header(b"f", uid=b"zzzzzzz\0") + END
+    yield "gid-base256-negative", header(b"f", gid=b"\xff" * 8) + END
+
+
+def overrides(outside: bytes) -> Iterator[tuple[str, bytes]]:
+    """pax records, each before a file, before a hard link and for all that follows."""
+    evil = outside + b"/secret"
     for label, records in {
         "path-up": record(b"path", b"../outside/secret"),
         "path-absolute": record(b"path", evil),
@@ -215,26 +235,11 @@ def headers(outside: bytes) -> Iterator[tuple[str, bytes]]:
         yield f"pax-{label}", extension(b"x", records) + member(b"f", content=b"data") + END
         yield f"pax-{label}-link", extension(b"x", records) + member(b"f", HARD, b"g") + END
         yield f"global-{label}", extension(b"g", records) + member(b"f", content=b"data") + END
-    yield "pax-huge", header(b"x", b"x", size=1 << 30) + END
-    yield "global-huge", header(b"x", b"g", size=1 << 30) + END
-    yield "many-extensions", b"".join(extension(b"x", record(b"a%d" % i, b"b")) for i in range(3000)) + END
-    for kind, label in ((b"L", "name"), (b"K", "link")):
-        yield f"gnu-{label}-huge", header(b"x", kind, size=1 << 31) + END
-        yield f"gnu-{label}-up", extension(kind, b"../outside/secret\0") + member(b"f", HARD, b"x") + END
-        yield f"gnu-{label}-absolute", extension(kind, evil + b"\0") + member(b"f", LINK, b"x") + END
-        yield f"gnu-{label}-empty", extension(kind, b"\0") + member(b"f", LINK, b"x") + END
-        yield f"gnu-{label}-truncated", header(b"x", kind, size=600) + b"abc"
-    yield "prefix-up", header(b"secret", prefix=b"../outside") + END
-    yield "prefix-absolute", header(b"secret", prefix=outside) + END
-    yield "mode-setuid", member(b"f", mode=b"0004777\0") + END
-    yield "mode-garbage", header(b"f", mode=b"zzzzzzz\0") + END
-    yield "uid-garbage", header(b"f", uid=b"zzzzzzz\0") + END
-    yield "gid-base256-negative", header(b"f", gid=b"\xff" * 8) + END
 
 
 def shapes(outside: bytes) -> Iterator[tuple[str, bytes]]:
     """Entries that change what earlier ones made."""
-    deep = b"/".join([b"d"] * 1500)
+    deep = b"/".join([b"d"] * 1100)
     for label, archive in {
         "root-as-link": member(b"./", LINK, outside) + member(b"secret", content=b"evil"),
         "root-as-file": member(b"/", content=b"evil"),
@@ -294,7 +299,14 @@ def mutants(count: int) -> Iterator[tuple[str, bytes]]:
 def cases(outside: bytes) -> dict[str, bytes]:
     """All of them, by label."""
     found: dict[str, bytes] = {}
-    for source in (by_name(outside), through_links(outside), headers(outside), shapes(outside), mutants(120)):
+    for source in (
+        by_name(outside),
+        through_links(outside),
+        headers(outside),
+        overrides(outside),
+        shapes(outside),
+        mutants(120),
+    ):
         for label, archive in source:
             assert label not in found
             found[label] = archive

@@ -53,7 +53,7 @@ def devices(tree: Path) -> Iterator[int]:
                     yield found.st_rdev
 
 
-OUTSIDE = Path("/tmp/kl-test-outside")
+OUTSIDE = Path(f"/tmp/kl-test-outside-{os.getpid()}")
 CASES = hostile.cases(bytes(OUTSIDE / "x" / "outside"))
 
 

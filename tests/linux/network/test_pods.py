@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,19 @@ def test_a_freed_address_is_used_last(tmp_path: Path) -> None:
         run_inside(n.name, n.network.detach(a))
         ip(n.name, f"link del {link_name('klp', a)}")
         assert n.attach(a) == "10.244.7.3"
+
+
+def test_pods_attached_at_the_same_time_get_addresses_of_their_own(tmp_path: Path) -> None:
+    with node("node", "10.244.7.0/24", tmp_path) as n, contextlib.ExitStack() as stack:
+        names = [stack.enter_context(namespace("pod")) for _ in range(8)]
+
+        async def attach_all() -> list[str]:
+            return await asyncio.gather(*(n.network.attach(name, path(name)) for name in names))
+
+        addresses = run_inside(n.name, attach_all())
+        assert len(set(addresses)) == 8
+        for name, address in zip(names, addresses, strict=True):
+            assert f"inet {address}/32" in ip(name, "addr show eth0")
 
 
 def test_a_full_range_is_a_sandbox_failure(tmp_path: Path) -> None:

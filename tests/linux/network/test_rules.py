@@ -23,7 +23,7 @@ def test_endpoints_keep_their_numbers_where_they_can(former: list[Endpoint], wan
 
 def test_one_endpoint_less_changes_at_most_three_elements() -> None:
     many = [(f"10.0.0.{i}", 80) for i in range(10)]
-    before = elements("k", ServiceSpec("10.96.0.1", 80, endpoints=many))
+    before = elements("k", ServiceSpec("10.96.0.1", 80, endpoints=tuple(many)))
     after = elements("k", ServiceSpec("10.96.0.1", 80, endpoints=reordered(many, [*many[:3], *many[4:]])))
     assert len(before.items() ^ after.items()) <= 5
     assert len(before.keys() ^ after.keys()) == 1
@@ -37,10 +37,10 @@ def test_one_endpoint_less_changes_at_most_three_elements() -> None:
         ("10.96.0.1", 0),
         ("10.96.0.1", 65536),
         ("10.96.0.1", 80, "ICMP"),
-        ("10.96.0.1", 80, "TCP", 70000),
-        ("10.96.0.1", 80, "TCP", 0, -1),
-        ("10.96.0.1", 80, "TCP", 0, 0, [("x", 80)]),
-        ("10.96.0.1", 80, "TCP", 0, 0, [("10.0.0.1", 99999)]),
+        ("10.96.0.1", 80, "TCP", (), 70000),
+        ("10.96.0.1", 80, "TCP", (), 0, -1),
+        ("10.96.0.1", 80, "TCP", (("x", 80),)),
+        ("10.96.0.1", 80, "TCP", (("10.0.0.1", 99999),)),
     ],
 )
 def test_what_could_not_stand_in_a_rule_is_refused(arguments: tuple[str, int]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from kube_lite.node.linux.network.services import ServiceProxy
 from kube_lite.node.proxy import ServiceSpec
-from tests.linux.network.namespaces import answering, ask, ip, namespace, needs_root, nft, run_inside
+from tests.linux.network.namespaces import answering, ask, ip, namespace, needs_root, nft, run_inside, socket_inside
 from tests.linux.network.test_pods import Node, joined, node
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(needs_root(), reason="needs root")]
@@ -211,7 +212,7 @@ def test_services_reach_pods_of_other_nodes_without_hiding_the_client(tmp_path: 
 def test_changes_never_rebuild_the_table(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with node("node", "10.244.7.0/24", tmp_path) as n, proxy(n) as p:
         addresses = [f"10.244.9.{i}" for i in range(30)]
-        other = ServiceSpec("10.96.0.11", 53, "UDP", 30053, endpoints=[("10.244.9.1", 53)])
+        other = ServiceSpec("10.96.0.11", 53, "UDP", (("10.244.9.1", 53),), 30053)
         for count in (3, 2, 7, 0, 30, 1):
             p.sync(web=spec(addresses[:count], node_port=30080), dns=other)
             p.sync(web=spec(addresses[count:], node_port=30080, affinity_seconds=30), dns=other)
@@ -219,6 +220,31 @@ def test_changes_never_rebuild_the_table(tmp_path: Path, caplog: pytest.LogCaptu
         p.sync()
         assert caplog.messages == []
         assert "10.244.9" not in nft(n.name, "list ruleset")
+
+
+def test_a_firewall_that_drops_forwarded_packets_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with node("node", "10.244.7.0/24", tmp_path) as n:
+        Proxy(n.name, n.cidr).close()
+        assert caplog.messages == []
+        nft(n.name, "add table ip filter")
+        nft(n.name, "add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }")
+        Proxy(n.name, n.cidr).close()
+        assert "iptables -I FORWARD -i klp+ -j ACCEPT" in caplog.messages[0]
+
+
+def test_datagrams_reach_their_own_service_on_the_same_port(tmp_path: Path) -> None:
+    with node("node", "10.244.7.0/24", tmp_path) as n, pods(n, 2) as made, proxy(n) as p:
+        (client, _), (server, address) = made.items()
+        datagrams = ServiceSpec(IP, 80, "UDP", ((address, 5353),), 30080)
+        p.sync(streams=spec([address], node_port=30080), datagrams=datagrams)
+        with socket_inside(server, socket.SOCK_DGRAM) as listener, socket_inside(client, socket.SOCK_DGRAM) as asking:
+            listener.bind(("0.0.0.0", 5353))
+            for target in ((n.network.node_address, 30080), (IP, 80)):
+                asking.sendto(b"question", target)
+                question, peer = listener.recvfrom(100)
+                listener.sendto(b"answer to " + question, peer)
+                assert asking.recvfrom(100) == (b"answer to question", target)
+        assert ask(client, IP, 80)[0] == address
 
 
 def test_rules_are_rebuilt_after_somebody_removed_the_table(tmp_path: Path) -> None:

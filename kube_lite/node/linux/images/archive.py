@@ -29,7 +29,7 @@ from kube_lite.node.linux.images.manifest import (
     parse_config,
 )
 from kube_lite.node.linux.images.tar import ArchiveError, Kind, TarReader
-from kube_lite.node.linux.openat2 import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
+from kube_lite.node.linux.syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 
 _MAX_MEMBERS = 100_000
 _MAX_LINKS = 40
@@ -61,17 +61,21 @@ class _Part(io.RawIOBase):
         self._start, self._size, self._position = start, size, 0
 
     def readable(self) -> bool:
+        """Yes."""
         return True
 
     def seekable(self) -> bool:
+        """Yes."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move; never before the range's start."""
         base = (0, self._position, self._size)[whence]
         self._position = max(0, base + offset)
         return self._position
 
     def readinto(self, buffer: Any) -> int:
+        """Read at most to the range's end."""
         room = min(len(buffer), max(0, self._size - self._position))
         self._file.seek(self._start + self._position)
         data = self._file.read(room)
@@ -80,6 +84,7 @@ class _Part(io.RawIOBase):
         return len(data)
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
         super().close()
 

@@ -26,7 +26,7 @@ import anyio
 from kube_lite.node.linux.images.stacking import Patch
 from kube_lite.node.linux.images.tar import ArchiveError, TarReader
 from kube_lite.node.linux.images.unpack import Unpacker, remove_tree
-from kube_lite.node.linux.openat2 import syncfs
+from kube_lite.node.linux.syscalls import syncfs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

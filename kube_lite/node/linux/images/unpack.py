@@ -17,7 +17,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from kube_lite.node.linux.images.tar import ArchiveError, Entry, Kind, TarReader
-from kube_lite.node.linux.openat2 import open_directory_in_root
+from kube_lite.node.linux.syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ _OPAQUE = b".wh..wh..opq"
 _OPAQUE_XATTR = "trusted.overlay.opaque"
 _CACHED_DIRECTORIES = 128
 _NEW_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_IN_ROOT = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -162,7 +163,7 @@ class Unpacker:
             return self._root
         fd = self._open.get(path)
         if fd is None:
-            return self._keep(path, open_directory_in_root(self._root, path))
+            return self._keep(path, openat2(self._root, path, os.O_RDONLY | os.O_DIRECTORY, resolve=_IN_ROOT))
         self._open.move_to_end(path)
         return fd
 

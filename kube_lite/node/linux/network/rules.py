@@ -1,10 +1,10 @@
 """Services as nftables text: the table's frame, and what each Service contributes to it.
 
 Two concatenated maps carry everything: ``services`` leads an address, protocol and port to the chain for its
-number of endpoints, and that chain draws a number and finds the endpoint under it in ``endpoints``. So a change
-of one endpoint is a few elements, whatever the number of Services, and never a rule. Node ports have the same
-pair without the address (a constant cannot stand in a concatenated look-up). Only Services with session
-affinity have chains of their own, as an endpoint must remember its clients.
+number of endpoints, and that chain draws a number and finds the endpoint under it in ``tcp-endpoints`` (each
+protocol has its own). So a change of one endpoint is a few elements, whatever the number of Services, and never a
+rule. Node ports have the same pair without the address (a constant cannot stand in a concatenated look-up). Only
+Services with session affinity have chains of their own, as an endpoint must remember its clients.
 
 Pure functions: services.py applies what they return.
 """
@@ -25,6 +25,29 @@ Elements = dict[tuple[str, str], str]
 """(map or set, element's key) to the element's value, empty for a set's."""
 
 
+_COLLECTIONS = """\
+  map services { typeof ip daddr . meta l4proto . th dport : verdict; }
+  map node-ports { typeof meta l4proto . th dport : verdict; }
+  set refused { typeof ip daddr . meta l4proto . th dport; }
+  set refused-node-ports { typeof meta l4proto . th dport; }
+  set hairpins { typeof ip saddr . ip daddr; }
+"""
+
+
+def _choices(protocol: str) -> str:
+    """The maps from a number to an endpoint. One pair for each protocol, as their type has to name it.
+
+    libnftables 1.0.6 cannot read the type back when it says ``th dport``, and with ``tcp dport`` it has the rules
+    that look up demand TCP.
+    """
+    value = f"ip daddr . {protocol} dport"
+    number = "numgen random mod 65536"
+    return f"""\
+  map {protocol}-endpoints {{ typeof ip daddr . meta l4proto . th dport . {number} : {value}; }}
+  map {protocol}-node-port-endpoints {{ typeof meta l4proto . th dport . {number} : {value}; }}
+"""
+
+
 def frame(table: str, pod_cidr: str, cluster_cidr: str, service_cidr: str | None) -> str:
     """Commands that put an empty table in place of whatever had its name.
 
@@ -34,19 +57,13 @@ def frame(table: str, pod_cidr: str, cluster_cidr: str, service_cidr: str | None
     Between pods, and from strangers to pods of this node, addresses stay as they are.
     """
     pods = f'"{POD_LINK_PREFIX}*"'
+    collections = _COLLECTIONS + "".join(map(_choices, PROTOCOLS.values()))
     unallocated = "" if service_cidr is None else f"ip daddr {service_cidr} goto refuse"
     return f"""
 add table ip {table}
 delete table ip {table}
 table ip {table} {{
-  map services {{ typeof ip daddr . meta l4proto . th dport : verdict; }}
-  map endpoints {{ typeof ip daddr . meta l4proto . th dport . numgen random mod 65536 : ip daddr . tcp dport; }}
-  map node-ports {{ typeof meta l4proto . th dport : verdict; }}
-  map node-port-endpoints {{ typeof meta l4proto . th dport . numgen random mod 65536 : ip daddr . tcp dport; }}
-  set refused {{ typeof ip daddr . meta l4proto . th dport; }}
-  set refused-node-ports {{ typeof meta l4proto . th dport; }}
-  set hairpins {{ typeof ip saddr . ip daddr; }}
-  chain translate {{
+{collections}  chain translate {{
     ip daddr . meta l4proto . th dport vmap @services
     fib daddr type local ip daddr != 127.0.0.0/8 meta l4proto . th dport vmap @node-ports
   }}
@@ -132,9 +149,9 @@ def elements(key: str, spec: ServiceSpec) -> Elements:
         elif spec.affinity_seconds:
             result[entries, face] = f"goto {affinity_chain(key)}"
         else:
-            result[entries, face] = f"goto {chain}-{count}"
+            result[entries, face] = f"goto {protocol}-{chain}-{count}"
             for index, (address, port) in enumerate(spec.endpoints):
-                result[choices, f"{face} . {index}"] = f"{address} . {port}"
+                result[f"{protocol}-{choices}", f"{face} . {index}"] = f"{address} . {port}"
     return result
 
 
@@ -143,24 +160,26 @@ def hairpins(spec: ServiceSpec) -> set[str]:
     return {f"{address} . {address}" for address, _ in spec.endpoints}
 
 
-def counts(changes: Iterable[ServiceSpec]) -> set[int]:
-    """The numbers of endpoints for which these Services need chains."""
-    return {len(spec.endpoints) for spec in changes if spec.endpoints and not spec.affinity_seconds}
+def counts(changes: Iterable[ServiceSpec]) -> set[tuple[str, int]]:
+    """The protocols and numbers of endpoints for which these Services need chains."""
+    return {
+        (PROTOCOLS[spec.protocol], len(spec.endpoints))
+        for spec in changes
+        if spec.endpoints and not spec.affinity_seconds
+    }
 
 
-def count_chains(table: str, count: int) -> str:
+def count_chains(table: str, protocol: str, count: int) -> str:
     """Commands for the chains that draw one of ``count`` endpoints; done twice, they do no harm."""
-    key = f"numgen random mod {count} map"
-    return "\n".join(
-        (
-            f"add chain ip {table} cluster-{count}",
-            f"flush chain ip {table} cluster-{count}",
-            f"add rule ip {table} cluster-{count} dnat ip to ip daddr . meta l4proto . th dport . {key} @endpoints",
-            f"add chain ip {table} port-{count}",
-            f"flush chain ip {table} port-{count}",
-            f"add rule ip {table} port-{count} dnat ip to meta l4proto . th dport . {key} @node-port-endpoints",
-        )
-    )
+    lines = []
+    for chain, key, choices in (
+        (f"{protocol}-cluster-{count}", "ip daddr . meta l4proto . th dport", f"{protocol}-endpoints"),
+        (f"{protocol}-port-{count}", "meta l4proto . th dport", f"{protocol}-node-port-endpoints"),
+    ):
+        lines.append(f"add chain ip {table} {chain}")
+        lines.append(f"flush chain ip {table} {chain}")
+        lines.append(f"add rule ip {table} {chain} dnat ip to {key} . numgen random mod {count} map @{choices}")
+    return "\n".join(lines)
 
 
 def affinity_chain(key: str, endpoint: Endpoint | None = None) -> str:

@@ -18,6 +18,7 @@ import anyio
 from kube_lite import clock
 from kube_lite.node.linux.network import rules
 from kube_lite.node.linux.network.libnftables import Nftables, NftError
+from kube_lite.node.linux.network.pods import POD_LINK_PREFIX
 from kube_lite.node.proxy import ServiceSpec
 from kube_lite.node.runtime import RuntimeFailure
 
@@ -44,7 +45,7 @@ class ServiceProxy:
         self._given: dict[str, ServiceSpec] = {}
         self._applied: dict[str, ServiceSpec] = {}
         self._hairpins: Counter[str] = Counter()
-        self._counts: set[int] = set()
+        self._counts: set[tuple[str, int]] = set()
 
     async def start(self) -> None:
         """Open nftables in this thread's network namespace. :raises RuntimeFailure: NetworkPluginNotReady"""
@@ -52,6 +53,23 @@ class ServiceProxy:
             self._nftables = Nftables()
         except NftError as error:
             raise RuntimeFailure("NetworkPluginNotReady", str(error)) from error
+        await clock.run_in_thread(self._warn_of_firewall, self._nftables)
+
+    @staticmethod
+    def _warn_of_firewall(nftables: Nftables) -> None:
+        """Say so if another table drops what is forwarded, as Docker's does; an accept in ours cannot change that."""
+        try:
+            chain = nftables.run("list chain ip filter FORWARD")
+        except NftError:
+            return  # there is no such chain
+        if "policy drop" in chain:
+            log.warning(
+                "the FORWARD chain of this machine's iptables drops by default (Docker sets that): pods will not reach "
+                "each other until it accepts them, e.g. iptables -I FORWARD -i %s+ -j ACCEPT; "
+                "iptables -I FORWARD -o %s+ -j ACCEPT",
+                POD_LINK_PREFIX,
+                POD_LINK_PREFIX,
+            )
 
     async def sync(self, services: Mapping[str, ServiceSpec]) -> None:
         """Have exactly these Services, by any keys that stay the same for the same Service port.
@@ -131,7 +149,7 @@ class ServiceProxy:
                 wanted["hairpins", pin] = ""
         counts = rules.counts(spec for spec in specs.values() if spec is not None) - self._counts
         lines = [] if self._built else [self._frame]
-        lines += [rules.count_chains(self._table, count) for count in sorted(counts)]
+        lines += [rules.count_chains(self._table, *count) for count in sorted(counts)]
         lines += self._in_order(specs, former, wanted)
         await clock.run_in_thread(self._nftables.run, "\n".join(lines))
         self._built = True

@@ -1,0 +1,47 @@
+"""What a cluster leaves on a machine: looked at before and after, so that the demo can show it left nothing."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+
+def _mounts(data_dir: Path) -> set[str]:
+    lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    return {f"mount {line.split()[4]}" for line in lines if str(data_dir) in line.split()[4]}
+
+
+def _processes(data_dir: Path) -> set[str]:
+    found = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue  # it ended while we looked
+            if str(data_dir) in command and "demo.py" not in command:
+                found.add(f"process {entry.name} {command[:80]}")
+    return found
+
+
+def _links() -> set[str]:
+    return {f"link {p.name}" for p in Path("/sys/class/net").iterdir() if p.name.startswith(("kl", "kube"))}
+
+
+def _tables() -> set[str]:
+    nft = shutil.which("nft") or "/usr/sbin/nft"
+    if not Path(nft).exists():
+        return set()
+    listed = subprocess.run([nft, "list", "tables"], capture_output=True, text=True, check=False).stdout
+    return {f"nft {line}" for line in listed.splitlines() if "kube-lite" in line}
+
+
+def _cgroups() -> set[str]:
+    root = Path("/sys/fs/cgroup")
+    return {f"cgroup {p}" for depth in ("*", "*/*") for p in root.glob(depth) if p.name.startswith("kube-lite")}
+
+
+def traces(data_dir: Path) -> set[str]:
+    """Everything that a cluster in ``data_dir`` has on this machine outside that directory."""
+    return _mounts(data_dir) | _processes(data_dir) | _links() | _tables() | _cgroups()

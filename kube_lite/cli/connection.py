@@ -1,0 +1,268 @@
+"""Requests of the command line: one kept-alive HTTP/1.1 connection through the standard library.
+
+The interpreter starts for every command, so what is imported here is paid for every time: no httpx, and the
+kubeconfig's certificates go to OpenSSL through an anonymous file, since it reads keys from paths only.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from kube_lite.cli.main import CommandError
+
+if TYPE_CHECKING:
+    import ssl
+
+    from kube_lite.client.kubeconfig import Connection as Target
+
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+Obj = dict[str, Any]
+Query = Mapping[str, str]
+
+
+class Unreachable(CommandError):
+    """The server does not answer; the text is kubectl's, and stands without a prefix."""
+
+    prefix = ""
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float | None) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Api:
+    """An API server: JSON in, JSON out, refusals as ``errors.ApiError``.
+
+    :param target: where and as whom
+    :param timeout: seconds a request may take; None to wait without end
+    :param verbosity: above 5 every request is written to stderr, as kubectl's ``-v`` does
+    """
+
+    def __init__(self, target: Target, timeout: float | None = None, verbosity: int = 0) -> None:
+        self.namespace = target.namespace
+        self._target = target
+        self._timeout = timeout
+        self._verbosity = verbosity
+        self._kept: http.client.HTTPConnection | None = None
+        self._warned: set[str] = set()
+        parts = urlsplit(target.server if "://" in target.server else f"https://{target.server}")
+        self._secure = parts.scheme == "https"
+        self._host = parts.hostname or "localhost"
+        self._port = parts.port or (443 if self._secure else 80)
+        self._prefix = parts.path.rstrip("/")
+        self._tls: ssl.SSLContext | None = None
+
+    def get(self, path: str, query: Query | None = None, accept: str = JSON) -> Obj:
+        """GET, decoded."""
+        return self.request("GET", path, query, accept=accept)
+
+    def post(self, path: str, body: Any, query: Query | None = None) -> Obj:
+        """POST ``body``."""
+        return self.request("POST", path, query, body)
+
+    def patch(self, path: str, body: Any, media_type: str, query: Query | None = None) -> Obj:
+        """PATCH with ``body`` in the patch format ``media_type``."""
+        return self.request("PATCH", path, query, body, media_type)
+
+    def delete(self, path: str, body: Any = None, query: Query | None = None) -> Obj:
+        """DELETE with DeleteOptions."""
+        return self.request("DELETE", path, query, body)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Query | None = None,
+        body: Any = None,
+        media_type: str = JSON,
+        accept: str = JSON,
+    ) -> Obj:
+        """One request, its answer decoded.
+
+        :raises ApiError: the server refuses
+        :raises Unreachable: it does not answer
+        """
+        response, raw = self._exchange(method, path, query, body, media_type, accept)
+        if response.status >= 400:
+            raise _refusal(response, raw)
+        try:
+            decoded: Obj = json.loads(raw) if raw else {}
+        except ValueError as error:
+            raise CommandError(f"the server's answer to {method} {path} is not JSON: {error}") from error
+        return decoded
+
+    def text(self, path: str, query: Query | None = None) -> bytes:
+        """GET of plain text, such as a log."""
+        response, raw = self._exchange("GET", path, query, None, JSON, f"{JSON}, */*")
+        if response.status >= 400:
+            raise _refusal(response, raw)
+        return raw
+
+    def stream(self, path: str, query: Query | None = None, accept: str = JSON) -> Iterator[bytes]:
+        """The lines of an answer as they arrive, over a connection of its own. Ends when the server ends it."""
+        connection = self._connection(None)
+        try:
+            response = self._send(connection, "GET", path, query, None, JSON, accept)
+            if response.status >= 400:
+                raise _refusal(response, response.read())
+            while line := response.readline():
+                yield line
+        except (http.client.IncompleteRead, ConnectionResetError):
+            return  # the server went away in the middle: what came until then counts
+        finally:
+            connection.close()
+
+    def watch(self, path: str, query: Query, accept: str = JSON, timeout: float | None = None) -> Iterator[Obj]:
+        """Watch events from ``query``'s resourceVersion on; ends when the server ends it, or after ``timeout`` seconds.
+
+        :raises ApiError: the server refuses, or sends an ERROR event
+        """
+        asked = {**query, "watch": "true"}
+        if timeout is not None:
+            asked["timeoutSeconds"] = str(max(1, int(timeout + 0.999)))
+        for line in self.stream(path, asked, accept):
+            event: Obj = json.loads(line)
+            if event.get("type") == "ERROR":
+                from kube_lite.errors import from_status
+
+                raise from_status(event["object"])
+            yield event
+
+    def list_all(self, path: str, query: Query | None = None, accept: str = JSON) -> Obj:
+        """A list in chunks of 500, as kubectl asks for them, joined."""
+        first = self.get(path, {"limit": "500", **(query or {})}, accept)
+        rows = "rows" if first.get("kind") == "Table" else "items"
+        page = first
+        while token := page.get("metadata", {}).get("continue"):
+            page = self.get(path, {"limit": "500", **(query or {}), "continue": token}, accept)
+            first[rows] = (first.get(rows) or []) + (page.get(rows) or [])
+        first["metadata"] = page.get("metadata", {})
+        return first
+
+    def _exchange(
+        self, method: str, path: str, query: Query | None, body: Any, media_type: str, accept: str
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        for fresh in (False, True):
+            reused = self._kept is not None and not fresh
+            if self._kept is None or fresh:
+                self._kept = self._connection(self._timeout)
+            try:
+                response = self._send(self._kept, method, path, query, body, media_type, accept)
+                return response, response.read()
+            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError) as error:
+                # the server closed a kept connection in the meantime: nothing was processed
+                if not reused:
+                    raise Unreachable(f"The connection to the server {self._where()} was lost: {error}") from error
+        raise AssertionError("a fresh connection either answers or raises")
+
+    def _send(
+        self,
+        connection: http.client.HTTPConnection,
+        method: str,
+        path: str,
+        query: Query | None,
+        body: Any,
+        media_type: str,
+        accept: str,
+    ) -> http.client.HTTPResponse:
+        headers = {"Accept": accept, "User-Agent": "kube-lite"}
+        if self._target.token:
+            headers["Authorization"] = f"Bearer {self._target.token}"
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            headers["Content-Type"] = media_type
+        url = self._prefix + path + (f"?{urlencode(query)}" if query else "")
+        try:
+            connection.request(method, url, data, headers)
+            response = connection.getresponse()
+        except ConnectionRefusedError as error:
+            text = f"The connection to the server {self._where()} was refused"
+            raise Unreachable(f"{text} - did you specify the right host or port?") from error
+        except TimeoutError as error:
+            raise Unreachable(f"Unable to connect to the server: no answer from {self._where()} in time") from error
+        except (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected):
+            raise
+        except OSError as error:  # TLS and name look-up included
+            raise Unreachable(f"Unable to connect to the server {self._where()}: {error}") from error
+        self._note(method, url, response)
+        return response
+
+    def _note(self, method: str, url: str, response: http.client.HTTPResponse) -> None:
+        if self._verbosity >= 6:
+            print(f"{method} {url} {response.status} {response.reason}", file=sys.stderr)
+        for warning in response.headers.get_all("Warning") or ():
+            text = warning.partition('"')[2].rpartition('"')[0].replace('\\"', '"').replace("\\\\", "\\")
+            if text and text not in self._warned:
+                self._warned.add(text)
+                print(f"Warning: {text}", file=sys.stderr)
+
+    def _where(self) -> str:
+        return self._target.unix_socket or f"{self._host}:{self._port}"
+
+    def _connection(self, timeout: float | None) -> http.client.HTTPConnection:
+        if self._target.unix_socket:
+            return _UnixConnection(self._target.unix_socket, timeout)
+        if not self._secure:
+            return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+        if self._tls is None:
+            self._tls = _tls_context(self._target)
+        return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=self._tls)
+
+
+def _tls_context(target: Target) -> ssl.SSLContext:
+    """Trust and identity of a kubeconfig. :raises CommandError: OpenSSL refuses the certificates"""
+    import ssl
+
+    try:
+        # a context that trusts the system reads all its certificates, so it is made only where none is given
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if target.insecure:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        elif target.ca:
+            context.load_verify_locations(cadata=target.ca.decode())
+        else:
+            context.load_default_certs()
+        if target.client_certificate:
+            descriptor = os.memfd_create("client-identity")
+            try:
+                os.write(descriptor, target.client_certificate.rstrip() + b"\n" + target.client_key)
+                context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+            finally:
+                os.close(descriptor)
+    except (ssl.SSLError, ValueError) as error:
+        raise CommandError(f"the kubeconfig's certificates cannot be used: {error}") from error
+    return context
+
+
+def _refusal(response: http.client.HTTPResponse, raw: bytes) -> Exception:
+    from kube_lite.errors import from_status
+
+    try:
+        status = json.loads(raw)
+    except ValueError:
+        status = None
+    if not isinstance(status, dict) or status.get("kind") != "Status":
+        text = raw[:2000].decode(errors="replace").strip()
+        status = {"message": text or f"the server answered {response.status} {response.reason}"}
+    return from_status(status, response.status)

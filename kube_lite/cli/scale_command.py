@@ -1,0 +1,104 @@
+"""Set the number of replicas.
+
+kube-lite scale deployment web --replicas=4
+kube-lite scale deploy/web rs/old --replicas=0
+kube-lite scale deploy/web --replicas=3 --current-replicas=2    # only if there are 2 now
+kube-lite scale deploy --all --replicas=1
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from kube_lite.cli import output
+from kube_lite.cli.connection import MERGE_PATCH, Api
+from kube_lite.cli.flags import add_connection_flags, open_api, seconds
+from kube_lite.cli.main import CommandError
+from kube_lite.cli.names import Kind
+from kube_lite.cli.targets import Kinds, parse
+
+HELP = "set the number of replicas"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of ``kube-lite scale``."""
+    add = parser.add_argument
+    add("what", nargs="*", metavar="TYPE/NAME", help="deploy/web, rs web-1")
+    add("--replicas", type=int, required=True, help="how many there shall be")
+    add("--current-replicas", type=int, default=-1, metavar="N", help="only if there are so many now")
+    add("-l", "--selector", default="", metavar="LABELS", help="those with these labels")
+    add("--all", action="store_true", help="all of the type")
+    add("-f", "--filename", action="append", default=[], metavar="FILE", help="the objects named in files")
+    add("--timeout", default="0s", metavar="DURATION", help="wait until so many exist, at most for this long")
+    add_connection_flags(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Scale everything named; goes on after a refusal, and is 1 then."""
+    from kube_lite.cli.refusals import report
+    from kube_lite.errors import ApiError
+
+    if args.replicas < 0:
+        raise CommandError("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0")
+    api = open_api(args)
+    failed = False
+    for kind, name in _named(args, api):
+        try:
+            _scale(args, api, kind, name)
+        except ApiError as error:
+            failed = True
+            report(error)
+    return 1 if failed else 0
+
+
+def _named(args: argparse.Namespace, api: Api) -> list[tuple[Kind, str]]:
+    kinds = Kinds(api)
+    if args.filename:
+        from kube_lite.cli.manifests import read
+
+        manifests = read(args.filename)
+        return [(kinds.of(m.obj["apiVersion"], m.obj["kind"]), m.name) for m in manifests]
+    found = []
+    for target in parse(args.what, kinds):
+        names = target.names
+        if not names:
+            if not args.all and not args.selector:
+                raise CommandError("resource(s) were provided, but no name was specified")
+            query = {"labelSelector": args.selector} if args.selector else {}
+            items = api.list_all(target.kind.path(api.namespace), query).get("items") or []
+            names = [item["metadata"]["name"] for item in items]
+        found += [(target.kind, name) for name in names]
+    if not found:
+        raise CommandError("no objects passed to scale")
+    return found
+
+
+def _scale(args: argparse.Namespace, api: Api, kind: Kind, name: str) -> None:
+    path = kind.path(api.namespace, name, "scale")
+    if args.current_replicas >= 0:
+        scale = api.get(path)
+        now = (scale.get("spec") or {}).get("replicas", 0)
+        if now != args.current_replicas:
+            raise CommandError(f"Expected replicas to be {args.current_replicas}, was {now}")
+        scale.setdefault("spec", {})["replicas"] = args.replicas
+        api.request("PUT", path, None, scale)
+    else:
+        api.patch(path, {"spec": {"replicas": args.replicas}}, MERGE_PATCH)
+    if timeout := seconds(args.timeout, "--timeout"):
+        _wait(api, kind, name, args.replicas, timeout)
+    print(f"{output.named(kind, name)} scaled", flush=True)
+
+
+def _wait(api: Api, kind: Kind, name: str, replicas: int, timeout: float) -> None:
+    from kube_lite.cli.flags import progress
+    from kube_lite.cli.waiting import Deadline, states
+
+    for obj in states(api, kind, api.namespace, name, Deadline(timeout)):
+        if obj is None:
+            raise CommandError(f"{output.named(kind, name)} is gone")
+        status = obj.get("status") or {}
+        observed = status.get("observedGeneration", 0) >= obj["metadata"].get("generation", 0)
+        if observed and status.get("replicas", 0) == replicas:
+            return
+        progress(f"{output.named(kind, name)}: {status.get('replicas', 0)} of {replicas} replicas")
+    raise CommandError(f"timed out waiting for {output.named(kind, name)} to be scaled")

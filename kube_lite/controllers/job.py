@@ -1,0 +1,294 @@
+"""Job: run pods until enough of them have succeeded (upstream: ``pkg/controller/job``).
+
+No finished pod is counted twice or forgotten, whoever deletes it and whenever this process dies: pods carry a
+finalizer. A finished pod's uid is first written into the status as uncounted, then its finalizer is removed, and
+only when that is seen does it move from the list into the count.
+
+Completion is by number of successes; ``completionMode: Indexed`` gives each pod an index of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from kube_lite import clock
+from kube_lite.client.events import NORMAL, WARNING
+from kube_lite.controllers.base import Context, Controller, Requeue, key_of_controller, outcomes
+from kube_lite.controllers.expectations import Expectations
+from kube_lite.controllers.job_status import (
+    COMPLETE,
+    FAILED,
+    FAILURE_TARGET,
+    FINALIZER,
+    INDEX,
+    SUCCESS_CRITERIA,
+    SUSPENDED,
+    Job,
+    JobStatus,
+    Uncounted,
+    back_off,
+    condition_status,
+    failure,
+    format_indexes,
+    index_of,
+    is_finished,
+    parse_indexes,
+    status_as_json,
+    with_condition,
+)
+from kube_lite.controllers.ownership import CONTROLLER_INDEX, controlled_by, controller_reference, dependants
+from kube_lite.controllers.pods import deletion_order, is_active, is_terminating, pod_from_template
+from kube_lite.errors import ApiError, NotFound
+from kube_lite.resources.kinds.pod.view import Pod
+from kube_lite.resources.meta import Obj, ObjectView
+
+NAMES = ("job", "job-controller")
+
+JOBS = "jobs.batch"
+
+_object = msgspec.json.Decoder(ObjectView)
+
+
+class JobController(Controller):
+    """Creates, counts and ends the pods of Jobs."""
+
+    name = "job"
+
+    def __init__(self, ctx: Context) -> None:
+        super().__init__()
+        self.workers = ctx.settings.workers
+        self._burst = ctx.settings.burst_replicas
+        self._client = ctx.client_for("job-controller")
+        self._recorder = ctx.recorder("job-controller")
+        self._expectations = Expectations(ctx.settings.expectation_timeout)
+        self._jobs = self.source(ctx.informers.get(JOBS, Job))
+        self._pods = ctx.informers.get("pods", Pod)
+        self._pods.add_index(CONTROLLER_INDEX, controlled_by)
+        self._pods.on_change(self._observe)
+        self.source(self._pods, key_of_controller("Job"))
+
+    def _observe(self, old: Pod | None, new: Pod | None) -> None:
+        pod = new or old
+        for key in key_of_controller("Job")(pod) if pod is not None else ():
+            if old is None:
+                self._expectations.created(key)
+            if pod is not None and (new is None or new.terminating):
+                self._expectations.deleted(key, pod.metadata.uid)
+
+    async def reconcile(self, key: str) -> Requeue | None:
+        """Count what has finished, decide whether the Job has, and else keep the right number of pods running."""
+        job = self._jobs.get(key)
+        if job is None:
+            self._expectations.forget(key)
+            return None
+        pods = dependants(self._pods, job)
+        if is_finished(job.status) or job.metadata.deletion_timestamp is not None:
+            await self._release(pod for pod in pods if pod.finished or is_finished(job.status))
+            return None
+        status = self._counted(job, pods)
+        active = [pod for pod in pods if is_active(pod)]
+        status = self._started(job, status)
+        status, ended = self._judged(job, status, active)
+        wait: float | None = None
+        if ended or job.spec.suspend:
+            await self._delete(job, active)
+            active = []
+        elif self._expectations.satisfied(key):
+            wait = await self._manage(job, status, pods, active)
+        else:
+            wait = self._expectations.remaining(key)
+        await self._write(job, status, pods, active)
+        uncounted = {*status.uncounted_terminated_pods.succeeded, *status.uncounted_terminated_pods.failed}
+        await self._release(pod for pod in pods if pod.metadata.uid in uncounted)
+        deadline = self._deadline_in(job, status)
+        waits = [seconds for seconds in (wait, deadline) if seconds is not None]
+        return Requeue(max(min(waits), 0.0)) if waits else None
+
+    def _counted(self, job: Job, pods: Sequence[Pod]) -> JobStatus:
+        """The status with pods that have newly finished as uncounted, and settled ones counted."""
+        held = {pod.metadata.uid for pod in pods if FINALIZER in pod.metadata.finalizers}
+        before = job.status.uncounted_terminated_pods
+        listed = {*before.succeeded, *before.failed}
+        succeeded = [uid for uid in before.succeeded if uid in held]
+        failed = [uid for uid in before.failed if uid in held]
+        indexes = parse_indexes(job.status.completed_indexes)
+        settled = len(before.succeeded) - len(succeeded)
+        for pod in pods:
+            uid = pod.metadata.uid
+            if uid not in held or uid in listed or not (pod.finished or pod.terminating):
+                continue
+            index = index_of(pod)
+            if pod.status.phase == "Succeeded":
+                if index is None or index not in indexes:
+                    succeeded.append(uid)
+                    indexes |= {index} if index is not None else set()
+            elif pod.finished or not pod.spec.node_name:
+                failed.append(uid)
+        return msgspec.structs.replace(
+            job.status,
+            succeeded=job.status.succeeded + settled,
+            failed=job.status.failed + len(before.failed) - len([u for u in before.failed if u in held]),
+            uncounted_terminated_pods=Uncounted(succeeded=succeeded, failed=failed),
+            completed_indexes=format_indexes(indexes),
+        )
+
+    def _started(self, job: Job, status: JobStatus) -> JobStatus:
+        """The status with its start, or with the condition Suspended."""
+        suspended = condition_status(status, SUSPENDED)
+        if job.spec.suspend:
+            if suspended != "True":
+                self._recorder.event(job, NORMAL, "Suspended", "Job suspended")
+            status = with_condition(status, SUSPENDED, "True", "JobSuspended", "Job suspended")
+            return msgspec.structs.replace(status, start_time=None)
+        if suspended == "True":
+            self._recorder.event(job, NORMAL, "Resumed", "Job resumed")
+            status = with_condition(status, SUSPENDED, "False", "JobResumed", "Job resumed")
+        return msgspec.structs.replace(status, start_time=status.start_time or clock.timestamp())
+
+    def _judged(self, job: Job, status: JobStatus, active: Sequence[Pod]) -> tuple[JobStatus, bool]:
+        """The status with the Job's end, if it has come; an end waits until all pods are counted and gone."""
+        succeeded = status.succeeded + len(status.uncounted_terminated_pods.succeeded)
+        verdict = failure(job, status, active)
+        target, final, reason, message = FAILURE_TARGET, FAILED, *(verdict or ("", ""))
+        if verdict is None:
+            enough = job.spec.completions if job.spec.completions is not None else 1
+            if succeeded < enough or (job.spec.completions is None and active):
+                return status, False
+            target, final = SUCCESS_CRITERIA, COMPLETE
+            reason, message = "CompletionsReached", "Reached expected number of succeeded pods"
+        status = with_condition(status, target, "True", reason, message)
+        uncounted = status.uncounted_terminated_pods
+        if not active and not uncounted.succeeded and not uncounted.failed:
+            status = with_condition(status, final, "True", reason, message)
+            if final == COMPLETE:
+                status = msgspec.structs.replace(status, completion_time=clock.timestamp())
+                self._recorder.event(job, NORMAL, "Completed", "Job completed")
+            else:
+                self._recorder.event(job, WARNING, reason, message)
+        return status, True
+
+    def _deadline_in(self, job: Job, status: JobStatus) -> float | None:
+        if job.spec.active_deadline_seconds is None or status.start_time is None or is_finished(status):
+            return None
+        since = (clock.now() - clock.parse_timestamp(status.start_time)).total_seconds()
+        return job.spec.active_deadline_seconds - since
+
+    async def _manage(self, job: Job, status: JobStatus, pods: Sequence[Pod], active: Sequence[Pod]) -> float | None:
+        """Create or delete pods; seconds to wait before the next, when failures hold it back."""
+        succeeded = status.succeeded + len(status.uncounted_terminated_pods.succeeded)
+        wanted = job.spec.parallelism
+        if job.spec.completions is None:
+            wanted = len(active) if succeeded else wanted
+        else:
+            wanted = min(wanted, job.spec.completions - succeeded)
+        surplus = len(active) - max(0, wanted)
+        if surplus > 0:
+            await self._delete(job, deletion_order(active, {})[:surplus])
+        if surplus >= 0:
+            return None
+        wait = back_off(pods)
+        if wait > 0:
+            return wait
+        await self._create(job, status, active, min(-surplus, self._burst))
+        return None
+
+    async def _create(self, job: Job, status: JobStatus, active: Sequence[Pod], count: int) -> None:
+        key = job.metadata.key
+        bodies = [self._pod(job, index) for index in self._next_indexes(job, status, active, count)]
+        self._expectations.expect_creations(key, len(bodies))
+        for result in await outcomes(partial(self._create_one, job, body) for body in bodies):
+            if isinstance(result, ApiError):
+                raise result
+
+    def _next_indexes(self, job: Job, status: JobStatus, active: Sequence[Pod], count: int) -> list[int | None]:
+        if job.spec.completion_mode != "Indexed":
+            return [None] * count
+        taken = parse_indexes(status.completed_indexes) | {index_of(pod) for pod in active}
+        free = [index for index in range(job.spec.completions or 0) if index not in taken]
+        return list(free[:count])
+
+    def _pod(self, job: Job, index: int | None) -> Obj:
+        name = job.metadata.name
+        prefix = f"{name}-" if index is None else f"{name}-{index}-"
+        pod = pod_from_template(job.spec.template, prefix, controller_reference(job, "batch/v1", "Job"))
+        meta = pod["metadata"]
+        meta["finalizers"] = [*meta.get("finalizers", ()), FINALIZER]
+        if index is not None:
+            meta["annotations"] = {**meta.get("annotations", {}), INDEX: str(index)}
+            meta["labels"] = {**meta.get("labels", {}), INDEX: str(index)}
+            spec = pod["spec"]
+            spec.setdefault("hostname", f"{name}-{index}")
+            source = {"fieldRef": {"fieldPath": f"metadata.annotations['{INDEX}']"}}
+            for container in [*spec.get("initContainers", ()), *spec.get("containers", ())]:
+                env = container.setdefault("env", [])
+                if all(entry["name"] != "JOB_COMPLETION_INDEX" for entry in env):
+                    env.append({"name": "JOB_COMPLETION_INDEX", "valueFrom": source})
+        return pod
+
+    async def _create_one(self, job: Job, pod: Obj) -> None:
+        try:
+            created = await self._client.create("pods", pod, job.metadata.namespace)
+        except ApiError as error:
+            self._expectations.created(job.metadata.key)
+            self._recorder.event(job, WARNING, "FailedCreate", f"Error creating: {error.message}")
+            raise
+        name = _object.decode(created).metadata.name
+        self._recorder.event(job, NORMAL, "SuccessfulCreate", f"Created pod: {name}")
+
+    async def _delete(self, job: Job, pods: Sequence[Pod]) -> None:
+        if not pods:
+            return
+        key = job.metadata.key
+        self._expectations.expect_deletions(key, [pod.metadata.uid for pod in pods])
+
+        async def one(pod: Pod) -> None:
+            meta = pod.metadata
+            try:
+                await self._client.delete("pods", meta.name, meta.namespace, uid=meta.uid)
+            except ApiError as error:
+                self._expectations.deleted(key, meta.uid)
+                if not isinstance(error, NotFound):
+                    raise
+            else:
+                self._recorder.event(job, NORMAL, "SuccessfulDelete", f"Deleted pod: {meta.name}")
+
+        for result in await outcomes(partial(one, pod) for pod in pods):
+            if isinstance(result, ApiError):
+                raise result
+
+    async def _release(self, pods: Iterable[Pod]) -> None:
+        """Take the finalizer off pods whose end is on record."""
+        for pod in pods:
+            meta = pod.metadata
+            if FINALIZER not in meta.finalizers:
+                continue
+            kept = [finalizer for finalizer in meta.finalizers if finalizer != FINALIZER]
+            patch = {"metadata": {"resourceVersion": meta.resource_version, "finalizers": kept or None}}
+            try:
+                await self._client.patch("pods", meta.name, patch, meta.namespace)
+            except NotFound:
+                continue
+
+    async def _write(self, job: Job, status: JobStatus, pods: Sequence[Pod], active: Sequence[Pod]) -> None:
+        status = msgspec.structs.replace(
+            status,
+            active=len(active),
+            ready=sum(pod.ready for pod in active),
+            terminating=sum(is_terminating(pod) for pod in pods),
+        )
+        if status == job.status:
+            return
+        meta = job.metadata
+        # counts are sums of what was read: a stale one must not be written
+        patch: dict[str, Any] = {"metadata": {"resourceVersion": meta.resource_version}}
+        patch["status"] = status_as_json(status)
+        await self._client.patch(JOBS, meta.name, patch, meta.namespace, subresource="status")
+
+
+def build(ctx: Context) -> Controller:
+    """The controller."""
+    return JobController(ctx)

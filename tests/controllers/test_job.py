@@ -1,0 +1,170 @@
+"""Jobs: counting, failing, deadlines, suspension, indexes; no finished pod is lost or counted twice."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import anyio
+import pytest
+
+from kube_lite import clock
+from kube_lite.controllers.job_status import format_indexes, parse_indexes
+from kube_lite.errors import ApiError
+from kube_lite.resources.meta import Obj
+from tests.controllers.test_crashes import Dying
+from tests.controllers.world import NS, World, running
+
+JOBS = "jobs.batch"
+
+
+def job(**spec: Any) -> Obj:
+    pod = {"metadata": {"labels": {"job-name": "j"}}, "spec": {"restartPolicy": "Never", "containers": [{"name": "c"}]}}
+    defaults = {"parallelism": 1, "completions": 1, "backoffLimit": 6, "template": pod}
+    return {"metadata": {"name": "j"}, "spec": {**defaults, **spec}}
+
+
+async def finish(world: World, phases: list[str], default: str = "Succeeded", after: float = 1.0) -> None:
+    """Let pods finish a second after they appear, with the phases in that order, then ``default``."""
+    seen: dict[str, float] = {}
+    while True:
+        for pod in world.pods():
+            name, now = pod["metadata"]["name"], clock.monotonic()
+            since = seen.setdefault(name, now)
+            if pod["status"]["phase"] == "Pending" and now - since >= after:
+                ended = {"terminated": {"exitCode": 0, "finishedAt": clock.timestamp()}}
+                phase = phases.pop(0) if phases else default
+                status = {"phase": phase, "containerStatuses": [{"name": "c", "state": ended}]}
+                try:
+                    await world.client.patch("pods", name, {"status": status}, NS, subresource="status")
+                except ApiError:
+                    continue
+        await anyio.sleep(0.5)
+
+
+async def ran(spec: Obj, phases: list[str], seconds: float, default: str = "Succeeded") -> World:
+    world = World()
+    await world.client.create(JOBS, spec, NS)
+    async with running(world, ["job"], kubelet=False), anyio.create_task_group() as tasks:
+        tasks.start_soon(finish, world, phases, default)
+        await anyio.sleep(seconds)
+        tasks.cancel_scope.cancel()
+    return world
+
+
+def conditions(world: World) -> list[tuple[str, str, str]]:
+    return [(c["type"], c["status"], c["reason"]) for c in world.get(JOBS, "j")["status"].get("conditions", [])]
+
+
+def test_a_job_completes_and_says_when() -> None:
+    world = clock.run_virtual(ran(job(), [], 10))
+    status = world.get(JOBS, "j")["status"]
+    assert conditions(world) == [
+        ("SuccessCriteriaMet", "True", "CompletionsReached"),
+        ("Complete", "True", "CompletionsReached"),
+    ]
+    assert (status["succeeded"], status.get("active"), status["uncountedTerminatedPods"]) == (1, None, {})
+    assert status["startTime"] < status["completionTime"]
+    (pod,) = world.pods()
+    assert "finalizers" not in pod["metadata"]
+    assert [(kind, reason) for kind, reason, _ in world.events()] == [("Job", "SuccessfulCreate"), ("Job", "Completed")]
+
+
+def test_parallel_pods_run_up_to_the_number_of_completions() -> None:
+    world = clock.run_virtual(ran(job(completions=5, parallelism=2), [], 30))
+    assert world.get(JOBS, "j")["status"]["succeeded"] == 5
+    assert len(world.pods()) == 5
+
+
+def test_failures_are_retried_with_back_off_up_to_the_limit() -> None:
+    world = clock.run_virtual(ran(job(backoffLimit=2), [], 120, default="Failed"))
+    status = world.get(JOBS, "j")["status"]
+    assert status["failed"] == 3
+    assert conditions(world)[-1] == ("Failed", "True", "BackoffLimitExceeded")
+    assert world.events()[-1] == ("Job", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
+    created = [clock.parse_timestamp(p["metadata"]["creationTimestamp"]) for p in world.pods()]
+    gaps = [(b - a).total_seconds() for a, b in itertools.pairwise(created)]
+    assert gaps == pytest.approx([11, 21], abs=1.5)
+
+
+def test_a_failure_may_be_made_up_for() -> None:
+    world = clock.run_virtual(ran(job(), ["Failed"], 60))
+    status = world.get(JOBS, "j")["status"]
+    assert (status["failed"], status["succeeded"]) == (1, 1)
+    assert conditions(world)[-1][0] == "Complete"
+
+
+def test_the_deadline_ends_a_job_without_any_event() -> None:
+    async def main() -> None:
+        world = World()
+        await world.client.create(JOBS, job(activeDeadlineSeconds=30), NS)
+        async with running(world, ["job"]):
+            await anyio.sleep(28)
+            assert world.get(JOBS, "j")["status"]["active"] == 1
+            await anyio.sleep(10)
+            assert conditions(world)[-1] == ("Failed", "True", "DeadlineExceeded")
+
+    clock.run_virtual(main())
+
+
+def test_a_suspended_job_has_no_pods_until_it_is_resumed() -> None:
+    async def main() -> None:
+        world = World(stop_delay=0)
+        await world.client.create(JOBS, job(), NS)
+        async with running(world, ["job"]):
+            await anyio.sleep(3)
+            assert len(world.pods()) == 1
+            await world.client.patch(JOBS, "j", {"spec": {"suspend": True}}, NS)
+            await anyio.sleep(3)
+            assert world.pods() == []
+            assert conditions(world) == [("Suspended", "True", "JobSuspended")]
+            await world.client.patch(JOBS, "j", {"spec": {"suspend": False}}, NS)
+            await anyio.sleep(15)
+            assert len(world.pods()) == 1
+            assert conditions(world) == [("Suspended", "False", "JobResumed")]
+
+    clock.run_virtual(main())
+
+
+def test_each_index_is_run_once() -> None:
+    world = clock.run_virtual(ran(job(completions=4, parallelism=3, completionMode="Indexed"), ["Failed"], 60))
+    assert world.get(JOBS, "j")["status"]["completedIndexes"] == "0-3"
+    index = "batch.kubernetes.io/job-completion-index"
+    done = [p["metadata"]["labels"][index] for p in world.pods() if p["status"]["phase"] == "Succeeded"]
+    assert sorted(done) == ["0", "1", "2", "3"]
+    assert {p["spec"]["hostname"] for p in world.pods()} == {"j-0", "j-1", "j-2", "j-3"}
+
+
+@pytest.mark.parametrize("text", ["", "0", "0,1", "0-2", "1,3-5,7,8"])
+def test_indexes_are_read_and_written(text: str) -> None:
+    assert format_indexes(parse_indexes(text)) == text
+
+
+def test_a_death_at_any_write_loses_no_pod_and_counts_none_twice() -> None:
+    async def run(at: int, made: bool) -> tuple[Obj, int]:
+        world = World()
+        dying = Dying(world.client, at, made)
+        await world.client.create(JOBS, job(completions=3, parallelism=2), NS)
+        async with anyio.create_task_group() as tasks:
+
+            async def control() -> None:
+                async with running(world, ["job"], client_for=lambda name: dying, kubelet=False):
+                    await dying.died.wait()
+                async with running(world, ["job"], kubelet=False):
+                    await anyio.sleep_forever()
+
+            tasks.start_soon(finish, world, [])
+            tasks.start_soon(control)
+            await anyio.sleep(60)
+            tasks.cancel_scope.cancel()
+        status = world.get(JOBS, "j")["status"]
+        return {
+            key: status.get(key) for key in ("succeeded", "failed", "active", "uncountedTerminatedPods")
+        }, dying.count
+
+    undisturbed, writes = clock.run_virtual(run(0, False))
+    assert (undisturbed["succeeded"], undisturbed["failed"]) == (3, None)
+    assert writes >= 9
+    for at in range(1, writes + 1):
+        for made in (False, True):
+            assert clock.run_virtual(run(at, made))[0] == undisturbed, (at, made)
