@@ -85,6 +85,7 @@ class Plane:
         self.nonresource = NonResource(self.discovery, self.checks, LIVE_CHECKS)
         self.openapi = OpenAPI(self.registry)
         self.nonresource.pages["openapi"] = self.openapi.page
+        self.nonresource.pages.update(self.tokens.pages(f"https://{options.advertise_address}:{options.port}"))
         self.app = App(
             authenticator=self.authenticator,
             authorizer=self.authorizer,
