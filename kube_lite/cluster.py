@@ -96,6 +96,7 @@ def _start(plane: Plane, options: ClusterOptions, rng: random.Random, tasks: Tas
             rng=rng,
             resources=lambda: _served(plane),
             ca_pem=options.ca_pem,
+            sign_account_token=plane.tokens.legacy,
         )
         tasks.start_soon(controllers.run_controllers, context, names)
     scheduler = None

@@ -15,6 +15,7 @@ from kube_lite.api.app import App
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
 from kube_lite.api.authz.authorizer import Authorizer
+from kube_lite.api.authz.escalation import Escalation
 from kube_lite.api.discovery import Discovery
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.flow import FlowControl
@@ -71,9 +72,11 @@ class Plane:
         self.subresources = Subresources(self.dispatcher)
         self.authorizer = Authorizer(self.storage)
         self.authenticator = Authenticator(options.tokens, options.owner_uid)
-        self.tokens = Tokens(Signer(options.service_account_key), self.verbs, self.verbs.names)
+        signer = Signer(options.service_account_key)
+        self.tokens = Tokens(signer, self.verbs, self.verbs.names, admission=self.verbs.admission)
         self.authenticator.reviewers.append(self.tokens.authenticate)
         self.dispatcher.subresources["serviceaccounts/token"] = self.tokens.request
+        Escalation(self.verbs, self.authorizer)
         self.reviews = Reviews(self.dispatcher, self.authorizer, self.authenticator, self.tokens)
         self.discovery = Discovery(self.registry, f"{options.advertise_address}:{options.port}")
         self._addresses = ServiceAddresses(options.service_cluster_ip_range, rng)
@@ -88,6 +91,7 @@ class Plane:
         self.nonresource = NonResource(self.discovery, self.checks, LIVE_CHECKS)
         self.openapi = OpenAPI(self.registry)
         self.nonresource.pages["openapi"] = self._openapi
+        self.nonresource.pages.update(self.tokens.pages(f"https://{options.advertise_address}:{options.port}"))
         self.app = App(
             authenticator=self.authenticator,
             authorizer=self.authorizer,

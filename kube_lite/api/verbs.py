@@ -43,6 +43,10 @@ Transform = Callable[[Obj], Awaitable[Obj]]
 """Makes the wanted object from the stored one; called again after a conflict, must not change its argument."""
 
 
+Guard = Callable[[AdmissionRequest], None]
+"""Refuses a write by raising an ApiError; asked once mutating admission is done."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """The object that a write is about."""
@@ -94,6 +98,8 @@ class Verbs:
         self.names = Names(rng)
         self.hooks: MutableMapping[str, RestHook] = {}
         """Work beyond the object itself, by ``group_resource`` (addresses of Services)."""
+        self.guards: MutableMapping[str, Guard] = {}
+        """Checks of creates and updates that no setting takes away, by ``group_resource`` (RBAC escalation)."""
 
     # ---- create
 
@@ -151,6 +157,7 @@ class Verbs:
             warnings=warnings if warnings is not None else [],
         )
         await self.admission.admit(request, self)
+        self._guard(request)
         obj = request.obj or obj
         objectmeta.prepare_create(resource, obj, self.names)
         resource.prepare_create(obj)
@@ -169,6 +176,11 @@ class Verbs:
         if options.dry_run and undo is not None:
             undo()
         return written
+
+    def _guard(self, request: AdmissionRequest) -> None:
+        guard = self.guards.get(request.resource.group_resource)
+        if guard is not None:
+            guard(request)
 
     async def _insert(self, target: Target, obj: Obj, options: WriteOptions) -> Written:
         resource, name = target.resource, obj["metadata"]["name"]
@@ -314,6 +326,7 @@ class Verbs:
             warnings=warnings if warnings is not None else [],
         )
         await self.admission.admit(request, self)
+        self._guard(request)
         new = request.obj or new
         self._prepare_update(resource, sub, new, old, manner.trusted)
         hook = self.hooks.get(resource.group_resource) if sub is None else None

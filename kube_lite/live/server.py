@@ -135,6 +135,7 @@ def _cluster_options(settings: ServerSettings, advertise: str, authority: certs.
         controller_settings=replace(
             ControllerSettings(),
             cluster_cidr=settings.cluster_cidr,
+            legacy_service_account_tokens=settings.legacy_service_account_tokens,
             node_monitor_grace_period=settings.node_monitor_grace_period,
         ),
         scheduler=settings.scheduler,

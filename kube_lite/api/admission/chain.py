@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from kube_lite.api.admission.default_toleration_seconds import DefaultTolerationSeconds
 from kube_lite.api.admission.namespace_lifecycle import NamespaceLifecycle
+from kube_lite.api.admission.node_restriction import NodeRestriction
 from kube_lite.api.admission.plugin import Chain, MutatingPlugin, ValidatingPlugin
 from kube_lite.api.admission.priority import Priority
 from kube_lite.api.admission.service_account import ServiceAccount
@@ -20,6 +21,7 @@ def build(rng: random.Random, disabled: Collection[str] = ()) -> Chain:
     mutating: tuple[MutatingPlugin, ...] = (
         NamespaceLifecycle(),
         ServiceAccount(rng),
+        NodeRestriction(),
         Priority(),
         DefaultTolerationSeconds(),
     )
