@@ -76,6 +76,10 @@ class Discovery:
             versions.sort(key=version_rank)
         return {g: found[g] for g in sorted(found, key=_group_rank)}
 
+    def is_custom(self, group: str) -> bool:
+        """Whether a group holds nothing but custom resources."""
+        return all(resource.custom for resource in self._registry if resource.group == group)
+
     def _document(self, name: str, value: Any) -> tuple[bytes, str]:
         body = encode_json(value)
         kept = self._kept[name] = (body, '"' + hashlib.sha256(body).hexdigest()[:32].upper() + '"')

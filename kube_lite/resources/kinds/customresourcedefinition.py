@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kube_lite import clock
 from kube_lite.resources import names
 from kube_lite.resources.field import IMMUTABLE, Errors, child, index, invalid, not_supported, required
 from kube_lite.resources.kinds.webhookconfiguration import validate_client_config
@@ -10,6 +11,8 @@ from kube_lite.resources.metadata import annotation_path
 from kube_lite.resources.registry import Resource, status
 from kube_lite.resources.rules import dns_subdomain
 
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+"""Finalizer under which a definition waits until its objects are gone."""
 APPROVAL = "api-approved.kubernetes.io"
 _STORAGE = "must have exactly one version marked as storage version"
 _MIXED_CASE = "may have mixed case, but should otherwise match: "
@@ -50,6 +53,41 @@ def _prepare_update(new: Obj, old: Obj) -> None:
         if version.get("storage") and version.get("name") not in stored:
             stored.append(version.get("name", ""))
     new["status"] = {**state, "storedVersions": stored}
+
+
+def set_condition(state: Obj, kind: str, value: bool, reason: str, message: str) -> None:
+    """Put a condition into a CRD's status; its time moves only when its value does."""
+    conditions = [dict(c) for c in state.get("conditions") or ()]
+    state["conditions"] = conditions
+    truth = "True" if value else "False"
+    for known in conditions:
+        if known.get("type") == kind:
+            if known.get("status") != truth:
+                known["lastTransitionTime"] = clock.timestamp()
+            known.update(status=truth, reason=reason, message=message)
+            return
+    conditions.append(
+        {
+            "type": kind,
+            "status": truth,
+            "lastTransitionTime": clock.timestamp(),
+            "reason": reason,
+            "message": message,
+        }
+    )
+
+
+def _begin_delete(new: Obj, old: Obj) -> None:
+    """Hold the definition until its objects are gone."""
+    meta = new["metadata"]
+    meta.pop("deletionGracePeriodSeconds", None)
+    if "generation" in old["metadata"]:
+        meta["generation"] = old["metadata"]["generation"]
+    if CLEANUP not in (meta.get("finalizers") or ()):
+        meta["finalizers"] = [*(meta.get("finalizers") or ()), CLEANUP]
+    new["status"] = dict(new.get("status") or {})
+    message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+    set_condition(new["status"], "Terminating", True, "InstanceDeletionPending", message)
 
 
 def _names(named: Obj, path: str) -> Errors:
@@ -231,6 +269,7 @@ RESOURCES = (
         categories=("api-extensions",),
         subresources={"status": status(validate=lambda new, old: _stored_versions(new))},
         allow_unconditional_update=False,
+        begin_delete=_begin_delete,
         default=_default,
         prepare_create=_prepare_create,
         prepare_update=_prepare_update,
