@@ -233,7 +233,7 @@ class Verbs:
         if revision in ("", "0") and not resource.allow_unconditional_update:
             self._require_existing(target)
             must = invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise errors.invalid(resource.kind, resource.group, target.name, [_hexadecimal(must)])
+            raise errors.invalid(resource.plural, resource.group, target.name, [_hexadecimal(must)])
 
         async def replaced(old: Obj) -> Obj:
             uid = meta.get("uid")
