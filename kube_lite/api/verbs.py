@@ -245,7 +245,7 @@ class Verbs:
         if revision in ("", "0") and not resource.allow_unconditional_update:
             self._require_existing(target)
             must = invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise errors.invalid(resource.kind, resource.group, target.name, [_hexadecimal(must)])
+            raise errors.invalid(resource.plural, resource.group, target.name, [_hexadecimal(must)])
 
         async def replaced(old: Obj) -> Obj:
             uid = meta.get("uid")
@@ -362,7 +362,7 @@ class Verbs:
 
     @staticmethod
     def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> Errors:
-        found = validate_metadata_update(new["metadata"], old["metadata"], builtin=not resource.custom)
+        found = validate_metadata_update(new["metadata"], old["metadata"], builtin=_is_builtin(resource))
         found += found  # upstream checks metadata in the generic path and in the kind's own: clients see both causes
         if sub is not None:
             return found + sub.validate(new, old)
@@ -409,9 +409,14 @@ def is_finished(obj: Mapping[str, Any]) -> bool:
     return not meta.get("deletionGracePeriodSeconds")
 
 
+def _is_builtin(resource: Resource) -> bool:
+    """Whether upstream's core rules bind metadata, such as those of finalizer names."""
+    return not resource.custom and resource.group != "apiextensions.k8s.io"
+
+
 def _metadata_errors(resource: Resource, obj: Obj) -> Errors:
     return validate_metadata(
-        obj["metadata"], namespaced=resource.namespaced, rule=resource.name_rule, builtin=not resource.custom
+        obj["metadata"], namespaced=resource.namespaced, rule=resource.name_rule, builtin=_is_builtin(resource)
     )
 
 
