@@ -78,6 +78,8 @@ class Manner:
 
 ORDINARY = Manner()
 
+_SERVER = User("system:apiserver", groups=("system:masters",), how="in-process")
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -169,9 +171,11 @@ class Verbs:
             await self.admission.validate(request, self)
             managed.complete(resource, obj)
             written = await self._insert(target, obj, options)
-        except BaseException:
+        except BaseException as error:
             if undo is not None:
                 undo()
+            if isinstance(error, errors.ApiError):
+                await request.abandon()
             raise
         if options.dry_run and undo is not None:
             undo()
@@ -206,9 +210,16 @@ class Verbs:
         resource = self.storage.registry.named(group_resource)
         if resource is None:
             raise errors.InternalError(f"no resource {group_resource}")
-        user = User("system:apiserver", groups=("system:masters",), how="in-process")
         target = Target(resource, namespace, obj["metadata"]["name"])
-        await self.create(target, obj, user, WriteOptions(field_manager="kube-lite"))
+        await self.create(target, obj, _SERVER, WriteOptions(field_manager="kube-lite"))
+
+    async def internal_status(self, group_resource: str, namespace: str, obj: Obj) -> None:
+        """Write an object's status on the server's own behalf (``admission.plugin.Objects``)."""
+        resource = self.storage.registry.named(group_resource)
+        if resource is None:
+            raise errors.InternalError(f"no resource {group_resource}")
+        target = Target(resource, namespace, obj["metadata"]["name"], resource.subresources["status"])
+        await self.update(target, obj, _SERVER, WriteOptions(field_manager="kube-apiserver"))
 
     def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
         """See ``Storage.lookup``."""
@@ -341,9 +352,11 @@ class Verbs:
             if new == old:
                 return Written(item.value, item.revision)
             written = await self._replace(target, item, new, options)
-        except BaseException:
+        except BaseException as error:
             if undo is not None:
                 undo()
+            if isinstance(error, errors.ApiError | WriteConflict):
+                await request.abandon()
             raise
         if options.dry_run and undo is not None:
             undo()
