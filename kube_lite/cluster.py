@@ -78,6 +78,7 @@ async def cluster(
     plane = Plane(store, options.plane, rng, audit)
     await plane.start()
     async with anyio.create_task_group() as tasks:
+        tasks.start_soon(plane.run)
         if audit is not None:
             tasks.start_soon(audit.run)
         yield _start(plane, options, rng, tasks)

@@ -83,6 +83,8 @@ async def _attempt(verbs: Verbs, target: Target, item: Item, old: Obj, options: 
     _set_policy_finalizers(target, new, options)
     if pending and new["metadata"].get("finalizers") == old["metadata"].get("finalizers"):
         return Written(item.value, item.revision)
+    if old["metadata"].get("deletionTimestamp") is None:
+        target.resource.begin_delete(new, old)
     if target.resource.kind == "Namespace":
         new["status"] = {**(new.get("status") or {}), "phase": "Terminating"}
     gone = is_finished(new)

@@ -16,6 +16,7 @@ from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
 from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.authz.escalation import Escalation
+from kube_lite.api.crds import CustomResources
 from kube_lite.api.discovery import Discovery
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.flow import FlowControl
@@ -79,6 +80,7 @@ class Plane:
         Escalation(self.verbs, self.authorizer)
         self.reviews = Reviews(self.dispatcher, self.authorizer, self.authenticator, self.tokens)
         self.discovery = Discovery(self.registry, f"{options.advertise_address}:{options.port}")
+        self.custom_resources = CustomResources(self.verbs, self.discovery.changed)
         self._addresses = ServiceAddresses(options.service_cluster_ip_range, rng)
         self.verbs.hooks["services"] = self._addresses
         self._started = False
@@ -89,7 +91,7 @@ class Plane:
             "informer-sync": lambda: "" if self._started else "not synced yet",
         }
         self.nonresource = NonResource(self.discovery, self.checks, LIVE_CHECKS)
-        self.openapi = OpenAPI(self.registry)
+        self.openapi = OpenAPI(self.registry, lambda resource: resource.openapi)
         self.nonresource.pages["openapi"] = self._openapi
         self.nonresource.pages.update(self.tokens.pages(f"https://{options.advertise_address}:{options.port}"))
         self.app = App(
@@ -114,10 +116,15 @@ class Plane:
     async def start(self) -> None:
         """Load the store, then create what every cluster has."""
         await self.storage.start()
+        self.custom_resources.start()
         self._addresses.load(self.storage.select("services"))
         options = self.options
         await bootstrap.bootstrap(self.verbs, self._addresses.first, options.advertise_address, options.port)
         self._started = True
+
+    async def run(self) -> None:
+        """What the API does by itself while it serves: the status and the deletion of custom resources."""
+        await self.custom_resources.run()
 
     def client(self, user: User, agent: str) -> LocalClient:
         """A client in this process with that identity; ``agent`` names it in managedFields."""

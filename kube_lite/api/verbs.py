@@ -78,6 +78,8 @@ class Manner:
 
 ORDINARY = Manner()
 
+_SERVER = User("system:apiserver", groups=("system:masters",), how="in-process")
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -169,9 +171,11 @@ class Verbs:
             await self.admission.validate(request, self)
             managed.complete(resource, obj)
             written = await self._insert(target, obj, options)
-        except BaseException:
+        except BaseException as error:
             if undo is not None:
                 undo()
+            if isinstance(error, errors.ApiError):
+                await request.abandon()
             raise
         if options.dry_run and undo is not None:
             undo()
@@ -206,9 +210,16 @@ class Verbs:
         resource = self.storage.registry.named(group_resource)
         if resource is None:
             raise errors.InternalError(f"no resource {group_resource}")
-        user = User("system:apiserver", groups=("system:masters",), how="in-process")
         target = Target(resource, namespace, obj["metadata"]["name"])
-        await self.create(target, obj, user, WriteOptions(field_manager="kube-lite"))
+        await self.create(target, obj, _SERVER, WriteOptions(field_manager="kube-lite"))
+
+    async def internal_status(self, group_resource: str, namespace: str, obj: Obj) -> None:
+        """Write an object's status on the server's own behalf (``admission.plugin.Objects``)."""
+        resource = self.storage.registry.named(group_resource)
+        if resource is None:
+            raise errors.InternalError(f"no resource {group_resource}")
+        target = Target(resource, namespace, obj["metadata"]["name"], resource.subresources["status"])
+        await self.update(target, obj, _SERVER, WriteOptions(field_manager="kube-apiserver"))
 
     def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
         """See ``Storage.lookup``."""
@@ -245,7 +256,7 @@ class Verbs:
         if revision in ("", "0") and not resource.allow_unconditional_update:
             self._require_existing(target)
             must = invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise errors.invalid(resource.kind, resource.group, target.name, [_hexadecimal(must)])
+            raise errors.invalid(resource.plural, resource.group, target.name, [_hexadecimal(must)])
 
         async def replaced(old: Obj) -> Obj:
             uid = meta.get("uid")
@@ -341,9 +352,11 @@ class Verbs:
             if new == old:
                 return Written(item.value, item.revision)
             written = await self._replace(target, item, new, options)
-        except BaseException:
+        except BaseException as error:
             if undo is not None:
                 undo()
+            if isinstance(error, errors.ApiError | WriteConflict):
+                await request.abandon()
             raise
         if options.dry_run and undo is not None:
             undo()
@@ -362,7 +375,7 @@ class Verbs:
 
     @staticmethod
     def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> Errors:
-        found = validate_metadata_update(new["metadata"], old["metadata"], builtin=not resource.custom)
+        found = validate_metadata_update(new["metadata"], old["metadata"], builtin=_is_builtin(resource))
         found += found  # upstream checks metadata in the generic path and in the kind's own: clients see both causes
         if sub is not None:
             return found + sub.validate(new, old)
@@ -409,9 +422,14 @@ def is_finished(obj: Mapping[str, Any]) -> bool:
     return not meta.get("deletionGracePeriodSeconds")
 
 
+def _is_builtin(resource: Resource) -> bool:
+    """Whether upstream's core rules bind metadata, such as those of finalizer names."""
+    return not resource.custom and resource.group != "apiextensions.k8s.io"
+
+
 def _metadata_errors(resource: Resource, obj: Obj) -> Errors:
     return validate_metadata(
-        obj["metadata"], namespaced=resource.namespaced, rule=resource.name_rule, builtin=not resource.custom
+        obj["metadata"], namespaced=resource.namespaced, rule=resource.name_rule, builtin=_is_builtin(resource)
     )
 
 

@@ -9,23 +9,30 @@ import random
 from collections.abc import Collection
 
 from kube_lite.api.admission.default_toleration_seconds import DefaultTolerationSeconds
+from kube_lite.api.admission.limit_ranger import LimitRanger
 from kube_lite.api.admission.namespace_lifecycle import NamespaceLifecycle
 from kube_lite.api.admission.node_restriction import NodeRestriction
 from kube_lite.api.admission.plugin import Chain, MutatingPlugin, ValidatingPlugin
 from kube_lite.api.admission.priority import Priority
+from kube_lite.api.admission.resource_quota import ResourceQuota
 from kube_lite.api.admission.service_account import ServiceAccount
 
 
 def build(rng: random.Random, disabled: Collection[str] = ()) -> Chain:
     """The chain without the plugins named in ``disabled``. :raises ValueError: a name that does not exist"""
+    limit_ranger = LimitRanger()
     mutating: tuple[MutatingPlugin, ...] = (
         NamespaceLifecycle(),
+        limit_ranger,
         ServiceAccount(rng),
         NodeRestriction(),
         Priority(),
         DefaultTolerationSeconds(),
     )
-    validating: tuple[ValidatingPlugin, ...] = ()
+    validating: tuple[ValidatingPlugin, ...] = (
+        limit_ranger,
+        ResourceQuota(),
+    )
     known = {p.name for p in mutating} | {p.name for p in validating}
     unknown = sorted(set(disabled) - known)
     if unknown:
