@@ -16,7 +16,6 @@ AGGREGATED = "apidiscovery.k8s.io"
 
 GROUP_ORDER = (
     "apiregistration.k8s.io",
-    "extensions",
     "apps",
     "events.k8s.io",
     "authentication.k8s.io",
@@ -25,6 +24,7 @@ GROUP_ORDER = (
     "batch",
     "certificates.k8s.io",
     "networking.k8s.io",
+    "extensions",
     "policy",
     "rbac.authorization.k8s.io",
     "storage.k8s.io",
