@@ -120,13 +120,16 @@ class CustomResources:
             self._served[name] = (crd, known[1])
         elif known is not None or self._acceptable(crd):
             try:
-                versions = versions_of(crd)
+                versions = versions_of(crd, self._service)
             except (ValueError, KeyError, TypeError) as error:
                 logger.error("%s: cannot be served: %s", name, error)
                 return
             self._register(name, crd, versions)
         if crd["metadata"].get("deletionTimestamp") is not None:
             self._refuse_creation(name)
+
+    def _service(self, namespace: str, name: str) -> Obj | None:
+        return self._storage.lookup("services", namespace, name)
 
     def _register(self, name: str, crd: Obj, versions: list[Version]) -> None:
         self._unregister(name)

@@ -110,7 +110,7 @@ class LocalClient:
         info = self._info(found, "list", namespace, query=query)
         self._authorize(info)
         listing = await reads.list_(self._storage, found, namespace, reads.list_query(found, info))
-        items = [self._storage.bare(found, v) for v in listing.values]
+        items = [self._storage.bare(found, v) for v in await self._storage.incoming(found, listing.values)]
         return ObjectList(items, str(listing.revision), listing.continue_)
 
     @asynccontextmanager

@@ -188,7 +188,7 @@ class Verbs:
 
     async def _insert(self, target: Target, obj: Obj, options: WriteOptions) -> Written:
         resource, name = target.resource, obj["metadata"]["name"]
-        encode = self.storage.encoder(resource, obj)
+        encode = self.storage.encoder(resource, await self.storage.outgoing(resource, obj))
         self._check_size(options, encode)
         key = self.storage.key(resource, target.namespace, name)
         if options.dry_run:
@@ -290,7 +290,7 @@ class Verbs:
             item = self.storage.item(resource, target.namespace, target.name)
             if item is None:
                 raise errors.not_found(resource.plural, resource.group, target.name)
-            old = self.storage.load(resource, item.value)
+            old = self.storage.load(resource, await self.storage.incoming_one(resource, item.value))
             new = await transform(old)
             given = str(new["metadata"].get("resourceVersion") or "")
             if given and not (given.isascii() and given.isdigit()):
@@ -383,7 +383,7 @@ class Verbs:
 
     async def _replace(self, target: Target, item: Item, new: Obj, options: WriteOptions) -> Written:
         resource = target.resource
-        encode = self.storage.encoder(resource, new)
+        encode = self.storage.encoder(resource, await self.storage.outgoing(resource, new))
         self._check_size(options, encode, len(item.value))
         if options.dry_run:
             return Written(encode(item.revision), item.revision)
