@@ -19,6 +19,7 @@ import anyio
 
 from kube_lite import clock, errors
 from kube_lite.api import authz, request_info
+from kube_lite.api import audit as audit_log
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
 from kube_lite.api.body import MAX_BODY
@@ -68,6 +69,7 @@ class App:
             return
         request = _request(scope, receive)
         request.audit_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+        audit_log.begin()
         started = clock.monotonic()
         response, message = await self._answer(request)
         if response is None:
