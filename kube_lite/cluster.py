@@ -78,6 +78,7 @@ async def cluster(
     plane = Plane(store, options.plane, rng, audit)
     await plane.start()
     async with anyio.create_task_group() as tasks:
+        tasks.start_soon(plane.run)
         if audit is not None:
             tasks.start_soon(audit.run)
         yield _start(plane, options, rng, tasks)
@@ -96,6 +97,7 @@ def _start(plane: Plane, options: ClusterOptions, rng: random.Random, tasks: Tas
             rng=rng,
             resources=lambda: _served(plane),
             ca_pem=options.ca_pem,
+            sign_account_token=plane.tokens.legacy,
         )
         tasks.start_soon(controllers.run_controllers, context, names)
     scheduler = None

@@ -18,15 +18,16 @@ from typing import Any
 import anyio
 
 from kube_lite import clock, errors
-from kube_lite.api import authz, request_info
 from kube_lite.api import audit as audit_log
+from kube_lite.api import impersonation, request_info
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
+from kube_lite.api.authz.attributes import attributes_of
+from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.body import MAX_BODY
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.http import Request, Response, error_response
 from kube_lite.api.nonresource import NonResource
-from kube_lite.api.user import AUTHENTICATED, User
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class App:
         self,
         *,
         authenticator: Authenticator,
-        authorizer: authz.Authorizer,
+        authorizer: Authorizer,
         flow: FlowControl,
         resources: Handler,
         nonresource: NonResource,
@@ -96,66 +97,12 @@ class App:
     async def _pipeline(self, request: Request) -> Response | None:
         """The stages, in order. None leaves the request to FastAPI."""
         request.user = await self._authenticator.authenticate(request)
-        self._impersonate(request)
-        self._authorize(request)
+        impersonation.apply(request, self.authorizer)
+        self.authorizer.require(attributes_of(request.user, request.info))
         async with self._flow.admit(request):
             if request.info.is_resource:
                 return await self._resources(request)
             return await self._nonresource.handle(request, fallback=self.extra is not None)
-
-    def _authorize(self, request: Request) -> None:
-        attributes = authz.attributes_of(request.user, request.info)
-        if not self.authorizer.allows(attributes):
-            raise authz.refusal(attributes)
-
-    def _impersonate(self, request: Request) -> None:
-        name = request.header("impersonate-user")
-        if not name:
-            if any(key.startswith(b"impersonate-") for key in request.headers):
-                raise errors.BadRequest("requested impersonation without a user: set Impersonate-User as well")
-            return
-        wanted = _impersonated(request, name)
-        for attributes in _impersonation_checks(request.user, wanted):
-            if not self.authorizer.allows(attributes):
-                raise authz.refusal(attributes)
-        request.user = wanted
-
-
-def _impersonated(request: Request, name: str) -> User:
-    groups = [v.decode("latin-1") for k, v in request.scope["headers"] if k == b"impersonate-group"]
-    extra: dict[str, list[str]] = {}
-    for key, value in request.scope["headers"]:
-        if key.startswith(b"impersonate-extra-"):
-            extra.setdefault(key[18:].decode("latin-1"), []).append(value.decode("latin-1"))
-    if name.startswith("system:serviceaccount:") and not groups:
-        namespace = name.split(":")[2]
-        groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
-    if name != "system:anonymous" and AUTHENTICATED not in groups:
-        groups.append(AUTHENTICATED)
-    uid = request.header("impersonate-uid")
-    return User(name, uid, groups=tuple(groups), extra=extra, how="impersonation")
-
-
-def _impersonation_checks(user: User, wanted: User) -> list[authz.Attributes]:
-    checks = []
-    if wanted.name.startswith("system:serviceaccount:") and wanted.name.count(":") == 3:
-        _, _, namespace, name = wanted.name.split(":")
-        checks.append(authz.Attributes(user, "impersonate", resource="serviceaccounts", namespace=namespace, name=name))
-        stated = [g for g in wanted.groups if not g.startswith("system:serviceaccounts") and g != AUTHENTICATED]
-    else:
-        checks.append(authz.Attributes(user, "impersonate", resource="users", name=wanted.name))
-        stated = [g for g in wanted.groups if g != AUTHENTICATED]
-    checks += [authz.Attributes(user, "impersonate", resource="groups", name=g) for g in stated]
-    if wanted.uid:
-        checks.append(authz.Attributes(user, "impersonate", "authentication.k8s.io", resource="uids", name=wanted.uid))
-    for key, values in wanted.extra.items():
-        checks += [
-            authz.Attributes(
-                user, "impersonate", "authentication.k8s.io", resource="userextras", subresource=key, name=value
-            )
-            for value in values
-        ]
-    return checks
 
 
 def _request(scope: Scope, receive: Receive) -> Request:

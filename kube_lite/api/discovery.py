@@ -40,6 +40,10 @@ GROUP_ORDER = (
 """Upstream's group priorities (kube-apiserver ``apiVersionPriorities``), highest first; others follow by name."""
 
 
+CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+"""The order in which upstream lists the verbs of custom resources."""
+
+
 def _group_rank(group: str) -> tuple[int, str]:
     return (GROUP_ORDER.index(group) if group in GROUP_ORDER else len(GROUP_ORDER), group)
 
@@ -75,6 +79,10 @@ class Discovery:
         for versions in found.values():
             versions.sort(key=version_rank)
         return {g: found[g] for g in sorted(found, key=_group_rank)}
+
+    def is_custom(self, group: str) -> bool:
+        """Whether a group holds nothing but custom resources."""
+        return all(resource.custom for resource in self._registry if resource.group == group)
 
     def _document(self, name: str, value: Any) -> tuple[bytes, str]:
         body = encode_json(value)
@@ -140,7 +148,7 @@ class Discovery:
                 "singularName": resource.singular_name,
                 "namespaced": resource.namespaced,
                 "kind": resource.kind,
-                "verbs": sorted(resource.verbs),
+                "verbs": list(CUSTOM_VERBS) if resource.custom else sorted(resource.verbs),
             }
             if resource.short_names:
                 entry["shortNames"] = list(resource.short_names)
@@ -149,7 +157,8 @@ class Discovery:
             if not resource.answered_only:
                 entry["storageVersionHash"] = storage_hash(resource)
             yield entry
-        for name, sub in sorted(resource.subresources.items()):
+        subresources = resource.subresources.items()
+        for name, sub in subresources if resource.custom else sorted(subresources):
             entry = {
                 "name": f"{resource.plural}/{name}",
                 "singularName": "",

@@ -52,11 +52,15 @@ class Dispatcher:
         if info.subresource:
             return await self._subresource(request, resource)
         if resource.namespaced and not info.namespace and info.verb in ("create", "update", "patch", "delete"):
+            if resource.custom:
+                return _page_not_found()
             if info.verb == "create" and not resource.answered_only:
                 raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
             if info.name:
                 raise errors.no_such_path()
         if not resource.namespaced and info.namespace and resource.plural != "namespaces":
+            if resource.custom:
+                return _page_not_found()
             raise errors.no_such_path()
         if info.verb not in resource.verbs:
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
@@ -69,9 +73,9 @@ class Dispatcher:
         handler = self.groups.get(request.info.group)
         if handler is not None:
             return await handler(request)
-        known = any(r.group == request.info.group for r in self.storage.registry)
+        known = any(r.group == request.info.group and not r.custom for r in self.storage.registry)
         if not known:
-            return Response(404, b"404 page not found\n", "text/plain; charset=utf-8")
+            return _page_not_found()
         raise errors.no_such_path()
 
     async def _subresource(self, request: Request, resource: Resource) -> Response:
@@ -102,6 +106,8 @@ class Dispatcher:
         query = reads.list_query(resource, request.info)
         listing = await reads.list_(self.storage, resource, request.info.namespace, query)
         metadata: dict[str, Any] = {"resourceVersion": str(listing.revision)}
+        if resource.custom and not form.as_:
+            metadata["continue"] = ""
         if listing.continue_:
             metadata["continue"] = listing.continue_
             if listing.remaining:
@@ -245,6 +251,11 @@ class Dispatcher:
 
 
 _NOT_ALLOWED = "the server does not allow this method on the requested resource"
+
+
+def _page_not_found() -> Response:
+    """What upstream's router says where it has no handler at all: custom resources get no Status then."""
+    return Response(404, b"404 page not found\n", "text/plain; charset=utf-8")
 
 
 def _form(request: Request) -> Form:

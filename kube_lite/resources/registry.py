@@ -131,6 +131,8 @@ class Resource:
     definition: str = ""
     schema: Any = None
     """The compiled ``schema.Type`` of a custom resource; built-in kinds look theirs up by ``definition``."""
+    openapi: Mapping[str, Any] | None = None
+    """The ``openAPIV3Schema`` of a custom resource, for documents."""
     subresources: Mapping[str, Subresource] = field(default_factory=dict)
     scale: ScalePaths | None = None
 
@@ -151,6 +153,8 @@ class Resource:
     """Whether PUT without a resourceVersion overwrites."""
     grace_period: Callable[[Obj, int | None], int] | None = None
     """Seconds between a DELETE and the removal, from the object and the seconds asked for; None: at once."""
+    begin_delete: Callable[[Obj, Obj], None] = _keep
+    """Called with the marked and the stored object when a first DELETE marks it; may add finalizers and status."""
     default_propagation: str = "Background"
     """What happens to dependants when DELETE does not say."""
     returns_deleted: bool = False

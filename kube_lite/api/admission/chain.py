@@ -11,6 +11,7 @@ from collections.abc import Collection
 from kube_lite.api.admission.default_toleration_seconds import DefaultTolerationSeconds
 from kube_lite.api.admission.limit_ranger import LimitRanger
 from kube_lite.api.admission.namespace_lifecycle import NamespaceLifecycle
+from kube_lite.api.admission.node_restriction import NodeRestriction
 from kube_lite.api.admission.plugin import Chain, MutatingPlugin, ValidatingPlugin
 from kube_lite.api.admission.priority import Priority
 from kube_lite.api.admission.resource_quota import ResourceQuota
@@ -24,6 +25,7 @@ def build(rng: random.Random, disabled: Collection[str] = ()) -> Chain:
         NamespaceLifecycle(),
         limit_ranger,
         ServiceAccount(rng),
+        NodeRestriction(),
         Priority(),
         DefaultTolerationSeconds(),
     )
