@@ -225,6 +225,10 @@ class Verbs:
         """See ``Storage.lookup``."""
         return self.storage.lookup(group_resource, namespace, name)
 
+    def equivalents(self, resource: Resource) -> list[Resource]:
+        """See ``Storage.equivalents``."""
+        return self.storage.equivalents(resource)
+
     def select(self, group_resource: str, namespace: str = "") -> list[Obj]:
         """See ``Storage.select``."""
         return self.storage.select(group_resource, namespace)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from kube_lite.api import audit
 from kube_lite.api.user import User
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
@@ -38,6 +39,10 @@ class Objects(Protocol):
         """Write an object's status on the server's own behalf. :raises Conflict: it is not the latest any more"""
         ...
 
+    def equivalents(self, resource: Resource) -> Sequence[Resource]:
+        """The other versions in which the same objects are served."""
+        ...
+
 
 @dataclass(slots=True)
 class AdmissionRequest:
@@ -58,6 +63,15 @@ class AdmissionRequest:
     """Audit annotations."""
     undo: list[Undo] = field(default_factory=list)
     """What to take back, last first, when the write is not made."""
+
+    reinvoke: bool = False
+    """Set when a webhook changed the object: the mutating plugins are to see it once more."""
+    reinvocation: bool = False
+    """Whether this is that second time."""
+    invoked: set[str] = field(default_factory=set)
+    """Webhooks asked so far that want to see later changes."""
+    reinvocable: set[str] = field(default_factory=set)
+    """Those of them for which there are such changes."""
 
     async def abandon(self) -> None:
         """The write is not made: take back what was reserved for it."""
@@ -97,11 +111,18 @@ class Chain:
     validating: Sequence[ValidatingPlugin] = ()
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
-        """Ask every mutating plugin."""
+        """Ask every mutating plugin, and all of them once more when a webhook changed the object."""
         for plugin in self.mutating:
             await plugin.admit(request, objects)
+        if request.reinvoke:
+            request.reinvocation = True
+            for plugin in self.mutating:
+                await plugin.admit(request, objects)
 
     async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
         """Ask every validating plugin."""
-        for plugin in self.validating:
-            await plugin.validate(request, objects)
+        try:
+            for plugin in self.validating:
+                await plugin.validate(request, objects)
+        finally:
+            audit.annotate(request.annotations)

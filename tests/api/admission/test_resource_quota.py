@@ -176,7 +176,7 @@ def test_node_ports_are_counted_by_port_also_when_a_service_changes() -> None:
             "services": "3",
             "services.loadbalancers": "0",
             "services.nodeports": "2",
-        }  # kubernetes too
+        }
 
     play(story)
 
