@@ -16,7 +16,6 @@ AGGREGATED = "apidiscovery.k8s.io"
 
 GROUP_ORDER = (
     "apiregistration.k8s.io",
-    "extensions",
     "apps",
     "events.k8s.io",
     "authentication.k8s.io",
@@ -37,7 +36,10 @@ GROUP_ORDER = (
     "flowcontrol.apiserver.k8s.io",
     "resource.k8s.io",
 )
-"""Upstream's group priorities (kube-apiserver ``apiVersionPriorities``), highest first; others follow by name."""
+"""Upstream's group priorities (kube-apiserver ``apiVersionPriorities``), highest first; others follow by name.
+
+``extensions`` is one of the others: clients take the first group that has a kind, and must find Deployments in apps.
+"""
 
 
 def _group_rank(group: str) -> tuple[int, str]:
