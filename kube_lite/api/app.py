@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 
 from kube_lite import clock, errors
+from kube_lite.api import audit as audit_log
 from kube_lite.api import impersonation, request_info
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
@@ -69,6 +70,7 @@ class App:
             return
         request = _request(scope, receive)
         request.audit_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+        audit_log.begin()
         started = clock.monotonic()
         response, message = await self._answer(request)
         if response is None:

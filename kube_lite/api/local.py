@@ -110,7 +110,7 @@ class LocalClient:
         info = self._info(found, "list", namespace, query=query)
         self._authorize(info)
         listing = await reads.list_(self._storage, found, namespace, reads.list_query(found, info))
-        items = [self._storage.bare(found, v) for v in listing.values]
+        items = [self._storage.bare(found, v) for v in await self._storage.incoming(found, listing.values)]
         return ObjectList(items, str(listing.revision), listing.continue_)
 
     @asynccontextmanager
@@ -216,6 +216,21 @@ class LocalClient:
             body["preconditions"] = preconditions
         info = self._info(found, "delete", namespace, name, method="DELETE")
         return await self._send(info, encode_json(body) if body else b"")
+
+    async def delete_collection(
+        self,
+        resource: str,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        propagation_policy: str = "",
+    ) -> None:
+        """See ``Client.delete_collection``."""
+        found = self._resource(resource)
+        query = _query(labelSelector=label_selector, fieldSelector=field_selector)
+        info = self._info(found, "deletecollection", namespace, query=query, method="DELETE")
+        await self._send(info, encode_json({"propagationPolicy": propagation_policy}) if propagation_policy else b"")
 
 
 def _query(**values: str) -> dict[str, list[str]]:

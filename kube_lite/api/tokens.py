@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -269,13 +269,13 @@ class Tokens:
             claims["node"] = {"name": node, **({"uid": host["metadata"]["uid"]} if host else {})}
         return claims
 
-    def pages(self, url: str) -> dict[str, Callable[[Request], Response | None]]:
+    def pages(self, url: str) -> dict[str, Callable[[Request], Awaitable[Response | None]]]:
         """What lets others check our tokens (OpenID Connect Discovery 1.0), by first path segment.
 
         :param url: where the API server is reached
         """
 
-        def configuration(request: Request) -> Response | None:
+        async def configuration(request: Request) -> Response | None:
             if request.info.path != "/.well-known/openid-configuration":
                 return None
             document = {
@@ -287,7 +287,7 @@ class Tokens:
             }
             return json_response(document)
 
-        def keys(request: Request) -> Response | None:
+        async def keys(request: Request) -> Response | None:
             if request.info.path != "/openid/v1/jwks":
                 return None
             response = json_response(self.signer.jwks())

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from kube_lite import errors
@@ -77,6 +77,8 @@ class Manner:
 
 
 ORDINARY = Manner()
+
+_SERVER = User("system:apiserver", groups=("system:masters",), how="in-process")
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +171,11 @@ class Verbs:
             await self.admission.validate(request, self)
             managed.complete(resource, obj)
             written = await self._insert(target, obj, options)
-        except BaseException:
+        except BaseException as error:
             if undo is not None:
                 undo()
+            if isinstance(error, errors.ApiError):
+                await request.abandon()
             raise
         if options.dry_run and undo is not None:
             undo()
@@ -184,7 +188,7 @@ class Verbs:
 
     async def _insert(self, target: Target, obj: Obj, options: WriteOptions) -> Written:
         resource, name = target.resource, obj["metadata"]["name"]
-        encode = self.storage.encoder(resource, obj)
+        encode = self.storage.encoder(resource, await self.storage.outgoing(resource, obj))
         self._check_size(options, encode)
         key = self.storage.key(resource, target.namespace, name)
         if options.dry_run:
@@ -206,13 +210,24 @@ class Verbs:
         resource = self.storage.registry.named(group_resource)
         if resource is None:
             raise errors.InternalError(f"no resource {group_resource}")
-        user = User("system:apiserver", groups=("system:masters",), how="in-process")
         target = Target(resource, namespace, obj["metadata"]["name"])
-        await self.create(target, obj, user, WriteOptions(field_manager="kube-lite"))
+        await self.create(target, obj, _SERVER, WriteOptions(field_manager="kube-lite"))
+
+    async def internal_status(self, group_resource: str, namespace: str, obj: Obj) -> None:
+        """Write an object's status on the server's own behalf (``admission.plugin.Objects``)."""
+        resource = self.storage.registry.named(group_resource)
+        if resource is None:
+            raise errors.InternalError(f"no resource {group_resource}")
+        target = Target(resource, namespace, obj["metadata"]["name"], resource.subresources["status"])
+        await self.update(target, obj, _SERVER, WriteOptions(field_manager="kube-apiserver"))
 
     def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
         """See ``Storage.lookup``."""
         return self.storage.lookup(group_resource, namespace, name)
+
+    def equivalents(self, resource: Resource) -> list[Resource]:
+        """See ``Storage.equivalents``."""
+        return self.storage.equivalents(resource)
 
     def select(self, group_resource: str, namespace: str = "") -> list[Obj]:
         """See ``Storage.select``."""
@@ -245,7 +260,7 @@ class Verbs:
         if revision in ("", "0") and not resource.allow_unconditional_update:
             self._require_existing(target)
             must = invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise errors.invalid(resource.kind, resource.group, target.name, [_hexadecimal(must)])
+            raise errors.invalid(resource.plural, resource.group, target.name, [_hexadecimal(must)])
 
         async def replaced(old: Obj) -> Obj:
             uid = meta.get("uid")
@@ -279,7 +294,7 @@ class Verbs:
             item = self.storage.item(resource, target.namespace, target.name)
             if item is None:
                 raise errors.not_found(resource.plural, resource.group, target.name)
-            old = self.storage.load(resource, item.value)
+            old = self.storage.load(resource, await self.storage.incoming_one(resource, item.value))
             new = await transform(old)
             given = str(new["metadata"].get("resourceVersion") or "")
             if given and not (given.isascii() and given.isdigit()):
@@ -336,12 +351,16 @@ class Verbs:
                 self._check(resource, new, self._update_errors(resource, sub, new, old))
             await self.admission.validate(request, self)
             managed.complete(resource, new)
+            if sub is None and resource.generation and objectmeta.changed_beyond_metadata(new, old):
+                new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old:
                 return Written(item.value, item.revision)
             written = await self._replace(target, item, new, options)
-        except BaseException:
+        except BaseException as error:
             if undo is not None:
                 undo()
+            if isinstance(error, errors.ApiError | WriteConflict):
+                await request.abandon()
             raise
         if options.dry_run and undo is not None:
             undo()
@@ -357,12 +376,10 @@ class Verbs:
             sub.prepare(new, old)
         elif not trusted:
             resource.prepare_update(new, old)
-            if resource.generation and objectmeta.changed_beyond_metadata(new, old):
-                new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
 
     @staticmethod
     def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> Errors:
-        found = validate_metadata_update(new["metadata"], old["metadata"], builtin=not resource.custom)
+        found = validate_metadata_update(new["metadata"], old["metadata"], builtin=_is_builtin(resource))
         found += found  # upstream checks metadata in the generic path and in the kind's own: clients see both causes
         if sub is not None:
             return found + sub.validate(new, old)
@@ -370,7 +387,7 @@ class Verbs:
 
     async def _replace(self, target: Target, item: Item, new: Obj, options: WriteOptions) -> Written:
         resource = target.resource
-        encode = self.storage.encoder(resource, new)
+        encode = self.storage.encoder(resource, await self.storage.outgoing(resource, new))
         self._check_size(options, encode, len(item.value))
         if options.dry_run:
             return Written(encode(item.revision), item.revision)
@@ -409,9 +426,14 @@ def is_finished(obj: Mapping[str, Any]) -> bool:
     return not meta.get("deletionGracePeriodSeconds")
 
 
+def _is_builtin(resource: Resource) -> bool:
+    """Whether upstream's core rules bind metadata, such as those of finalizer names."""
+    return not resource.custom and resource.group != "apiextensions.k8s.io"
+
+
 def _metadata_errors(resource: Resource, obj: Obj) -> Errors:
     return validate_metadata(
-        obj["metadata"], namespaced=resource.namespaced, rule=resource.name_rule, builtin=not resource.custom
+        obj["metadata"], namespaced=resource.namespaced, rule=resource.name_rule, builtin=_is_builtin(resource)
     )
 
 
@@ -432,4 +454,5 @@ def _other_uid(target: Target, uid: str, old: Obj) -> str:
 
 def _hexadecimal(error: errors.FieldError) -> errors.FieldError:
     """Upstream prints the zero resourceVersion as ``0x0`` here."""
-    return replace(error, message=error.message.replace("Invalid value: 0:", "Invalid value: 0x0:"))
+    message = error.message.replace("Invalid value: 0:", "Invalid value: 0x0:")
+    return errors.FieldError(error.reason, error.field, message)

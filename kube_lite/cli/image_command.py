@@ -46,17 +46,21 @@ def run(args: argparse.Namespace) -> int:
 
     if args.action != "ls" and not args.what:
         raise CommandError(f"kube-lite image {args.action}: what? See --help")
-    return anyio.run(_act, args)
+    directory = Path(args.data_dir).resolve()
+    if not directory.exists() and args.action in ("ls", "rm"):
+        raise CommandError(f"no node keeps images in {args.data_dir}; name its directory with --data-dir")
+    missing = [name for name in args.what if args.action == "import" and not Path(name).exists()]
+    if missing:
+        raise CommandError(f'the path "{missing[0]}" does not exist')
+    return anyio.run(_act, args, directory)
 
 
-async def _act(args: argparse.Namespace) -> int:
+async def _act(args: argparse.Namespace, directory: Path) -> int:
     from kube_lite.node.linux.images.store import ImageInUse, ImageNotFound, ImageStore
     from kube_lite.node.runtime import RuntimeFailure
 
-    if not Path(args.data_dir).exists() and args.action in ("ls", "rm"):
-        raise CommandError(f"no node keeps images in {args.data_dir}; name its directory with --data-dir")
     mirrors = dict(_mirror(text) for text in args.registry_mirror)
-    store = ImageStore(Path(args.data_dir).resolve(), mirrors, args.insecure_registry)
+    store = ImageStore(directory, mirrors, args.insecure_registry)
     try:
         await {"pull": _pull, "import": _import, "ls": _list, "rm": _remove}[args.action](store, args)
     except RuntimeFailure as error:
@@ -109,8 +113,6 @@ class _Progress:
 
 async def _import(store: ImageStore, args: argparse.Namespace) -> None:
     for name in args.what:
-        if not Path(name).exists():
-            raise CommandError(f'the path "{name}" does not exist')
         for state in await store.import_archive(Path(name), args.name):
             print("\n".join(state.names) or state.image_id, flush=True)
 

@@ -103,7 +103,7 @@ def _restart(args: argparse.Namespace, api: Api, kind: Kind, name: str) -> None:
     from kube_lite import clock
 
     if kind.kind not in ("Deployment", "StatefulSet", "DaemonSet"):
-        raise CommandError(f"{kind.plural} {name!r} restarting is not supported")
+        raise CommandError(f'{kind.qualified} "{name}" restarting is not supported')
     if kind.kind == "Deployment" and _spec(api.get(kind.path(api.namespace, name))).get("paused"):
         raise CommandError("can't restart paused deployment (run rollout resume first)")
     annotations = {RESTARTED_AT: clock.timestamp()}
@@ -114,9 +114,9 @@ def _restart(args: argparse.Namespace, api: Api, kind: Kind, name: str) -> None:
 def _pause(args: argparse.Namespace, api: Api, kind: Kind, name: str) -> None:
     wanted = args.action == "pause"
     if kind.kind != "Deployment":
-        raise CommandError(f"{kind.plural} {name!r} {'pausing' if wanted else 'resuming'} is not supported")
+        raise CommandError(f'{kind.qualified} "{name}" {"pausing" if wanted else "resuming"} is not supported')
     if bool(_spec(api.get(kind.path(api.namespace, name))).get("paused")) == wanted:
-        raise CommandError(f"{kind.plural}.{kind.group} {name!r} is {'already' if wanted else 'not'} paused")
+        raise CommandError(f'{kind.qualified} "{name}" is {"already" if wanted else "not"} paused')
     _patch(args, api, kind, name, {"spec": {"paused": True if wanted else None}}, "paused" if wanted else "resumed")
 
 
@@ -158,15 +158,15 @@ def _undo(args: argparse.Namespace, api: Api, kind: Kind, name: str) -> None:
     owner = api.get(kind.path(api.namespace, name))
     if kind.kind == "Deployment" and _spec(owner).get("paused"):
         raise CommandError(
-            f"you cannot rollback a paused deployment; resume it first with 'kube-lite rollout resume deployment/{name}' "
-            "and try again"
+            "you cannot rollback a paused deployment; resume it first with "
+            f"'kube-lite rollout resume deployment/{name}' and try again"
         )
     found = revisions(api, kind, owner)
     wanted = args.to_revision or (sorted(found)[-2] if len(found) > 1 else 0)
     if args.to_revision and args.to_revision not in found:
         raise CommandError(f"unable to find specified revision {args.to_revision} in history")
     if not wanted:
-        raise CommandError(f"no rollout history found for {kind.singular.partition('.')[0]} {name!r}")
+        raise CommandError(f'no rollout history found for {kind.singular.partition(".")[0]} "{name}"')
     what, body, media_type = rolled_back(kind, owner, found[wanted])
     if body is None:
         print(f"{output.named(kind, name)} skipped rollback (current template already matches revision {wanted})")

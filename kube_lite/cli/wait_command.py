@@ -122,7 +122,8 @@ def _goal(text: str) -> tuple[str, Test]:
     if word == "jsonpath" and rest:
         return "condition met", _jsonpath(rest)
     raise CommandError(
-        f"unrecognized condition: {text!r}; --for wants condition=NAME[=VALUE], delete, create or jsonpath={{PATH}}[=VALUE]"
+        f"unrecognized condition: {text!r}; --for wants condition=NAME[=VALUE], delete, create or "
+        "jsonpath={PATH}[=VALUE]"
     )
 
 

@@ -51,7 +51,9 @@ class ServedResource:
     kind: str
     api_version: str
     namespaced: bool
-    verbs: frozenset[str] = frozenset({"get", "list", "watch", "create", "update", "patch", "delete"})
+    verbs: frozenset[str] = frozenset(
+        {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"}
+    )
 
 
 def _no_resources() -> Sequence[ServedResource]:

@@ -6,6 +6,7 @@ flag or a second server fails before anything is written. FastAPI is built last,
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
@@ -30,6 +31,7 @@ from kube_lite.client import kubeconfig
 from kube_lite.cluster import Cluster, ClusterOptions, cluster
 from kube_lite.controllers.settings import ControllerSettings
 from kube_lite.settings import ServerSettings
+from kube_lite.store.compaction import HistorySettings, compact_regularly
 from kube_lite.store.sqlite import open_sqlite
 
 logger = logging.getLogger(__name__)
@@ -78,11 +80,24 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
                 tasks.start_soon(server.serve, [listening])
             for server, _ in servers:
                 await server.wait_started()
+            tasks.start_soon(compact_regularly, store, HistorySettings())
+            _calm_collector()
             tasks.start_soon(_build_extra, running)
             yield LiveServer(url, settings, running)
             for server, _ in servers:
                 server.stop()
             settings.api_socket.unlink(missing_ok=True)
+
+
+def _calm_collector() -> None:
+    """Let the cycle collector look less often, and not at what stays for good.
+
+    Requests make many short-lived dicts and hardly a cycle; at the default of 700 allocations the collector takes
+    15 % of the CPU of a create.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 async def _build_extra(running: Cluster) -> None:

@@ -89,7 +89,8 @@ def _conditions(page: Page, conditions: Sequence[Obj]) -> None:
 
 
 def _condition(page: Page, cells: Sequence[str]) -> None:
-    page.add(1, *(f"{cell} " for cell in cells[:-1]), cells[-1])  # kubectl's cells end in a blank here
+    kind, status, *middle, message = cells
+    page.add(1, f"{kind} ", status, *(f"{cell} " for cell in middle), message)  # the blanks are kubectl's
 
 
 def _pods(page: Page, allocatable: Obj) -> None:

@@ -158,7 +158,7 @@ def _fields(page: Page, level: int, fields: Obj) -> None:
             page.add(level, f"{title}:")
             for item in value:
                 if isinstance(item, dict):
-                    _fields(page, level + 2, item)
+                    _fields(page, level + 1, item)
                 else:
                     page.add(level + 1, _scalar(item))
         else:
