@@ -25,6 +25,7 @@ from kube_lite.api.authn import Authenticator
 from kube_lite.api.authz.attributes import attributes_of
 from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.body import MAX_BODY
+from kube_lite.api.exchange import EXCHANGE, Exchange
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.http import Request, Response, error_response
 from kube_lite.api.nonresource import NonResource
@@ -185,15 +186,22 @@ async def _send(request: Request, response: Response, send: Send, version: str) 
     for warning in request.warnings:
         headers.append((b"warning", _warning(warning)))
     headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
+    exchange: Exchange | None = request.scope.get(EXCHANGE)
     if response.stream is not None:
-        await _send_stream(request, response, headers, send)
+        if exchange is not None:
+            await _stream_over(exchange, response, headers)
+        else:
+            await _send_stream(request, response, headers, send)
         return
     body = response.body
     if len(body) > GZIP_FROM and b"gzip" in request.headers.get(b"accept-encoding", b""):
         body = await _gzip(body)
         headers.append((b"content-encoding", b"gzip"))
         headers.append((b"vary", b"Accept-Encoding"))
-    headers.append((b"content-length", str(len(body)).encode()))
+    headers.append((b"content-length", b"%d" % len(body)))
+    if exchange is not None:
+        await exchange.respond(response.code, headers, body)
+        return
     if request.info.method == "HEAD":
         body = b""
     await send({"type": "http.response.start", "status": response.code, "headers": headers})
@@ -216,6 +224,29 @@ def _warning(text: str) -> bytes:
     return f'299 - "{clean}"'.encode()
 
 
+async def _stream_over(exchange: Exchange, response: Response, headers: list[tuple[bytes, bytes]]) -> None:
+    stream = response.stream
+    assert stream is not None
+    await exchange.begin(response.code, headers)
+    try:
+        with anyio.CancelScope() as scope:
+            exchange.on_disconnect = scope.cancel
+            async for chunk in stream:
+                await exchange.chunk(chunk)
+                if exchange.disconnected:
+                    break
+    finally:
+        await _close(stream)
+    await exchange.end()
+
+
+async def _close(stream: AsyncIterator[bytes]) -> None:
+    closer = getattr(stream, "aclose", None)
+    if closer is not None:
+        with anyio.CancelScope(shield=True):
+            await closer()
+
+
 async def _send_stream(request: Request, response: Response, headers: list[tuple[bytes, bytes]], send: Send) -> None:
     stream = response.stream
     assert stream is not None
@@ -231,10 +262,7 @@ async def _send_stream(request: Request, response: Response, headers: list[tuple
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             group.cancel_scope.cancel()
     finally:
-        closer = getattr(stream, "aclose", None)
-        if closer is not None:
-            with anyio.CancelScope(shield=True):
-                await closer()
+        await _close(stream)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
