@@ -413,7 +413,7 @@ class Verbs:
     def _check(resource: Resource, obj: Obj, found: Errors) -> None:
         if found:
             name = obj["metadata"].get("name") or ""
-            raise errors.invalid(resource.kind, resource.group, name, found)
+            raise errors.invalid(resource.kind, resource.invalid_group or resource.group, name, found)
 
 
 def is_finished(obj: Mapping[str, Any]) -> bool:

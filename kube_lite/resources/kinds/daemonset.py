@@ -30,9 +30,9 @@ def _default(obj: Obj) -> None:
     if strategy["type"] == "RollingUpdate":
         rolling = strategy.setdefault("rollingUpdate", {})
         rolling.setdefault("maxUnavailable", 1)
-        rolling.setdefault("maxSurge", 0)
     spec.setdefault("revisionHistoryLimit", 10)
     default_template(spec)
+    obj.setdefault("metadata", {}).setdefault("annotations", {}).setdefault(GENERATION, "0")
 
 
 def _prepare_create(obj: Obj) -> None:
@@ -130,6 +130,7 @@ RESOURCES = (
         plural="daemonsets",
         group="apps",
         definition="io.k8s.api.apps.v1.DaemonSet",
+        internal_annotations=(GENERATION,),
         short_names=("ds",),
         categories=("all",),
         subresources={"status": status(validate=_validate_status)},

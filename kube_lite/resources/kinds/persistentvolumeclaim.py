@@ -155,7 +155,6 @@ def _row(obj: Obj, now: datetime) -> Cells:
         capacity,
         modes,
         claim_class(obj),
-        spec.get("volumeAttributesClassName") or "<unset>",
         age(obj, now),
         spec.get("volumeMode") or "<unset>",
     ]
@@ -181,7 +180,6 @@ RESOURCES = (
             Column("Capacity"),
             Column("Access Modes"),
             Column("StorageClass"),
-            Column("VolumeAttributesClass"),
             AGE_COLUMN,
             Column("VolumeMode", priority=1),
         ),

@@ -57,6 +57,7 @@ RESOURCES = (
         kind="Pod",
         plural="pods",
         definition="io.k8s.api.core.v1.Pod",
+        generation=False,
         short_names=("po",),
         categories=("all",),
         subresources={
