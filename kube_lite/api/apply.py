@@ -186,7 +186,7 @@ def updated(type_: Type, old: Obj, new: Obj, sent: Any, writer: Writer) -> list[
     if not owners:
         return []
     taken, removed = changes(type_, old, new)
-    taken = recursive_difference(difference(taken, _STRIPPED), _ignored(writer))
+    taken = difference(taken, _STRIPPED)
     unchanged = not taken and not removed
     if unchanged and not isinstance(sent, list):
         return list(old["metadata"].get("managedFields") or ())

@@ -19,7 +19,10 @@ INCLUDES = ("None", "Metadata", "Object")
 def include_object(text: str) -> str:
     """The includeObject parameter. :raises Invalid: not one of None, Metadata, Object"""
     if text and text not in INCLUDES:
-        raise errors.BadRequest(f"unrecognized includeObject value: {field.show(text)}")
+        raise errors.BadRequest(
+            f"Unable to convert to Table as requested: includeObject: Invalid value: {field.show(text)}: "
+            "must be 'Metadata', 'Object', 'None', or empty"
+        )
     return text or "Metadata"
 
 

@@ -323,7 +323,7 @@ class Verbs:
         manner: Manner,
     ) -> Written:
         resource, sub = target.resource, target.subresource
-        if sub is None and not manner.trusted:
+        if (sub is None or sub.name == "status") and not manner.trusted:
             resource.default(new)
         managed.complete(resource, new, nulls=False)
         part = manner.managed_as or target.subresource_name

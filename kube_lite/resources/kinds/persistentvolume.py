@@ -151,6 +151,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="PersistentVolume",
+        returns_deleted=True,
         plural="persistentvolumes",
         definition="io.k8s.api.core.v1.PersistentVolume",
         namespaced=False,

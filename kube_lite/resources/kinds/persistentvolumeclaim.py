@@ -163,6 +163,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="PersistentVolumeClaim",
+        returns_deleted=True,
         plural="persistentvolumeclaims",
         definition="io.k8s.api.core.v1.PersistentVolumeClaim",
         short_names=("pvc",),

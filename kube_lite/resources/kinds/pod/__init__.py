@@ -55,6 +55,7 @@ def _selectable(pod: Obj) -> dict[str, str]:
 RESOURCES = (
     Resource(
         kind="Pod",
+        returns_deleted=True,
         plural="pods",
         definition="io.k8s.api.core.v1.Pod",
         generation=False,
