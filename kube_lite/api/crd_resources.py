@@ -131,7 +131,9 @@ def _selected(value: Any) -> str:
 def served_names(crd: Obj) -> Obj:
     """The names under which a definition is served: those accepted, else those it asks for."""
     spec, accepted = crd["spec"], (crd.get("status") or {}).get("acceptedNames") or {}
-    names: Obj = {**spec["names"], **{k: v for k, v in accepted.items() if v}} if accepted.get("kind") else spec["names"]
+    names: Obj = (
+        {**spec["names"], **{k: v for k, v in accepted.items() if v}} if accepted.get("kind") else spec["names"]
+    )
     return names
 
 
@@ -155,7 +157,8 @@ def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook:
     openapi = _openapi(version)
     subresources = version.get("subresources") or {}
     selectable = {
-        f["jsonPath"].removeprefix("."): tuple(simple_path(f["jsonPath"])) for f in version.get("selectableFields") or ()
+        f["jsonPath"].removeprefix("."): tuple(simple_path(f["jsonPath"]))
+        for f in version.get("selectableFields") or ()
     }
     compiled = _Compiled(
         openapi=openapi,
@@ -280,5 +283,3 @@ def _columns(version: Obj) -> tuple[tuple[Column, ...], Callable[[Obj, datetime]
         return [obj["metadata"].get("name", ""), *(make(obj, now) for make in cells)]
 
     return tuple(columns), row
-
-

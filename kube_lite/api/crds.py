@@ -273,7 +273,9 @@ class CustomResources:
 
         target = Target(self._definition, "", name, self._definition.subresources["status"])
         try:
-            await self._verbs.guaranteed_update(target, changed, self._user, WriteOptions(field_manager="kube-apiserver"))
+            await self._verbs.guaranteed_update(
+                target, changed, self._user, WriteOptions(field_manager="kube-apiserver")
+            )
         except errors.NotFound:
             pass  # it went meanwhile, and its deletion is an event of its own
 
@@ -326,4 +328,3 @@ def _condition(crd: Obj, kind: str) -> str:
 def _served_part(crd: Obj) -> tuple[Obj, Obj]:
     """What resources are made of."""
     return crd["spec"], served_names(crd)
-

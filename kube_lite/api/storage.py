@@ -165,7 +165,9 @@ class Storage:
         for obj in old:
             obj["kind"] = resource.kind
         new = iter(await resource.webhook(old, resource.api_version))
-        return [v if self._fits(resource, v) else self.encoder(resource, obj := next(new))(_revision(obj)) for v in values]
+        return [
+            v if self._fits(resource, v) else self.encoder(resource, obj := next(new))(_revision(obj)) for v in values
+        ]
 
     async def incoming_one(self, resource: Resource, value: bytes) -> bytes:
         """As ``incoming``, for one object."""

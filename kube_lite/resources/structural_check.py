@@ -107,7 +107,11 @@ def _lists(schema: Schema, path: str) -> Errors:
     items = schema.get("items")
     if list_type is not None:
         if schema.get("type") != "array":
-            found.append(invalid(child(path, "type"), schema.get("type", ""), "must be array if x-kubernetes-list-type is specified"))
+            found.append(
+                invalid(
+                    child(path, "type"), schema.get("type", ""), "must be array if x-kubernetes-list-type is specified"
+                )
+            )
         if list_type not in _LIST_TYPES:
             found.append(not_supported(at, list_type, _LIST_TYPES))
     if list_type == "map" and not keys:
@@ -208,6 +212,8 @@ def _default(schema: Schema, at: str) -> Errors:
     problems: list[structural.Problem] = []
     structural.compile_check(schema)(schema["default"], None, problems)
     return [
-        type(p.error)(p.error.reason, at + (f".{p.error.field}" if p.error.field not in ("", "<nil>") else ""), p.error.message)
+        type(p.error)(
+            p.error.reason, at + (f".{p.error.field}" if p.error.field not in ("", "<nil>") else ""), p.error.message
+        )
         for p in problems
     ]

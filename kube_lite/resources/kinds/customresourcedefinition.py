@@ -296,9 +296,7 @@ def _validate(obj: Obj) -> Errors:
         choices = ("Cluster", "Namespaced")
         found.append(not_supported("spec.scope", scope, choices) if scope else required("spec.scope"))
     if spec.get("preserveUnknownFields"):
-        detail = (
-            "cannot set to true, set x-preserve-unknown-fields to true in spec.versions[*].schema instead"
-        )
+        detail = "cannot set to true, set x-preserve-unknown-fields to true in spec.versions[*].schema instead"
         found.append(invalid("spec.preserveUnknownFields", True, detail))
     seen = [version.get("name", "") for version in versions]
     if len(set(seen)) != len(seen):
