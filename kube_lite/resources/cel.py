@@ -18,13 +18,69 @@ CALL_COST_LIMIT: Final = 1_000_000
 """Steps of one expression at most (apiserver ``celconfig.PerCallLimit``)."""
 _OPERATORS: Final = re.compile(r"[@!?\[\]<>=&|+\-*/%:.]|^in$|^_")
 _KNOWN: Final = frozenset(
-    "contains startsWith endsWith matches duration timestamp string int uint double bytes bool type dyn has max min "
-    "all exists exists_one filter map optional of none ofNonZeroValue value hasValue orValue or optMap optFlatMap "
-    "getDate getDayOfMonth getDayOfWeek getDayOfYear getFullYear getHours getMilliseconds getMinutes getMonth "
-    "getSeconds size".split()
+    [
+        "contains",
+        "startsWith",
+        "endsWith",
+        "matches",
+        "duration",
+        "timestamp",
+        "string",
+        "int",
+        "uint",
+        "double",
+        "bytes",
+        "bool",
+        "type",
+        "dyn",
+        "has",
+        "max",
+        "min",
+        "all",
+        "exists",
+        "exists_one",
+        "filter",
+        "map",
+        "optional",
+        "of",
+        "none",
+        "ofNonZeroValue",
+        "value",
+        "hasValue",
+        "orValue",
+        "or",
+        "optMap",
+        "optFlatMap",
+        "getDate",
+        "getDayOfMonth",
+        "getDayOfWeek",
+        "getDayOfYear",
+        "getFullYear",
+        "getHours",
+        "getMilliseconds",
+        "getMinutes",
+        "getMonth",
+        "getSeconds",
+        "size",
+    ]
 )
 _TYPE_NAMES: Final = frozenset(
-    "optional int uint double string bool bytes list map null_type type format math sets".split()
+    [
+        "optional",
+        "int",
+        "uint",
+        "double",
+        "string",
+        "bool",
+        "bytes",
+        "list",
+        "map",
+        "null_type",
+        "type",
+        "format",
+        "math",
+        "sets",
+    ]
 )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -36,16 +37,16 @@ def _holds(value: Any, mark: str) -> bool:
 
 
 def _is_sorted(values: Sequence[Any]) -> bool:
-    return all(a <= b for a, b in zip(values, values[1:], strict=False))
+    return all(a <= b for a, b in pairwise(values))
 
 
-def _index_of(value: Any, wanted: Any, start: int = 0) -> int:
+def _index_of(value: str | list[Any], wanted: Any, start: int = 0) -> int:
     if isinstance(value, str):
         return value.find(wanted, start)
     return value.index(wanted) if wanted in value else -1
 
 
-def _last_index_of(value: Any, wanted: Any) -> int:
+def _last_index_of(value: str | list[Any], wanted: Any) -> int:
     if isinstance(value, str):
         return value.rfind(wanted)
     return len(value) - 1 - value[::-1].index(wanted) if wanted in value else -1
@@ -92,7 +93,7 @@ def _format(text: str, values: Sequence[Any]) -> str:
             return to_text(value)
         if verb[-1] == "d":
             return str(int(value))
-        return ("%" + verb[1:]) % value
+        return str(("%" + verb[1:]) % value)
 
     return re.sub(r"%%|%(?:\.\d+)?[sdfexXob]", shown, text)
 
@@ -223,7 +224,7 @@ def _order(value: Any) -> Any:
 
 
 def _compare_to(a: Any, b: Any) -> int:
-    return (_order(a) > _order(b)) - (_order(a) < _order(b))
+    return int(_order(a) > _order(b)) - int(_order(a) < _order(b))
 
 
 def _with_nanos(nanos: int) -> dict[str, str]:

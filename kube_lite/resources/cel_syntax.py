@@ -26,8 +26,10 @@ _TOKEN: Final = re.compile(
 _CLOSING: Final = {")": "(", "]": "[", "}": "{"}
 MACROS: Final = frozenset({"all", "exists", "exists_one", "existsOne", "filter", "map"})
 RESERVED: Final = frozenset(
-    "true false null in as break const continue else for function if import let loop package namespace return var "
-    "void while".split()
+    {
+        *("true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import"),
+        *("let", "loop", "package", "namespace", "return", "var", "void", "while"),
+    }
 )
 """Words that a property must be escaped for (cel-spec, reserved)."""
 

@@ -140,9 +140,7 @@ def _rule(raw: Mapping[str, Any]) -> _Rule:
 def view_of(schema: Schema) -> View | None:
     """How values of a schema are shown to expressions; None when as they are."""
     if schema.get("type") == "string":
-        return {"date-time": _as_time, "date": _as_time, "duration": _as_duration, "byte": base64.b64decode}.get(
-            schema.get("format", "")
-        )
+        return _STRING_VIEWS.get(schema.get("format", ""))
     if schema.get("type") == "number":
         return lambda value: float(value) if isinstance(value, int) and not isinstance(value, bool) else value
     items = schema.get("items")
@@ -156,7 +154,7 @@ def _object_view(schema: Schema) -> View | None:
     properties = schema.get("properties") or {}
     additional = schema.get("additionalProperties")
     other = view_of(additional) if isinstance(additional, Mapping) else None
-    views = {name: view for name, sub in properties.items() if (view := view_of(sub)) is not None}
+    views = {name: one for name, sub in properties.items() if (one := view_of(sub)) is not None}
     escaped = {name: cel_syntax.escape(name) for name in properties if cel_syntax.escape(name) != name}
     nullable = frozenset(name for name, sub in properties.items() if sub.get("nullable"))
     if not views and not escaped and not nullable and other is None:
@@ -169,8 +167,8 @@ def _object_view(schema: Schema) -> View | None:
         for name, value in values.items():
             if value is None and name in nullable:
                 continue
-            one = views.get(name) if name in properties else other
-            shown[escaped.get(name, name) or name] = value if one is None or value is None else one(value)
+            convert = views.get(name) if name in properties else other
+            shown[escaped.get(name, name) or name] = value if convert is None or value is None else convert(value)
         return shown
 
     return view
@@ -186,6 +184,21 @@ def _as_time(value: str) -> Any:
 def _as_duration(value: str) -> Any:
     seconds = sum(float(n) * _UNIT_SECONDS[unit] for n, unit in _DURATION_PART.findall(value))
     return timedelta(seconds=-seconds if value.startswith("-") else seconds)
+
+
+def _as_bytes(value: str) -> Any:
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError:
+        return value
+
+
+_STRING_VIEWS: Final[Mapping[str, View]] = {
+    "byte": _as_bytes,
+    "date": _as_time,
+    "date-time": _as_time,
+    "duration": _as_duration,
+}
 
 
 # ---- evaluation
