@@ -8,6 +8,7 @@ converts them to causes. Rules in CEL are compiled elsewhere (``structural_rules
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -526,5 +527,5 @@ def _fill_object(schema: Schema) -> Fill | None:
 def has_defaults(schema: Any) -> bool:
     """Whether a schema holds a default anywhere."""
     if isinstance(schema, Mapping):
-        return ("default" in schema and "type" in schema) or any(has_defaults(sub) for sub in schema.values())
+        return "default" in schema and "type" in schema or any(has_defaults(sub) for sub in schema.values())
     return isinstance(schema, list) and any(has_defaults(sub) for sub in schema)
