@@ -152,7 +152,8 @@ def test_public_functions_and_classes_are_documented() -> None:
                 missing += [
                     f"{path}:{item.lineno} {node.name}.{item.name}"
                     for item in node.body
-                    if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef) and not _documented(item)
+                    if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef)
+                    and not _documented(item)
                     and not node.name.startswith("_")
                 ]
         for item in ast.parse(path.read_text()).body:

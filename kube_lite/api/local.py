@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from kube_lite import clock, errors
-from kube_lite.api import authz, reads
-from kube_lite.api.authz import Authorizer
+from kube_lite.api import reads
+from kube_lite.api.authz.attributes import attributes_of
+from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.http import Request, Response, decode_json, encode_json
 from kube_lite.api.negotiate import PLAIN
@@ -67,9 +68,7 @@ class LocalClient:
         )
 
     def _authorize(self, info: RequestInfo) -> None:
-        attributes = authz.attributes_of(self._user, info)
-        if not self._authorizer.allows(attributes):
-            raise authz.refusal(attributes)
+        self._authorizer.require(attributes_of(self._user, info))
 
     async def _send(self, info: RequestInfo, body: bytes = b"", content_type: str = "application/json") -> bytes:
         self._authorize(info)
@@ -111,7 +110,7 @@ class LocalClient:
         info = self._info(found, "list", namespace, query=query)
         self._authorize(info)
         listing = await reads.list_(self._storage, found, namespace, reads.list_query(found, info))
-        items = [self._storage.bare(found, v) for v in listing.values]
+        items = [self._storage.bare(found, v) for v in await self._storage.incoming(found, listing.values)]
         return ObjectList(items, str(listing.revision), listing.continue_)
 
     @asynccontextmanager

@@ -93,7 +93,7 @@ def _validate_status(new: Obj, old: Obj) -> Errors:
     found = validate_counts(state)
     for name in ("updatedReplicas", "unavailableReplicas"):
         found.extend(nonnegative(state.get(name), f"status.{name}"))
-    if state.get("updatedReplicas", 0) > state.get("replicas", 0):
+    if state.get("updatedReplicas", 0) > max(state.get("replicas", 0), 0):
         detail = "cannot be greater than status.replicas"
         found.append(invalid("status.updatedReplicas", state["updatedReplicas"], detail))
     count, before = state.get("collisionCount"), (old.get("status") or {}).get("collisionCount")

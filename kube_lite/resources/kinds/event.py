@@ -83,7 +83,8 @@ def _seen(obj: Obj, now: datetime) -> tuple[str, str, int]:
     last = since(series.get("lastObservedTime") or obj.get("lastTimestamp"), now)
     if not series and obj.get("lastTimestamp") is None:
         last = first
-    return last, first, series.get("count") or obj.get("count") or 1
+    # A series counts what came after the first.
+    return last, first, series["count"] + 1 if series.get("count") else obj.get("count") or 1
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
@@ -180,6 +181,7 @@ RESOURCES = (
         selectable=_selectable_new_form,
         selectable_names=tuple(_selectable_new_form({})),
         storage_version="v1",
+        storage_group="core",
         convert_from_storage=from_core,
         convert_to_storage=to_core,
     ),

@@ -131,7 +131,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
     hard, used = state.get("hard") or {}, state.get("used") or {}
     request = [f"{name}: {used.get(name, '0')}/{hard[name]}" for name in sorted(hard) if not name.startswith("limits.")]
     limit = [f"{name}: {used.get(name, '0')}/{hard[name]}" for name in sorted(hard) if name.startswith("limits.")]
-    return [name_of(obj), ", ".join(request), ", ".join(limit), age(obj, now)]
+    return [name_of(obj), age(obj, now), ", ".join(request), ", ".join(limit)]
 
 
 RESOURCES = (
@@ -146,7 +146,7 @@ RESOURCES = (
         prepare_update=prepare_update,
         validate=_validate,
         validate_update=_validate_update,
-        columns=(NAME_COLUMN, Column("Request"), Column("Limit"), AGE_COLUMN),
+        columns=(NAME_COLUMN, AGE_COLUMN, Column("Request"), Column("Limit")),
         row=_row,
     ),
 )

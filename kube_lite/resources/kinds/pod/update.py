@@ -41,7 +41,9 @@ def _comparable(spec: Obj, old: Obj) -> Obj:
     """``spec`` with what may change taken from ``old``."""
     munged = dict(spec)
     for name in ("containers", "initContainers"):
-        before = old.get(name) or []
+        before = old.get(name)
+        if not before:
+            continue
         munged[name] = [
             {**c, **({"image": o["image"]} if "image" in o else {})}
             for c, o in zip(spec.get(name) or [], before, strict=True)

@@ -1,0 +1,236 @@
+"""Pods: what a new one may be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.resources.kinds.cases import (
+    BAD,
+    NEEDED,
+    NOT_HERE,
+    NOWHERE,
+    TWICE,
+    UNKNOWN,
+    Cause,
+    Change,
+    assert_causes,
+    changed,
+    create,
+    resource,
+)
+
+KIND = resource("", "pods")
+VALID: dict[str, Any] = {"metadata": {"name": "x"}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}}
+C = "spec.containers[0]"
+P = "spec.containers.0"
+EMPTY_DIR = {"spec.volumes": [{"name": "v", "emptyDir": {}}]}
+
+SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
+    ("valid", {}, []),
+    ("name", {"metadata.name": "a_b"}, [(BAD, "metadata.name", "subdomain")]),
+    ("no containers", {"spec.containers": []}, [(NEEDED, "spec.containers", "")]),
+    ("restart", {"spec.restartPolicy": "x"}, [(UNKNOWN, "spec.restartPolicy", '"Always", "Never", "OnFailure"')]),
+    ("dns", {"spec.dnsPolicy": "x"}, [(UNKNOWN, "spec.dnsPolicy", '"ClusterFirst", "ClusterFirstWithHostNet"')]),
+    ("dns none", {"spec.dnsPolicy": "None"}, [(NEEDED, "spec.dnsConfig", "must provide `dnsConfig`")]),
+    (
+        "nameservers",
+        {"spec.dnsConfig.nameservers": ["1.1.1.1", "1.1.1.2", "1.1.1.3", "x"]},
+        [
+            (BAD, "spec.dnsConfig.nameservers", "more than 3 nameservers"),
+            (BAD, "spec.dnsConfig.nameservers[3]", "valid IP address"),
+        ],
+    ),
+    ("search", {"spec.dnsConfig.searches": ["A"]}, [(BAD, "spec.dnsConfig.searches[0]", "subdomain")]),
+    ("dns option", {"spec.dnsConfig.options": [{}]}, [(NEEDED, "spec.dnsConfig.options[0]", "must not be empty")]),
+    ("node selector", {"spec.nodeSelector": {"a": "b c"}}, [(BAD, "spec.nodeSelector", "a valid label")]),
+    ("node", {"spec.nodeName": "A"}, [(BAD, "spec.nodeName", "subdomain")]),
+    ("account", {"spec.serviceAccountName": "A"}, [(BAD, "spec.serviceAccountName", "subdomain")]),
+    ("deadline", {"spec.activeDeadlineSeconds": 0}, [(BAD, "spec.activeDeadlineSeconds", "1 and 2147483647")]),
+    ("hostname", {"spec.hostname": "A"}, [(BAD, "spec.hostname", "RFC 1123 label")]),
+    ("subdomain", {"spec.subdomain": "a.b"}, [(BAD, "spec.subdomain", "must not contain dots")]),
+    ("priority class", {"spec.priorityClassName": "A"}, [(BAD, "spec.priorityClassName", "")]),
+    ("runtime class", {"spec.runtimeClassName": "A"}, [(BAD, "spec.runtimeClassName", "")]),
+    ("preemption", {"spec.preemptionPolicy": "x"}, [(UNKNOWN, "spec.preemptionPolicy", "Never")]),
+    ("os", {"spec.os": {"name": "x"}}, [(UNKNOWN, "spec.os.name", '"linux", "windows"')]),
+    ("host alias", {"spec.hostAliases": [{"ip": "x"}]}, [(BAD, "spec.hostAliases[0].ip", "valid IP address")]),
+    ("pids", {"spec.shareProcessNamespace": True, "spec.hostPID": True}, [(BAD, "spec.shareProcessNamespace", "both")]),
+    ("gate", {"spec.schedulingGates": [{"name": "a b"}]}, [(BAD, "spec.schedulingGates[0]", "name part")]),
+    ("gate twice", {"spec.schedulingGates": [{"name": "a"}, {"name": "a"}]}, [(TWICE, "spec.schedulingGates[1]", "")]),
+    (
+        "gate and node",
+        {"spec.schedulingGates": [{"name": "a"}], "spec.nodeName": "n"},
+        [(NOT_HERE, "spec.nodeName", "until all schedulingGates have been cleared")],
+    ),
+    ("readiness", {"spec.readinessGates": [{}]}, [(BAD, "spec.readinessGates[0].conditionType", "")] * 2),
+    (
+        "ephemeral",
+        {"spec.ephemeralContainers": [{"name": "e", "image": "i"}]},
+        [(NOT_HERE, "spec.ephemeralContainers", "cannot be set on create")],
+    ),
+    ("fs group", {"spec.securityContext.fsGroup": -1}, [(BAD, "spec.securityContext.fsGroup", "4294967295")]),
+    ("sysctl", {"spec.securityContext.sysctls": [{"name": "A"}]}, [(BAD, "spec.securityContext.sysctls[0].name", "")]),
+    (
+        "seccomp",
+        {"spec.securityContext.seccompProfile.type": "Localhost"},
+        [(NEEDED, "spec.securityContext.seccompProfile.localhostProfile", "Localhost")],
+    ),
+]
+
+CONTAINER_ROWS: list[tuple[str, Change, list[Cause]]] = [
+    ("no name", {f"{P}.name": ""}, [(NEEDED, f"{C}.name", "")]),
+    ("name", {f"{P}.name": "A"}, [(BAD, f"{C}.name", "RFC 1123 label")]),
+    ("name twice", {"spec.containers.1": {"name": "c", "image": "x"}}, [(TWICE, "spec.containers[1].name", '"c"')]),
+    ("no image", {f"{P}.image": ""}, [(NEEDED, f"{C}.image", "")]),
+    ("image space", {f"{P}.image": " x"}, [(BAD, f"{C}.image", "whitespace")]),
+    ("pull", {f"{P}.imagePullPolicy": "x"}, [(UNKNOWN, f"{C}.imagePullPolicy", '"Always", "IfNotPresent", "Never"')]),
+    ("message", {f"{P}.terminationMessagePolicy": "x"}, [(UNKNOWN, f"{C}.terminationMessagePolicy", "File")]),
+    ("port", {f"{P}.ports": [{"containerPort": 0}]}, [(NEEDED, f"{C}.ports[0].containerPort", "")]),
+    ("port big", {f"{P}.ports": [{"containerPort": 65536}]}, [(BAD, f"{C}.ports[0].containerPort", "65535")]),
+    ("port name", {f"{P}.ports": [{"containerPort": 1, "name": "A"}]}, [(BAD, f"{C}.ports[0].name", "")] * 2),
+    ("protocol", {f"{P}.ports": [{"containerPort": 1, "protocol": "x"}]}, [(UNKNOWN, f"{C}.ports[0].protocol", "TCP")]),
+    (
+        "host port twice",
+        {f"{P}.ports": [{"containerPort": 1, "hostPort": 9}, {"containerPort": 2, "hostPort": 9}]},
+        [(TWICE, f"{C}.ports[1].hostPort", "TCP//9")],
+    ),
+    (
+        "host network port",
+        {"spec.hostNetwork": True, f"{P}.ports": [{"containerPort": 1, "hostPort": 2}]},
+        [(BAD, f"{C}.ports[0].hostPort", "must match `containerPort`")],
+    ),
+    ("env name", {f"{P}.env": [{"value": "x"}]}, [(NEEDED, f"{C}.env[0].name", "")]),
+    ("env equals", {f"{P}.env": [{"name": "a=b"}]}, [(BAD, f"{C}.env[0].name", "printable ASCII")]),
+    ("env source", {f"{P}.env": [{"name": "A", "valueFrom": {}}]}, [(BAD, f"{C}.env[0].valueFrom", "one of")]),
+    (
+        "env field",
+        {f"{P}.env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.x"}}}]},
+        [(BAD, f"{C}.env[0].valueFrom.fieldRef.fieldPath", "field label not supported: spec.x")],
+    ),
+    ("env from", {f"{P}.envFrom": [{}]}, [(BAD, f"{C}.envFrom", "`configMapRef` or `secretRef`")]),
+    (
+        "request over limit",
+        {f"{P}.resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}},
+        [(BAD, f"{C}.resources.requests", "less than or equal to cpu limit of 1")],
+    ),
+    ("negative", {f"{P}.resources.requests": {"cpu": "-1"}}, [(BAD, f"{C}.resources.requests[cpu]", "or equal to 0")]),
+    (
+        "extended",
+        {f"{P}.resources.requests": {"example.com/gpu": "1"}},
+        [(NEEDED, f"{C}.resources.limits", "non overcommitable")],
+    ),
+    (
+        "unknown resource",
+        {f"{P}.resources.limits": {"foo": "1"}},
+        [
+            (BAD, f"{C}.resources.limits[foo]", "standard resource type or fully qualified"),
+            (BAD, f"{C}.resources.requests[foo]", "standard resource type"),
+        ],
+    ),
+    ("mount", {f"{P}.volumeMounts": [{"name": "v", "mountPath": "/x"}]}, [(NOWHERE, f"{C}.volumeMounts[0].name", "")]),
+    ("no probe", {f"{P}.livenessProbe": {}}, [(NEEDED, f"{C}.livenessProbe", "must specify a handler type")]),
+    (
+        "probe success",
+        {f"{P}.livenessProbe": {"tcpSocket": {"port": 1}, "successThreshold": 2}},
+        [(BAD, f"{C}.livenessProbe.successThreshold", "must be 1")],
+    ),
+    (
+        "two handlers",
+        {f"{P}.readinessProbe": {"tcpSocket": {"port": 1}, "exec": {"command": ["a"]}}},
+        [(NOT_HERE, f"{C}.readinessProbe.tcpSocket", "more than 1 handler type")],
+    ),
+    ("hook", {f"{P}.lifecycle.preStop": {}}, [(NEEDED, f"{C}.lifecycle.preStop", "handler type")]),
+    ("sleep", {f"{P}.lifecycle.preStop.sleep.seconds": 31}, [(BAD, f"{C}.lifecycle.preStop.sleep", "(30)")]),
+    (
+        "privilege",
+        {f"{P}.securityContext": {"privileged": True, "allowPrivilegeEscalation": False}},
+        [(BAD, f"{C}.securityContext", "`privileged` to true")],
+    ),
+    ("user", {f"{P}.securityContext.runAsUser": -1}, [(BAD, f"{C}.securityContext.runAsUser", "between 0 and")]),
+    (
+        "init probe",
+        {"spec.initContainers": [{"name": "i", "image": "x", "readinessProbe": {"tcpSocket": {"port": 1}}}]},
+        [(NOT_HERE, "spec.initContainers[0].readinessProbe", "restartPolicy=Always")],
+    ),
+    (
+        "sidecar probe",
+        {
+            "spec.initContainers": [
+                {"name": "i", "image": "x", "restartPolicy": "Always", "readinessProbe": {"tcpSocket": {"port": 1}}}
+            ]
+        },
+        [],
+    ),
+]
+
+VOLUME_ROWS: list[tuple[str, Change, list[Cause]]] = [
+    ("unnamed", {"spec.volumes": [{"emptyDir": {}}]}, [(NEEDED, "spec.volumes[0].name", "")]),
+    ("twice", {"spec.volumes": [{"name": "v"}, {"name": "v"}]}, [(TWICE, "spec.volumes[1].name", '"v"')]),
+    (
+        "two sources",
+        {"spec.volumes": [{"name": "v", "emptyDir": {}, "hostPath": {"path": "/x"}}]},
+        [(NOT_HERE, "spec.volumes[0].hostPath", "more than 1 volume type")],
+    ),
+    ("host path", {"spec.volumes": [{"name": "v", "hostPath": {}}]}, [(NEEDED, "spec.volumes[0].hostPath.path", "")]),
+    ("secret", {"spec.volumes": [{"name": "v", "secret": {}}]}, [(NEEDED, "spec.volumes[0].secret.secretName", "")]),
+    (
+        "mode",
+        {"spec.volumes": [{"name": "v", "configMap": {"name": "m", "defaultMode": 512}}]},
+        [(BAD, "spec.volumes[0].configMap.defaultMode", "0777 (octal)")],
+    ),
+    (
+        "key path",
+        {"spec.volumes": [{"name": "v", "configMap": {"name": "m", "items": [{"key": "k", "path": "../x"}]}}]},
+        [(BAD, "spec.volumes[0].configMap.items[0].path", "'..'")],
+    ),
+    (
+        "mount path twice",
+        {**EMPTY_DIR, f"{P}.volumeMounts": [{"name": "v", "mountPath": "/x"}, {"name": "v", "mountPath": "/x"}]},
+        [(BAD, f"{C}.volumeMounts[1].mountPath", "must be unique")],
+    ),
+    (
+        "sub path",
+        {**EMPTY_DIR, f"{P}.volumeMounts": [{"name": "v", "mountPath": "/x", "subPath": "/y"}]},
+        [(BAD, f"{C}.volumeMounts.subPath", "must be a relative path")],
+    ),
+]
+
+AFFINITY = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution"
+SCHEDULING_ROWS: list[tuple[str, Change, list[Cause]]] = [
+    ("no terms", {f"{AFFINITY}.nodeSelectorTerms": []}, [(NEEDED, f"{AFFINITY}.nodeSelectorTerms", "at least one")]),
+    (
+        "operator",
+        {f"{AFFINITY}.nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "x"}]}]},
+        [(BAD, f"{AFFINITY}.nodeSelectorTerms[0].matchExpressions[0].operator", "selector operator")],
+    ),
+    (
+        "toleration key",
+        {"spec.tolerations": [{"effect": "NoSchedule"}]},
+        [(BAD, "spec.tolerations[0].operator", "must be Exists when `key` is empty")],
+    ),
+    (
+        "toleration effect",
+        {"spec.tolerations": [{"key": "a", "effect": "x"}]},
+        [(UNKNOWN, "spec.tolerations[0].effect", '"NoSchedule", "PreferNoSchedule", "NoExecute"')],
+    ),
+    (
+        "toleration seconds",
+        {"spec.tolerations": [{"key": "a", "tolerationSeconds": 1}]},
+        [(BAD, "spec.tolerations[0].effect", "'NoExecute' when `tolerationSeconds` is set")],
+    ),
+    (
+        "spread",
+        {"spec.topologySpreadConstraints": [{"maxSkew": 0, "topologyKey": "", "whenUnsatisfiable": "x"}]},
+        [
+            (BAD, "spec.topologySpreadConstraints[0].maxSkew", "greater than zero"),
+            (NEEDED, "spec.topologySpreadConstraints[0].topologyKey", "can not be empty"),
+            (UNKNOWN, "spec.topologySpreadConstraints[0].whenUnsatisfiable", "DoNotSchedule"),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "causes"), SPEC_ROWS + CONTAINER_ROWS + VOLUME_ROWS + SCHEDULING_ROWS)
+def test_a_new_pod(name: str, change: Change, causes: list[Cause]) -> None:
+    assert_causes(create(KIND, changed(VALID, change))[1], causes)

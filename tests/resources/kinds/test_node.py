@@ -1,0 +1,104 @@
+"""Nodes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.resources.kinds.cases import (
+    BAD,
+    NEEDED,
+    NOT_HERE,
+    TWICE,
+    UNKNOWN,
+    Cause,
+    Change,
+    assert_causes,
+    changed,
+    create,
+    resource,
+    update,
+)
+
+KIND = resource("", "nodes")
+VALID: dict[str, Any] = {"metadata": {"name": "n"}, "spec": {"podCIDR": "10.0.0.0/24"}}
+
+
+def test_defaults() -> None:
+    made, errors = create(KIND, changed(VALID, {"status.capacity": {"cpu": "2"}}))
+    assert not errors
+    assert made["spec"]["podCIDRs"] == ["10.0.0.0/24"]
+    assert made["status"]["allocatable"] == {"cpu": "2"}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "causes"),
+    [
+        ("name", {"metadata.name": "A"}, [(BAD, "metadata.name", "subdomain")]),
+        ("cidr", {"spec.podCIDR": "x"}, [(BAD, "spec.podCIDRs[0]", "valid CIDR")]),
+        (
+            "one family twice",
+            {"spec.podCIDRs": ["10.0.0.0/24", "10.1.0.0/24"]},
+            [(BAD, "spec.podCIDRs", "no more than one")],
+        ),
+        (
+            "capacity",
+            {"status.capacity": {"cpu": "-1"}},
+            [(BAD, "status.capacity.cpu", ""), (BAD, "status.allocatable.cpu", "")],
+        ),
+        ("taint effect", {"spec.taints": [{"key": "a"}]}, [(NEEDED, "metadata.taints[0].effect", "")]),
+        (
+            "taint effect text",
+            {"spec.taints": [{"key": "a", "effect": "x"}]},
+            [(UNKNOWN, "metadata.taints[0].effect", "NoSchedule")],
+        ),
+        (
+            "taint twice",
+            {"spec.taints": [{"key": "a", "effect": "NoExecute"}, {"key": "a", "effect": "NoExecute"}]},
+            [(TWICE, "metadata.taints[1]", "unique by key and effect")],
+        ),
+    ],
+)
+def test_a_new_node(name: str, change: Change, causes: list[Cause]) -> None:
+    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "causes"),
+    [
+        ("labels", {"metadata.labels": {"a": "b"}}, []),
+        ("cordon", {"spec.unschedulable": True}, []),
+        ("taint", {"spec.taints": [{"key": "a", "effect": "NoExecute"}]}, []),
+        ("provider", {"spec.providerID": "p"}, []),
+        (
+            "cidr",
+            {"spec.podCIDR": "10.1.0.0/24", "spec.podCIDRs": ["10.1.0.0/24"]},
+            [(NOT_HERE, "spec.podCIDRs", 'except from ""'), (NOT_HERE, "[]", "labels, taints, or capacity")],
+        ),
+    ],
+)
+def test_what_may_change(name: str, change: Change, causes: list[Cause]) -> None:
+    assert_causes(update(KIND, VALID, change)[1], causes)
+
+
+def test_status_is_not_changed_by_a_plain_update() -> None:
+    new, _ = update(KIND, VALID, {"status.phase": "x"})
+    assert "phase" not in new["status"]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "roles"),
+    [
+        ({}, "Unknown", "<none>"),
+        ({"status.conditions": [{"type": "Ready", "status": "True"}]}, "Ready", "<none>"),
+        ({"status.conditions": [{"type": "Ready", "status": "Unknown"}]}, "NotReady", "<none>"),
+        ({"spec.unschedulable": True}, "Unknown,SchedulingDisabled", "<none>"),
+        ({"metadata.labels": {"node-role.kubernetes.io/w": "", "kubernetes.io/role": "m"}}, "Unknown", "m,w"),
+    ],
+)
+def test_a_row(change: Change, status: str, roles: str) -> None:
+    made, _ = create(KIND, changed(VALID, change))
+    assert KIND.row is not None
+    assert KIND.row(made, datetime(2026, 1, 1, tzinfo=UTC))[1:3] == [status, roles]
