@@ -14,9 +14,8 @@ from tests.controllers.world import NS, World, running
 QUOTAS = "resourcequotas"
 
 
-def quota(*, scopes: list[str] | None = None, **hard: Any) -> Obj:
-    names = {key.replace("__", "/").replace("_", "."): value for key, value in hard.items()}
-    return {"metadata": {"name": "q"}, "spec": {"hard": names, **({"scopes": scopes} if scopes else {})}}
+def quota(hard: dict[str, str], scopes: list[str] | None = None) -> Obj:
+    return {"metadata": {"name": "q"}, "spec": {"hard": hard, **({"scopes": scopes} if scopes else {})}}
 
 
 def pod(name: str, cpu: str = "250m") -> Obj:
@@ -37,8 +36,8 @@ def test_usage_follows_what_comes_and_goes_and_ends() -> None:
     async def main() -> None:
         world = World()
         await world.client.create("configmaps", {"metadata": {"name": "ca"}}, NS)
-        hard = {"pods": "5", "requests_cpu": "2", "count__deployments_apps": "3", "services": "2", "configmaps": "9"}
-        await world.client.create(QUOTAS, quota(**hard), NS)
+        hard = {"pods": "5", "requests.cpu": "2", "count/deployments.apps": "3", "services": "2", "configmaps": "9"}
+        await world.client.create(QUOTAS, quota(hard), NS)
         async with counting(world):
             await anyio.sleep(1)
             assert world.get(QUOTAS, "q")["status"] == {
@@ -74,7 +73,7 @@ def test_usage_follows_what_comes_and_goes_and_ends() -> None:
 def test_only_what_is_in_scope_counts() -> None:
     async def main() -> None:
         world = World()
-        await world.client.create(QUOTAS, quota(scopes=["BestEffort"], pods="5"), NS)
+        await world.client.create(QUOTAS, quota({"pods": "5"}, ["BestEffort"]), NS)
         await world.client.create("pods", pod("sized"), NS)
         await world.client.create("pods", pod("free", cpu=""), NS)
         async with counting(world):
@@ -87,7 +86,7 @@ def test_only_what_is_in_scope_counts() -> None:
 def test_bounds_that_change_are_taken_over_and_old_names_go() -> None:
     async def main() -> None:
         world = World()
-        await world.client.create(QUOTAS, quota(pods="5", secrets="1"), NS)
+        await world.client.create(QUOTAS, quota({"pods": "5", "secrets": "1"}), NS)
         async with counting(world):
             await anyio.sleep(1)
             await world.client.patch(QUOTAS, "q", {"spec": {"hard": {"pods": "6", "secrets": None}}}, NS)
@@ -100,7 +99,7 @@ def test_bounds_that_change_are_taken_over_and_old_names_go() -> None:
 def test_a_burst_of_changes_is_counted_once() -> None:
     async def main() -> None:
         world = World()
-        await world.client.create(QUOTAS, quota(pods="500"), NS)
+        await world.client.create(QUOTAS, quota({"pods": "500"}), NS)
         async with counting(world):
             await anyio.sleep(1)
             before = len(world.client.writes)
@@ -116,7 +115,7 @@ def test_a_burst_of_changes_is_counted_once() -> None:
 def test_a_kind_that_is_not_served_counts_nothing() -> None:
     async def main() -> None:
         world = World()
-        await world.client.create(QUOTAS, quota(count__widgets_example_com="1"), NS)
+        await world.client.create(QUOTAS, quota({"count/widgets.example.com": "1"}), NS)
         async with counting(world):
             await anyio.sleep(1)
             assert used(world) == {"count/widgets.example.com": "0"}
