@@ -53,9 +53,19 @@ class Body:
         """What strict decoding says of fields that occur twice: ``duplicate field "data.a"``."""
         if self.yaml_duplicates:
             return ["yaml: unmarshal errors:\n  " + "\n  ".join(self.yaml_duplicates)]
-        if self.media_type != JSON:
+        if self.media_type != JSON or len(_KEY_END.findall(self.raw)) == _key_count(self.value):
             return []
         return [f'duplicate field "{path}"' for path in duplicate_fields(self.raw)]
+
+
+_KEY_END: Final = re.compile(rb'"\s*:')
+"""What ends every key (and may stand inside a string): as many of them as keys means that no key came twice."""
+
+
+def _key_count(value: Any) -> int:
+    if type(value) is dict:
+        return len(value) + sum([_key_count(v) for v in value.values() if type(v) in (dict, list)])
+    return sum([_key_count(v) for v in value if type(v) in (dict, list)])
 
 
 _TYPE_META: Final = (

@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from kube_lite import clock, errors
-from kube_lite.api import authz, reads
-from kube_lite.api.authz import Authorizer
+from kube_lite.api import reads
+from kube_lite.api.authz.attributes import attributes_of
+from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.http import Request, Response, decode_json, encode_json
 from kube_lite.api.negotiate import PLAIN
@@ -67,9 +68,7 @@ class LocalClient:
         )
 
     def _authorize(self, info: RequestInfo) -> None:
-        attributes = authz.attributes_of(self._user, info)
-        if not self._authorizer.allows(attributes):
-            raise authz.refusal(attributes)
+        self._authorizer.require(attributes_of(self._user, info))
 
     async def _send(self, info: RequestInfo, body: bytes = b"", content_type: str = "application/json") -> bytes:
         self._authorize(info)
@@ -217,6 +216,21 @@ class LocalClient:
             body["preconditions"] = preconditions
         info = self._info(found, "delete", namespace, name, method="DELETE")
         return await self._send(info, encode_json(body) if body else b"")
+
+    async def delete_collection(
+        self,
+        resource: str,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        propagation_policy: str = "",
+    ) -> None:
+        """See ``Client.delete_collection``."""
+        found = self._resource(resource)
+        query = _query(labelSelector=label_selector, fieldSelector=field_selector)
+        info = self._info(found, "deletecollection", namespace, query=query, method="DELETE")
+        await self._send(info, encode_json({"propagationPolicy": propagation_policy}) if propagation_policy else b"")
 
 
 def _query(**values: str) -> dict[str, list[str]]:

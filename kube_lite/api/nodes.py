@@ -53,7 +53,7 @@ class NodeEndpoints:
         plane.nonresource.pages["kube-lite"] = self._page
         plane.authenticator.add_token(secret, User("system:node-joiner", groups=(JOINERS,), how="token"))
 
-    def _page(self, request: Request) -> Response | None:
+    async def _page(self, request: Request) -> Response | None:
         if request.info.path == "/kube-lite/cacerts":
             return Response(200, self._authority.certificate_pem, "application/x-pem-file")
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from kube_lite import KUBERNETES_VERSION, errors
 from kube_lite.api import codec
@@ -16,7 +16,7 @@ HEALTH_PATHS = ("healthz", "livez", "readyz")
 
 Check = Callable[[], str]
 """A health check: '' when well, else what is wrong."""
-Page = Callable[[Request], Response | None]
+Page = Callable[[Request], Awaitable[Response | None]]
 
 
 class NonResource:
@@ -44,7 +44,7 @@ class NonResource:
             return self._discovery(request, first, parts[1:])
         page = self.pages.get(first)
         if page is not None:
-            response = page(request)
+            response = await page(request)
             if response is not None:
                 return response
         if not parts:

@@ -72,7 +72,9 @@ def write_options(request: Request, kind: str) -> WriteOptions:
     """
     info = request.info
     if not info.query:
-        return WriteOptions(field_manager=user_agent_manager(request))
+        # our own parts do not send fields that nobody knows, and must not pay for being checked
+        validation = "Ignore" if request.user.how == "in-process" else "Warn"
+        return WriteOptions(field_manager=user_agent_manager(request), field_validation=validation)
     errors: list[FieldError] = []
     manager = info.param("fieldManager")
     errors += manager_errors(manager)

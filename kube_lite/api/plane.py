@@ -6,20 +6,26 @@ import random
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from kube_lite import clock
 from kube_lite.api import bootstrap
 from kube_lite.api.admission import chain
+from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.app import App
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
-from kube_lite.api.authz import Authorizer
+from kube_lite.api.authz.authorizer import Authorizer
+from kube_lite.api.authz.escalation import Escalation
 from kube_lite.api.crds import CustomResources
 from kube_lite.api.discovery import Discovery
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.flow import FlowControl
+from kube_lite.api.http import Request, Response
 from kube_lite.api.local import LocalClient
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.openapi import OpenAPI
+from kube_lite.api.reviews import Reviews
 from kube_lite.api.service_addresses import ServiceAddresses
 from kube_lite.api.storage import Storage
 from kube_lite.api.subresources import Subresources
@@ -28,6 +34,9 @@ from kube_lite.api.user import User, service_account
 from kube_lite.api.verbs import Verbs
 from kube_lite.resources.registry import Registry, builtin
 from kube_lite.store.store import Store
+
+if TYPE_CHECKING:
+    from kube_lite.api.openapi import OpenAPI
 
 LIVE_CHECKS = frozenset({"ping", "log", "etcd"})
 
@@ -60,16 +69,20 @@ class Plane:
         self.options = options
         self.registry = registry or builtin()
         self.storage = Storage(store, self.registry)
-        self.verbs = Verbs(self.storage, chain.build(rng, options.disabled_admission_plugins), rng)
+        caller = WebhookCaller(rng, frozenset({options.advertise_address}), options.port)
+        self.verbs = Verbs(self.storage, chain.build(rng, options.disabled_admission_plugins, caller), rng)
         self.dispatcher = Dispatcher(self.storage, self.verbs, rng)
         self.subresources = Subresources(self.dispatcher)
-        self.authorizer = Authorizer(self.verbs)
+        self.authorizer = Authorizer(self.storage)
         self.authenticator = Authenticator(options.tokens, options.owner_uid)
-        self.tokens = Tokens(Signer(options.service_account_key), self.verbs, self.verbs.names)
+        signer = Signer(options.service_account_key)
+        self.tokens = Tokens(signer, self.verbs, self.verbs.names, admission=self.verbs.admission)
         self.authenticator.reviewers.append(self.tokens.authenticate)
         self.dispatcher.subresources["serviceaccounts/token"] = self.tokens.request
+        Escalation(self.verbs, self.authorizer)
+        self.reviews = Reviews(self.dispatcher, self.authorizer, self.authenticator, self.tokens)
         self.discovery = Discovery(self.registry, f"{options.advertise_address}:{options.port}")
-        self.custom_resources = CustomResources(self.verbs, self.discovery.changed)
+        self.custom_resources = CustomResources(self.verbs, caller, self.discovery.changed)
         self._addresses = ServiceAddresses(options.service_cluster_ip_range, rng)
         self.verbs.hooks["services"] = self._addresses
         self._started = False
@@ -81,7 +94,8 @@ class Plane:
         }
         self.nonresource = NonResource(self.discovery, self.checks, LIVE_CHECKS)
         self.openapi = OpenAPI(self.registry, lambda resource: resource.openapi)
-        self.nonresource.pages["openapi"] = self.openapi.page
+        self.nonresource.pages["openapi"] = self._openapi
+        self.nonresource.pages.update(self.tokens.pages(f"https://{options.advertise_address}:{options.port}"))
         self.app = App(
             authenticator=self.authenticator,
             authorizer=self.authorizer,
@@ -91,6 +105,10 @@ class Plane:
             audit=audit,
             rng=rng,
         )
+
+    async def _openapi(self, request: Request) -> Response | None:
+        # the first answer takes up to a second of CPU; other requests go on meanwhile
+        return await clock.run_in_thread(self.openapi.page, request)
 
     @property
     def service_ip(self) -> str:

@@ -108,6 +108,11 @@ class Storage:
         group = self.group_of(resource)
         return self.registry.at(group, resource.storage_version or resource.version, resource.plural) or resource
 
+    def equivalents(self, resource: Resource) -> list[Resource]:
+        """The other versions in which the same objects are served (``admission.plugin.Objects``)."""
+        prefix = self.prefix(resource)
+        return [r for r in self.registry if r.plural == resource.plural and r != resource and self.prefix(r) == prefix]
+
     def load(self, resource: Resource, value: bytes) -> Obj:
         """Stored bytes as an object of ``resource``'s version, with kind and apiVersion."""
         obj: Obj = {"kind": resource.kind, "apiVersion": resource.api_version}

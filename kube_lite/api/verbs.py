@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from kube_lite import errors
@@ -41,6 +41,10 @@ OBJECT_LIMIT = 1_572_864
 
 Transform = Callable[[Obj], Awaitable[Obj]]
 """Makes the wanted object from the stored one; called again after a conflict, must not change its argument."""
+
+
+Guard = Callable[[AdmissionRequest], None]
+"""Refuses a write by raising an ApiError; asked once mutating admission is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ class Manner:
 
 ORDINARY = Manner()
 
+_SERVER = User("system:apiserver", groups=("system:masters",), how="in-process")
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -94,6 +100,8 @@ class Verbs:
         self.names = Names(rng)
         self.hooks: MutableMapping[str, RestHook] = {}
         """Work beyond the object itself, by ``group_resource`` (addresses of Services)."""
+        self.guards: MutableMapping[str, Guard] = {}
+        """Checks of creates and updates that no setting takes away, by ``group_resource`` (RBAC escalation)."""
 
     # ---- create
 
@@ -151,6 +159,7 @@ class Verbs:
             warnings=warnings if warnings is not None else [],
         )
         await self.admission.admit(request, self)
+        self._guard(request)
         obj = request.obj or obj
         objectmeta.prepare_create(resource, obj, self.names)
         resource.prepare_create(obj)
@@ -162,13 +171,20 @@ class Verbs:
             await self.admission.validate(request, self)
             managed.complete(resource, obj)
             written = await self._insert(target, obj, options)
-        except BaseException:
+        except BaseException as error:
             if undo is not None:
                 undo()
+            if isinstance(error, errors.ApiError):
+                await request.abandon()
             raise
         if options.dry_run and undo is not None:
             undo()
         return written
+
+    def _guard(self, request: AdmissionRequest) -> None:
+        guard = self.guards.get(request.resource.group_resource)
+        if guard is not None:
+            guard(request)
 
     async def _insert(self, target: Target, obj: Obj, options: WriteOptions) -> Written:
         resource, name = target.resource, obj["metadata"]["name"]
@@ -194,13 +210,24 @@ class Verbs:
         resource = self.storage.registry.named(group_resource)
         if resource is None:
             raise errors.InternalError(f"no resource {group_resource}")
-        user = User("system:apiserver", groups=("system:masters",), how="in-process")
         target = Target(resource, namespace, obj["metadata"]["name"])
-        await self.create(target, obj, user, WriteOptions(field_manager="kube-lite"))
+        await self.create(target, obj, _SERVER, WriteOptions(field_manager="kube-lite"))
+
+    async def internal_status(self, group_resource: str, namespace: str, obj: Obj) -> None:
+        """Write an object's status on the server's own behalf (``admission.plugin.Objects``)."""
+        resource = self.storage.registry.named(group_resource)
+        if resource is None:
+            raise errors.InternalError(f"no resource {group_resource}")
+        target = Target(resource, namespace, obj["metadata"]["name"], resource.subresources["status"])
+        await self.update(target, obj, _SERVER, WriteOptions(field_manager="kube-apiserver"))
 
     def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
         """See ``Storage.lookup``."""
         return self.storage.lookup(group_resource, namespace, name)
+
+    def equivalents(self, resource: Resource) -> list[Resource]:
+        """See ``Storage.equivalents``."""
+        return self.storage.equivalents(resource)
 
     def select(self, group_resource: str, namespace: str = "") -> list[Obj]:
         """See ``Storage.select``."""
@@ -314,6 +341,7 @@ class Verbs:
             warnings=warnings if warnings is not None else [],
         )
         await self.admission.admit(request, self)
+        self._guard(request)
         new = request.obj or new
         self._prepare_update(resource, sub, new, old, manner.trusted)
         hook = self.hooks.get(resource.group_resource) if sub is None else None
@@ -323,12 +351,16 @@ class Verbs:
                 self._check(resource, new, self._update_errors(resource, sub, new, old))
             await self.admission.validate(request, self)
             managed.complete(resource, new)
+            if sub is None and resource.generation and objectmeta.changed_beyond_metadata(new, old):
+                new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old:
                 return Written(item.value, item.revision)
             written = await self._replace(target, item, new, options)
-        except BaseException:
+        except BaseException as error:
             if undo is not None:
                 undo()
+            if isinstance(error, errors.ApiError | WriteConflict):
+                await request.abandon()
             raise
         if options.dry_run and undo is not None:
             undo()
@@ -344,8 +376,6 @@ class Verbs:
             sub.prepare(new, old)
         elif not trusted:
             resource.prepare_update(new, old)
-            if resource.generation and objectmeta.changed_beyond_metadata(new, old):
-                new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
 
     @staticmethod
     def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> Errors:
@@ -424,4 +454,5 @@ def _other_uid(target: Target, uid: str, old: Obj) -> str:
 
 def _hexadecimal(error: errors.FieldError) -> errors.FieldError:
     """Upstream prints the zero resourceVersion as ``0x0`` here."""
-    return replace(error, message=error.message.replace("Invalid value: 0:", "Invalid value: 0x0:"))
+    message = error.message.replace("Invalid value: 0:", "Invalid value: 0x0:")
+    return errors.FieldError(error.reason, error.field, message)

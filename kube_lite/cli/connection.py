@@ -1,4 +1,4 @@
-"""Requests of the command line: one kept-alive HTTP/1.1 connection through the standard library.
+"""Requests of the command line: JSON over one kept-alive connection.
 
 The interpreter starts for every command, so what is imported here is paid for every time: no httpx, and the
 kubeconfig's certificates go to OpenSSL through an anonymous file, since it reads keys from paths only.
@@ -6,7 +6,6 @@ kubeconfig's certificates go to OpenSSL through an anonymous file, since it read
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
 import socket
@@ -15,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+from kube_lite.cli.http11 import Connection, Disconnected, Response
 from kube_lite.cli.main import CommandError
 
 if TYPE_CHECKING:
@@ -38,17 +38,6 @@ class Unreachable(CommandError):
     prefix = ""
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float | None) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 class Api:
     """An API server: JSON in, JSON out, refusals as ``errors.ApiError``.
 
@@ -59,12 +48,10 @@ class Api:
 
     def __init__(self, target: Target, timeout: float | None = None, verbosity: int = 0) -> None:
         self.namespace = target.namespace
-        self.date = ""
-        """The last answer's Date header: the server's clock."""
         self._target = target
         self._timeout = timeout
         self._verbosity = verbosity
-        self._kept: http.client.HTTPConnection | None = None
+        self._kept = Connection(lambda: self._open(timeout))
         self._warned: set[str] = set()
         parts = urlsplit(target.server if "://" in target.server else f"https://{target.server}")
         self._secure = parts.scheme == "https"
@@ -72,6 +59,10 @@ class Api:
         self._port = parts.port or (443 if self._secure else 80)
         self._prefix = parts.path.rstrip("/")
         self._tls: ssl.SSLContext | None = None
+
+    def close(self) -> None:
+        """Close the kept connection."""
+        self._kept.close()
 
     def get(self, path: str, query: Query | None = None, accept: str = JSON) -> Obj:
         """GET, decoded."""
@@ -121,14 +112,13 @@ class Api:
 
     def stream(self, path: str, query: Query | None = None, accept: str = JSON) -> Iterator[bytes]:
         """The lines of an answer as they arrive, over a connection of its own. Ends when the server ends it."""
-        connection = self._connection(None)
+        connection = Connection(lambda: self._open(None))
         try:
             response = self._send(connection, "GET", path, query, None, JSON, accept)
             if response.status >= 400:
                 raise _refusal(response, response.read())
-            while line := response.readline():
-                yield line
-        except (http.client.IncompleteRead, ConnectionResetError):
+            yield from response.lines()
+        except ConnectionError:
             return  # the server went away in the middle: what came until then counts
         finally:
             connection.close()
@@ -162,30 +152,31 @@ class Api:
 
     def _exchange(
         self, method: str, path: str, query: Query | None, body: Any, media_type: str, accept: str
-    ) -> tuple[http.client.HTTPResponse, bytes]:
-        for fresh in (False, True):
-            reused = self._kept is not None and not fresh
-            if self._kept is None or fresh:
-                self._kept = self._connection(self._timeout)
+    ) -> tuple[Response, bytes]:
+        while True:
+            again = self._kept.used
             try:
                 response = self._send(self._kept, method, path, query, body, media_type, accept)
-                return response, response.read()
-            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError) as error:
-                # the server closed a kept connection in the meantime: nothing was processed
-                if not reused:
+                raw = response.read()
+            except ConnectionError as error:
+                self._kept.close()
+                if not again:
                     raise Unreachable(f"The connection to the server {self._where()} was lost: {error}") from error
-        raise AssertionError("a fresh connection either answers or raises")
+                continue  # the server closed a kept connection meanwhile: the request did not reach it
+            if not response.keeps_connection:
+                self._kept.close()
+            return response, raw
 
     def _send(
         self,
-        connection: http.client.HTTPConnection,
+        connection: Connection,
         method: str,
         path: str,
         query: Query | None,
         body: Any,
         media_type: str,
         accept: str,
-    ) -> http.client.HTTPResponse:
+    ) -> Response:
         headers = {"Accept": accept, "User-Agent": "kube-lite"}
         if self._target.token:
             headers["Authorization"] = f"Bearer {self._target.token}"
@@ -195,41 +186,52 @@ class Api:
             headers["Content-Type"] = media_type
         url = self._prefix + path + (f"?{urlencode(query)}" if query else "")
         try:
-            connection.request(method, url, data, headers)
-            response = connection.getresponse()
+            response = connection.request(method, url, self._where(), headers, data)
         except ConnectionRefusedError as error:
             text = f"The connection to the server {self._where()} was refused"
             raise Unreachable(f"{text} - did you specify the right host or port?") from error
         except TimeoutError as error:
             raise Unreachable(f"Unable to connect to the server: no answer from {self._where()} in time") from error
-        except (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected):
+        except (ConnectionResetError, BrokenPipeError, Disconnected):
             raise
         except OSError as error:  # TLS and name look-up included
             raise Unreachable(f"Unable to connect to the server {self._where()}: {error}") from error
         self._note(method, url, response)
         return response
 
-    def _note(self, method: str, url: str, response: http.client.HTTPResponse) -> None:
-        self.date = response.getheader("Date") or self.date
+    def _note(self, method: str, url: str, response: Response) -> None:
         if self._verbosity >= 6:
             print(f"{method} {url} {response.status} {response.reason}", file=sys.stderr)
-        for warning in response.headers.get_all("Warning") or ():
+        for warning in response.headers.get("warning", ()):
             text = warning.partition('"')[2].rpartition('"')[0].replace('\\"', '"').replace("\\\\", "\\")
             if text and text not in self._warned:
                 self._warned.add(text)
                 print(f"Warning: {text}", file=sys.stderr)
 
     def _where(self) -> str:
-        return self._target.unix_socket or f"{self._host}:{self._port}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{host}:{self._port}" if not self._target.unix_socket else "localhost"
 
-    def _connection(self, timeout: float | None) -> http.client.HTTPConnection:
+    def _open(self, timeout: float | None) -> socket.socket:
+        """A connection to the server, encrypted if it is not local. :raises OSError: it cannot be had"""
         if self._target.unix_socket:
-            return _UnixConnection(self._target.unix_socket, timeout)
+            local = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            local.settimeout(timeout)
+            local.connect(self._target.unix_socket)
+            return local
+        # names as bytes: text would be encoded by IDNA, whose tables take 8 ms to import
+        name = self._host.encode("ascii" if self._host.isascii() else "idna")
+        plain = socket.create_connection((name, self._port), timeout)  # type: ignore[arg-type]  # bytes do
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if not self._secure:
-            return http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+            return plain
         if self._tls is None:
             self._tls = _tls_context(self._target)
-        return http.client.HTTPSConnection(self._host, self._port, timeout=timeout, context=self._tls)
+        try:
+            return self._tls.wrap_socket(plain, server_hostname=self._target.tls_server_name.encode() or name)
+        except BaseException:
+            plain.close()
+            raise
 
 
 def _tls_context(target: Target) -> ssl.SSLContext:
@@ -258,7 +260,7 @@ def _tls_context(target: Target) -> ssl.SSLContext:
     return context
 
 
-def _refusal(response: http.client.HTTPResponse, raw: bytes) -> Exception:
+def _refusal(response: Response, raw: bytes) -> Exception:
     from kube_lite.errors import from_status
 
     try:

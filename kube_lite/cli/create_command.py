@@ -28,8 +28,9 @@ MANAGER = "kubectl-create"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``kube-lite create``: those of every kind that it can make, as kubectl names them."""
     add = parser.add_argument
-    add("what", nargs="*", metavar="KIND NAME", help="namespace, deployment, configmap, secret generic|tls|"
-        "docker-registry, service clusterip|nodeport|loadbalancer|externalname, serviceaccount, token, job")  # fmt: skip
+    kinds = "namespace, deployment, job, configmap, secret generic|tls|docker-registry, serviceaccount, token, "
+    kinds += "service clusterip|nodeport|loadbalancer|externalname"
+    add("what", nargs="*", metavar="KIND NAME", help=kinds)
     add("-f", "--filename", action="append", default=[], metavar="FILE", help="file, directory, URL, or -")
     add("-R", "--recursive", action="store_true", help="directories with what lies below them")
     add("-o", "--output", default="", metavar="FORMAT", help="print the object: " + output.FORMATS)

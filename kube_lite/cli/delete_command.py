@@ -1,11 +1,11 @@
 """Delete objects, and wait until they are gone.
 
-    kube-lite delete pod web-0
-    kube-lite delete deploy/web svc/web
-    kube-lite delete -f deployment.yaml
-    kube-lite delete pods -l app=web
-    kube-lite delete pod web-0 --grace-period=5          # seconds between SIGTERM and SIGKILL
-    kube-lite delete pod web-0 --force --grace-period=0  # forget it at once: it may go on running
+kube-lite delete pod web-0
+kube-lite delete deploy/web svc/web
+kube-lite delete -f deployment.yaml
+kube-lite delete pods -l app=web
+kube-lite delete pod web-0 --grace-period=5          # seconds between SIGTERM and SIGKILL
+kube-lite delete pod web-0 --force --grace-period=0  # forget it at once: it may go on running
 """
 
 from __future__ import annotations

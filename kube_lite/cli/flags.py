@@ -53,7 +53,9 @@ def open_api(args: argparse.Namespace) -> Api:
 
     paths = kubeconfig.default_paths(args.kubeconfig)
     if not args.kubeconfig and not os.environ.get("KUBECONFIG") and not any(path.exists() for path in paths):
-        paths = [path.parent.__class__(known) for path in paths for known in WELL_KNOWN if os.access(known, os.R_OK)][:1]
+        from pathlib import Path
+
+        paths = [Path(known) for known in WELL_KNOWN if os.access(known, os.R_OK)][:1]
         if not paths:
             raise CommandError(
                 "no kubeconfig: none in $KUBECONFIG, ~/.kube/config, " + ", ".join(WELL_KNOWN) + "; "
@@ -65,6 +67,7 @@ def open_api(args: argparse.Namespace) -> Api:
         raise CommandError(str(error)) from error
     timeout = seconds(args.request_timeout, "--request-timeout")
     api = Api(target, timeout or None, args.verbosity)
+    args.closing.callback(api.close)
     api.namespace = getattr(args, "namespace", "") or api.namespace
     return api
 

@@ -1,12 +1,12 @@
 """Print objects: the server's table by default, or the objects themselves with -o.
 
-    kube-lite get pods                                   # of the current namespace
-    kube-lite get pods -A -o wide                        # of all namespaces, with addresses and nodes
-    kube-lite get deployments,pods,services              # several kinds; also: all
-    kube-lite get pod/web-0 -o yaml                      # one object in full
-    kube-lite get pods -l app=web -w                     # by label, and then every change
-    kube-lite get pods --field-selector spec.nodeName=n1
-    kube-lite get nodes -o jsonpath='{.items[*].metadata.name}'
+kube-lite get pods                                   # of the current namespace
+kube-lite get pods -A -o wide                        # of all namespaces, with addresses and nodes
+kube-lite get deployments,pods,services              # several kinds; also: all
+kube-lite get pod/web-0 -o yaml                      # one object in full
+kube-lite get pods -l app=web -w                     # by label, and then every change
+kube-lite get pods --field-selector spec.nodeName=n1
+kube-lite get nodes -o jsonpath='{.items[*].metadata.name}'
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kube_lite.cli import output, tables
 from kube_lite.cli.connection import JSON, Api, Obj
 from kube_lite.cli.flags import add_connection_flags, open_api
-from kube_lite.cli.main import CommandError
+from kube_lite.cli.main import CommandError, api_error
 from kube_lite.cli.names import Kind
 from kube_lite.cli.targets import Kinds, Target, parse
+
+if TYPE_CHECKING:
+    from kube_lite.errors import ApiError
 
 HELP = "print objects as a table, or as yaml, json, names, jsonpath"
 
@@ -112,9 +115,6 @@ class Get:
 
     def _fetch(self, target: Target, accept: str, extra: dict[str, str]) -> list[Obj]:
         """The answers for a target: one list, or one answer for each name that exists."""
-        from kube_lite.cli.refusals import report
-        from kube_lite.errors import ApiError, NotFound
-
         answers = []
         for name in target.names or [""]:
             path = target.kind.path(self._namespace, name, self._args.subresource)
@@ -125,15 +125,16 @@ class Get:
                     answers.append(self._api.get(path, {**self._query(), **extra}, accept))
                 else:
                     answers.append(self._api.list_all(path, {**self._query(), **extra}, accept))
-            except NotFound as error:
-                if name and self._args.ignore_not_found:
-                    continue
-                self._failed = True
-                report(error)
-            except ApiError as error:
-                self._failed = True
-                report(error)
+            except api_error() as error:
+                self._refused(error, bool(name))
         return answers
+
+    def _refused(self, error: ApiError, named: bool) -> None:
+        from kube_lite.cli.refusals import report
+
+        if error.code != 404 or not named or not self._args.ignore_not_found:
+            self._failed = True
+            report(error)
 
     def _tables(self, targets: list[Target]) -> None:
         several = len({target.kind for target in targets}) > 1
@@ -148,7 +149,7 @@ class Get:
                 _sort(table["rows"], self._args.sort_by)
             if printed:
                 print()
-            prefix = several or self._args.show_kind or (any("/" in word for word in self._args.what) and len(targets) > 1)
+            prefix = several or self._args.show_kind
             view_of(self._args, target.kind, f"{target.kind.singular}/" if prefix else "").print(table)
             printed += 1
         if not printed and not self._failed and not self._args.ignore_not_found:

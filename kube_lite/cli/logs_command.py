@@ -1,11 +1,11 @@
 """Print what containers wrote.
 
-    kube-lite logs web-0
-    kube-lite logs web-0 -f --tail=20                    # the last lines, then what comes
-    kube-lite logs web-0 -c sidecar --timestamps --since=10m
-    kube-lite logs web-0 --previous                      # of the container before the last restart
-    kube-lite logs deploy/web                            # of one pod of a Deployment
-    kube-lite logs -l app=web --all-containers --prefix  # of every pod with a label
+kube-lite logs web-0
+kube-lite logs web-0 -f --tail=20                    # the last lines, then what comes
+kube-lite logs web-0 -c sidecar --timestamps --since=10m
+kube-lite logs web-0 --previous                      # of the container before the last restart
+kube-lite logs deploy/web                            # of one pod of a Deployment
+kube-lite logs -l app=web --all-containers --prefix  # of every pod with a label
 """
 
 from __future__ import annotations

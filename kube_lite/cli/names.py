@@ -77,9 +77,10 @@ class Kind:
         return f"<Kind {self.qualified}/{self.version}>"
 
 
-# fmt: off
+_EXTENSIONS = ("api-extensions",)
+
 BUILTIN: tuple[Kind, ...] = (
-    Kind("apiservices", "apiregistration.k8s.io", "v1", "APIService", False, (), ("api-extensions",)),
+    Kind("apiservices", "apiregistration.k8s.io", "v1", "APIService", False, (), _EXTENSIONS),
     Kind("certificatesigningrequests", "certificates.k8s.io", "v1", "CertificateSigningRequest", False, ("csr",)),
     Kind("clusterrolebindings", "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", False),
     Kind("clusterroles", "rbac.authorization.k8s.io", "v1", "ClusterRole", False),
@@ -90,7 +91,15 @@ BUILTIN: tuple[Kind, ...] = (
     Kind("csidrivers", "storage.k8s.io", "v1", "CSIDriver", False),
     Kind("csinodes", "storage.k8s.io", "v1", "CSINode", False),
     Kind("csistoragecapacities", "storage.k8s.io", "v1", "CSIStorageCapacity", True),
-    Kind("customresourcedefinitions", "apiextensions.k8s.io", "v1", "CustomResourceDefinition", False, ("crd", "crds"), ("api-extensions",)),
+    Kind(
+        "customresourcedefinitions",
+        "apiextensions.k8s.io",
+        "v1",
+        "CustomResourceDefinition",
+        False,
+        ("crd", "crds"),
+        _EXTENSIONS,
+    ),
     Kind("daemonsets", "apps", "v1", "DaemonSet", True, ("ds",), ("all",)),
     Kind("deployments", "apps", "v1", "Deployment", True, ("deploy",), ("all",)),
     Kind("deviceclasses", "resource.k8s.io", "v1", "DeviceClass", False),
@@ -107,9 +116,33 @@ BUILTIN: tuple[Kind, ...] = (
     Kind("jobs", "batch", "v1", "Job", True, (), ("all",)),
     Kind("leases", "coordination.k8s.io", "v1", "Lease", True),
     Kind("limitranges", "", "v1", "LimitRange", True, ("limits",)),
-    Kind("mutatingadmissionpolicies", "admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicy", False, (), ("api-extensions",)),
-    Kind("mutatingadmissionpolicybindings", "admissionregistration.k8s.io", "v1", "MutatingAdmissionPolicyBinding", False, (), ("api-extensions",)),
-    Kind("mutatingwebhookconfigurations", "admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", False, (), ("api-extensions",)),
+    Kind(
+        "mutatingadmissionpolicies",
+        "admissionregistration.k8s.io",
+        "v1",
+        "MutatingAdmissionPolicy",
+        False,
+        (),
+        _EXTENSIONS,
+    ),
+    Kind(
+        "mutatingadmissionpolicybindings",
+        "admissionregistration.k8s.io",
+        "v1",
+        "MutatingAdmissionPolicyBinding",
+        False,
+        (),
+        _EXTENSIONS,
+    ),
+    Kind(
+        "mutatingwebhookconfigurations",
+        "admissionregistration.k8s.io",
+        "v1",
+        "MutatingWebhookConfiguration",
+        False,
+        (),
+        _EXTENSIONS,
+    ),
     Kind("namespaces", "", "v1", "Namespace", False, ("ns",)),
     Kind("networkpolicies", "networking.k8s.io", "v1", "NetworkPolicy", True, ("netpol",)),
     Kind("nodes", "", "v1", "Node", False, ("no",)),
@@ -135,13 +168,36 @@ BUILTIN: tuple[Kind, ...] = (
     Kind("services", "", "v1", "Service", True, ("svc",), ("all",)),
     Kind("statefulsets", "apps", "v1", "StatefulSet", True, ("sts",), ("all",)),
     Kind("storageclasses", "storage.k8s.io", "v1", "StorageClass", False, ("sc",)),
-    Kind("validatingadmissionpolicies", "admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", False, (), ("api-extensions",)),
-    Kind("validatingadmissionpolicybindings", "admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding", False, (), ("api-extensions",)),
-    Kind("validatingwebhookconfigurations", "admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", False, (), ("api-extensions",)),
+    Kind(
+        "validatingadmissionpolicies",
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingAdmissionPolicy",
+        False,
+        (),
+        _EXTENSIONS,
+    ),
+    Kind(
+        "validatingadmissionpolicybindings",
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingAdmissionPolicyBinding",
+        False,
+        (),
+        _EXTENSIONS,
+    ),
+    Kind(
+        "validatingwebhookconfigurations",
+        "admissionregistration.k8s.io",
+        "v1",
+        "ValidatingWebhookConfiguration",
+        False,
+        (),
+        _EXTENSIONS,
+    ),
     Kind("volumeattachments", "storage.k8s.io", "v1", "VolumeAttachment", False),
     Kind("volumeattributesclasses", "storage.k8s.io", "v1", "VolumeAttributesClass", False, ("vac",)),
 )
-# fmt: on
 """Every stored kind; where a name stands for several, the one to use comes first."""
 
 

@@ -117,7 +117,7 @@ def to_yaml(document: Any) -> str:
             """Never."""
             return True
 
-    resolver = yaml.resolver.Resolver()
+    resolver: Any = yaml.resolver.Resolver()
 
     def text(dumper: Any, value: str) -> Any:
         style = None

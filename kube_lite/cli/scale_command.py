@@ -1,9 +1,9 @@
 """Set the number of replicas.
 
-    kube-lite scale deployment web --replicas=4
-    kube-lite scale deploy/web rs/old --replicas=0
-    kube-lite scale deploy/web --replicas=3 --current-replicas=2    # only if there are 2 now
-    kube-lite scale deploy --all --replicas=1
+kube-lite scale deployment web --replicas=4
+kube-lite scale deploy/web rs/old --replicas=0
+kube-lite scale deploy/web --replicas=3 --current-replicas=2    # only if there are 2 now
+kube-lite scale deploy --all --replicas=1
 """
 
 from __future__ import annotations

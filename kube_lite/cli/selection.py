@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-_OPERATORS = {"In": "{key} in ({values})", "NotIn": "{key} notin ({values})", "Exists": "{key}", "DoesNotExist": "!{key}"}
+_OPERATORS = {
+    "In": "{key} in ({values})",
+    "NotIn": "{key} notin ({values})",
+    "Exists": "{key}",
+    "DoesNotExist": "!{key}",
+}
 
 
 def label_selector(selector: Any) -> str:
@@ -17,5 +22,7 @@ def label_selector(selector: Any) -> str:
     parts = [f"{key}={labels[key]}" for key in sorted(labels)]
     for rule in selector.get("matchExpressions") or ():
         if isinstance(rule, dict):
-            parts.append(_OPERATORS[rule["operator"]].format(key=rule["key"], values=",".join(rule.get("values") or ())))
+            parts.append(
+                _OPERATORS[rule["operator"]].format(key=rule["key"], values=",".join(rule.get("values") or ()))
+            )
     return ",".join(parts)

@@ -28,17 +28,19 @@ def cell(value: Any) -> str:
 
 
 class Columns:
-    """Prints rows under each other; remembers widths, so that rows that follow fit under those before."""
+    """Aligns rows; remembers widths, so that rows that follow fit under those before."""
 
-    def __init__(self) -> None:
+    def __init__(self, padding: int = PADDING, narrowest: int = NARROWEST) -> None:
         self._widths: list[int] = []
+        self._padding = padding
+        self._narrowest = narrowest
 
     def lines(self, rows: Sequence[Sequence[str]]) -> list[str]:
         """``rows`` aligned; the last cell of a row is not padded."""
         for row in rows:
-            self._widths += [NARROWEST] * (len(row) - len(self._widths))
+            self._widths += [self._narrowest] * (len(row) - len(self._widths))
             for at, text in enumerate(row):
-                self._widths[at] = max(self._widths[at], len(text) + PADDING)
+                self._widths[at] = max(self._widths[at], len(text) + self._padding)
         return [
             "".join(text.ljust(width) for text, width in zip(row[:-1], self._widths, strict=False)) + row[-1]
             for row in rows

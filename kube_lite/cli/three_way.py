@@ -95,7 +95,9 @@ def _list_patch(key: str, original: list[Any], modified: list[Any], live: list[A
     merge_key = field.merge_key
     if not merge_key:
         return _set_patch(key, original, modified, live)
-    entries = [entry for entry in [*modified, *live, *original] if not isinstance(entry, dict) or merge_key not in entry]
+    entries = [
+        entry for entry in [*modified, *live, *original] if not isinstance(entry, dict) or merge_key not in entry
+    ]
     if entries:
         return {} if same(live, modified) else {key: modified}
     was = {entry[merge_key]: entry for entry in original}

@@ -1,8 +1,8 @@
 """Print the versions of client and server.
 
-    kube-lite version
-    kube-lite version --client          # without asking a server
-    kube-lite version -o json
+kube-lite version
+kube-lite version --client          # without asking a server
+kube-lite version -o json
 """
 
 from __future__ import annotations

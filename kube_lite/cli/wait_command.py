@@ -1,10 +1,10 @@
 """Wait until objects have a condition, have a value, exist, or are gone.
 
-    kube-lite wait --for=condition=Ready pod/web-0
-    kube-lite wait --for=condition=Available deploy/web --timeout=60s
-    kube-lite wait --for=delete pod -l app=web
-    kube-lite wait --for=jsonpath='{.status.phase}'=Running pod/web-0
-    kube-lite wait --for=create configmap/settings
+kube-lite wait --for=condition=Ready pod/web-0
+kube-lite wait --for=condition=Available deploy/web --timeout=60s
+kube-lite wait --for=delete pod -l app=web
+kube-lite wait --for=jsonpath='{.status.phase}'=Running pod/web-0
+kube-lite wait --for=create configmap/settings
 """
 
 from __future__ import annotations
@@ -122,7 +122,8 @@ def _goal(text: str) -> tuple[str, Test]:
     if word == "jsonpath" and rest:
         return "condition met", _jsonpath(rest)
     raise CommandError(
-        f"unrecognized condition: {text!r}; --for wants condition=NAME[=VALUE], delete, create or jsonpath={{PATH}}[=VALUE]"
+        f"unrecognized condition: {text!r}; --for wants condition=NAME[=VALUE], delete, create or "
+        "jsonpath={PATH}[=VALUE]"
     )
 
 

@@ -64,5 +64,5 @@ def _changes(api: Api, path: str, query: dict[str, str], accept: str, only: bool
 
 def _revision(obj: Obj) -> str:
     own = str((obj.get("metadata") or {}).get("resourceVersion") or "")
-    rows = obj.get("rows") or []
-    return own or (str(((rows[-1].get("object") or {}).get("metadata") or {}).get("resourceVersion") or "") if rows else "")
+    last: Obj = ((obj.get("rows") or [{}])[-1].get("object") or {}).get("metadata") or {}
+    return own or str(last.get("resourceVersion") or "")

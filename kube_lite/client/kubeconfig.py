@@ -9,19 +9,18 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+from kube_lite.client import plain_yaml
 
 
 class KubeconfigError(ValueError):
     """Raised when there is no usable configuration; says what is wrong with which file or entry."""
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(NamedTuple):
     """How to reach an API server, and as whom. PEM data as bytes.
 
     :param unix_socket: path of a socket to use instead of the host in ``server``
@@ -31,16 +30,19 @@ class Connection:
     server: str
     ca: bytes = b""
     client_certificate: bytes = b""
-    client_key: bytes = field(default=b"", repr=False)
-    token: str = field(default="", repr=False)
+    client_key: bytes = b""
+    token: str = ""
     unix_socket: str = ""
     insecure: bool = False
     tls_server_name: str = ""
     namespace: str = "default"
 
+    def __repr__(self) -> str:
+        """Without key and token: this may end in a log."""
+        return f"Connection(server={self.server!r}, namespace={self.namespace!r}, unix_socket={self.unix_socket!r})"
 
-@dataclass(frozen=True, slots=True)
-class Kubeconfig:
+
+class Kubeconfig(NamedTuple):
     """The merged content of kubeconfig files; entries as decoded, each with the directory it came from."""
 
     current_context: str
@@ -110,8 +112,6 @@ def load(paths: Sequence[Path]) -> Kubeconfig:
 
     :raises KubeconfigError: none exists, or one cannot be read
     """
-    import yaml
-
     current = ""
     clusters: dict[str, tuple[Mapping[str, Any], Path]] = {}
     users: dict[str, tuple[Mapping[str, Any], Path]] = {}
@@ -120,10 +120,7 @@ def load(paths: Sequence[Path]) -> Kubeconfig:
     if not present:
         raise KubeconfigError(f"no kubeconfig at {', '.join(map(str, paths))}")
     for path in present:
-        try:
-            content = yaml.safe_load(_read(path)) or {}
-        except yaml.YAMLError as error:
-            raise KubeconfigError(f"{path}: not YAML: {error}") from error
+        content = _decode(path) or {}
         if not isinstance(content, dict):
             raise KubeconfigError(f"{path}: not a kubeconfig")
         current = current or str(content.get("current-context") or "")
@@ -133,6 +130,19 @@ def load(paths: Sequence[Path]) -> Kubeconfig:
         for item in content.get("contexts") or ():
             contexts.setdefault(str(item.get("name")), item.get("context") or {})
     return Kubeconfig(current, clusters, users, contexts)
+
+
+def _decode(path: Path) -> Any:
+    text = _read(path).decode()
+    content = plain_yaml.decode(text)
+    if content is not None:
+        return content
+    import yaml
+
+    try:
+        return yaml.load(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise KubeconfigError(f"{path}: not YAML: {error}") from error
 
 
 def render(connection: Connection, name: str = "kube-lite", user: str = "admin") -> str:
@@ -169,6 +179,8 @@ def render(connection: Connection, name: str = "kube-lite", user: str = "admin")
 
 def write(path: Path, text: str) -> None:
     """Put ``text`` at ``path``, readable by its owner only; a reader sees the old file or the new one."""
+    import tempfile
+
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, staged = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
     try:

@@ -51,7 +51,9 @@ class ServedResource:
     kind: str
     api_version: str
     namespaced: bool
-    verbs: frozenset[str] = frozenset({"get", "list", "watch", "create", "update", "patch", "delete"})
+    verbs: frozenset[str] = frozenset(
+        {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"}
+    )
 
 
 def _no_resources() -> Sequence[ServedResource]:
@@ -73,6 +75,8 @@ class Context:
     rng: random.Random = field(default_factory=lambda: random.Random(0))
     resources: Callable[[], Sequence[ServedResource]] = _no_resources
     ca_pem: str = ""
+    sign_account_token: Callable[[str, str, str, str], str] | None = None
+    """From namespace, name and uid of a service account and the name of its Secret: a token that does not expire."""
     recorders: dict[str, EventRecorder] = field(default_factory=dict)
 
     def recorder(self, component: str) -> EventRecorder:

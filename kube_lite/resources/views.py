@@ -283,5 +283,16 @@ class EndpointSlice(ObjectView, frozen=True):
     """Backends of a Service, named by the label ``kubernetes.io/service-name``."""
 
     address_type: str = "IPv4"
-    endpoints: list[Endpoint] = []
-    ports: list[EndpointPort] = []
+    stored_endpoints: list[Endpoint] | None = field(default=None, name="endpoints")
+    stored_ports: list[EndpointPort] | None = field(default=None, name="ports")
+    """Both are printed as null when empty, as upstream does; read them through the properties."""
+
+    @property
+    def endpoints(self) -> list[Endpoint]:
+        """The backends."""
+        return self.stored_endpoints or []
+
+    @property
+    def ports(self) -> list[EndpointPort]:
+        """The ports that every backend has."""
+        return self.stored_ports or []

@@ -27,6 +27,7 @@ from kube_lite.resources.registry import Registry, Resource, builtin
 
 CORPUS = Path(os.environ.get("KUBE_LITE_GOLDEN", Path(__file__).parent)) / "objects"
 """Where the recordings are; KUBE_LITE_GOLDEN names another folder."""
+TOPICS = ("objects-defaults", "validation-errors")
 ALLOWED = Path(__file__).with_name("allow_objects.txt")
 _PATH = re.compile(r"/apis?(?:/(?P<group>[^/]+\.[^/]+|apps|batch|autoscaling|policy|extensions))?/(?P<version>v[^/]+)"
                    r"(?:/namespaces/(?P<ns>[^/]+))?/(?P<plural>[^/?]+)(?:\?.*)?")  # fmt: skip
@@ -180,7 +181,7 @@ def main() -> int:
     registry, known = builtin(), allowed()
     same = allowed_count = skipped = 0
     differing = []
-    for case in cases(options.corpus, ("objects-defaults", "validation-errors")):
+    for case in cases(options.corpus, TOPICS):
         if not re.search(options.id, case["id"]):
             continue
         outcome = replay(registry, case)

@@ -18,7 +18,8 @@ _BOOLEANS = {
     "requiresRepublish": False,
     "seLinuxMount": False,
 }
-_IMMUTABLE = ("attachRequired", "volumeLifecycleModes")
+_IMMUTABLE = (("attachRequired", "attachedRequired"), ("volumeLifecycleModes", "volumeLifecycleModes"))
+"""Fields that never change, with the name that upstream's message gives each."""
 
 
 def _default(obj: Obj) -> None:
@@ -58,9 +59,9 @@ def _validate(obj: Obj) -> Errors:
 def _validate_update(new: Obj, old: Obj) -> Errors:
     after, before = new.get("spec") or {}, old.get("spec") or {}
     found = _validate(new)
-    for name in _IMMUTABLE:
+    for name, shown in _IMMUTABLE:
         if after.get(name) != before.get(name):
-            found.append(invalid(f"spec.{name}", after.get(name), IMMUTABLE))
+            found.append(invalid(f"spec.{shown}", after.get(name), IMMUTABLE))
     return found
 
 

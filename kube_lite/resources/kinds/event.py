@@ -181,6 +181,7 @@ RESOURCES = (
         selectable=_selectable_new_form,
         selectable_names=tuple(_selectable_new_form({})),
         storage_version="v1",
+        storage_group="core",
         convert_from_storage=from_core,
         convert_to_storage=to_core,
     ),

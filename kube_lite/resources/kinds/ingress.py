@@ -135,14 +135,13 @@ def _validate_create(obj: Obj) -> Errors:
 
 def _row(obj: Obj, now: datetime) -> Cells:
     spec, state = obj.get("spec") or {}, obj.get("status") or {}
-    annotations = (obj.get("metadata") or {}).get("annotations") or {}
     hosts = [rule["host"] for rule in spec.get("rules") or () if rule.get("host")]
     shown = ",".join(hosts[:3]) + (f" + {len(hosts) - 3} more..." if len(hosts) > 3 else "") if hosts else "*"
     ingress = (state.get("loadBalancer") or {}).get("ingress") or ()
     addresses = sorted({entry.get("ip") or entry.get("hostname") or "" for entry in ingress} - {""})
     return [
         name_of(obj),
-        spec.get("ingressClassName") or annotations.get(CLASS_ANNOTATION) or "<none>",
+        spec.get("ingressClassName") or "<none>",
         shown,
         ",".join(addresses),
         "80, 443" if spec.get("tls") else "80",

@@ -38,17 +38,29 @@ def test_defaults() -> None:
     [
         ("name", {"metadata.name": "A"}, [(BAD, "metadata.name", "subdomain")]),
         ("cidr", {"spec.podCIDR": "x"}, [(BAD, "spec.podCIDRs[0]", "valid CIDR")]),
-        ("one family twice", {"spec.podCIDRs": ["10.0.0.0/24", "10.1.0.0/24"]}, [(BAD, "spec.podCIDRs", "no more than one")]),
-        ("capacity", {"status.capacity": {"cpu": "-1"}}, [(BAD, "status.capacity.cpu", ""), (BAD, "status.allocatable.cpu", "")]),
+        (
+            "one family twice",
+            {"spec.podCIDRs": ["10.0.0.0/24", "10.1.0.0/24"]},
+            [(BAD, "spec.podCIDRs", "no more than one")],
+        ),
+        (
+            "capacity",
+            {"status.capacity": {"cpu": "-1"}},
+            [(BAD, "status.capacity.cpu", ""), (BAD, "status.allocatable.cpu", "")],
+        ),
         ("taint effect", {"spec.taints": [{"key": "a"}]}, [(NEEDED, "metadata.taints[0].effect", "")]),
-        ("taint effect text", {"spec.taints": [{"key": "a", "effect": "x"}]}, [(UNKNOWN, "metadata.taints[0].effect", "NoSchedule")]),
+        (
+            "taint effect text",
+            {"spec.taints": [{"key": "a", "effect": "x"}]},
+            [(UNKNOWN, "metadata.taints[0].effect", "NoSchedule")],
+        ),
         (
             "taint twice",
             {"spec.taints": [{"key": "a", "effect": "NoExecute"}, {"key": "a", "effect": "NoExecute"}]},
             [(TWICE, "metadata.taints[1]", "unique by key and effect")],
         ),
     ],
-)  # fmt: skip
+)
 def test_a_new_node(name: str, change: Change, causes: list[Cause]) -> None:
     assert_causes(create(KIND, changed(VALID, change))[1], causes)
 

@@ -72,7 +72,11 @@ PORT = "spec.ports[0]"
         ("name digit", {"metadata.name": "1a"}, [(BAD, "metadata.name", "a DNS-1035 label")]),
         ("no ports", {"spec.ports": []}, [(NEEDED, "spec.ports", "")]),
         ("headless without ports", {"spec.ports": [], "spec.clusterIP": "None"}, []),
-        ("port", {"spec.ports.0.port": 0}, [(BAD, f"{PORT}.port", "between 1 and 65535"), (BAD, f"{PORT}.targetPort", "")]),
+        (
+            "port",
+            {"spec.ports.0.port": 0},
+            [(BAD, f"{PORT}.port", "between 1 and 65535"), (BAD, f"{PORT}.targetPort", "")],
+        ),
         ("target name", {"spec.ports.0.targetPort": "A_b"}, [(BAD, f"{PORT}.targetPort", "alpha-numeric")]),
         ("protocol", {"spec.ports.0.protocol": "HTTP"}, [(UNKNOWN, f"{PORT}.protocol", '"SCTP", "TCP", "UDP"')]),
         ("app protocol", {"spec.ports.0.appProtocol": "a b"}, [(BAD, f"{PORT}.appProtocol", "name part")]),
@@ -96,26 +100,45 @@ PORT = "spec.ports[0]"
             [(BAD, "spec.sessionAffinityConfig.clientIP.timeoutSeconds", "less than 86400")],
         ),
         ("address", {"spec.clusterIP": "x"}, [(BAD, "spec.clusterIPs[0]", "must be a valid IP address")]),
-        ("three addresses", {"spec.clusterIPs": ["10.0.0.1", "fd00::1", "10.0.0.2"], "spec.clusterIP": "10.0.0.1", "spec.ipFamilies": ["IPv4"]},
-         [(BAD, "spec.clusterIPs", "up to 2 values")]),
+        (
+            "three addresses",
+            {
+                "spec.clusterIPs": ["10.0.0.1", "fd00::1", "10.0.0.2"],
+                "spec.clusterIP": "10.0.0.1",
+                "spec.ipFamilies": ["IPv4"],
+            },
+            [(BAD, "spec.clusterIPs", "up to 2 values")],
+        ),
         ("family", {"spec.ipFamilies": ["IPv5"]}, [(UNKNOWN, "spec.ipFamilies[0]", '"IPv4", "IPv6"')]),
         ("family twice", {"spec.ipFamilies": ["IPv4", "IPv4"]}, [(TWICE, "spec.ipFamilies[1]", "IPv4")]),
         ("family policy", {"spec.ipFamilyPolicy": "x"}, [(UNKNOWN, "spec.ipFamilyPolicy", "PreferDualStack")]),
         ("external ip", {"spec.externalIPs": ["127.0.0.1"]}, [(BAD, "spec.externalIPs[0]", "loopback range")]),
         ("node port", {"spec.ports.0.nodePort": 30000}, [(NOT_HERE, f"{PORT}.nodePort", "'ClusterIP'")]),
-        ("traffic", {"spec.externalTrafficPolicy": "Local"}, [(BAD, "spec.externalTrafficPolicy", "externally-accessible")]),
-        ("internal", {"spec.internalTrafficPolicy": "x"}, [(UNKNOWN, "spec.internalTrafficPolicy", '"Cluster", "Local"')]),
-        ("ranges", {"spec.loadBalancerSourceRanges": ["10.0.0.0/8"]}, [(NOT_HERE, "spec.loadBalancerSourceRanges", "")]),
+        (
+            "traffic",
+            {"spec.externalTrafficPolicy": "Local"},
+            [(BAD, "spec.externalTrafficPolicy", "externally-accessible")],
+        ),
+        (
+            "internal",
+            {"spec.internalTrafficPolicy": "x"},
+            [(UNKNOWN, "spec.internalTrafficPolicy", '"Cluster", "Local"')],
+        ),
+        (
+            "ranges",
+            {"spec.loadBalancerSourceRanges": ["10.0.0.0/8"]},
+            [(NOT_HERE, "spec.loadBalancerSourceRanges", "")],
+        ),
         ("class", {"spec.loadBalancerClass": "a/b"}, [(NOT_HERE, "spec.loadBalancerClass", "LoadBalancer")]),
         ("health", {"spec.healthCheckNodePort": 30000}, [(BAD, "spec.healthCheckNodePort", "may only be set when")]),
         ("no external name", {"spec.type": "ExternalName"}, [(NEEDED, "spec.externalName", "")]),
         (
             "external name with address",
-            {"spec.type": "ExternalName", "spec.externalName": "a.b", "spec.clusterIP": "10.0.0.1", "spec.ipFamilies": ["IPv4"]},
+            {"spec.type": "ExternalName", "spec.externalName": "a.b", "spec.clusterIP": "10.0.0.1"},
             [(NOT_HERE, "spec.clusterIPs", "ExternalName services")],
         ),
     ],
-)  # fmt: skip
+)
 def test_a_new_service(name: str, change: Change, causes: list[Cause]) -> None:
     assert_causes(create(KIND, changed(VALID, change))[1], causes)
 

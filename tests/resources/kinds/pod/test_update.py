@@ -34,14 +34,26 @@ STORED = changed(VALID, {"spec.tolerations": [TOLERATION], "spec.activeDeadlineS
         ("toleration seconds", {"spec.tolerations.0.tolerationSeconds": 5}, []),
         ("fewer tolerations", {"spec.tolerations": []}, [(NOT_HERE, "spec.tolerations", "existing toleration")]),
         ("deadline", {"spec.activeDeadlineSeconds": 50}, []),
-        ("later", {"spec.activeDeadlineSeconds": 200}, [(BAD, "spec.activeDeadlineSeconds", "less than or equal to previous")]),
+        (
+            "later",
+            {"spec.activeDeadlineSeconds": 200},
+            [(BAD, "spec.activeDeadlineSeconds", "less than or equal to previous")],
+        ),
         ("node", {"spec.nodeName": "n"}, [(NOT_HERE, "spec", SPEC)]),
         ("restart", {"spec.restartPolicy": "Never"}, [(NOT_HERE, "spec", "changed: restartPolicy")]),
-        ("container", {"spec.containers.1": {"name": "d", "image": "i"}}, [(NOT_HERE, "spec.containers", "add or remove")]),
-        ("gate", {"spec.schedulingGates": [{"name": "g"}]}, [(NOT_HERE, "spec.schedulingGates", "only deletion"), (NOT_HERE, "spec", SPEC)]),
+        (
+            "container",
+            {"spec.containers.1": {"name": "d", "image": "i"}},
+            [(NOT_HERE, "spec.containers", "add or remove")],
+        ),
+        (
+            "gate",
+            {"spec.schedulingGates": [{"name": "g"}]},
+            [(NOT_HERE, "spec.schedulingGates", "only deletion"), (NOT_HERE, "spec", SPEC)],
+        ),
         ("name", {"metadata.name": "y"}, [(BAD, "metadata.name", "field is immutable")]),
     ],
-)  # fmt: skip
+)
 def test_a_change(name: str, change: Change, causes: list[Cause]) -> None:
     assert_causes(update(KIND, STORED, change)[1], causes)
 

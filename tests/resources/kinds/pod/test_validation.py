@@ -123,8 +123,10 @@ CONTAINER_ROWS: list[tuple[str, Change, list[Cause]]] = [
     (
         "unknown resource",
         {f"{P}.resources.limits": {"foo": "1"}},
-        [(BAD, f"{C}.resources.limits[foo]", "standard resource type or fully qualified")]
-        + [(BAD, f"{C}.resources.requests[foo]", "standard resource type")],
+        [
+            (BAD, f"{C}.resources.limits[foo]", "standard resource type or fully qualified"),
+            (BAD, f"{C}.resources.requests[foo]", "standard resource type"),
+        ],
     ),
     ("mount", {f"{P}.volumeMounts": [{"name": "v", "mountPath": "/x"}]}, [(NOWHERE, f"{C}.volumeMounts[0].name", "")]),
     ("no probe", {f"{P}.livenessProbe": {}}, [(NEEDED, f"{C}.livenessProbe", "must specify a handler type")]),
