@@ -255,9 +255,9 @@ def _scale(wanted: Mapping[str, Any] | None) -> ScalePaths | None:
     if wanted is None:
         return None
     return ScalePaths(
-        spec_replicas=wanted.get("specReplicasPath", "").removeprefix("."),
-        status_replicas=wanted.get("statusReplicasPath", "").removeprefix("."),
-        selector=wanted.get("labelSelectorPath", "").removeprefix("."),
+        spec_replicas=wanted.get("specReplicasPath", ""),
+        status_replicas=wanted.get("statusReplicasPath", ""),
+        selector=wanted.get("labelSelectorPath", ""),
     )
 
 
