@@ -78,7 +78,7 @@ class CustomResources:
         self._verbs = verbs
         self._storage = verbs.storage
         self._registry = verbs.storage.registry
-        self._caller = caller
+        self.caller = caller
         self._changed = changed
         self._user = User("system:apiserver", groups=(MASTERS,), how="in-process")
         self._served: dict[str, tuple[Obj, list[Version]]] = {}
@@ -124,7 +124,7 @@ class CustomResources:
             self._served[name] = (crd, known[1])
         elif known is not None or self._acceptable(crd):
             try:
-                versions = versions_of(crd, self._caller, self._verbs)
+                versions = versions_of(crd, self.caller, self._verbs)
             except (ValueError, KeyError, TypeError) as error:
                 logger.error("%s: cannot be served: %s", name, error)
                 return

@@ -45,6 +45,8 @@ def test_depth_counts_loops_inside_loops_only() -> None:
     assert depth("'self.all(x, self.all(y, y))'") == 0
 
 
-@pytest.mark.parametrize(("name", "escaped"), [("in", "__in__"), ("a-b", "a__dash__b"), ("a.b/c", "a__dot__b__slash__c")])
+@pytest.mark.parametrize(
+    ("name", "escaped"), [("in", "__in__"), ("a-b", "a__dash__b"), ("a.b/c", "a__dot__b__slash__c")]
+)
 def test_property_names_are_escaped_as_upstream_does(name: str, escaped: str) -> None:
     assert escape(name) == escaped

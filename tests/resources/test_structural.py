@@ -42,14 +42,22 @@ def _problems(schema: dict[str, Any], obj: Any) -> list[str]:
         ({"type": "object", "required": ["n"]}, {}, "spec.a.n: Required value"),
         ({"type": "object", "additionalProperties": {"type": "string"}}, {"k": 1}, "spec.a.k: Invalid value"),
         ({"x-kubernetes-int-or-string": True}, 1.5, "must be of type integer,string"),
-        ({"type": "object", "x-kubernetes-embedded-resource": True}, {"kind": "A"}, "spec.a.apiVersion: Required value"),
+        (
+            {"type": "object", "x-kubernetes-embedded-resource": True},
+            {"kind": "A"},
+            "spec.a.apiVersion: Required value",
+        ),
         (
             {"type": "object", "oneOf": [{"required": ["x"]}, {"required": ["y"]}]},
             {"x": 1, "y": 1},
             '<nil>: Invalid value: "": "spec.a" must validate one and only one schema (oneOf). '
             "Found 2 valid alternatives",
         ),
-        ({"type": "integer", "anyOf": [{"minimum": 3}, {"maximum": 1}]}, 2, "must validate at least one schema (anyOf)"),
+        (
+            {"type": "integer", "anyOf": [{"minimum": 3}, {"maximum": 1}]},
+            2,
+            "must validate at least one schema (anyOf)",
+        ),
         ({"type": "integer", "not": {"enum": [1]}}, 1, "must not validate the schema (not)"),
         ({"type": "integer", "allOf": [{"minimum": 3}, {"maximum": 5}]}, 2, "must validate all the schemas (allOf)"),
     ],
@@ -139,7 +147,10 @@ def test_a_null_that_is_not_allowed_counts_as_missing() -> None:
         ({"type": "integer", "default": "x"}, "p.properties[spec].properties[a].default: Invalid value: "),
         ({"type": "string", "x-kubernetes-int-or-string": True}, "must be empty if x-kubernetes-int-or-string is true"),
         ({"type": "object", "anyOf": [{"type": "object"}]}, "anyOf[0].type: Forbidden: must be empty to be structural"),
-        ({"type": "object", "anyOf": [{"properties": {"z": {"minimum": 1}}}]}, "properties[z]: Required value: because"),
+        (
+            {"type": "object", "anyOf": [{"properties": {"z": {"minimum": 1}}}]},
+            "properties[z]: Required value: because",
+        ),
         (
             {"type": "object", "x-kubernetes-validations": [{"rule": "self.a +"}]},
             "x-kubernetes-validations[0].rule: Invalid value: ",
