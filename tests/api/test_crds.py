@@ -20,7 +20,7 @@ from kube_lite.store.memory import MemoryStore
 from tests.plane import admin, started_plane
 
 CRDS = "customresourcedefinitions"
-SIZE = {"type": "object", "properties": {"size": {"type": "integer"}}}
+SIZE: Obj = {"type": "object", "properties": {"size": {"type": "integer"}}}
 OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 
 Story = Callable[[Plane, LocalClient], Awaitable[None]]
@@ -149,7 +149,7 @@ def test_status_is_written_through_its_subresource_alone() -> None:
 
 def test_each_version_shows_its_own_fields_and_defaults() -> None:
     async def story(plane: Plane, client: LocalClient) -> None:
-        extra = {**SIZE, "properties": {**SIZE["properties"], "extra": {"type": "string", "default": "e"}}}
+        extra = _schema(size={"type": "integer"}, extra={"type": "string", "default": "e"})
         old, new = _version("v1", _schema(spec=SIZE), storage=True), _version("v2", _schema(spec=extra))
         await client.create(CRDS, _crd(old, new))
         await client.create("foos.v1.ex.io", _foo("a", size=1), "default")
@@ -266,7 +266,9 @@ def test_a_webhook_that_is_down_fails_the_request_and_nothing_else() -> None:
         await client.create(CRDS, crd)
         await client.create("foos.v1.ex.io", _foo("a", size=3), "default")
         webhook.down = True
-        with pytest.raises(errors.InternalError, match="conversion webhook for ex.io/v1, Kind=Foo failed: connection"):
+        with pytest.raises(
+            errors.InternalError, match=r"conversion webhook for ex\.io/v1, Kind=Foo failed: connection"
+        ):
             await client.get("foos.v2.ex.io", "a", "default")
         assert json.loads(await client.get("foos.v1.ex.io", "a", "default"))["spec"] == {"size": 3}
 
