@@ -323,7 +323,7 @@ class Verbs:
         manner: Manner,
     ) -> Written:
         resource, sub = target.resource, target.subresource
-        if sub is None and not manner.trusted:
+        if (sub is None or sub.name == "status") and not manner.trusted:
             resource.default(new)
         managed.complete(resource, new, nulls=False)
         part = manner.managed_as or target.subresource_name
@@ -413,7 +413,7 @@ class Verbs:
     def _check(resource: Resource, obj: Obj, found: Errors) -> None:
         if found:
             name = obj["metadata"].get("name") or ""
-            raise errors.invalid(resource.kind, resource.group, name, found)
+            raise errors.invalid(resource.kind, resource.invalid_group or resource.group, name, found)
 
 
 def is_finished(obj: Mapping[str, Any]) -> bool:
