@@ -140,4 +140,4 @@ _TYPES = frozenset({"int", "uint", "double", "bool", "string", "bytes", "list", 
 def _bound(source: str) -> set[str]:
     """Names that loops of the expression bind, names of types, and of function libraries."""
     names = re.findall(r"\.(?:all|exists|exists_one|map|filter)\s*\(\s*([A-Za-z_]\w*)\s*,", source)
-    return {*names, *_TYPES, "sets", "math", "base64", "optional", "cel"}
+    return {*names, *_TYPES, "sets", "jsonpatch", "math", "base64", "optional", "cel"}

@@ -226,6 +226,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "containsIP": _contains_ip,
     "family": _family,
     "string": _string,
+    "jsonpatch.escapeKey": lambda key: key.replace("~", "~0").replace("/", "~1"),
     "sets.contains": lambda a, b: all(x in a for x in b),
     "sets.intersects": lambda a, b: any(x in a for x in b),
     "sets.equivalent": lambda a, b: all(x in a for x in b) and all(x in b for x in a),
