@@ -107,7 +107,7 @@ def _setters(spec: Obj, bad: Callable[[Obj], bool]) -> str:
 
 
 def _windows(spec: Obj) -> bool:
-    return dig(spec, "os", "name") == "windows"
+    return bool(dig(spec, "os", "name") == "windows")
 
 
 # ---- baseline
@@ -115,7 +115,7 @@ def _windows(spec: Obj) -> bool:
 
 def _apparmor(meta: Obj, spec: Obj) -> Violation | None:
     def bad(context: Obj) -> bool:
-        return dig(context, "appArmorProfile", "type") == "Unconfined"
+        return bool(dig(context, "appArmorProfile", "type") == "Unconfined")
 
     parts = []
     if setters := _setters(spec, bad):
