@@ -225,6 +225,11 @@ class Verbs:
         """See ``Storage.lookup``."""
         return self.storage.lookup(group_resource, namespace, name)
 
+    def of_kind(self, api_version: str, kind: str) -> Resource | None:
+        """See ``Registry.of_kind``."""
+        group, _, version = api_version.rpartition("/")
+        return self.storage.registry.of_kind(group, version, kind)
+
     def equivalents(self, resource: Resource) -> list[Resource]:
         """See ``Storage.equivalents``."""
         return self.storage.equivalents(resource)

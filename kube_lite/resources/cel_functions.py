@@ -376,6 +376,7 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "prefixLength": lambda net: _network(net).prefixlen,
     "masked": lambda net: {CIDR: str(_network(net))},
     "string": _string,
+    "jsonpatch.escapeKey": lambda key: key.replace("~", "~0").replace("/", "~1"),
     "sets.contains": lambda a, b: all(x in a for x in b),
     "sets.intersects": lambda a, b: any(x in a for x in b),
     "sets.equivalent": lambda a, b: all(x in a for x in b) and all(x in b for x in a),
