@@ -156,13 +156,13 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def page(rows: str, figures: Mapping[str, float], machine: str, load: float) -> str:
+def page(rows: str, figures: Mapping[str, float], runs: int, machine: str, load: float) -> str:
     """The whole of docs/performance.md."""
     missed = [row for row in ROWS if row.key in figures and not row.met(figures[row.key])]
     besides = [f"- {name}: {_number(figures[key])} {unit}".rstrip() for name, key, unit in BESIDES if key in figures]
     parts = [
         "# Performance",
-        "Written by `make bench` (`python -m benchmarks.run`); medians of several runs, each with a fresh server.",
+        f"Written by `make bench` (`python -m benchmarks.run`); medians of {runs} runs, each with a fresh server.",
         f"{clock.timestamp()}; {machine}; load average when it began: {load:.1f}. The load generator runs on the same "
         "machine, in a process of its own.",
         rows.rstrip(),

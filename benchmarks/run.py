@@ -12,7 +12,7 @@ import os
 import platform
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import uvloop
@@ -39,13 +39,14 @@ QUICK = Scale(runs=1, pods=500, watchers=100, nodes=50, seconds=3)
 
 def start(scale: Scale) -> Figures:
     """Seconds from exec to ready, once the byte code is there; resident memory with everything loaded."""
-    times, memory = [], []
-    for number in range(6 if scale is FULL else 2):
+    times = []
+    for number in range(2 if scale is QUICK else 6):
         with server.server() as (_, process, taken):
             if number:
                 times.append(taken)
-                memory.append(uvloop.run(watchers.settled(process.pid)))
-    return {"start_s": statistics.median(times), "idle_mib": statistics.median(memory)}
+    with server.server() as (_, process, _):
+        memory = uvloop.run(watchers.settled(process.pid))
+    return {"start_s": statistics.median(times), "idle_mib": memory}
 
 
 def requests(scale: Scale) -> Figures:
@@ -81,13 +82,13 @@ def simulated(scale: Scale) -> Figures:
 
 def running(scale: Scale) -> Figures:
     """A pod on a real node."""
-    times = sorted(node.pods_running(20 if scale is FULL else 3))
+    times = sorted(node.pods_running(3 if scale is QUICK else 20))
     return {"running_p50_ms": statistics.median(times) * 1000, "running_max_ms": times[-1] * 1000}
 
 
 def containers(scale: Scale) -> Figures:
     """The executor alone."""
-    return {"container_ms": asyncio.run(container_start.start_ms(30 if scale is FULL else 5))}
+    return {"container_ms": asyncio.run(container_start.start_ms(5 if scale is QUICK else 30))}
 
 
 def writes(scale: Scale) -> Figures:
@@ -143,15 +144,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=list(BENCHMARKS), help="run these, and write no page")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything, once; writes no page")
+    parser.add_argument("--runs", type=int, default=FULL.runs, help="runs of which the median counts")
     parser.add_argument("--output", type=Path, default=Path("docs/performance.md"))
     options = parser.parse_args()
     load = os.getloadavg()[0]
-    figures = measure(options.only or list(BENCHMARKS), QUICK if options.quick else FULL)
+    scale = QUICK if options.quick else replace(FULL, runs=options.runs)
+    figures = measure(options.only or list(BENCHMARKS), scale)
     text = report.table(figures)
     print(text)
     if not options.only and not options.quick:
         options.output.parent.mkdir(exist_ok=True)
-        options.output.write_text(report.page(text, figures, machine(), load))
+        options.output.write_text(report.page(text, figures, scale.runs, machine(), load))
 
 
 if __name__ == "__main__":

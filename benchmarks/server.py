@@ -157,19 +157,20 @@ APPLIED = {
 }
 
 
+async def _apply(connection: Connection, number: int) -> None:
+    name, value = f"applied-{number % 64}", str(number)
+    path = f"/apis/apps/v1/namespaces/default/deployments/{name}?fieldManager=bench&force=true"
+    body = json.dumps(APPLIED).replace('"applied"', f'"{name}"').replace('"value": "0"', f'"value": "{value}"')
+    status, answer = await connection.request("PATCH", path, body.encode(), "application/apply-patch+yaml")
+    assert status in (200, 201), answer
+
+
 async def apply_cpu_ms(directory: Path, pid: int) -> float:
-    """CPU milliseconds of the server for one server-side apply of a Deployment that changes something."""
+    """CPU milliseconds of the server for one server-side apply of a Deployment that changes something, 16 clients."""
     target = endpoint(directory / "admin.kubeconfig")
-    connection = await Connection.open(target)
-    path = "/apis/apps/v1/namespaces/default/deployments/applied?fieldManager=bench&force=true"
-    count = 300
-    before = cpu_seconds(pid)
-    for number in range(count):
-        APPLIED["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] = str(number)  # type: ignore[index]
-        body = json.dumps(APPLIED).encode()
-        status, answer = await connection.request("PATCH", path, body, "application/apply-patch+yaml")
-        assert status in (200, 201), answer
-    connection.close()
+    await spread(target, 16, 200, _apply)
+    before, count = cpu_seconds(pid), 2000
+    await spread(target, 16, count, _apply)
     return (cpu_seconds(pid) - before) / count * 1000
 
 

@@ -118,8 +118,10 @@ async def _write(target: Endpoint, rate: float, start: float, seconds: float, nu
     await connection.request("POST", "/api/v1/namespaces/default/configmaps", body)
     path = f"/api/v1/namespaces/default/configmaps/{name}"
     done = 0
-    while (due := start + (done + number / WRITERS) / rate) < start + seconds:
-        await asyncio.sleep(max(due - time.perf_counter(), 0))
+    while (now := time.perf_counter()) < start + seconds:
+        due = start + (done + number / WRITERS) / rate
+        if now < due:
+            await asyncio.sleep(due - now)
         patch = json.dumps({"data": {"sent": f"{time.time():.6f}"}}).encode()
         status, answer = await connection.request("PATCH", path, patch, "application/merge-patch+json")
         assert status == 200, answer
