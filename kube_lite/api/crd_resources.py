@@ -14,9 +14,8 @@ from typing import Any, Final
 from kube_lite.api import conversion
 from kube_lite.api.http import decode_json, encode_json
 from kube_lite.api.webhook_call import FindService
-from kube_lite.resources import decode
+from kube_lite.resources import decode, structural
 from kube_lite.resources import schema as schemas
-from kube_lite.resources import structural
 from kube_lite.resources.ages import age
 from kube_lite.resources.columns import cell, simple_path
 from kube_lite.resources.field import Errors, invalid
@@ -30,6 +29,7 @@ from kube_lite.resources.registry import (
     Subresource,
     status,
 )
+from kube_lite.resources.structural_defaults import Fill, compile_defaults, has_defaults
 from kube_lite.resources.structural_rules import Rules, compile_rules
 
 NOT_CHECKED: Final = invalid(
@@ -55,7 +55,7 @@ class _Compiled:
     openapi: Mapping[str, Any]
     has_status: bool
     check: structural.Check
-    fill: structural.Fill | None
+    fill: Fill | None
     rules: Rules | None
     selectable: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -164,7 +164,7 @@ def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook:
         openapi=openapi,
         has_status="status" in subresources,
         check=structural.compile_check(openapi),
-        fill=structural.compile_defaults(openapi),
+        fill=compile_defaults(openapi),
         rules=compile_rules(openapi),
         selectable=selectable,
     )
@@ -208,7 +208,7 @@ def _conversions(
 ) -> dict[str, Any]:
     """How stored objects become those of a version: pruned by its schema, with its defaults filled in."""
     group, name = crd["spec"]["group"], version["name"]
-    late = int(crd["metadata"].get("generation") or 1) > 1 and structural.has_defaults(compiled.openapi)
+    late = int(crd["metadata"].get("generation") or 1) > 1 and has_defaults(compiled.openapi)
     found: dict[str, Any] = {"late_defaults": late}
     if len(types) == 1 and not late:
         return found

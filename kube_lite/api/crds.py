@@ -8,6 +8,7 @@ that is being deleted, then the definition. Its queue is a set of names, so it i
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -272,12 +273,9 @@ class CustomResources:
             return new
 
         target = Target(self._definition, "", name, self._definition.subresources["status"])
-        try:
-            await self._verbs.guaranteed_update(
-                target, changed, self._user, WriteOptions(field_manager="kube-apiserver")
-            )
-        except errors.NotFound:
-            pass  # it went meanwhile, and its deletion is an event of its own
+        wanted = WriteOptions(field_manager="kube-apiserver")
+        with contextlib.suppress(errors.NotFound):  # it went meanwhile, and its deletion is an event of its own
+            await self._verbs.guaranteed_update(target, changed, self._user, wanted)
 
     # ---- deletion
 
@@ -304,10 +302,8 @@ class CustomResources:
 
         wanted = WriteOptions(field_manager="kube-apiserver")
         target = Target(self._definition, "", name)
-        try:
+        with contextlib.suppress(errors.NotFound):
             await self._verbs.guaranteed_update(target, released, self._user, wanted, manner=Manner(trusted=True))
-        except errors.NotFound:
-            pass
 
     async def _delete_objects(self, name: str, resource: Resource) -> None:
         def in_progress(state: Obj, crd: Obj) -> None:

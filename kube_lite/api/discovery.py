@@ -37,7 +37,10 @@ GROUP_ORDER = (
     "flowcontrol.apiserver.k8s.io",
     "resource.k8s.io",
 )
-"""Upstream's group priorities (kube-apiserver ``apiVersionPriorities``), highest first; others follow by name."""
+"""Upstream's group priorities (kube-apiserver ``apiVersionPriorities``), highest first; others follow by name.
+
+``extensions`` is one of the others: clients take the first group that has a kind, and must find Deployments in apps.
+"""
 
 
 CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")

@@ -13,6 +13,7 @@ from typing import Any
 
 from kube_lite import errors
 from kube_lite.api import codec, deletion, options, patching, reads, table, watch
+from kube_lite.api.history import Timeline
 from kube_lite.api.http import Request, Response, encode_json
 from kube_lite.api.negotiate import Form, negotiate
 from kube_lite.api.request_info import RequestInfo
@@ -34,6 +35,7 @@ class Dispatcher:
         self.storage = storage
         self.verbs = verbs
         self._rng = rng
+        self.timeline = Timeline(storage)
         self.subresources: dict[str, Handler] = {}
         """By subresource name: answers that are not the parent object (scale, binding, eviction, log...)."""
         self.reviews: dict[str, Handler] = {}
@@ -98,12 +100,18 @@ class Dispatcher:
 
     async def _get(self, request: Request, resource: Resource) -> Response:
         form = _form(request)
+        if request.info.query and request.info.param("at"):
+            target = self.target(request.info, resource, None)
+            value = await self.timeline.object_at(resource, target.namespace, target.name, request.info.param("at"))
+            return self.shaped(request, resource, value, form)
         item = await reads.get(self.storage, resource, request.info)
         return self.shaped(request, resource, await self.storage.incoming_one(resource, item.value), form)
 
     async def _list(self, request: Request, resource: Resource) -> Response:
         form = _form(request)
         query = reads.list_query(resource, request.info)
+        if request.info.query and request.info.param("at"):
+            query = replace(query, revision=self.timeline.revision_at(request.info.param("at")), exact=True)
         listing = await reads.list_(self.storage, resource, request.info.namespace, query)
         metadata: dict[str, Any] = {"resourceVersion": str(listing.revision)}
         if resource.custom and not form.as_:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kube_lite import clock
 from kube_lite.api import bootstrap
 from kube_lite.api.admission import chain
+from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.app import App
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
@@ -68,7 +69,8 @@ class Plane:
         self.options = options
         self.registry = registry or builtin()
         self.storage = Storage(store, self.registry)
-        self.verbs = Verbs(self.storage, chain.build(rng, options.disabled_admission_plugins), rng)
+        caller = WebhookCaller(rng, frozenset({options.advertise_address}), options.port)
+        self.verbs = Verbs(self.storage, chain.build(rng, options.disabled_admission_plugins, caller), rng)
         self.dispatcher = Dispatcher(self.storage, self.verbs, rng)
         self.subresources = Subresources(self.dispatcher)
         self.authorizer = Authorizer(self.storage)

@@ -290,3 +290,16 @@ def test_every_installed_kubectl_can_do_the_daily_work(simulated: Server, versio
     assert "FIELD: replicas" in kubectl("explain", "deployment.spec.replicas").replace("FIELD:    ", "FIELD: ")
     assert "Replicas:" in kubectl("describe", "deployment", "nginx-deployment")
     assert "deleted" in kubectl("delete", "namespace", kubectl.namespace)
+
+
+def test_a_manifest_of_a_withdrawn_version_is_taken_with_a_warning(kubectl: Kubectl) -> None:
+    old = Path(NGINX).read_text().replace("apps/v1", "extensions/v1beta1")
+    done = kubectl.run("apply", "-f", "-", stdin=old)
+    assert done.stdout == "deployment.extensions/nginx-deployment created\n", done.stderr
+    assert done.stderr == (
+        "Warning: extensions/v1beta1 Deployment is deprecated in v1.8+, unavailable in v1.16+; use apps/v1 Deployment\n"
+    )
+    rolled_out(kubectl)
+    changed = kubectl("apply", "-f", "-", stdin=old.replace("replicas: 2", "replicas: 1"))
+    assert changed == "deployment.extensions/nginx-deployment configured\n"
+    assert kubectl.json("deployments.apps", "nginx-deployment")["spec"]["replicas"] == 1

@@ -34,7 +34,7 @@ def own_ranges() -> list[str]:
     return ["--cluster-cidr", f"100.{64 + number}.0.0/16", "--service-cluster-ip-range", f"100.{96 + number}.0.0/20"]
 
 
-def eventually(look: Callable[[], T], seconds: float = 30.0, every: float = 0.05) -> T:
+def eventually(look: Callable[[], T | None], seconds: float = 30.0, every: float = 0.05) -> T:
     """Call ``look`` until it returns something true; an AssertionError in it counts as not yet."""
     deadline = time.monotonic() + seconds
     while True:

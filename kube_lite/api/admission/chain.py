@@ -16,10 +16,13 @@ from kube_lite.api.admission.plugin import Chain, MutatingPlugin, ValidatingPlug
 from kube_lite.api.admission.priority import Priority
 from kube_lite.api.admission.resource_quota import ResourceQuota
 from kube_lite.api.admission.service_account import ServiceAccount
+from kube_lite.api.admission.webhook import MutatingAdmissionWebhook, ValidatingAdmissionWebhook
+from kube_lite.api.admission.webhook_call import WebhookCaller
 
 
-def build(rng: random.Random, disabled: Collection[str] = ()) -> Chain:
+def build(rng: random.Random, disabled: Collection[str] = (), caller: WebhookCaller | None = None) -> Chain:
     """The chain without the plugins named in ``disabled``. :raises ValueError: a name that does not exist"""
+    caller = caller or WebhookCaller(rng)
     limit_ranger = LimitRanger()
     mutating: tuple[MutatingPlugin, ...] = (
         NamespaceLifecycle(),
@@ -28,9 +31,11 @@ def build(rng: random.Random, disabled: Collection[str] = ()) -> Chain:
         NodeRestriction(),
         Priority(),
         DefaultTolerationSeconds(),
+        MutatingAdmissionWebhook(caller, rng),
     )
     validating: tuple[ValidatingPlugin, ...] = (
         limit_ranger,
+        ValidatingAdmissionWebhook(caller, rng),
         ResourceQuota(),
     )
     known = {p.name for p in mutating} | {p.name for p in validating}
