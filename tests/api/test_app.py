@@ -235,7 +235,7 @@ def test_an_internal_error_is_a_status_and_the_next_request_works(caplog: pytest
         async def broken(request: Request) -> Response:
             raise ZeroDivisionError("secret detail of the path /etc")
 
-        plane.nonresource.pages["broken"] = broken  # type: ignore[assignment]
+        plane.nonresource.pages["broken"] = broken
         with caplog.at_level(logging.CRITICAL):
             answer = await call(plane.app, "GET", "/broken")
         assert answer.refusal() == (500, "InternalError")
