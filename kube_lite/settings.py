@@ -34,6 +34,8 @@ class ServerSettings:
     """Whether pods are bound to nodes by us."""
     disabled_admission_plugins: tuple[str, ...] = ()
     """Names from ``api/admission/chain.py``."""
+    legacy_service_account_tokens: bool = False
+    """Whether every ServiceAccount gets a token Secret, as before Kubernetes 1.24: they never expire."""
     service_cluster_ip_range: str = "10.96.0.0/12"
     """CIDR that ClusterIPs come from; upstream's kubeadm default."""
     cluster_cidr: str = "10.244.0.0/16"

@@ -11,21 +11,24 @@ from __future__ import annotations
 
 import logging
 import random
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 import anyio
 
 from kube_lite import clock, errors
-from kube_lite.api import authz, request_info
+from kube_lite.api import audit as audit_log
+from kube_lite.api import impersonation, request_info
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
+from kube_lite.api.authz.attributes import attributes_of
+from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.body import MAX_BODY
+from kube_lite.api.exchange import EXCHANGE, Exchange
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.http import Request, Response, error_response
 from kube_lite.api.nonresource import NonResource
-from kube_lite.api.user import AUTHENTICATED, User
+from kube_lite.api.objectmeta import uuid4
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +48,7 @@ class App:
         self,
         *,
         authenticator: Authenticator,
-        authorizer: authz.Authorizer,
+        authorizer: Authorizer,
         flow: FlowControl,
         resources: Handler,
         nonresource: NonResource,
@@ -67,19 +70,21 @@ class App:
         if scope["type"] != "http":
             return
         request = _request(scope, receive)
-        request.audit_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+        request.audit_id = uuid4(self._rng)
+        audit_log.begin()
         started = clock.monotonic()
         response, message = await self._answer(request)
-        if response is None:
-            extra = self.extra
-            assert extra is not None
-            await extra(scope, receive, send)
-            code = 0
-        else:
-            code = response.code
-            await _send(request, response, send, self._nonresource.version)
-        if self._audit is not None:
-            self._audit.record(request, code, started, message)
+        try:
+            if response is None:
+                extra = self.extra
+                assert extra is not None
+                await extra(scope, receive, send)
+            else:
+                await _send(request, response, send, self._nonresource.version)
+        finally:
+            # a stream that failed or was cut off is a request too
+            if self._audit is not None:
+                self._audit.record(request, response.code if response is not None else 0, started, message)
 
     async def _answer(self, request: Request) -> tuple[Response | None, str]:
         try:
@@ -94,66 +99,16 @@ class App:
     async def _pipeline(self, request: Request) -> Response | None:
         """The stages, in order. None leaves the request to FastAPI."""
         request.user = await self._authenticator.authenticate(request)
-        self._impersonate(request)
-        self._authorize(request)
-        async with self._flow.admit(request):
+        impersonation.apply(request, self.authorizer)
+        self.authorizer.require(attributes_of(request.user, request.info))
+        seat = await self._flow.take(request)
+        try:
             if request.info.is_resource:
                 return await self._resources(request)
             return await self._nonresource.handle(request, fallback=self.extra is not None)
-
-    def _authorize(self, request: Request) -> None:
-        attributes = authz.attributes_of(request.user, request.info)
-        if not self.authorizer.allows(attributes):
-            raise authz.refusal(attributes)
-
-    def _impersonate(self, request: Request) -> None:
-        name = request.header("impersonate-user")
-        if not name:
-            if any(key.startswith(b"impersonate-") for key in request.headers):
-                raise errors.BadRequest("requested impersonation without a user: set Impersonate-User as well")
-            return
-        wanted = _impersonated(request, name)
-        for attributes in _impersonation_checks(request.user, wanted):
-            if not self.authorizer.allows(attributes):
-                raise authz.refusal(attributes)
-        request.user = wanted
-
-
-def _impersonated(request: Request, name: str) -> User:
-    groups = [v.decode("latin-1") for k, v in request.scope["headers"] if k == b"impersonate-group"]
-    extra: dict[str, list[str]] = {}
-    for key, value in request.scope["headers"]:
-        if key.startswith(b"impersonate-extra-"):
-            extra.setdefault(key[18:].decode("latin-1"), []).append(value.decode("latin-1"))
-    if name.startswith("system:serviceaccount:") and not groups:
-        namespace = name.split(":")[2]
-        groups = ["system:serviceaccounts", f"system:serviceaccounts:{namespace}"]
-    if name != "system:anonymous" and AUTHENTICATED not in groups:
-        groups.append(AUTHENTICATED)
-    uid = request.header("impersonate-uid")
-    return User(name, uid, groups=tuple(groups), extra=extra, how="impersonation")
-
-
-def _impersonation_checks(user: User, wanted: User) -> list[authz.Attributes]:
-    checks = []
-    if wanted.name.startswith("system:serviceaccount:") and wanted.name.count(":") == 3:
-        _, _, namespace, name = wanted.name.split(":")
-        checks.append(authz.Attributes(user, "impersonate", resource="serviceaccounts", namespace=namespace, name=name))
-        stated = [g for g in wanted.groups if not g.startswith("system:serviceaccounts") and g != AUTHENTICATED]
-    else:
-        checks.append(authz.Attributes(user, "impersonate", resource="users", name=wanted.name))
-        stated = [g for g in wanted.groups if g != AUTHENTICATED]
-    checks += [authz.Attributes(user, "impersonate", resource="groups", name=g) for g in stated]
-    if wanted.uid:
-        checks.append(authz.Attributes(user, "impersonate", "authentication.k8s.io", resource="uids", name=wanted.uid))
-    for key, values in wanted.extra.items():
-        checks += [
-            authz.Attributes(
-                user, "impersonate", "authentication.k8s.io", resource="userextras", subresource=key, name=value
-            )
-            for value in values
-        ]
-    return checks
+        finally:
+            if seat is not None:
+                seat.release()
 
 
 def _request(scope: Scope, receive: Receive) -> Request:
@@ -165,7 +120,9 @@ def _request(scope: Scope, receive: Receive) -> Request:
     headers = dict(scope["headers"])
 
     async def read_body() -> bytes:
-        return await _read_body(headers, receive)
+        exchange: Exchange | None = scope.get(EXCHANGE)
+        arrived = exchange.whole_body() if exchange is not None else None
+        return _decoded(headers, arrived) if arrived is not None else await _read_body(headers, receive)
 
     def stream_body() -> AsyncIterator[bytes]:
         return _stream_body(receive)
@@ -193,7 +150,12 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
                 break
     if limit.cancelled_caught:
         raise errors.Timeout(f"the request body did not arrive within {BODY_TIMEOUT:.0f} seconds")
-    body = b"".join(chunks)
+    return _decoded(headers, b"".join(chunks))
+
+
+def _decoded(headers: dict[bytes, bytes], body: bytes) -> bytes:
+    if len(body) > MAX_BODY:
+        raise _too_large()
     if headers.get(b"content-encoding", b"").lower() == b"gzip":
         return _gunzip(body)
     return body
@@ -213,6 +175,8 @@ def _gunzip(body: bytes) -> bytes:
         raise errors.BadRequest(f"the body is not valid gzip: {error}") from error
     if len(plain) > MAX_BODY or inflate.unconsumed_tail:
         raise _too_large()
+    if not inflate.eof:
+        raise errors.BadRequest("the body is not valid gzip: it ends too soon")
     return plain
 
 
@@ -236,15 +200,25 @@ async def _send(request: Request, response: Response, send: Send, version: str) 
     for warning in request.warnings:
         headers.append((b"warning", _warning(warning)))
     headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
+    exchange: Exchange | None = request.scope.get(EXCHANGE)
+    if response.stream is not None and request.info.method == "HEAD":
+        await _close(response.stream)
+        response.stream = None
     if response.stream is not None:
-        await _send_stream(request, response, headers, send)
+        if exchange is not None:
+            await _stream_over(exchange, response, headers)
+        else:
+            await _send_stream(request, response, headers, send)
         return
     body = response.body
     if len(body) > GZIP_FROM and b"gzip" in request.headers.get(b"accept-encoding", b""):
         body = await _gzip(body)
         headers.append((b"content-encoding", b"gzip"))
         headers.append((b"vary", b"Accept-Encoding"))
-    headers.append((b"content-length", str(len(body)).encode()))
+    headers.append((b"content-length", b"%d" % len(body)))
+    if exchange is not None:
+        await exchange.respond(response.code, headers, body)
+        return
     if request.info.method == "HEAD":
         body = b""
     await send({"type": "http.response.start", "status": response.code, "headers": headers})
@@ -267,6 +241,31 @@ def _warning(text: str) -> bytes:
     return f'299 - "{clean}"'.encode()
 
 
+async def _stream_over(exchange: Exchange, response: Response, headers: list[tuple[bytes, bytes]]) -> None:
+    stream = response.stream
+    assert stream is not None
+    await exchange.begin(response.code, headers)
+    try:
+        with anyio.CancelScope() as scope:
+            exchange.on_disconnect = scope.cancel
+            if exchange.disconnected:  # before it could be told
+                scope.cancel()
+            async for chunk in stream:
+                await exchange.chunk(chunk)
+                if exchange.disconnected:
+                    break
+    finally:
+        await _close(stream)
+    await exchange.end()
+
+
+async def _close(stream: AsyncIterator[bytes]) -> None:
+    closer = getattr(stream, "aclose", None)
+    if closer is not None:
+        with anyio.CancelScope(shield=True):
+            await closer()
+
+
 async def _send_stream(request: Request, response: Response, headers: list[tuple[bytes, bytes]], send: Send) -> None:
     stream = response.stream
     assert stream is not None
@@ -282,10 +281,7 @@ async def _send_stream(request: Request, response: Response, headers: list[tuple
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             group.cancel_scope.cancel()
     finally:
-        closer = getattr(stream, "aclose", None)
-        if closer is not None:
-            with anyio.CancelScope(shield=True):
-                await closer()
+        await _close(stream)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,21 @@ MAX_FILES = 10
 FLUSH_SECONDS = 0.25
 MAX_WAITING = 100_000
 """Lines that may wait for the disk; beyond that the writer is run at once by whoever adds one."""
+
+_annotations: ContextVar[dict[str, str] | None] = ContextVar("audit_annotations", default=None)
+"""What admission says about the request that this task serves; None outside of one."""
+
+
+def begin() -> None:
+    """A request begins: annotations from here on are its own."""
+    _annotations.set({})
+
+
+def annotate(annotations: Mapping[str, str]) -> None:
+    """Add to the audit event of the request being served, if one is."""
+    known = _annotations.get()
+    if known is not None and annotations:
+        known.update(annotations)
 
 
 class AuditLog:
@@ -54,6 +71,8 @@ class AuditLog:
             "requestReceivedTimestamp": clock.timestamp_micro(),
             "durationSeconds": round(clock.monotonic() - started, 6),
         }
+        if annotations := _annotations.get():
+            event["annotations"] = annotations
         if message:
             event["responseStatus"]["message"] = message
         if info.is_resource:

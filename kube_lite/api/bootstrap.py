@@ -6,12 +6,11 @@ import ipaddress
 
 from kube_lite import errors
 from kube_lite.api.options import WriteOptions
-from kube_lite.api.user import MASTERS, User
+from kube_lite.api.role_bootstrap import SERVER, ensure_roles
 from kube_lite.api.verbs import Target, Verbs
 from kube_lite.resources.meta import Obj
 
 NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
-SERVER = User("system:apiserver", groups=(MASTERS,), how="in-process")
 _OPTIONS = WriteOptions(field_manager="kube-lite")
 
 PRIORITIES = (
@@ -50,6 +49,7 @@ async def bootstrap(verbs: Verbs, service_ip: str, address: str, port: int) -> N
     """
     for name in NAMESPACES:
         await ensure(verbs, "namespaces", "", {"metadata": {"name": name}})
+    await ensure_roles(verbs)
     for name, value, description in PRIORITIES:
         body: Obj = {"metadata": {"name": name}, "value": value, "description": description}
         await ensure(verbs, "priorityclasses.scheduling.k8s.io", "", body)

@@ -10,7 +10,7 @@ from kube_lite.api import options
 from kube_lite.api.http import Request, Response, decode_json, encode_json
 from kube_lite.api.negotiate import JSON, PROTOBUF, YAML, Form
 from kube_lite.api.options import DeleteOptions, WriteOptions
-from kube_lite.resources import decode, schema
+from kube_lite.resources import decode, field, schema
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource, Subresource
 
@@ -32,6 +32,8 @@ def decode_body(request: Request, resource: Resource, raw: bytes, wanted: WriteO
     :raises BadRequest: not JSON or YAML, of another kind, or with a value of the wrong type
     """
     value, duplicates = parse(request, raw, resource.kind, wanted.field_validation != "Ignore")
+    if resource.custom:
+        check_custom_kind(resource, value, raw)
     check_kind(resource, value)
     return decode_object(resource, value, wanted, request.warnings, duplicates)
 
@@ -60,6 +62,32 @@ def check_kind(resource: Resource, value: Obj, sub: Subresource | None = None) -
     if (given_kind, given_version) != (kind, version):
         raise errors.BadRequest(_other_kind(given_kind, given_version, kind, version))
     value["kind"], value["apiVersion"] = kind, version
+
+
+def check_custom_kind(resource: Resource, value: Obj, raw: bytes) -> None:
+    """Custom resources must say what they are, and another kind of the same version is an invalid value.
+
+    :raises BadRequest: apiVersion or kind is missing
+    :raises Invalid: another kind
+    """
+    for name in ("kind", "apiVersion"):
+        if not value.get(name):
+            shown = "Kind" if name == "kind" else name
+            raise errors.BadRequest(
+                f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+                + _at_the_end(f"unmarshalerDecoder: Object '{shown}' is missing in", raw)
+            )
+    kind = value["kind"]
+    if kind != resource.kind and value["apiVersion"] == resource.api_version and isinstance(kind, str):
+        wrong = field.invalid("kind", kind, f"must be {resource.kind}")
+        raise errors.invalid(kind, resource.group, (value.get("metadata") or {}).get("name") or "", [wrong])
+
+
+def _at_the_end(what: str, raw: bytes) -> str:
+    """A complaint about a whole body in the words of upstream's streaming decoder, which has read it to its end."""
+    text = raw.decode(errors="replace")
+    near, around = text[-10:], text[-50:]
+    return f"{what} '{text}', error found in #{len(near)} byte of ...|{near}|..., bigger context ...|{around}|..."
 
 
 def _other_kind(kind: str, version: str, wanted_kind: str, wanted_version: str) -> str:

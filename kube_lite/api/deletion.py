@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import anyio
+
 from kube_lite import clock, errors
 from kube_lite.api.admission.plugin import AdmissionRequest
 from kube_lite.api.options import DeleteOptions
@@ -20,6 +22,10 @@ from kube_lite.store.watch_cache import Item
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
+
+DELETE_BATCH = 64
+"""Objects of a collection deleted at once: enough to share commits, too few to crowd out others."""
+
 _POLICY_FINALIZERS = {"Orphan": ORPHAN, "Foreground": FOREGROUND}
 
 
@@ -34,7 +40,7 @@ async def delete(verbs: Verbs, target: Target, user: User, options: DeleteOption
         item = storage.item(resource, target.namespace, target.name)
         if item is None:
             raise errors.not_found(resource.plural, resource.group, target.name)
-        old = storage.load(resource, item.value)
+        old = storage.load(resource, await storage.incoming_one(resource, item.value))
         _check_preconditions(target, old, options)
         request = AdmissionRequest(
             operation="DELETE",
@@ -77,17 +83,20 @@ async def _attempt(verbs: Verbs, target: Target, item: Item, old: Obj, options: 
     _set_policy_finalizers(target, new, options)
     if pending and new["metadata"].get("finalizers") == old["metadata"].get("finalizers"):
         return Written(item.value, item.revision)
+    if old["metadata"].get("deletionTimestamp") is None:
+        target.resource.begin_delete(new, old)
     if target.resource.kind == "Namespace":
         new["status"] = {**(new.get("status") or {}), "phase": "Terminating"}
     gone = is_finished(new)
-    encode = verbs.storage.encoder(target.resource, new)
+    encode = verbs.storage.encoder(target.resource, await verbs.storage.outgoing(target.resource, new))
     if options.dry_run:
         return Written(encode(item.revision), item.revision, deleted=gone)
     if not gone:
         record = await verbs.storage.store.write(item.key, item.revision, encode)
         return Written(record.value, record.revision)
     final = old if old["metadata"].get("deletionTimestamp") is None else new
-    record = await verbs.storage.store.delete(item.key, item.revision, verbs.storage.encoder(target.resource, final))
+    last = verbs.storage.encoder(target.resource, await verbs.storage.outgoing(target.resource, final))
+    record = await verbs.storage.store.delete(item.key, item.revision, last)
     hook = verbs.hooks.get(target.resource.group_resource)
     if hook is not None:
         hook.deleted(new)
@@ -142,17 +151,30 @@ def _set_policy_finalizers(target: Target, new: Obj, options: DeleteOptions) -> 
 async def delete_collection(
     verbs: Verbs, target: Target, items: list[Item], user: User, options: DeleteOptions
 ) -> list[bytes]:
-    """Delete each of ``items``; what vanished meanwhile is no error. Returns the stored bytes of all."""
-    done = []
-    for item in items:
+    """Delete each of ``items``, many at once so that they share commits; what vanished meanwhile is no error.
+
+    Returns the stored bytes of all. :raises ApiError: the first refusal, after all were tried
+    """
+    done: dict[str, bytes] = {}
+    refusals: list[errors.ApiError] = []
+
+    async def one(item: Item) -> None:
         name = item.key.rsplit("/", 1)[1]
-        one = replace(target, name=name, namespace=_namespace_of(verbs, target, item))
+        at = replace(target, name=name, namespace=_namespace_of(verbs, target, item))
         try:
-            written = await delete(verbs, one, user, options)
+            done[item.key] = (await delete(verbs, at, user, options)).value
         except errors.NotFound:
-            continue
-        done.append(written.value)
-    return done
+            return
+        except errors.ApiError as error:
+            refusals.append(error)
+
+    for start in range(0, len(items), DELETE_BATCH):
+        async with anyio.create_task_group() as tasks:
+            for item in items[start : start + DELETE_BATCH]:
+                tasks.start_soon(one, item)
+    if refusals:
+        raise refusals[0]
+    return [done[item.key] for item in items if item.key in done]
 
 
 def _namespace_of(verbs: Verbs, target: Target, item: Item) -> str:

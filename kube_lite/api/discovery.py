@@ -24,6 +24,7 @@ GROUP_ORDER = (
     "batch",
     "certificates.k8s.io",
     "networking.k8s.io",
+    "extensions",
     "policy",
     "rbac.authorization.k8s.io",
     "storage.k8s.io",
@@ -40,6 +41,10 @@ GROUP_ORDER = (
 
 ``extensions`` is one of the others: clients take the first group that has a kind, and must find Deployments in apps.
 """
+
+
+CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+"""The order in which upstream lists the verbs of custom resources."""
 
 
 def _group_rank(group: str) -> tuple[int, str]:
@@ -77,6 +82,10 @@ class Discovery:
         for versions in found.values():
             versions.sort(key=version_rank)
         return {g: found[g] for g in sorted(found, key=_group_rank)}
+
+    def is_custom(self, group: str) -> bool:
+        """Whether a group holds nothing but custom resources."""
+        return all(resource.custom for resource in self._registry if resource.group == group)
 
     def _document(self, name: str, value: Any) -> tuple[bytes, str]:
         body = encode_json(value)
@@ -139,10 +148,10 @@ class Discovery:
         if resource.verbs:
             entry: dict[str, Any] = {
                 "name": resource.plural,
-                "singularName": resource.singular_name,
+                "singularName": resource.singular_name if resource.custom else "",  # clients derive it from the kind
                 "namespaced": resource.namespaced,
                 "kind": resource.kind,
-                "verbs": sorted(resource.verbs),
+                "verbs": list(CUSTOM_VERBS) if resource.custom else sorted(resource.verbs),
             }
             if resource.short_names:
                 entry["shortNames"] = list(resource.short_names)
@@ -151,7 +160,8 @@ class Discovery:
             if not resource.answered_only:
                 entry["storageVersionHash"] = storage_hash(resource)
             yield entry
-        for name, sub in sorted(resource.subresources.items()):
+        subresources = resource.subresources.items()
+        for name, sub in subresources if resource.custom else sorted(subresources):
             entry = {
                 "name": f"{resource.plural}/{name}",
                 "singularName": "",

@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from kube_lite import clock, errors
-from kube_lite.api import authz, reads
-from kube_lite.api.authz import Authorizer
+from kube_lite.api import reads
+from kube_lite.api.authz.attributes import attributes_of
+from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.http import Request, Response, decode_json, encode_json
 from kube_lite.api.negotiate import PLAIN
@@ -67,9 +68,7 @@ class LocalClient:
         )
 
     def _authorize(self, info: RequestInfo) -> None:
-        attributes = authz.attributes_of(self._user, info)
-        if not self._authorizer.allows(attributes):
-            raise authz.refusal(attributes)
+        self._authorizer.require(attributes_of(self._user, info))
 
     async def _send(self, info: RequestInfo, body: bytes = b"", content_type: str = "application/json") -> bytes:
         self._authorize(info)
@@ -111,7 +110,7 @@ class LocalClient:
         info = self._info(found, "list", namespace, query=query)
         self._authorize(info)
         listing = await reads.list_(self._storage, found, namespace, reads.list_query(found, info))
-        items = [self._storage.bare(found, v) for v in listing.values]
+        items = [self._storage.bare(found, v) for v in await self._storage.incoming(found, listing.values)]
         return ObjectList(items, str(listing.revision), listing.continue_)
 
     @asynccontextmanager
@@ -146,16 +145,18 @@ class LocalClient:
         if source.initial:
             yield [self._event(resource, c) for c in source.initial]
             source.initial = []
+        next_bookmark = clock.monotonic() + BOOKMARK_INTERVAL
         while deadline is None or clock.monotonic() < deadline:
-            wait = BOOKMARK_INTERVAL
-            if deadline is not None:
-                wait = min(wait, max(deadline - clock.monotonic(), 0.0))
-            changes = await source.next(wait)
+            wake = next_bookmark if deadline is None else min(next_bookmark, deadline)
+            changes = await source.next(max(wake - clock.monotonic(), 0.0))
             if changes:
                 yield [self._event(resource, c) for c in changes]
-            elif bookmarks:
-                line = decode_json(encoder.bookmark(source.revision))
-                yield [WatchEvent("BOOKMARK", encode_json(line["object"]))]
+            # an event that the selector leaves out wakes us too, and is no reason for a bookmark
+            if clock.monotonic() >= wake:
+                next_bookmark = clock.monotonic() + BOOKMARK_INTERVAL
+                if bookmarks:
+                    line = decode_json(encoder.bookmark(source.revision))
+                    yield [WatchEvent("BOOKMARK", encode_json(line["object"]))]
 
     def _event(self, resource: Resource, change: Change) -> WatchEvent:
         return WatchEvent(change.type, self._storage.bare(resource, change.value))
@@ -217,6 +218,21 @@ class LocalClient:
             body["preconditions"] = preconditions
         info = self._info(found, "delete", namespace, name, method="DELETE")
         return await self._send(info, encode_json(body) if body else b"")
+
+    async def delete_collection(
+        self,
+        resource: str,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        propagation_policy: str = "",
+    ) -> None:
+        """See ``Client.delete_collection``."""
+        found = self._resource(resource)
+        query = _query(labelSelector=label_selector, fieldSelector=field_selector)
+        info = self._info(found, "deletecollection", namespace, query=query, method="DELETE")
+        await self._send(info, encode_json({"propagationPolicy": propagation_policy}) if propagation_policy else b"")
 
 
 def _query(**values: str) -> dict[str, list[str]]:

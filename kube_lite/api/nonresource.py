@@ -127,6 +127,8 @@ class NonResource:
         found = self.discovery.group(group) if len(parts) == 1 else None
         if len(parts) == 2:
             found = self.discovery.resources(group, parts[1])
+            if found is None and self.discovery.is_custom(group):
+                return Response(404, b"404 page not found\n", PLAIN_TEXT)
         if found is None:
             raise errors.no_such_path()
         return self._answer(request, *found)

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 from kube_lite import clock
 from kube_lite.api import bootstrap
 from kube_lite.api.admission import chain
+from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.app import App
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
-from kube_lite.api.authz import Authorizer
+from kube_lite.api.authz.authorizer import Authorizer
+from kube_lite.api.authz.escalation import Escalation
+from kube_lite.api.crds import CustomResources
 from kube_lite.api.discovery import Discovery
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.flow import FlowControl
@@ -22,6 +25,7 @@ from kube_lite.api.http import Request, Response
 from kube_lite.api.local import LocalClient
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.openapi import OpenAPI
+from kube_lite.api.reviews import Reviews
 from kube_lite.api.service_addresses import ServiceAddresses
 from kube_lite.api.storage import Storage
 from kube_lite.api.subresources import Subresources
@@ -45,6 +49,8 @@ class PlaneOptions:
     advertise_address: str = "127.0.0.1"
     port: int = 6443
     disabled_admission_plugins: Collection[str] = ()
+    pod_security: str = "privileged"
+    """The Pod Security level enforced in namespaces without a label."""
     tokens: Mapping[str, User] = field(default_factory=dict)
     owner_uid: int = 0
     service_account_key: Path | None = None
@@ -65,15 +71,22 @@ class Plane:
         self.options = options
         self.registry = registry or builtin()
         self.storage = Storage(store, self.registry)
-        self.verbs = Verbs(self.storage, chain.build(rng, options.disabled_admission_plugins), rng)
+        caller = WebhookCaller(rng, frozenset({options.advertise_address}), options.port)
+        self.verbs = Verbs(
+            self.storage, chain.build(rng, options.disabled_admission_plugins, caller, options.pod_security), rng
+        )
         self.dispatcher = Dispatcher(self.storage, self.verbs, rng)
         self.subresources = Subresources(self.dispatcher)
-        self.authorizer = Authorizer(self.verbs)
+        self.authorizer = Authorizer(self.storage)
         self.authenticator = Authenticator(options.tokens, options.owner_uid)
-        self.tokens = Tokens(Signer(options.service_account_key), self.verbs, self.verbs.names)
+        signer = Signer(options.service_account_key)
+        self.tokens = Tokens(signer, self.verbs, self.verbs.names, admission=self.verbs.admission)
         self.authenticator.reviewers.append(self.tokens.authenticate)
         self.dispatcher.subresources["serviceaccounts/token"] = self.tokens.request
+        Escalation(self.verbs, self.authorizer)
+        self.reviews = Reviews(self.dispatcher, self.authorizer, self.authenticator, self.tokens)
         self.discovery = Discovery(self.registry, f"{options.advertise_address}:{options.port}")
+        self.custom_resources = CustomResources(self.verbs, caller, self.discovery.changed)
         self._addresses = ServiceAddresses(options.service_cluster_ip_range, rng)
         self.verbs.hooks["services"] = self._addresses
         self._started = False
@@ -84,8 +97,9 @@ class Plane:
             "informer-sync": lambda: "" if self._started else "not synced yet",
         }
         self.nonresource = NonResource(self.discovery, self.checks, LIVE_CHECKS)
-        self.openapi = OpenAPI(self.registry)
+        self.openapi = OpenAPI(self.registry, lambda resource: resource.openapi)
         self.nonresource.pages["openapi"] = self._openapi
+        self.nonresource.pages.update(self.tokens.pages(f"https://{options.advertise_address}:{options.port}"))
         self.app = App(
             authenticator=self.authenticator,
             authorizer=self.authorizer,
@@ -108,10 +122,15 @@ class Plane:
     async def start(self) -> None:
         """Load the store, then create what every cluster has."""
         await self.storage.start()
+        self.custom_resources.start()
         self._addresses.load(self.storage.select("services"))
         options = self.options
         await bootstrap.bootstrap(self.verbs, self._addresses.first, options.advertise_address, options.port)
         self._started = True
+
+    async def run(self) -> None:
+        """What the API does by itself while it serves: the status and the deletion of custom resources."""
+        await self.custom_resources.run()
 
     def client(self, user: User, agent: str) -> LocalClient:
         """A client in this process with that identity; ``agent`` names it in managedFields."""

@@ -49,7 +49,7 @@ class Subresources:
         info = request.info
         paths = resource.scale or ScalePaths()
         if info.verb == "get":
-            return self._scale_answer(request, resource, paths, self._scaled(request, resource))
+            return self._scale_answer(request, resource, paths, await self._scaled(request, resource))
         raw = await request.body()
         kind = "UpdateOptions" if info.verb == "update" else "PatchOptions"
         wanted = options.write_options(request, kind)
@@ -69,16 +69,16 @@ class Subresources:
         written = await self._verbs.guaranteed_update(
             parent, scaled, request.user, wanted, request.warnings, Manner(pinned=pinned, managed_as="scale")
         )
-        obj = self._storage.load(resource, written.value)
+        obj = self._storage.load(resource, await self._storage.incoming_one(resource, written.value))
         return self._scale_answer(request, resource, paths, obj)
 
-    def _scaled(self, request: Request, resource: Resource) -> Obj:
+    async def _scaled(self, request: Request, resource: Resource) -> Obj:
         info = request.info
         item = self._storage.item(resource, info.namespace, info.name)
         if item is None:
             plural = resource.plural if resource.custom else f"{resource.plural}/scale"
             raise errors.not_found(plural, resource.group, info.name)
-        return self._storage.load(resource, item.value)
+        return self._storage.load(resource, await self._storage.incoming_one(resource, item.value))
 
     def _scale_body(self, request: Request, raw: bytes) -> Obj:
         value, _ = codec.parse(request, raw, "Scale")

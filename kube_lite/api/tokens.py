@@ -9,15 +9,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kube_lite import clock, errors
 from kube_lite.api import certs, codec, options
-from kube_lite.api.admission.plugin import Objects
-from kube_lite.api.http import Request, Response
+from kube_lite.api.admission.plugin import AdmissionRequest, Chain, Objects
+from kube_lite.api.http import Request, Response, json_response
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.objectmeta import Names
 from kube_lite.api.user import AUTHENTICATED, SERVICE_ACCOUNTS, User
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 """Upstream's kubeadm default for --service-account-issuer."""
+LEGACY_ISSUER = "kubernetes/serviceaccount"
+"""Issuer of the tokens in Secrets (upstream: ``pkg/serviceaccount/legacy.go``)."""
 DEFAULT_SECONDS = 3600
 SHORTEST_SECONDS = 600
 LONGEST_SECONDS = 1 << 32
@@ -130,14 +132,30 @@ def _unb64(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
+def _from_base64(text: str) -> str:
+    try:
+        return base64.b64decode(text).decode()
+    except ValueError:
+        return ""
+
+
 class Tokens:
     """Makes and checks service account tokens.
 
     :param audiences: who the API server itself is; the audiences of tokens that name none
+    :param admission: asked about every request for a token
     """
 
-    def __init__(self, signer: Signer, objects: Objects, names: Names, audiences: Sequence[str] = (ISSUER,)) -> None:
+    def __init__(
+        self,
+        signer: Signer,
+        objects: Objects,
+        names: Names,
+        audiences: Sequence[str] = (ISSUER,),
+        admission: Chain | None = None,
+    ) -> None:
         self.signer = signer
+        self._admission = admission or Chain()
         self._objects = objects
         self._names = names
         self.audiences = tuple(audiences)
@@ -154,10 +172,11 @@ class Tokens:
             raise errors.not_found("serviceaccounts", "", info.name)
         spec = dict(value.get("spec") or {})
         seconds = spec.get("expirationSeconds") or DEFAULT_SECONDS
-        self._check(spec, seconds, info.name)
+        self._check(spec, seconds)
+        dry = options.write_options(request, "CreateOptions").dry_run
+        await self._admit(request, resource, value, dry)
         audiences = list(spec.get("audiences") or self.audiences)
         claims = self._claims(account, audiences, seconds, spec.get("boundObjectRef"))
-        dry = options.write_options(request, "CreateOptions").dry_run
         spec |= {"audiences": audiences, "expirationSeconds": seconds}
         spec.setdefault("boundObjectRef", None)
         ends = clock.now() + timedelta(seconds=seconds)
@@ -177,8 +196,24 @@ class Tokens:
         }
         return codec.encoded(answer, negotiate(request.header("accept"), table=False), 201)
 
+    async def _admit(self, request: Request, resource: Resource, value: Obj, dry_run: bool) -> None:
+        info = request.info
+        asked = AdmissionRequest(
+            operation="CREATE",
+            resource=resource,
+            subresource="token",
+            namespace=info.namespace,
+            name=info.name,
+            user=request.user,
+            obj=value,
+            dry_run=dry_run,
+            warnings=request.warnings,
+        )
+        await self._admission.admit(asked, self._objects)
+        await self._admission.validate(asked, self._objects)
+
     @staticmethod
-    def _check(spec: Obj, seconds: Any, name: str) -> None:
+    def _check(spec: Obj, seconds: Any) -> None:
         wrong = []
         path = "spec.expirationSeconds"
         if not isinstance(seconds, int) or isinstance(seconds, bool):
@@ -188,7 +223,7 @@ class Tokens:
         elif seconds > LONGEST_SECONDS:
             wrong.append(field.invalid(path, seconds, "may not specify a duration larger than 2^32 seconds"))
         if wrong:
-            raise errors.invalid("TokenRequest", "authentication.k8s.io", name, wrong)
+            raise errors.invalid("TokenRequest", "authentication.k8s.io", "", wrong)
 
     def _claims(self, account: Obj, audiences: list[str], seconds: int, bound: Obj | None) -> Obj:
         namespace, name = account["metadata"]["namespace"], account["metadata"]["name"]
@@ -214,7 +249,8 @@ class Tokens:
         kind, name, uid = bound.get("kind") or "", bound.get("name") or "", bound.get("uid") or ""
         plural = _BOUND.get(kind)
         if plural is None:
-            raise errors.BadRequest(f"cannot bind token to object of type {bound.get('apiVersion', '')}, Kind={kind}")
+            group, _, version = (bound.get("apiVersion") or "").rpartition("/")
+            raise errors.BadRequest(f"cannot bind token to object of type {group}/{version}, Kind={kind}")
         found = self._objects.lookup(plural, "" if kind == "Node" else namespace, name)
         if found is None:
             raise errors.not_found(plural, "", name)
@@ -233,12 +269,51 @@ class Tokens:
             claims["node"] = {"name": node, **({"uid": host["metadata"]["uid"]} if host else {})}
         return claims
 
+    def pages(self, url: str) -> dict[str, Callable[[Request], Awaitable[Response | None]]]:
+        """What lets others check our tokens (OpenID Connect Discovery 1.0), by first path segment.
+
+        :param url: where the API server is reached
+        """
+
+        async def configuration(request: Request) -> Response | None:
+            if request.info.path != "/.well-known/openid-configuration":
+                return None
+            document = {
+                "issuer": ISSUER,
+                "jwks_uri": f"{url}/openid/v1/jwks",
+                "response_types_supported": ["id_token"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["ES256"],
+            }
+            return json_response(document)
+
+        async def keys(request: Request) -> Response | None:
+            if request.info.path != "/openid/v1/jwks":
+                return None
+            response = json_response(self.signer.jwks())
+            response.content_type = "application/jwk-set+json"
+            return response
+
+        return {".well-known": configuration, "openid": keys}
+
+    @staticmethod
+    def is_own(token: str) -> bool:
+        """Whether a token says that it is one of ours; whether that is true, ``review`` finds out."""
+        parts = token.split(".")
+        if len(parts) != 3:
+            return False
+        try:
+            claims = json.loads(_unb64(parts[1]))
+        except ValueError:
+            return False
+        return isinstance(claims, dict) and claims.get("iss") in (ISSUER, LEGACY_ISSUER)
+
     async def authenticate(self, token: str) -> User | None:
         """The account of a token meant for the API server; None when it is not a token of ours at all.
 
         :raises Unauthorized: it is ours and no longer good
         """
-        if token.count(".") != 2:
+        if not self.is_own(token):
             return None
         try:
             user, audiences = self.review(token)
@@ -251,6 +326,8 @@ class Tokens:
     def review(self, token: str) -> tuple[User, list[str]]:
         """The account and audiences of a token. :raises TokenError: not good, or no longer"""
         claims = self.signer.verify(token)
+        if claims.get("iss") == LEGACY_ISSUER:
+            return self._review_legacy(token, claims)
         now = clock.now().timestamp()
         if claims.get("iss") != ISSUER or not claims.get("nbf", 0) - 10 <= now < claims.get("exp", 0):
             raise TokenError("expired, or not valid yet")
@@ -270,6 +347,33 @@ class Tokens:
         groups = (SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{namespace}", AUTHENTICATED)
         name = f"system:serviceaccount:{namespace}:{account.get('name', '')}"
         return User(name, account.get("uid", ""), groups, extra, "token"), list(claims.get("aud") or ())
+
+    def legacy(self, namespace: str, account: str, uid: str, secret: str) -> str:
+        """A token that does not expire, for the Secret it will lie in."""
+        private = f"{LEGACY_ISSUER.replace('/', '.io/')}/"
+        return self.signer.sign(
+            {
+                "iss": LEGACY_ISSUER,
+                f"{private}namespace": namespace,
+                f"{private}secret.name": secret,
+                f"{private}service-account.name": account,
+                f"{private}service-account.uid": uid,
+                "sub": f"system:serviceaccount:{namespace}:{account}",
+            }
+        )
+
+    def _review_legacy(self, token: str, claims: Obj) -> tuple[User, list[str]]:
+        private = f"{LEGACY_ISSUER.replace('/', '.io/')}/"
+        namespace, name = claims.get(f"{private}namespace", ""), claims.get(f"{private}service-account.name", "")
+        uid = claims.get(f"{private}service-account.uid", "")
+        self._alive("serviceaccounts", namespace, {"name": name, "uid": uid})
+        secret = self._objects.lookup("secrets", namespace, claims.get(f"{private}secret.name", ""))
+        lying = _from_base64(dig(secret or {}, "data", "token", default=""))
+        if secret is None or secret["metadata"].get("deletionTimestamp") or lying != token:
+            raise TokenError("Token has been invalidated")
+        groups = (SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{namespace}", AUTHENTICATED)
+        user = User(f"system:serviceaccount:{namespace}:{name}", uid, groups, how="token")
+        return user, list(self.audiences)
 
     def _alive(self, plural: str, namespace: str, reference: Obj) -> None:
         found = self._objects.lookup(plural, namespace, reference.get("name", ""))

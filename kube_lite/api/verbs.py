@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from kube_lite import errors
@@ -41,6 +41,10 @@ OBJECT_LIMIT = 1_572_864
 
 Transform = Callable[[Obj], Awaitable[Obj]]
 """Makes the wanted object from the stored one; called again after a conflict, must not change its argument."""
+
+
+Guard = Callable[[AdmissionRequest], None]
+"""Refuses a write by raising an ApiError; asked once mutating admission is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ class Manner:
 
 ORDINARY = Manner()
 
+_SERVER = User("system:apiserver", groups=("system:masters",), how="in-process")
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -94,6 +100,8 @@ class Verbs:
         self.names = Names(rng)
         self.hooks: MutableMapping[str, RestHook] = {}
         """Work beyond the object itself, by ``group_resource`` (addresses of Services)."""
+        self.guards: MutableMapping[str, Guard] = {}
+        """Checks of creates and updates that no setting takes away, by ``group_resource`` (RBAC escalation)."""
 
     # ---- create
 
@@ -151,6 +159,7 @@ class Verbs:
             warnings=warnings if warnings is not None else [],
         )
         await self.admission.admit(request, self)
+        self._guard(request)
         obj = request.obj or obj
         objectmeta.prepare_create(resource, obj, self.names)
         resource.prepare_create(obj)
@@ -162,17 +171,24 @@ class Verbs:
             await self.admission.validate(request, self)
             managed.complete(resource, obj)
             written = await self._insert(target, obj, options)
-        except BaseException:
+        except BaseException as error:
             if undo is not None:
                 undo()
+            if isinstance(error, errors.ApiError):
+                await request.abandon()
             raise
         if options.dry_run and undo is not None:
             undo()
         return written
 
+    def _guard(self, request: AdmissionRequest) -> None:
+        guard = self.guards.get(request.resource.group_resource)
+        if guard is not None:
+            guard(request)
+
     async def _insert(self, target: Target, obj: Obj, options: WriteOptions) -> Written:
         resource, name = target.resource, obj["metadata"]["name"]
-        encode = self.storage.encoder(resource, obj)
+        encode = self.storage.encoder(resource, await self.storage.outgoing(resource, obj))
         self._check_size(options, encode)
         key = self.storage.key(resource, target.namespace, name)
         if options.dry_run:
@@ -194,13 +210,29 @@ class Verbs:
         resource = self.storage.registry.named(group_resource)
         if resource is None:
             raise errors.InternalError(f"no resource {group_resource}")
-        user = User("system:apiserver", groups=("system:masters",), how="in-process")
         target = Target(resource, namespace, obj["metadata"]["name"])
-        await self.create(target, obj, user, WriteOptions(field_manager="kube-lite"))
+        await self.create(target, obj, _SERVER, WriteOptions(field_manager="kube-lite"))
+
+    async def internal_status(self, group_resource: str, namespace: str, obj: Obj) -> None:
+        """Write an object's status on the server's own behalf (``admission.plugin.Objects``)."""
+        resource = self.storage.registry.named(group_resource)
+        if resource is None:
+            raise errors.InternalError(f"no resource {group_resource}")
+        target = Target(resource, namespace, obj["metadata"]["name"], resource.subresources["status"])
+        await self.update(target, obj, _SERVER, WriteOptions(field_manager="kube-apiserver"))
 
     def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
         """See ``Storage.lookup``."""
         return self.storage.lookup(group_resource, namespace, name)
+
+    def of_kind(self, api_version: str, kind: str) -> Resource | None:
+        """See ``Registry.of_kind``."""
+        group, _, version = api_version.rpartition("/")
+        return self.storage.registry.of_kind(group, version, kind)
+
+    def equivalents(self, resource: Resource) -> list[Resource]:
+        """See ``Storage.equivalents``."""
+        return self.storage.equivalents(resource)
 
     def select(self, group_resource: str, namespace: str = "") -> list[Obj]:
         """See ``Storage.select``."""
@@ -233,7 +265,7 @@ class Verbs:
         if revision in ("", "0") and not resource.allow_unconditional_update:
             self._require_existing(target)
             must = invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise errors.invalid(resource.kind, resource.group, target.name, [_hexadecimal(must)])
+            raise errors.invalid(resource.plural, resource.group, target.name, [_hexadecimal(must)])
 
         async def replaced(old: Obj) -> Obj:
             uid = meta.get("uid")
@@ -267,7 +299,7 @@ class Verbs:
             item = self.storage.item(resource, target.namespace, target.name)
             if item is None:
                 raise errors.not_found(resource.plural, resource.group, target.name)
-            old = self.storage.load(resource, item.value)
+            old = self.storage.load(resource, await self.storage.incoming_one(resource, item.value))
             new = await transform(old)
             given = str(new["metadata"].get("resourceVersion") or "")
             if given and not (given.isascii() and given.isdigit()):
@@ -296,7 +328,7 @@ class Verbs:
         manner: Manner,
     ) -> Written:
         resource, sub = target.resource, target.subresource
-        if sub is None and not manner.trusted:
+        if (sub is None or sub.name == "status") and not manner.trusted:
             resource.default(new)
         managed.complete(resource, new, nulls=False)
         part = manner.managed_as or target.subresource_name
@@ -314,6 +346,7 @@ class Verbs:
             warnings=warnings if warnings is not None else [],
         )
         await self.admission.admit(request, self)
+        self._guard(request)
         new = request.obj or new
         self._prepare_update(resource, sub, new, old, manner.trusted)
         hook = self.hooks.get(resource.group_resource) if sub is None else None
@@ -323,12 +356,16 @@ class Verbs:
                 self._check(resource, new, self._update_errors(resource, sub, new, old))
             await self.admission.validate(request, self)
             managed.complete(resource, new)
+            if sub is None and resource.generation and objectmeta.changed_beyond_metadata(new, old):
+                new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old:
                 return Written(item.value, item.revision)
             written = await self._replace(target, item, new, options)
-        except BaseException:
+        except BaseException as error:
             if undo is not None:
                 undo()
+            if isinstance(error, errors.ApiError | WriteConflict):
+                await request.abandon()
             raise
         if options.dry_run and undo is not None:
             undo()
@@ -344,20 +381,19 @@ class Verbs:
             sub.prepare(new, old)
         elif not trusted:
             resource.prepare_update(new, old)
-            if resource.generation and objectmeta.changed_beyond_metadata(new, old):
-                new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
 
     @staticmethod
     def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> Errors:
-        found = validate_metadata_update(new["metadata"], old["metadata"], builtin=not resource.custom)
+        found = validate_metadata_update(new["metadata"], old["metadata"], builtin=_is_builtin(resource))
         found += found  # upstream checks metadata in the generic path and in the kind's own: clients see both causes
+        old = _without_nulls(old)  # as ``new`` is here: what is stored has those that are printed for unset times
         if sub is not None:
             return found + sub.validate(new, old)
         return found + resource.validate_update(new, old)
 
     async def _replace(self, target: Target, item: Item, new: Obj, options: WriteOptions) -> Written:
         resource = target.resource
-        encode = self.storage.encoder(resource, new)
+        encode = self.storage.encoder(resource, await self.storage.outgoing(resource, new))
         self._check_size(options, encode, len(item.value))
         if options.dry_run:
             return Written(encode(item.revision), item.revision)
@@ -383,7 +419,7 @@ class Verbs:
     def _check(resource: Resource, obj: Obj, found: Errors) -> None:
         if found:
             name = obj["metadata"].get("name") or ""
-            raise errors.invalid(resource.kind, resource.group, name, found)
+            raise errors.invalid(resource.kind, resource.invalid_group or resource.group, name, found)
 
 
 def is_finished(obj: Mapping[str, Any]) -> bool:
@@ -396,9 +432,14 @@ def is_finished(obj: Mapping[str, Any]) -> bool:
     return not meta.get("deletionGracePeriodSeconds")
 
 
+def _is_builtin(resource: Resource) -> bool:
+    """Whether upstream's core rules bind metadata, such as those of finalizer names."""
+    return not resource.custom and resource.group != "apiextensions.k8s.io"
+
+
 def _metadata_errors(resource: Resource, obj: Obj) -> Errors:
     return validate_metadata(
-        obj["metadata"], namespaced=resource.namespaced, rule=resource.name_rule, builtin=not resource.custom
+        obj["metadata"], namespaced=resource.namespaced, rule=resource.name_rule, builtin=_is_builtin(resource)
     )
 
 
@@ -419,4 +460,14 @@ def _other_uid(target: Target, uid: str, old: Obj) -> str:
 
 def _hexadecimal(error: errors.FieldError) -> errors.FieldError:
     """Upstream prints the zero resourceVersion as ``0x0`` here."""
-    return replace(error, message=error.message.replace("Invalid value: 0:", "Invalid value: 0x0:"))
+    message = error.message.replace("Invalid value: 0:", "Invalid value: 0x0:")
+    return errors.FieldError(error.reason, error.field, message)
+
+
+def _without_nulls(value: Any) -> Any:
+    """A copy without fields that are null."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_without_nulls(each) for each in value]
+    return value

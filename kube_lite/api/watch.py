@@ -27,6 +27,8 @@ BOOKMARK_INTERVAL = 60.0
 DEFAULT_TIMEOUT = (1800.0, 3600.0)
 """A watch that names no timeout ends after a random time in this range of seconds (min-request-timeout)."""
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+MOST_SHARED = 16
+"""Joined pieces kept for others at most, until the next event."""
 LONGEST_CHUNK = 256
 """Events joined into one send at most."""
 
@@ -74,9 +76,8 @@ class WatchSource:
                 await reads.wait_for_revision(self._storage, revision)
             items = cache.range(self._prefix)
             self._cursor = cache.cursor(-1, self._trigger())
-            self.initial = [
-                Change("ADDED", item.value) for item in items if _selected(self._match, item.labels, item.fields)
-            ]
+            found = [Change("ADDED", item.value) for item in items if _selected(self._match, item.labels, item.fields)]
+            self.initial = await self.converted(found)
             return
         try:
             self._cursor = cache.cursor(revision, self._trigger())
@@ -105,11 +106,8 @@ class WatchSource:
         self._cursor = cursor
         extract = self._storage.extractor(self._resource)
         start = cursor.revision
-        for event in events:
-            if event.revision <= start:
-                change = self._from_history(event, extract)
-                if change is not None:
-                    self.initial.append(change)
+        past = (self._from_history(event, extract) for event in events if event.revision <= start)
+        self.initial = await self.converted([change for change in past if change is not None])
 
     def _from_history(self, event: Event, extract: Any) -> Change | None:
         labels, fields = extract(event.value)
@@ -123,13 +121,42 @@ class WatchSource:
 
         :raises Expired: the watcher was too slow, the ring has passed it
         """
+        return await self.converted(self._changes(await self._events(timeout)))
+
+    async def _events(self, timeout: float) -> Sequence[CachedEvent]:
         cursor = self._cursor
         assert cursor is not None
         try:
-            events = await cursor.next(timeout)
+            return await cursor.next(timeout)
         except Compacted as gone:
             raise expired(gone.revision, gone.compacted) from gone
-        return self._changes(events)
+
+    async def pieces(self, timeout: float, encoder: Encoder) -> list[bytes]:
+        """What :meth:`next` gives, encoded and joined.
+
+        Those who watch everything and are woken together get the same bytes: joining them again for each watcher
+        would cost more than sending them.
+        """
+        events = await self._events(timeout)
+        if not events:
+            return []
+        if self._match is not None or not encoder.shareable or self._resource.webhook is not None:
+            return encoder.joined(await self.converted(self._changes(events)))
+        shared = self._storage.cache(self._resource).shared
+        key = (self._prefix, self._resource.api_version, events[0].revision, events[-1].revision)
+        found: list[bytes] | None = shared.get(key)
+        if found is None:
+            found = encoder.joined(self._changes(events))
+            if len(shared) < MOST_SHARED:
+                shared[key] = found
+        return found
+
+    async def converted(self, changes: list[Change]) -> list[Change]:
+        """The changes in the watched version, where a webhook converts. :raises InternalError: it failed"""
+        if self._resource.webhook is None or not changes:
+            return changes
+        values = await self._storage.incoming(self._resource, [change.value for change in changes])
+        return [Change(change.type, value) for change, value in zip(changes, values, strict=True)]
 
     def _changes(self, events: Sequence[CachedEvent]) -> list[Change]:
         found = []
@@ -200,6 +227,19 @@ class Encoder:
         self._form = form
         self._include = include
         self._columns_sent = False
+
+    @property
+    def shareable(self) -> bool:
+        """Whether other watchers of the resource get the same lines."""
+        return self._form.as_ == ""
+
+    def joined(self, changes: Sequence[Change]) -> list[bytes]:
+        """The lines of all changes, in pieces of a bounded number of lines."""
+        line = self.line
+        return [
+            b"".join([line(change) for change in changes[start : start + LONGEST_CHUNK]])
+            for start in range(0, len(changes), LONGEST_CHUNK)
+        ]
 
     def line(self, change: Change) -> bytes:
         """``{"type":...,"object":...}`` and a line feed."""
@@ -272,7 +312,7 @@ async def stream(
     next_bookmark = clock.monotonic() + BOOKMARK_INTERVAL
     try:
         for start in range(0, len(source.initial), LONGEST_CHUNK):
-            yield b"".join(encoder.line(c) for c in source.initial[start : start + LONGEST_CHUNK])
+            yield encoder.joined(source.initial[start : start + LONGEST_CHUNK])[0]
         source.initial = []
         if query.send_initial and query.bookmarks:
             yield encoder.bookmark(source.revision, initial_end=True)
@@ -282,12 +322,12 @@ async def stream(
                 yield encoder.bookmark(source.revision)
             wake = min(deadline, next_bookmark) if query.bookmarks else deadline
             try:
-                changes = await source.next(max(wake - now, 0.0))
-            except errors.Expired as error:
+                pieces = await source.pieces(max(wake - now, 0.0), encoder)
+            except errors.ApiError as error:
                 yield encoder.error(error)
                 return
-            for start in range(0, len(changes), LONGEST_CHUNK):
-                yield b"".join([encoder.line(c) for c in changes[start : start + LONGEST_CHUNK]])
+            for piece in pieces:
+                yield piece
         if query.bookmarks:
             yield encoder.bookmark(source.revision)
     finally:

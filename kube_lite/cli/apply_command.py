@@ -19,6 +19,7 @@ from typing import Any
 from kube_lite.cli import output
 from kube_lite.cli.connection import APPLY_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Api, Obj
 from kube_lite.cli.flags import add_connection_flags, open_api
+from kube_lite.cli.main import CommandError
 from kube_lite.cli.manifests import Manifest, read
 from kube_lite.cli.names import Kind
 from kube_lite.cli.targets import Kinds
@@ -27,7 +28,15 @@ HELP = "create or change objects to match files"
 
 MANAGER = "kubectl-client-side-apply"
 SERVER_SIDE_MANAGER = "kubectl"
+LAST_APPLIED_MANAGER = "kubectl-last-applied"
 """The field managers are kubectl's, so that objects can be applied by either tool without conflicts."""
+
+
+RESOLUTIONS = """Please review the fields above: they currently have other managers. You can
+* become their manager, and take the fields over: --force-conflicts
+* give them up: remove the fields from the file
+* agree: set the values that the server has, and share them
+See https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Apply every object; goes on after a refusal, and is 1 then."""
-    from kube_lite.cli.main import CommandError
     from kube_lite.cli.refusals import report
     from kube_lite.errors import ApiError
 
@@ -115,7 +123,24 @@ class Apply:
 
     def _server_side(self, kind: Kind, namespace: str, manifest: Manifest) -> Obj:
         query = {**self._query, "force": "true" if self._args.force_conflicts else "false"}
-        return self._api.patch(kind.path(namespace, manifest.name), manifest.obj, APPLY_PATCH, query)
+        from kube_lite.cli.three_way import LAST_APPLIED, with_last_applied
+        from kube_lite.errors import Conflict
+
+        path = kind.path(namespace, manifest.name)
+        try:
+            applied = self._api.patch(path, manifest.obj, APPLY_PATCH, query)
+        except Conflict as error:
+            if any(c.get("reason") == "FieldManagerConflict" for c in error.details.get("causes") or ()):
+                raise CommandError(f"{error.message}\n{RESOLUTIONS}") from error
+            raise
+        if LAST_APPLIED not in (applied["metadata"].get("annotations") or {}):
+            return applied
+        # applied client-side before: keep the annotation true, for whoever does that again
+        text = with_last_applied(manifest.obj)["metadata"]["annotations"][LAST_APPLIED]
+        known = {key: manifest.obj[key] for key in ("apiVersion", "kind")}
+        metadata = {"name": manifest.name, "annotations": {LAST_APPLIED: text}}
+        query = {**query, "fieldManager": LAST_APPLIED_MANAGER, "force": "true"}
+        return self._api.patch(path, {**known, "metadata": metadata}, APPLY_PATCH, query)
 
     def _client_side(self, kind: Kind, namespace: str, manifest: Manifest) -> tuple[Obj, str]:
         from kube_lite.cli.three_way import LAST_APPLIED, with_last_applied

@@ -67,6 +67,7 @@ def open_api(args: argparse.Namespace) -> Api:
         raise CommandError(str(error)) from error
     timeout = seconds(args.request_timeout, "--request-timeout")
     api = Api(target, timeout or None, args.verbosity)
+    args.closing.callback(api.close)
     api.namespace = getattr(args, "namespace", "") or api.namespace
     return api
 

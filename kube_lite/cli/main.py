@@ -7,6 +7,7 @@ can do something about are :class:`CommandError` or ``errors.ApiError``; they ar
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import sys
 from collections.abc import Sequence
@@ -105,7 +106,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    return _run(module, parser.parse_intermixed_args(arguments[1:]))
+    args = parser.parse_intermixed_args(arguments[1:])
+    with contextlib.ExitStack() as args.closing:  # connections that the command opens close with it
+        return _run(module, args)
 
 
 def api_error() -> type[ApiError]:

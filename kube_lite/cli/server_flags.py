@@ -31,6 +31,11 @@ def add_server_flags(parser: argparse.ArgumentParser) -> None:
     )
     add("--disable-admission-plugins", metavar="LIST", default="", help="admission plugins to leave out, by name")
     add(
+        "--legacy-service-account-tokens",
+        action="store_true",
+        help="give every ServiceAccount a token Secret, which clients of Kubernetes 1.23 and older wait for",
+    )
+    add(
         "--service-cluster-ip-range",
         metavar="CIDR",
         default="10.96.0.0/12",
@@ -79,6 +84,7 @@ def server_settings(args: argparse.Namespace) -> ServerSettings:
         "controllers": tuple(n for n in args.controllers.split(",") if n),
         "scheduler": not args.no_scheduler,
         "disabled_admission_plugins": tuple(n for n in args.disable_admission_plugins.split(",") if n),
+        "legacy_service_account_tokens": args.legacy_service_account_tokens,
         "service_cluster_ip_range": args.service_cluster_ip_range,
         "cluster_cidr": args.cluster_cidr,
         "sim_nodes": args.sim_nodes,

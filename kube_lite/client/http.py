@@ -367,6 +367,22 @@ class HttpClient:
             body["preconditions"] = preconditions
         return await self.request("DELETE", self.path(resource, namespace, name), body=body)
 
+    async def delete_collection(
+        self,
+        resource: str,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        propagation_policy: str = "",
+    ) -> None:
+        """See ``Client.delete_collection``."""
+        params = _given(labelSelector=label_selector, fieldSelector=field_selector)
+        body: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1"}
+        if propagation_policy:
+            body["propagationPolicy"] = propagation_policy
+        await self.request("DELETE", self.path(resource, namespace), params=params, body=body)
+
 
 def _given(**params: str) -> dict[str, str]:
     return {key: value for key, value in params.items() if value}

@@ -114,3 +114,18 @@ class Client(Protocol):
     ) -> bytes:
         """DELETE, with preconditions when ``uid`` or ``resource_version`` is given."""
         ...
+
+    async def delete_collection(
+        self,
+        resource: str,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        propagation_policy: str = "",
+    ) -> None:
+        """DELETE of all objects in ``namespace`` ('' for every namespace) that match the selectors.
+
+        All are tried; the first refusal is raised when that is done.
+        """
+        ...

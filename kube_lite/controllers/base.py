@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+EVENT_WRITER = "event-recorder"
+"""The service account that writes the events of all controllers; it may do nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
@@ -51,7 +54,9 @@ class ServedResource:
     kind: str
     api_version: str
     namespaced: bool
-    verbs: frozenset[str] = frozenset({"get", "list", "watch", "create", "update", "patch", "delete"})
+    verbs: frozenset[str] = frozenset(
+        {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"}
+    )
 
 
 def _no_resources() -> Sequence[ServedResource]:
@@ -73,12 +78,14 @@ class Context:
     rng: random.Random = field(default_factory=lambda: random.Random(0))
     resources: Callable[[], Sequence[ServedResource]] = _no_resources
     ca_pem: str = ""
+    sign_account_token: Callable[[str, str, str, str], str] | None = None
+    """From namespace, name and uid of a service account and the name of its Secret: a token that does not expire."""
     recorders: dict[str, EventRecorder] = field(default_factory=dict)
 
     def recorder(self, component: str) -> EventRecorder:
         """The event recorder of a component; run by ``run_controllers``."""
         if component not in self.recorders:
-            self.recorders[component] = EventRecorder(self.client_for(component), component)
+            self.recorders[component] = EventRecorder(self.client_for(EVENT_WRITER), component)
         return self.recorders[component]
 
 

@@ -146,9 +146,9 @@ class DaemonSetController(Controller):
             digest = await record(self._client, self._revisions, owner, reference, owner.spec.template)
             if self._expectations.satisfied(key):
                 await self._act(owner, by_node, fits, digest)
-                live = {digest, *(pod.metadata.labels.get(HASH_LABEL, "") for pod in pods)}
-                limit = owner.spec.revision_history_limit
-                await clean_up(self._client, self._revisions, owner, live, 10 if limit is None else limit)
+                hashes = {digest, *(pod.metadata.labels.get(HASH_LABEL, "") for pod in pods)}
+                live = {f"{owner.metadata.name}-{each}" for each in hashes}
+                await clean_up(self._client, self._revisions, owner, live, owner.spec.revision_history_limit)
         await self._write(owner, by_node, fits, digest)
         waits = [wait for pod in pods if 0 < (wait := available_in(pod, owner.spec.min_ready_seconds)) < 1e9]
         return Requeue(min(waits)) if waits else None

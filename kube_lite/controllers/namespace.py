@@ -7,14 +7,13 @@ under it. Conditions tell what still keeps a namespace. Upstream: ``pkg/controll
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import partial
 
 import msgspec
 
 from kube_lite import clock
-from kube_lite.controllers.base import Context, Controller, Requeue, ServedResource, outcomes
+from kube_lite.controllers.base import Context, Controller, Requeue, ServedResource
 from kube_lite.controllers.replicas import condition_as_json
 from kube_lite.errors import ApiError, NotFound
 from kube_lite.resources.meta import Obj, ObjectView
@@ -23,9 +22,6 @@ from kube_lite.resources.views import Namespace, WorkloadCondition
 NAMES = ("namespace", "namespace-controller")
 
 FINALIZER = "kubernetes"
-
-BATCH = 64
-"""Deletions under way at once."""
 
 _object = msgspec.json.Decoder(ObjectView)
 
@@ -77,7 +73,7 @@ class NamespaceController(Controller):
         """What is deleted, in order of name; each resource in one version only."""
         found: dict[str, ServedResource] = {}
         for entry in self._served():
-            if entry.namespaced and {"list", "delete"} <= entry.verbs:
+            if entry.namespaced and {"list", "deletecollection"} <= entry.verbs:
                 found.setdefault(entry.resource, entry)
         return [found[resource] for resource in sorted(found)]
 
@@ -100,11 +96,13 @@ class NamespaceController(Controller):
 
     async def _delete_all(self, resource: str, namespace: str, remains: _Remains) -> None:
         try:
-            found = await self._list(resource, namespace)
-            present = [obj for obj in found if obj.metadata.deletion_timestamp is None]
-            for at in range(0, len(present), BATCH):
-                await self._delete_batch(resource, present[at : at + BATCH], remains)
-            left = await self._list(resource, namespace) if present else found
+            left = await self._list(resource, namespace)
+            if any(obj.metadata.deletion_timestamp is None for obj in left):
+                try:
+                    await self._client.delete_collection(resource, namespace, propagation_policy="Background")
+                except ApiError as error:
+                    remains.failures.append(f"{resource}: {error.message}")
+                left = await self._list(resource, namespace)
         except NotFound:
             return  # no longer served
         except ApiError as error:
@@ -113,22 +111,6 @@ class NamespaceController(Controller):
         if left:
             remains.counts[resource] = len(left)
         remains.finalizers.update(finalizer for obj in left for finalizer in obj.metadata.finalizers)
-
-    async def _delete_batch(self, resource: str, batch: Sequence[ObjectView], remains: _Remains) -> None:
-        calls = [
-            partial(
-                self._client.delete,
-                resource,
-                obj.metadata.name,
-                obj.metadata.namespace,
-                propagation_policy="Background",
-                uid=obj.metadata.uid,
-            )
-            for obj in batch
-        ]
-        for result in await outcomes(calls):
-            if isinstance(result, ApiError) and not isinstance(result, NotFound):
-                remains.failures.append(f"{resource}: {result.message}")
 
     async def _write_conditions(self, namespace: Namespace, remains: _Remains) -> None:
         known = {condition.type: condition for condition in namespace.status.conditions}

@@ -60,6 +60,9 @@ class ControllerSettings:
     namespace_retry: float = 5.0
     """Seconds between two attempts to empty a namespace whose contents take their time."""
 
+    legacy_service_account_tokens: bool = False
+    """Whether every ServiceAccount gets a token Secret, as before Kubernetes 1.24."""
+
     max_endpoints_per_slice: int = 100
     """Endpoints in one EndpointSlice: a change of one endpoint rewrites a slice of bounded size."""
 

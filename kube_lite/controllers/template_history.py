@@ -1,4 +1,4 @@
-"""The templates that a DaemonSet has had, as ControllerRevisions, so that ``kubectl rollout undo`` finds them.
+"""The templates that a DaemonSet or StatefulSet has had, as ControllerRevisions, where ``kubectl rollout`` finds them.
 
 A revision is named by the hash of its template; going back to an old template makes its revision the newest again
 (upstream: ``pkg/controller/history``).
@@ -12,19 +12,52 @@ import msgspec
 
 from kube_lite.client.informer import Informer
 from kube_lite.client.protocol import Client
-from kube_lite.controllers.ownership import CONTROLLER_INDEX, controlled_by, dependants
+from kube_lite.controllers.ownership import (
+    CONTROLLER_INDEX,
+    controlled_by,
+    dependants,
+    reference_as_json,
+    set_references,
+)
 from kube_lite.controllers.revisions import template_hash
 from kube_lite.errors import AlreadyExists, NotFound
-from kube_lite.resources.meta import Obj, ObjectView
+from kube_lite.resources.meta import Obj, ObjectView, View
 
 RESOURCE = "controllerrevisions.apps"
+
+HISTORY_LIMIT = 10
+"""Revisions kept besides those in use, when the owner does not say (upstream's default of revisionHistoryLimit)."""
+
 HASH_LABEL = "controller-revision-hash"
+"""On a pod, the template that it was made of; on a DaemonSet's ControllerRevision, its hash."""
+
+REVISION_HASH_LABEL = "controller.kubernetes.io/hash"
+"""On a StatefulSet's ControllerRevision, the hash of its template."""
+
+
+class RevisionSpec(View, frozen=True):
+    """The part of the owner's spec that makes a revision."""
+
+    template: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class RevisionData(View, frozen=True):
+    """A strategic merge patch of the owner."""
+
+    spec: RevisionSpec = RevisionSpec()
 
 
 class ControllerRevision(ObjectView, frozen=True):
-    """One former or present template; its data is written, never read."""
+    """One former or present template."""
 
     revision: int = 0
+    data: RevisionData = RevisionData()
+
+    @property
+    def template(self) -> msgspec.Raw:
+        """The pod template, without the directive that makes it a patch."""
+        decoded: Obj = msgspec.json.decode(self.data.spec.template)
+        return msgspec.Raw(msgspec.json.encode({key: value for key, value in decoded.items() if key != "$patch"}))
 
 
 def watched(informer: Informer[ControllerRevision]) -> Informer[ControllerRevision]:
@@ -39,8 +72,13 @@ async def record(
     owner: ObjectView,
     reference: Obj,
     template: msgspec.Raw,
+    hash_label: str = HASH_LABEL,
 ) -> str:
-    """Note that ``template`` is the newest; its hash."""
+    """Note that ``template`` is the newest; its hash.
+
+    :param reference: the controller reference to ``owner``
+    :param hash_label: the label of a new revision that carries its hash
+    """
     digest = template_hash(template, 0)
     name = f"{owner.metadata.name}-{digest}"
     known = dependants(revisions, owner)
@@ -52,28 +90,41 @@ async def record(
         obj = {
             "apiVersion": "apps/v1",
             "kind": "ControllerRevision",
-            "metadata": {"name": name, "labels": {**labels, HASH_LABEL: digest}, "ownerReferences": [reference]},
+            "metadata": {"name": name, "labels": {**labels, hash_label: digest}, "ownerReferences": [reference]},
             "data": {"spec": {"template": {**decoded, "$patch": "replace"}}},
             "revision": newest + 1,
         }
         try:
             await client.create(RESOURCE, obj, owner.metadata.namespace)
         except AlreadyExists:
-            return digest  # made by this process before, and not seen yet
+            # made by this process before and not seen yet, or left behind by a former owner of that name
+            await _adopt(client, owner, name, reference)
     elif current.revision < newest:
         patch = {"metadata": {"uid": current.metadata.uid}, "revision": newest + 1}
         await client.patch(RESOURCE, name, patch, owner.metadata.namespace)
     return digest
 
 
+async def _adopt(client: Client, owner: ObjectView, name: str, reference: Obj) -> None:
+    """Take a revision that nobody controls. :raises Conflict: it changed meanwhile"""
+    live = _revision.decode(await client.get(RESOURCE, name, owner.metadata.namespace))
+    if live.metadata.controller is None and live.metadata.deletion_timestamp is None:
+        references = [reference_as_json(r) for r in live.metadata.owner_references]
+        await set_references(client, RESOURCE, live, [*references, reference])
+
+
 async def clean_up(
-    client: Client, revisions: Informer[ControllerRevision], owner: ObjectView, live: set[str], limit: int
+    client: Client, revisions: Informer[ControllerRevision], owner: ObjectView, live: set[str], limit: int | None
 ) -> None:
-    """Delete the oldest revisions above ``limit``, but none whose hash is in ``live``."""
-    old = [r for r in dependants(revisions, owner) if r.metadata.labels.get(HASH_LABEL) not in live]
-    for revision in sorted(old, key=lambda r: r.revision)[: max(0, len(old) - limit)]:
+    """Delete the oldest revisions above ``limit``, but none whose name is in ``live``."""
+    old = [r for r in dependants(revisions, owner) if r.metadata.name not in live]
+    most = HISTORY_LIMIT if limit is None else limit
+    for revision in sorted(old, key=lambda r: r.revision)[: max(0, len(old) - most)]:
         meta = revision.metadata
         try:
             await client.delete(RESOURCE, meta.name, meta.namespace, uid=meta.uid)
         except NotFound:
             continue
+
+
+_revision = msgspec.json.Decoder(ControllerRevision)

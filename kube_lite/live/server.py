@@ -31,6 +31,7 @@ from kube_lite.client import kubeconfig
 from kube_lite.cluster import Cluster, ClusterOptions, cluster
 from kube_lite.controllers.settings import ControllerSettings
 from kube_lite.settings import ServerSettings
+from kube_lite.store.compaction import HistorySettings, compact_regularly
 from kube_lite.store.sqlite import open_sqlite
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
     :raises OSError: the address cannot be bound
     """
     prepare_directory(settings.data_dir)
-    rng = random.SystemRandom() if settings.seed is None else random.Random(settings.seed)
+    rng = random.Random(settings.seed)  # names and uids; what must be secret is drawn from the system
     async with open_sqlite(settings.data_dir / "kube-lite.db") as store:
         bound = listener.bind_tcp(settings.listen_host, settings.listen_port)
         settings = replace(settings, listen_port=bound.getsockname()[1])
@@ -79,6 +80,8 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
                 tasks.start_soon(server.serve, [listening])
             for server, _ in servers:
                 await server.wait_started()
+            tasks.start_soon(running.plane.dispatcher.timeline.run)
+            tasks.start_soon(compact_regularly, store, HistorySettings())
             _calm_collector()
             tasks.start_soon(_build_extra, running)
             yield LiveServer(url, settings, running)
@@ -105,7 +108,7 @@ async def _build_extra(running: Cluster) -> None:
     from kube_lite.api import extra
 
     scheduler = running.scheduler
-    running.plane.app.extra = extra.build(scheduler.explain if scheduler is not None else None)
+    running.plane.app.extra = extra.build(scheduler.explain if scheduler is not None else None, running.plane)
 
 
 def prepare_directory(path: Path) -> None:
@@ -133,6 +136,7 @@ def _cluster_options(settings: ServerSettings, advertise: str, authority: certs.
         controller_settings=replace(
             ControllerSettings(),
             cluster_cidr=settings.cluster_cidr,
+            legacy_service_account_tokens=settings.legacy_service_account_tokens,
             node_monitor_grace_period=settings.node_monitor_grace_period,
         ),
         scheduler=settings.scheduler,
@@ -177,8 +181,10 @@ def _write_credentials(settings: ServerSettings, authority: certs.Authority, url
 def node_secret(settings: ServerSettings, authority: certs.Authority) -> str:
     """The secret that nodes join with, kept in the node token file together with the CA's hash."""
     path = settings.node_token
-    if path.exists():
-        return path.read_text().strip().rpartition(":")[2]
-    secret = secrets.token_hex(16)
-    certs.write_private(path, f"K10{authority.fingerprint}::node:{secret}\n".encode())
+    kept = path.read_text().strip() if path.exists() else ""
+    head, _, secret = kept.rpartition(":")
+    if not secret or head != f"K10{authority.fingerprint}::node":
+        # also when the CA is another one: what joined under the old one must not join this cluster
+        secret = secrets.token_hex(16)
+        certs.write_private(path, f"K10{authority.fingerprint}::node:{secret}\n".encode())
     return secret

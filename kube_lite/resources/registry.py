@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -131,6 +131,8 @@ class Resource:
     definition: str = ""
     schema: Any = None
     """The compiled ``schema.Type`` of a custom resource; built-in kinds look theirs up by ``definition``."""
+    openapi: Mapping[str, Any] | None = None
+    """The ``openAPIV3Schema`` of a custom resource, for documents."""
     subresources: Mapping[str, Subresource] = field(default_factory=dict)
     scale: ScalePaths | None = None
 
@@ -143,6 +145,10 @@ class Resource:
     name_rule: Callable[[str, bool], Sequence[str]] | None = None
     """``(name, is_prefix) -> problems``; None means DNS subdomain."""
 
+    invalid_group: str = ""
+    """The group that answers about invalid objects name, where it is not ``group`` (Ingress: extensions)."""
+    internal_annotations: Sequence[str] = ()
+    """Annotations that the server makes up for the wire; tables do not show them."""
     generation: bool = True
     """Whether ``metadata.generation`` counts changes of anything but metadata and status."""
     allow_create_on_update: bool = False
@@ -151,6 +157,8 @@ class Resource:
     """Whether PUT without a resourceVersion overwrites."""
     grace_period: Callable[[Obj, int | None], int] | None = None
     """Seconds between a DELETE and the removal, from the object and the seconds asked for; None: at once."""
+    begin_delete: Callable[[Obj, Obj], None] = _keep
+    """Called with the marked and the stored object when a first DELETE marks it; may add finalizers and status."""
     default_propagation: str = "Background"
     """What happens to dependants when DELETE does not say."""
     returns_deleted: bool = False
@@ -173,6 +181,10 @@ class Resource:
     storage_group: str = ""
     convert_from_storage: Callable[[Obj], Obj] | None = None
     convert_to_storage: Callable[[Obj], Obj] | None = None
+    late_defaults: bool = False
+    """Of a custom resource: defaults were added after objects may have been stored, so reads must fill them in."""
+    webhook: Callable[[Sequence[Obj], str], Awaitable[list[Obj]]] | None = None
+    """``(objects, apiVersion)``: asks a conversion webhook; None when no webhook converts this resource."""
     deprecation: str = ""
     """Text of the Warning header for a deprecated version."""
     answered_only: bool = False

@@ -179,3 +179,20 @@ def test_a_subresource_is_reached(play: Callable[[Story], None]) -> None:
         assert node["status"]["conditions"][0]["status"] == "True"
 
     play(story)
+
+
+def test_a_collection_is_deleted_by_one_request_as_far_as_it_is_selected(play: Callable[[Story], None]) -> None:
+    async def story(client: Client) -> None:
+        for number in range(150):
+            labels = {"side": "left" if number % 2 else "right"}
+            await client.create("configmaps", {"metadata": {"name": f"m{number}", "labels": labels}}, "default")
+        await client.create("configmaps", {"metadata": {"name": "m", "labels": {"side": "left"}}}, "kube-system")
+        await client.delete_collection("configmaps", "default", label_selector="side=left")
+        left = [json.loads(item) for item in (await client.list("configmaps", "default")).items]
+        assert len(left) == 75
+        assert {item["metadata"]["labels"]["side"] for item in left} == {"right"}
+        await client.get("configmaps", "m", "kube-system")
+        await client.delete_collection("configmaps", "default")
+        assert not (await client.list("configmaps", "default")).items
+
+    play(story)

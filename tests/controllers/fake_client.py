@@ -32,6 +32,8 @@ KINDS = {
     "replicationcontrollers": ("v1", "ReplicationController"),
     "resourcequotas": ("v1", "ResourceQuota"),
     "persistentvolumeclaims": ("v1", "PersistentVolumeClaim"),
+    "persistentvolumes": ("v1", "PersistentVolume"),
+    "storageclasses.storage.k8s.io": ("storage.k8s.io/v1", "StorageClass"),
     "deployments.apps": ("apps/v1", "Deployment"),
     "replicasets.apps": ("apps/v1", "ReplicaSet"),
     "statefulsets.apps": ("apps/v1", "StatefulSet"),
@@ -44,7 +46,7 @@ KINDS = {
     "poddisruptionbudgets.policy": ("policy/v1", "PodDisruptionBudget"),
     "horizontalpodautoscalers.autoscaling": ("autoscaling/v2", "HorizontalPodAutoscaler"),
 }
-CLUSTER_SCOPED = {"nodes", "namespaces"}
+CLUSTER_SCOPED = {"nodes", "namespaces", "persistentvolumes", "storageclasses.storage.k8s.io"}
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
@@ -187,7 +189,8 @@ class FakeClient:
         if self.broken is not None:
             raise self.broken
         found = [
-            json.dumps(obj).encode()
+            # as upstream's lists: what every item is stands outside
+            json.dumps({key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}).encode()
             for _, obj in sorted(self.objects.get(resource, {}).items())
             if (not namespace or obj["metadata"].get("namespace") == namespace)
             and labels_match(label_selector, obj["metadata"].get("labels", {}))
@@ -297,6 +300,8 @@ class FakeClient:
                 meta[field] = before[field]
         if subresource == "status":
             new = {**old, "metadata": meta, "status": new.get("status", {})}
+        elif subresource == "scale":
+            new = {**old, "spec": {**old["spec"], "replicas": new["spec"]["replicas"]}}
         elif resource == "namespaces" and not subresource:
             new["status"], new["spec"] = old.get("status", {}), old.get("spec", {})
         elif not subresource and resource not in ("configmaps", "events", "endpoints"):
@@ -345,3 +350,24 @@ class FakeClient:
                 new["status"] = {"phase": "Terminating"}
             return self._commit("MODIFIED", resource, new)
         return self._commit("DELETED", resource, new)
+
+    async def delete_collection(
+        self,
+        resource: str,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        propagation_policy: str = "",
+    ) -> None:
+        """See Client."""
+        refusals = []
+        for obj in self.snapshot(resource):
+            meta = obj["metadata"]
+            if meta.get("namespace") == namespace and labels_match(label_selector, meta.get("labels", {})):
+                try:
+                    await self.delete(resource, meta["name"], namespace, propagation_policy=propagation_policy)
+                except ApiError as error:
+                    refusals.append(error)
+        if refusals:
+            raise refusals[0]

@@ -17,7 +17,7 @@ from kube_lite.resources.meta import Obj
 from tests.controllers.test_deployment import BOTH, DEPLOY, RS, deployment, set_image, strategy
 from tests.controllers.world import NS, World, is_ready, running
 
-WRITES = ("create", "update", "patch", "delete")
+WRITES = ("create", "update", "patch", "delete", "delete_collection")
 
 
 class Dying:

@@ -233,3 +233,15 @@ class FakeClient:
             return b"{}"
         self.remove(resource, namespace, name)
         return b"{}"
+
+    async def delete_collection(
+        self,
+        resource: str,
+        namespace: str = "",
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        propagation_policy: str = "",
+    ) -> None:
+        """Not what a node does."""
+        raise errors.Forbidden("a node deletes no collections")

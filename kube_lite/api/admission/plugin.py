@@ -1,21 +1,27 @@
 """What an admission plugin sees and offers.
 
 A mutating plugin may change ``request.obj``; a validating one only looks. Both refuse by raising an ApiError.
+What a plugin reserves for a write (quota) it takes back when the write is not made: it leaves word in
+``request.undo``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from kube_lite.api import audit
 from kube_lite.api.user import User
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
 
+Undo = Callable[[], Awaitable[None]]
+"""Takes back what was reserved for a write that is not made after all."""
+
 
 class Objects(Protocol):
-    """Read access to what is stored, for plugins that look at other objects."""
+    """Access to what is stored, for plugins that look at other objects."""
 
     def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
         """One object, decoded; None when there is none."""
@@ -27,6 +33,18 @@ class Objects(Protocol):
 
     async def internal_create(self, group_resource: str, namespace: str, obj: Obj) -> None:
         """Create an object on the server's own behalf."""
+        ...
+
+    async def internal_status(self, group_resource: str, namespace: str, obj: Obj) -> None:
+        """Write an object's status on the server's own behalf. :raises Conflict: it is not the latest any more"""
+        ...
+
+    def of_kind(self, api_version: str, kind: str) -> Resource | None:
+        """The resource whose objects carry this apiVersion and kind."""
+        ...
+
+    def equivalents(self, resource: Resource) -> Sequence[Resource]:
+        """The other versions in which the same objects are served."""
         ...
 
 
@@ -47,6 +65,22 @@ class AdmissionRequest:
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
     """Audit annotations."""
+    undo: list[Undo] = field(default_factory=list)
+    """What to take back, last first, when the write is not made."""
+
+    reinvoke: bool = False
+    """Set when a webhook changed the object: the mutating plugins are to see it once more."""
+    reinvocation: bool = False
+    """Whether this is that second time."""
+    invoked: set[str] = field(default_factory=set)
+    """Webhooks asked so far that want to see later changes."""
+    reinvocable: set[str] = field(default_factory=set)
+    """Those of them for which there are such changes."""
+
+    async def abandon(self) -> None:
+        """The write is not made: take back what was reserved for it."""
+        while self.undo:
+            await self.undo.pop()()
 
     def is_(self, group_resource: str, subresource: str = "") -> bool:
         """Whether this is about that resource and subresource."""
@@ -81,11 +115,18 @@ class Chain:
     validating: Sequence[ValidatingPlugin] = ()
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
-        """Ask every mutating plugin."""
+        """Ask every mutating plugin, and all of them once more when a webhook changed the object."""
         for plugin in self.mutating:
             await plugin.admit(request, objects)
+        if request.reinvoke:
+            request.reinvocation = True
+            for plugin in self.mutating:
+                await plugin.admit(request, objects)
 
     async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
         """Ask every validating plugin."""
-        for plugin in self.validating:
-            await plugin.validate(request, objects)
+        try:
+            for plugin in self.validating:
+                await plugin.validate(request, objects)
+        finally:
+            audit.annotate(request.annotations)

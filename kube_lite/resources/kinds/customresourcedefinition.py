@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from kube_lite import clock
 from kube_lite.resources import names
-from kube_lite.resources.field import IMMUTABLE, Errors, child, index, invalid, not_supported, required
+from kube_lite.resources.columns import PathError, simple_path
+from kube_lite.resources.field import (
+    IMMUTABLE,
+    Errors,
+    child,
+    duplicate,
+    forbidden,
+    index,
+    invalid,
+    not_supported,
+    required,
+    too_many,
+)
 from kube_lite.resources.kinds.webhookconfiguration import validate_client_config
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.metadata import annotation_path
 from kube_lite.resources.registry import Resource, status
 from kube_lite.resources.rules import dns_subdomain
+from kube_lite.resources.structural_check import validate_schema
 
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+"""Finalizer under which a definition waits until its objects are gone."""
 APPROVAL = "api-approved.kubernetes.io"
 _STORAGE = "must have exactly one version marked as storage version"
 _MIXED_CASE = "may have mixed case, but should otherwise match: "
@@ -40,7 +58,7 @@ def _default(obj: Obj) -> None:
 def _prepare_create(obj: Obj) -> None:
     """Which version is stored; names are accepted by the controller."""
     stored = [v.get("name", "") for v in (obj.get("spec") or {}).get("versions") or () if v.get("storage")]
-    obj["status"] = {"storedVersions": stored, "acceptedNames": {"plural": "", "kind": ""}}
+    obj["status"] = {"storedVersions": stored[:1], "acceptedNames": {"plural": "", "kind": ""}}
 
 
 def _prepare_update(new: Obj, old: Obj) -> None:
@@ -52,6 +70,41 @@ def _prepare_update(new: Obj, old: Obj) -> None:
     new["status"] = {**state, "storedVersions": stored}
 
 
+def set_condition(state: Obj, kind: str, value: bool, reason: str, message: str) -> None:
+    """Put a condition into a CRD's status; its time moves only when its value does."""
+    conditions = [dict(c) for c in state.get("conditions") or ()]
+    state["conditions"] = conditions
+    truth = "True" if value else "False"
+    for known in conditions:
+        if known.get("type") == kind:
+            if known.get("status") != truth:
+                known["lastTransitionTime"] = clock.timestamp()
+            known.update(status=truth, reason=reason, message=message)
+            return
+    conditions.append(
+        {
+            "type": kind,
+            "status": truth,
+            "lastTransitionTime": clock.timestamp(),
+            "reason": reason,
+            "message": message,
+        }
+    )
+
+
+def _begin_delete(new: Obj, old: Obj) -> None:
+    """Hold the definition until its objects are gone."""
+    meta = new["metadata"]
+    meta.pop("deletionGracePeriodSeconds", None)
+    if "generation" in old["metadata"]:
+        meta["generation"] = old["metadata"]["generation"]
+    if CLEANUP not in (meta.get("finalizers") or ()):
+        meta["finalizers"] = [*(meta.get("finalizers") or ()), CLEANUP]
+    new["status"] = dict(new.get("status") or {})
+    message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+    set_condition(new["status"], "Terminating", True, "InstanceDeletionPending", message)
+
+
 def _names(named: Obj, path: str) -> Errors:
     found: Errors = []
     for name in ("plural", "singular", "kind", "listKind"):
@@ -59,8 +112,7 @@ def _names(named: Obj, path: str) -> Errors:
         at = child(path, name)
         mixed = name in ("kind", "listKind")
         if not value:
-            if name in ("plural", "kind", "listKind"):
-                found.append(required(at))
+            found.append(required(at))
             continue
         for problem in names.dns_1035_label(value.lower() if mixed else value):
             found.append(invalid(at, value, _MIXED_CASE + problem if mixed else problem))
@@ -73,37 +125,132 @@ def _names(named: Obj, path: str) -> Errors:
     return found
 
 
-_COLUMN_TYPES = frozenset({"boolean", "date", "integer", "number", "string"})
-_COLUMN_FORMATS = frozenset({"byte", "date", "date-time", "double", "float", "int32", "int64", "password"})
+_COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
+_COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
 
 
-def _version(version: Obj, path: str) -> Errors:
+def _simple_path(path: str, at: str) -> Errors:
+    if not path:
+        return [invalid(at, path, "must not be empty")]
+    return [] if path.startswith(".") else [invalid(at, path, "must be a simple json path starting with .")]
+
+
+def _column(column: Obj, at: str) -> Errors:
+    found: Errors = [] if column.get("name") else [required(child(at, "name"))]
+    kind = column.get("type", "")
+    if not kind:
+        found.append(required(child(at, "type"), "must be one of " + ",".join(_COLUMN_TYPES)))
+    elif kind not in _COLUMN_TYPES:
+        found.append(invalid(child(at, "type"), kind, "must be one of " + ",".join(_COLUMN_TYPES)))
+    if (shape := column.get("format")) and shape not in _COLUMN_FORMATS:
+        found.append(invalid(child(at, "format"), shape, "must be one of " + ",".join(_COLUMN_FORMATS)))
+    path = column.get("jsonPath", "")
+    if not path:
+        return [*found, required(child(at, "JSONPath"))]
+    return found + _simple_path(path, child(at, "JSONPath"))
+
+
+def _scale(scale: Obj, at: str) -> Errors:
+    found: Errors = []
+    for name, prefix in (("specReplicasPath", ".spec."), ("statusReplicasPath", ".status.")):
+        text = scale.get(name, "")
+        where = child(at, name)
+        if not text:
+            found.append(required(where))
+        elif wrong := _simple_path(text, where):
+            found.extend(wrong)
+        elif not text.startswith(prefix):
+            found.append(invalid(where, text, f"should be a json path under {prefix[:-1]}"))
+    if text := scale.get("labelSelectorPath"):
+        where = child(at, "labelSelectorPath")
+        if wrong := _simple_path(text, where):
+            found.extend(wrong)
+        elif not text.startswith((".spec.", ".status.")):
+            found.append(invalid(where, text, "should be a json path under either .spec or .status"))
+    return found
+
+
+def _shared(versions: list[Obj], part: str) -> bool:
+    """Whether upstream's internal form holds this part once, so that messages name it without a version."""
+    return all(version.get(part) == versions[0].get(part) for version in versions)
+
+
+def _version(version: Obj, path: str, hoisted: Mapping[str, str]) -> Errors:
+    """Problems of one version. ``hoisted`` names the paths of parts that all versions share."""
     found: Errors = []
     name = version.get("name", "")
     for problem in names.dns_1035_label(name):
         found.append(invalid(child(path, "name"), name, problem))
-    if (version.get("schema") or {}).get("openAPIV3Schema") is None:
+    schema = (version.get("schema") or {}).get("openAPIV3Schema")
+    if schema is None:
         found.append(required(child(child(path, "schema"), "openAPIV3Schema"), "schemas are required"))
+    else:
+        at = hoisted.get("schema") or child(child(path, "schema"), "openAPIV3Schema")
+        found.extend(validate_schema(schema, at))
+    columns = hoisted.get("additionalPrinterColumns") or child(path, "additionalPrinterColumns")
     for i, column in enumerate(version.get("additionalPrinterColumns") or ()):
-        at = index(child(path, "additionalPrinterColumns"), i)
-        if not column.get("name"):
-            found.append(required(child(at, "name")))
-        kind = column.get("type", "")
-        if kind not in _COLUMN_TYPES:
-            found.append(not_supported(child(at, "type"), kind, _COLUMN_TYPES) if kind else required(child(at, "type")))
-        if (shape := column.get("format")) and shape not in _COLUMN_FORMATS:
-            found.append(not_supported(child(at, "format"), shape, _COLUMN_FORMATS))
-        if not column.get("jsonPath"):
-            found.append(required(child(at, "jsonPath")))
+        found.extend(_column(column, index(columns, i)))
     scale = (version.get("subresources") or {}).get("scale")
     if scale is not None:
-        at = child(child(path, "subresources"), "scale")
-        for name, prefix in (("specReplicasPath", ".spec."), ("statusReplicasPath", ".status.")):
-            text = scale.get(name, "")
-            if not text:
-                found.append(required(child(at, name)))
-            elif not text.startswith(prefix):
-                found.append(invalid(child(at, name), text, f"should be a json path under {prefix[:-1]}"))
+        found.extend(_scale(scale, child(hoisted.get("subresources") or child(path, "subresources"), "scale")))
+    found.extend(_selectable(version, path))
+    return found
+
+
+MOST_SELECTABLE = 8
+"""Selectable fields of one version at most (apiextensions ``MaxSelectableFields``)."""
+
+
+def _selectable(version: Obj, path: str) -> Errors:
+    fields = version.get("selectableFields") or ()
+    found: Errors = []
+    if len(fields) > MOST_SELECTABLE:
+        found.append(too_many(child(path, "selectableFields"), len(fields), MOST_SELECTABLE))
+    schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
+    seen: set[str] = set()
+    for i, one in enumerate(fields):
+        text = one.get("jsonPath", "")
+        at = child(index(child(path, "selectableFields"), i), "jsonPath")
+        if not text:
+            found.append(required(at))
+            continue
+        if text in seen:
+            found.append(duplicate(at, text))
+        seen.add(text)
+        try:
+            steps = simple_path(text)
+        except PathError:
+            found.append(invalid(at, text, "is an invalid path: not a simple json path"))
+            continue
+        node = schema
+        for step in steps:
+            node = (node.get("properties") or {}).get(step) or {}
+        if steps[:1] == ["metadata"]:
+            found.append(invalid(at, text, "must not point to fields in metadata"))
+        elif node.get("type") not in ("string", "boolean", "integer"):
+            found.append(invalid(at, text, "is an invalid path: does not refer to a valid field"))
+    return found
+
+
+def _versions(versions: list[Obj]) -> Errors:
+    found: Errors = []
+    hoisted: dict[str, str] = {}
+    if versions:
+        for part, at in (
+            ("schema", "spec.validation.openAPIV3Schema"),
+            ("subresources", "spec.subresources"),
+            ("additionalPrinterColumns", "spec.additionalPrinterColumns"),
+        ):
+            if _shared(versions, part):
+                hoisted[part] = at
+    for i, version in enumerate(versions):
+        shared = tuple(hoisted.values()) if i else ()
+        problems = _version(version, index("spec.versions", i), hoisted)
+        # what all versions share is complained about once
+        found.extend(p for p in problems if not (shared and p.field.startswith(shared)))
+    if versions and versions[0].get("name") is not None:
+        name = versions[0]["name"]
+        found.extend(invalid("spec.version", name, problem) for problem in names.dns_1035_label(name))
     return found
 
 
@@ -112,21 +259,25 @@ def _conversion(conversion: Obj) -> Errors:
     at = "spec.conversion"
     if strategy == "None":
         if webhook is not None:
-            return [invalid(f"{at}.webhook", "", "should not be set when strategy is not set to Webhook")]
+            detail = "should not be set when strategy is not set to Webhook"
+            return [forbidden(f"{at}.webhookClientConfig", detail)]
         return []
     if strategy != "Webhook":
         return [
             not_supported(f"{at}.strategy", strategy, ("None", "Webhook")) if strategy else required(f"{at}.strategy")
         ]
-    if webhook is None or webhook.get("clientConfig") is None:
-        return [required(f"{at}.webhook.clientConfig", "required when strategy is set to Webhook")]
-    found = validate_client_config(webhook["clientConfig"], f"{at}.webhook.clientConfig")
-    versions = webhook.get("conversionReviewVersions") or []
-    if not {"v1", "v1beta1"} & set(versions):
-        where = f"{at}.webhook.conversionReviewVersions"
-        found.append(
-            invalid(where, versions, "must include at least one of v1, v1beta1") if versions else required(where)
-        )
+    config = (webhook or {}).get("clientConfig")
+    found: Errors = []
+    if config is None:
+        found.append(required(f"{at}.webhookClientConfig", "required when strategy is set to Webhook"))
+    else:
+        found.extend(validate_client_config(config, f"{at}.webhookClientConfig"))
+    versions = (webhook or {}).get("conversionReviewVersions") or []
+    where = f"{at}.conversionReviewVersions"
+    if not versions:
+        found.append(required(where))
+    elif not {"v1", "v1beta1"} & set(versions):
+        found.append(invalid(where, versions, "must include at least one of v1, v1beta1"))
     return found
 
 
@@ -134,8 +285,6 @@ def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
     group, named, versions = spec.get("group", ""), spec.get("names") or {}, spec.get("versions") or []
     found: Errors = []
-    if name_of(obj) != f"{named.get('plural', '')}.{group}":
-        found.append(invalid("metadata.name", name_of(obj), 'must be spec.names.plural+"."+spec.group'))
     if not group:
         found.append(required("spec.group"))
     else:
@@ -152,8 +301,7 @@ def _validate(obj: Obj) -> Errors:
     seen = [version.get("name", "") for version in versions]
     if len(set(seen)) != len(seen):
         found.append(invalid("spec.versions", versions, "must contain unique version names"))
-    for i, version in enumerate(versions):
-        found.extend(_version(version, index("spec.versions", i)))
+    found.extend(_versions(versions))
     if sum(bool(version.get("storage")) for version in versions) != 1:
         found.append(invalid("spec.versions", versions, _STORAGE))
     found.extend(_names(named, "spec.names"))
@@ -167,11 +315,15 @@ def _stored_versions(obj: Obj) -> Errors:
     if not stored:
         return [invalid("status.storedVersions", None, "must have at least one stored version")]
     at = "status.storedVersions"
-    return [
+    found = [
         invalid(index(at, i), name, "must appear in spec.versions")
         for i, name in enumerate(stored)
         if name not in served
     ]
+    for version in (obj.get("spec") or {}).get("versions") or ():
+        if version.get("storage") and version.get("name") not in stored:
+            found.append(invalid(at, version, f"must have the storage version {version.get('name')}"))
+    return found
 
 
 def _protected(obj: Obj) -> Errors:
@@ -193,7 +345,11 @@ def _protected(obj: Obj) -> Errors:
 
 
 def _validate_create(obj: Obj) -> Errors:
-    return _validate(obj) + _stored_versions(obj) + _protected(obj)
+    spec = obj.get("spec") or {}
+    found: Errors = []
+    if name_of(obj) != f"{(spec.get('names') or {}).get('plural', '')}.{spec.get('group', '')}":
+        found.append(invalid("metadata.name", name_of(obj), 'must be spec.names.plural+"."+spec.group'))
+    return found + _validate(obj) + _stored_versions(obj) + _protected(obj)
 
 
 def _established(obj: Obj) -> bool:
@@ -229,6 +385,7 @@ RESOURCES = (
         categories=("api-extensions",),
         subresources={"status": status(validate=lambda new, old: _stored_versions(new))},
         allow_unconditional_update=False,
+        begin_delete=_begin_delete,
         default=_default,
         prepare_create=_prepare_create,
         prepare_update=_prepare_update,

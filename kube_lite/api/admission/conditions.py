@@ -1,0 +1,57 @@
+"""What CEL expressions see of a request, and ``matchConditions`` of webhooks and policies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kube_lite.api.admission import review
+from kube_lite.api.admission.matching import converted
+from kube_lite.api.admission.plugin import AdmissionRequest, Objects
+from kube_lite.resources import cel
+from kube_lite.resources.registry import Resource
+
+
+class ConditionError(Exception):
+    """Raised when a condition cannot be evaluated and none of the others is false."""
+
+
+def variables(request: AdmissionRequest, resource: Resource, objects: Objects) -> dict[str, Any]:
+    """``object``, ``oldObject``, ``request`` and ``namespaceObject``."""
+    namespace = None
+    if request.namespace and request.resource.group_resource != "namespaces":
+        namespace = objects.lookup("namespaces", "", request.namespace)
+    return {
+        "object": converted(request.obj, request.resource, resource),
+        "oldObject": converted(request.old, request.resource, resource),
+        "request": review.request_fields(request, resource),
+        "namespaceObject": namespace,
+    }
+
+
+def holds(wanted: Iterable[Mapping[str, Any]], values: Mapping[str, Any]) -> bool:
+    """Whether all conditions are true: one that is false decides, whatever goes wrong with others.
+
+    :raises ConditionError: some cannot be evaluated, and none is false
+    """
+    problems: list[str] = []
+    for condition in wanted:
+        try:
+            value = cel.compile(str(condition.get("expression") or "")).evaluate(values)
+        except cel.CelError as error:
+            problems.append(str(error))
+            continue
+        if value is False:
+            return False
+        if value is not True:
+            problems.append(f"the condition '{condition.get('name')}' is not a boolean")
+    if problems:
+        raise ConditionError(problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
+    return True
+
+
+async def met(
+    wanted: Iterable[Mapping[str, Any]], request: AdmissionRequest, resource: Resource, objects: Objects
+) -> bool:
+    """Whether a webhook's ``matchConditions`` hold. :raises ConditionError: that cannot be said"""
+    return holds(wanted, variables(request, resource, objects))

@@ -1,0 +1,140 @@
+"""AdmissionReview: what a webhook is asked, and what it answers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kube_lite import errors
+from kube_lite.api.admission.matching import converted
+from kube_lite.api.admission.plugin import AdmissionRequest
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.registry import Resource
+
+GROUP = "admission.k8s.io"
+VERSIONS = ("v1", "v1beta1")
+_OPTIONS = {"CREATE": "CreateOptions", "UPDATE": "UpdateOptions", "DELETE": "DeleteOptions"}
+
+
+class BadReview(ValueError):
+    """Raised when an answer is not a review."""
+
+
+class Denied(errors.ApiError):
+    """A webhook's or policy's own refusal, with the code and reason that it chose."""
+
+    def __init__(self, status: Mapping[str, Any]) -> None:
+        details = status.get("details")
+        super().__init__(str(status["message"]), details if isinstance(details, Mapping) else None)
+        self.code = int(status["code"])  # type: ignore[misc]  # theirs to choose
+        self.reason = str(status.get("reason") or "")  # type: ignore[misc]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a webhook said."""
+
+    allowed: bool
+    status: Mapping[str, Any] = field(default_factory=dict)
+    patch: bytes = b""
+    warnings: Sequence[str] = ()
+    annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+def _kind(resource: Resource) -> Obj:
+    return {"group": resource.group, "version": resource.version, "kind": resource.kind}
+
+
+def _name(resource: Resource) -> Obj:
+    return {"group": resource.group, "version": resource.version, "resource": resource.plural}
+
+
+def request_fields(request: AdmissionRequest, resource: Resource) -> Obj:
+    """``AdmissionReview.request`` without uid and objects: also CEL's ``request``."""
+    asked: Obj = {
+        "kind": _kind(resource),
+        "resource": _name(resource),
+        "requestKind": _kind(request.resource),
+        "requestResource": _name(request.resource),
+    }
+    if request.subresource:
+        asked["subResource"] = asked["requestSubResource"] = request.subresource
+    if request.name:
+        asked["name"] = request.name
+    if request.namespace:
+        asked["namespace"] = request.namespace
+    asked["operation"] = request.operation
+    asked["userInfo"] = request.user.to_json()
+    asked["dryRun"] = request.dry_run
+    if request.operation in _OPTIONS:
+        asked["options"] = {
+            "kind": _OPTIONS[request.operation],
+            "apiVersion": "meta.k8s.io/v1",
+            **({"dryRun": ["All"]} if request.dry_run else {}),
+            **request.options,
+        }
+    return asked
+
+
+def build(request: AdmissionRequest, resource: Resource, uid: str, version: str) -> Obj:
+    """The review to send, with objects in ``resource``'s version."""
+    asked = {"uid": uid, **request_fields(request, resource)}
+    asked["object"] = converted(request.obj, request.resource, resource)
+    asked["oldObject"] = converted(request.old, request.resource, resource)
+    return {"kind": "AdmissionReview", "apiVersion": f"{GROUP}/{version}", "request": asked}
+
+
+def read(review: Any, uid: str, version: str) -> Answer:
+    """The answer in a review. :raises BadReview: it is none"""
+    review = review if isinstance(review, dict) else {}
+    if version == "v1" and (review.get("kind"), review.get("apiVersion")) != ("AdmissionReview", f"{GROUP}/v1"):
+        group, _, given = str(review.get("apiVersion") or "/").rpartition("/")
+        got = f"{group}/{given}, Kind={review.get('kind') or ''}"
+        raise BadReview(f"expected webhook response of {GROUP}/v1, Kind=AdmissionReview, got {got}")
+    response = review.get("response")
+    if not isinstance(response, dict):
+        raise BadReview("webhook response was absent")
+    if version == "v1" and response.get("uid") != uid:
+        raise BadReview(f'expected response.uid="{uid}", got "{response.get("uid") or ""}"')
+    patch = _patch(response, version)
+    allowed = response.get("allowed") is True
+    status = response.get("status")
+    annotations = response.get("auditAnnotations")
+    return Answer(
+        allowed,
+        status if isinstance(status, dict) else {},
+        patch if allowed else b"",
+        [str(w) for w in response.get("warnings") or ()],
+        annotations if isinstance(annotations, dict) else {},
+    )
+
+
+def _patch(response: Mapping[str, Any], version: str) -> bytes:
+    encoded, kind = response.get("patch"), response.get("patchType")
+    if not encoded:
+        if version == "v1" and kind is not None:
+            raise BadReview("webhook returned response.patchType but not response.patch")
+        return b""
+    if version == "v1" and kind != "JSONPatch":
+        raise BadReview(
+            "webhook returned response.patch but not response.patchType"
+            if kind is None
+            else f'webhook returned invalid response.patchType of "{kind}"'
+        )
+    try:
+        return base64.b64decode(encoded, validate=True)
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise BadReview(f"response.patch is not base64: {error}") from error
+
+
+def refusal(webhook: str, status: Mapping[str, Any]) -> Denied:
+    """The refusal that a client sees."""
+    by = f'admission webhook "{webhook}" denied the request'
+    text, reason = status.get("message"), status.get("reason")
+    message = f"{by}: {text or reason}" if text or reason else f"{by} without explanation"
+    code = status.get("code")
+    code = code if isinstance(code, int) and 400 <= code <= 599 else 400
+    return Denied({**status, "message": message, "code": code})

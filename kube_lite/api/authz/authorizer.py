@@ -1,0 +1,77 @@
+"""The authorization modes in the order in which they are asked; what none of them allows is refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kube_lite.api.authz.attributes import Attributes, refusal
+from kube_lite.api.authz.node import NodeAuthorizer
+from kube_lite.api.authz.rbac import Rbac
+from kube_lite.api.authz.rules import Rule
+from kube_lite.api.storage import Storage
+from kube_lite.api.user import MASTERS, NODES, User
+from kube_lite.errors import NotFound
+
+JOINING_PATH = "/kube-lite/cacerts"
+"""The CA certificate: what a node needs before it can trust us enough to say who it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether something is allowed, and why or why not."""
+
+    allowed: bool
+    reason: str = ""
+    problem: str = ""
+    """What kept rules from being looked at."""
+
+
+class Authorizer:
+    """Administrators may do everything, nodes what belongs to them, and everybody what RBAC says (upstream's
+    ``--authorization-mode=Node,RBAC``)."""
+
+    def __init__(self, storage: Storage) -> None:
+        self.rbac = Rbac(storage)
+        self.nodes = NodeAuthorizer(storage)
+
+    def allows(self, attributes: Attributes) -> bool:
+        """Whether the user may do this."""
+        groups = attributes.user.groups
+        if MASTERS in groups:
+            return True
+        if self.rbac.allows(attributes) is not None:
+            return True
+        if NODES in groups and self.nodes.answer(attributes) is None:
+            return True
+        return attributes.path == JOINING_PATH and attributes.verb in ("get", "head")
+
+    def decide(self, attributes: Attributes) -> Decision:
+        """Whether the user may do this, with the reasons that reviews and refusals tell."""
+        groups = attributes.user.groups
+        if MASTERS in groups:
+            return Decision(True)
+        reasons = []
+        if NODES in groups:
+            why_not = self.nodes.answer(attributes)
+            if why_not is None:
+                return Decision(True)
+            reasons.append(why_not)
+        reason = self.rbac.allows(attributes)
+        if reason is not None:
+            return Decision(True, reason)
+        problem = self.rbac.problems(attributes)
+        if problem:
+            reasons.append(f"RBAC: {problem}")
+        return Decision(False, "\n".join(r for r in reasons if r), problem)
+
+    def require(self, attributes: Attributes) -> None:
+        """Let it pass. :raises Forbidden: the user may not do this"""
+        if not self.allows(attributes):
+            raise refusal(attributes, self.decide(attributes).reason)
+
+    def rules_for(self, user: User, namespace: str) -> tuple[list[Rule], list[NotFound]]:
+        """All rules that a user holds in a namespace, and the roles that were not found."""
+        rules, lost = self.rbac.rules_for(user, namespace)
+        if MASTERS in user.groups:
+            rules = [Rule(("*",), ("*",), ("*",)), Rule(("*",), urls=("*",)), *rules]
+        return list(dict.fromkeys(rules)), lost

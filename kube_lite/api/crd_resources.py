@@ -1,0 +1,286 @@
+"""From a CustomResourceDefinition to the resources it stands for, one for each version.
+
+Everything that can be worked out from a schema is worked out here, once: the type that decoding and merging read,
+the check, the defaults, the rules, the columns. What is left for a request is calling them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from kube_lite.api import conversion
+from kube_lite.api.admission.plugin import Objects
+from kube_lite.api.admission.webhook_call import WebhookCaller
+from kube_lite.api.http import decode_json, encode_json
+from kube_lite.resources import decode, structural
+from kube_lite.resources import schema as schemas
+from kube_lite.resources.ages import age
+from kube_lite.resources.columns import cell, simple_path
+from kube_lite.resources.field import Errors, invalid
+from kube_lite.resources.meta import Obj, dig
+from kube_lite.resources.registry import (
+    NAME_COLUMN,
+    Cells,
+    Column,
+    Resource,
+    ScalePaths,
+    Subresource,
+    status,
+)
+from kube_lite.resources.structural_defaults import Fill, compile_defaults, has_defaults
+from kube_lite.resources.structural_rules import Rules, compile_rules
+
+NOT_CHECKED: Final = invalid(
+    "<nil>",
+    None,
+    "some validation rules were not checked because the object was invalid; correct the existing errors to complete "
+    "validation",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a definition, compiled."""
+
+    resource: Resource
+    served: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """The closures of one version's schema."""
+
+    openapi: Mapping[str, Any]
+    has_status: bool
+    check: structural.Check
+    fill: Fill | None
+    rules: Rules | None
+    selectable: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def default(self, obj: Obj) -> None:
+        """Fill in defaults below the metadata."""
+        if self.fill is not None:
+            self.fill(obj)
+
+    def prepare_create(self, obj: Obj) -> None:
+        """Status is not the author's when it has a subresource; generations begin at 1."""
+        if self.has_status:
+            obj.pop("status", None)
+        obj["metadata"]["generation"] = 1
+
+    def prepare_update(self, new: Obj, old: Obj) -> None:
+        """As in upstream, generation counts changes of everything but metadata, and status where it stands alone."""
+        if self.has_status:
+            if "status" in old:
+                new["status"] = old["status"]
+            else:
+                new.pop("status", None)
+        if {k: v for k, v in new.items() if k != "metadata"} != {k: v for k, v in old.items() if k != "metadata"}:
+            new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
+
+    def prepare_status(self, new: Obj, old: Obj) -> None:
+        """A write to ``/status`` changes status and managedFields, nothing else."""
+        kept = {k: v for k, v in old.items() if k != "status"}
+        metadata = dict(old["metadata"])
+        for name in ("managedFields", "resourceVersion"):
+            metadata.pop(name, None)
+            if name in new["metadata"]:
+                metadata[name] = new["metadata"][name]
+        given = new.get("status")
+        has_status = "status" in new
+        new.clear()
+        new.update(kept)
+        new["metadata"] = metadata
+        if has_status:
+            new["status"] = given
+
+    def validate(self, obj: Obj) -> Errors:
+        """Schema, then rules."""
+        return self._validate(obj, None)
+
+    def validate_update(self, new: Obj, old: Obj) -> Errors:
+        """The same; what was wrong before and has not changed is let be."""
+        return self._validate(new, old)
+
+    def _validate(self, obj: Obj, old: Obj | None) -> Errors:
+        problems: list[structural.Problem] = []
+        self.check(obj, None, problems)
+        if problems and old is not None:
+            problems = [p for p in problems if not structural.unchanged(p.at, self.openapi, obj, old)]
+        found = [p.error for p in problems]
+        if self.rules is not None:
+            if any(error.reason in structural.BLOCKING for error in found):
+                found.append(NOT_CHECKED)
+            else:
+                found.extend(self.rules.validate(obj, old))
+        return found
+
+    def fields(self, obj: Obj) -> dict[str, str]:
+        """The values of selectable fields; a missing one is empty."""
+        return {label: _selected(dig(obj, *path)) for label, path in self.selectable.items()}
+
+
+def _selected(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def served_names(crd: Obj) -> Obj:
+    """The names under which a definition is served: those accepted, else those it asks for."""
+    spec, accepted = crd["spec"], (crd.get("status") or {}).get("acceptedNames") or {}
+    names: Obj = (
+        {**spec["names"], **{k: v for k, v in accepted.items() if v}} if accepted.get("kind") else spec["names"]
+    )
+    return names
+
+
+def versions_of(crd: Obj, caller: WebhookCaller, objects: Objects) -> list[Version]:
+    """Every version of a definition, served or not, in the order of the definition."""
+    wanted = crd["spec"].get("versions") or ()
+    types = {v["name"]: schemas.from_openapi(_openapi(v)) for v in wanted}
+    webhook = conversion.webhook_of(crd, caller, objects)
+    return [_version(crd, version, types, webhook) for version in wanted]
+
+
+def _openapi(version: Obj) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object"}
+    return found
+
+
+def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook: conversion.Convert | None) -> Version:
+    spec = crd["spec"]
+    names = served_names(crd)
+    stored = next((v["name"] for v in spec["versions"] if v.get("storage")), version["name"])
+    openapi = _openapi(version)
+    subresources = version.get("subresources") or {}
+    selectable = {
+        f["jsonPath"].removeprefix("."): tuple(simple_path(f["jsonPath"]))
+        for f in version.get("selectableFields") or ()
+    }
+    compiled = _Compiled(
+        openapi=openapi,
+        has_status="status" in subresources,
+        check=structural.compile_check(openapi),
+        fill=compile_defaults(openapi),
+        rules=compile_rules(openapi),
+        selectable=selectable,
+    )
+    columns, row = _columns(version)
+    resource = Resource(
+        kind=names["kind"],
+        plural=names["plural"],
+        singular=names.get("singular") or "",
+        list_kind=names.get("listKind") or "",
+        short_names=tuple(names.get("shortNames") or ()),
+        categories=tuple(names.get("categories") or ()),
+        group=spec["group"],
+        version=version["name"],
+        namespaced=spec.get("scope") == "Namespaced",
+        custom=True,
+        schema=types[version["name"]],
+        openapi=openapi,
+        subresources=_subresources(subresources, compiled),
+        scale=_scale(subresources.get("scale")),
+        default=compiled.default,
+        prepare_create=compiled.prepare_create,
+        prepare_update=compiled.prepare_update,
+        validate=compiled.validate,
+        validate_update=compiled.validate_update,
+        generation=False,
+        allow_unconditional_update=False,
+        columns=columns,
+        row=row,
+        selectable=compiled.fields,
+        selectable_names=tuple(selectable),
+        storage_version="" if stored == version["name"] else stored,
+        deprecation=_deprecation(crd, version),
+        webhook=webhook,
+        **_conversions(crd, version, types, compiled, stored),
+    )
+    return Version(resource, bool(version.get("served")))
+
+
+def _conversions(
+    crd: Obj, version: Obj, types: Mapping[str, schemas.Type], compiled: _Compiled, stored: str
+) -> dict[str, Any]:
+    """How stored objects become those of a version: pruned by its schema, with its defaults filled in."""
+    group, name = crd["spec"]["group"], version["name"]
+    late = int(crd["metadata"].get("generation") or 1) > 1 and has_defaults(compiled.openapi)
+    found: dict[str, Any] = {"late_defaults": late}
+    if len(types) == 1 and not late:
+        return found
+    api_version = f"{group}/{name}"
+    storage_version = f"{group}/{stored}"
+
+    def from_storage(obj: Obj) -> Obj:
+        if obj["apiVersion"] != api_version:
+            obj = {**decode.decode(types[name], obj).obj, "apiVersion": api_version}
+        compiled.default(obj)
+        return obj
+
+    def to_storage(obj: Obj) -> Obj:
+        if obj["apiVersion"] == storage_version:
+            return obj
+        copied = decode_json(encode_json(obj))
+        return {**decode.decode(types[stored], copied).obj, "apiVersion": storage_version}
+
+    found["convert_from_storage"] = from_storage
+    if stored != name:
+        found["convert_to_storage"] = to_storage
+    return found
+
+
+def _deprecation(crd: Obj, version: Obj) -> str:
+    if not version.get("deprecated"):
+        return ""
+    spec = crd["spec"]
+    plain = f"{spec['group']}/{version['name']} {spec['names']['kind']} is deprecated"
+    return version.get("deprecationWarning") or plain
+
+
+def _subresources(wanted: Mapping[str, Any], compiled: _Compiled) -> dict[str, Subresource]:
+    found: dict[str, Subresource] = {}
+    if "status" in wanted:
+        found["status"] = status(prepare=compiled.prepare_status, validate=compiled.validate_update)
+    if "scale" in wanted:
+        found["scale"] = Subresource(name="scale", group="autoscaling", version="v1", kind="Scale")
+    return found
+
+
+def _scale(wanted: Mapping[str, Any] | None) -> ScalePaths | None:
+    if wanted is None:
+        return None
+    return ScalePaths(
+        spec_replicas=wanted.get("specReplicasPath", ""),
+        status_replicas=wanted.get("statusReplicasPath", ""),
+        selector=wanted.get("labelSelectorPath", ""),
+    )
+
+
+def _columns(version: Obj) -> tuple[tuple[Column, ...], Callable[[Obj, datetime], Cells]]:
+    wanted = version.get("additionalPrinterColumns")
+    if not wanted:
+        column = Column("Age", type="date")
+
+        def name_and_age(obj: Obj, now: datetime) -> Cells:
+            return [obj["metadata"].get("name", ""), age(obj, now)]
+
+        return (NAME_COLUMN, column), name_and_age
+    columns = [NAME_COLUMN]
+    cells = []
+    for one in wanted:
+        path = one["jsonPath"]
+        described = one.get("description") or f"Custom resource definition column (in JSONPath format): {path}"
+        columns.append(
+            Column(one["name"], one.get("type", "string"), one.get("format", ""), described, one.get("priority", 0))
+        )
+        cells.append(cell(path, one.get("type", "string")))
+
+    def row(obj: Obj, now: datetime) -> Cells:
+        return [obj["metadata"].get("name", ""), *(make(obj, now) for make in cells)]
+
+    return tuple(columns), row

@@ -1,0 +1,326 @@
+"""Custom resources at run time: every stored CustomResourceDefinition becomes a served resource, and ceases to be one.
+
+Registration follows the store: the listener that sees a definition committed registers it before the next request is
+read, so an object may be created as soon as the definition's POST is answered. What takes writes is done by one task,
+:meth:`CustomResources.run`: it puts NamesAccepted and Established into status, and removes the objects of a definition
+that is being deleted, then the definition. Its queue is a set of names, so it is bounded by the definitions there are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import anyio
+
+from kube_lite import errors
+from kube_lite.api import deletion
+from kube_lite.api.admission.webhook_call import WebhookCaller
+from kube_lite.api.crd_resources import Version, served_names, versions_of
+from kube_lite.api.discovery import version_rank
+from kube_lite.api.http import decode_json, encode_json
+from kube_lite.api.options import DeleteOptions, WriteOptions
+from kube_lite.api.rest_hooks import Undo
+from kube_lite.api.user import MASTERS, User
+from kube_lite.api.verbs import Manner, Target, Verbs
+from kube_lite.resources.kinds.customresourcedefinition import CLEANUP, set_condition
+from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.registry import Resource
+from kube_lite.store.store import Event
+
+logger = logging.getLogger(__name__)
+
+CRDS: Final = "customresourcedefinitions.apiextensions.k8s.io"
+RETRY_SECONDS: Final = 1.0
+"""How long a definition waits whose reconciliation failed."""
+_NAMES: Final = ("plural", "singular", "kind", "listKind", "shortNames")
+_REASONS: Final = {
+    "plural": "PluralConflict",
+    "singular": "SingularConflict",
+    "shortNames": "ShortNamesConflict",
+    "kind": "KindConflict",
+    "listKind": "ListKindConflict",
+}
+
+
+class _Terminating:
+    """Keeps objects from being made while their definition goes."""
+
+    def __init__(self, resource: Resource) -> None:
+        self._resource = resource
+
+    async def begin_create(self, obj: Obj, dry_run: bool) -> Undo | None:
+        """See ``RestHook``. :raises MethodNotAllowed: always"""
+        details = {"group": self._resource.group, "kind": self._resource.plural}
+        raise errors.MethodNotAllowed("create not allowed while custom resource definition is terminating", details)
+
+    async def begin_update(self, new: Obj, old: Obj, dry_run: bool) -> Undo | None:
+        """See ``RestHook``."""
+        return None
+
+    def committed(self, old: Obj, new: Obj) -> None:
+        """See ``RestHook``."""
+
+    def deleted(self, obj: Obj) -> None:
+        """See ``RestHook``."""
+
+
+class CustomResources:
+    """Keeps a registry in step with the stored definitions.
+
+    :param caller: asks conversion webhooks
+    :param changed: called whenever what is served has changed
+    """
+
+    def __init__(self, verbs: Verbs, caller: WebhookCaller, changed: Callable[[], None]) -> None:
+        self._verbs = verbs
+        self._storage = verbs.storage
+        self._registry = verbs.storage.registry
+        self.caller = caller
+        self._changed = changed
+        self._user = User("system:apiserver", groups=(MASTERS,), how="in-process")
+        self._served: dict[str, tuple[Obj, list[Version]]] = {}
+        self._terminating: dict[str, str] = {}
+        """Name of the definition by the key prefix of its objects."""
+        self._dirty: dict[str, None] = {}
+        self._wake = anyio.Event()
+        found = self._registry.named(CRDS)
+        assert found is not None
+        self._definition = found
+        self._prefix = self._storage.prefix(found)
+
+    def start(self) -> None:
+        """Serve what is stored, and follow the store from here. Storage must be loaded."""
+        for crd in self._storage.select(CRDS):
+            self._sync(crd)
+        self._storage.store.subscribe(self._committed)
+
+    def _committed(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if event.key.startswith(self._prefix):
+                name = event.key[len(self._prefix) :]
+                if event.deleted:
+                    self._forget(name)
+                else:
+                    self._sync(decode_json(event.value))
+            elif self._terminating and event.deleted:
+                for prefix, name in self._terminating.items():
+                    if event.key.startswith(prefix):
+                        self._enqueue(name)
+
+    def _enqueue(self, name: str) -> None:
+        self._dirty[name] = None
+        self._wake.set()
+
+    # ---- registration
+
+    def _sync(self, crd: Obj) -> None:
+        name = name_of(crd)
+        self._enqueue(name)
+        known = self._served.get(name)
+        if known is not None and _served_part(known[0]) == _served_part(crd):
+            self._served[name] = (crd, known[1])
+        elif known is not None or self._acceptable(crd):
+            try:
+                versions = versions_of(crd, self.caller, self._verbs)
+            except (ValueError, KeyError, TypeError) as error:
+                logger.error("%s: cannot be served: %s", name, error)
+                return
+            self._register(name, crd, versions)
+        if crd["metadata"].get("deletionTimestamp") is not None:
+            self._refuse_creation(name)
+
+    def _register(self, name: str, crd: Obj, versions: list[Version]) -> None:
+        self._unregister(name)
+        self._served[name] = (crd, versions)
+        for version in sorted(versions, key=lambda v: version_rank(v.resource.version)):
+            if version.served:
+                self._registry.add(version.resource)
+        if any(v.resource.selectable_names for v in versions):
+            self._reindex(versions[0].resource)
+        self._changed()
+
+    def _reindex(self, resource: Resource) -> None:
+        """Read selectable fields anew from the objects that are there."""
+        cache = self._storage.cache(resource)
+        for item in cache.range(self._storage.prefix(resource)):
+            cache.load(item.key, item.value, item.revision)
+
+    def _unregister(self, name: str) -> None:
+        known = self._served.pop(name, None)
+        if known is not None:
+            resource = known[1][0].resource
+            self._registry.remove(resource.group, resource.plural)
+
+    def _forget(self, name: str) -> None:
+        known = self._served.get(name)
+        if known is None:
+            return
+        resource = known[1][0].resource
+        self._unregister(name)
+        self._terminating.pop(self._storage.prefix(resource), None)
+        self._verbs.hooks.pop(resource.group_resource, None)
+        self._changed()
+        for other, (crd, _) in list(self._served.items()):
+            if crd["spec"]["group"] == resource.group:
+                self._enqueue(other)
+        for crd in self._storage.select(CRDS):
+            if name_of(crd) not in self._served and crd["spec"]["group"] == resource.group:
+                self._sync(crd)
+
+    def _refuse_creation(self, name: str) -> None:
+        known = self._served.get(name)
+        if known is not None:
+            resource = known[1][0].resource
+            self._terminating[self._storage.prefix(resource)] = name
+            self._verbs.hooks.setdefault(resource.group_resource, _Terminating(resource))
+
+    # ---- names
+
+    def _taken(self, crd: Obj) -> tuple[set[str], set[str]]:
+        """Resource names and kinds that others of the group have."""
+        group, me = crd["spec"]["group"], name_of(crd)
+        resources: set[str] = set()
+        kinds: set[str] = set()
+        for resource in self._registry:
+            if resource.group != group:
+                continue
+            if resource.custom and f"{resource.plural}.{group}" == me:
+                continue
+            resources |= {resource.plural, resource.singular_name, *resource.short_names}
+            kinds |= {resource.kind, resource.list_kind_name}
+        return resources, kinds
+
+    def _conflict(self, crd: Obj) -> tuple[str, str] | None:
+        """Which name is taken: its field and the name itself."""
+        resources, kinds = self._taken(crd)
+        wanted = crd["spec"]["names"]
+        for field in _NAMES:
+            taken = kinds if field in ("kind", "listKind") else resources
+            values = wanted.get(field) or ()
+            for value in [values] if isinstance(values, str) else values:
+                if value in taken:
+                    return field, value
+        return None
+
+    def _acceptable(self, crd: Obj) -> bool:
+        return _condition(crd, "Established") == "True" or self._conflict(crd) is None
+
+    # ---- the task
+
+    async def run(self) -> None:
+        """Write status, and finish deletions; never returns."""
+        while True:
+            if not self._dirty:
+                self._wake = anyio.Event()
+                await self._wake.wait()
+            names, self._dirty = list(self._dirty), {}
+            failed = False
+            for name in names:
+                try:
+                    await self._reconcile(name)
+                except Exception:
+                    logger.exception("%s: will be tried again", name)
+                    self._dirty[name] = None
+                    failed = True
+            if failed:
+                await anyio.sleep(RETRY_SECONDS)
+
+    async def _reconcile(self, name: str) -> None:
+        crd = self._storage.lookup(CRDS, "", name)
+        if crd is None:
+            return
+        if crd["metadata"].get("deletionTimestamp") is not None:
+            if CLEANUP in (crd["metadata"].get("finalizers") or ()):
+                await self._finish(name, crd)
+            return
+
+        def named(state: Obj, current: Obj) -> None:
+            self._name(state, current)
+
+        await self._write_status(name, named)
+
+    def _name(self, state: Obj, crd: Obj) -> None:
+        """NamesAccepted, Established and acceptedNames."""
+        wanted = crd["spec"]["names"]
+        conflict = self._conflict(crd)
+        accepted = dict(state.get("acceptedNames") or {})
+        for field in ("plural", "singular", "shortNames", "kind", "listKind", "categories"):
+            if conflict is None or field != conflict[0]:
+                if wanted.get(field):
+                    accepted[field] = wanted[field]
+                else:
+                    accepted.pop(field, None)
+        state["acceptedNames"] = accepted
+        if conflict is None:
+            set_condition(state, "NamesAccepted", True, "NoConflicts", "no conflicts found")
+            if _condition({"status": state}, "Established") != "True":
+                message = "the initial names have been accepted"
+                set_condition(state, "Established", True, "InitialNamesAccepted", message)
+        else:
+            field, value = conflict
+            set_condition(state, "NamesAccepted", False, _REASONS[field], f'"{value}" is already in use')
+            if _condition({"status": state}, "Established") != "True":
+                set_condition(state, "Established", False, "NotAccepted", "not all names are accepted")
+
+    async def _write_status(self, name: str, change: Callable[[Obj, Obj], None]) -> None:
+        async def changed(old: Obj) -> Obj:
+            new: Obj = decode_json(encode_json(old))
+            state = new.setdefault("status", {})
+            change(state, new)
+            return new
+
+        target = Target(self._definition, "", name, self._definition.subresources["status"])
+        wanted = WriteOptions(field_manager="kube-apiserver")
+        with contextlib.suppress(errors.NotFound):  # it went meanwhile, and its deletion is an event of its own
+            await self._verbs.guaranteed_update(target, changed, self._user, wanted)
+
+    # ---- deletion
+
+    async def _finish(self, name: str, crd: Obj) -> None:
+        """Delete the objects; once none is left, let the definition go."""
+        known = self._served.get(name)
+        if known is not None:
+            resource = known[1][0].resource
+            cache, prefix = self._storage.cache(resource), self._storage.prefix(resource)
+            if cache.count(prefix):
+                await self._delete_objects(name, resource)
+            if cache.count(prefix):
+                return  # finalizers hold some; the removal of the last one comes by as an event
+
+        async def released(old: Obj) -> Obj:
+            new: Obj = decode_json(encode_json(old))
+            finalizers = [f for f in new["metadata"].get("finalizers") or () if f != CLEANUP]
+            new["metadata"]["finalizers"] = finalizers
+            if not finalizers:
+                del new["metadata"]["finalizers"]
+            state = new.setdefault("status", {})
+            set_condition(state, "Terminating", False, "InstanceDeletionCompleted", "removed all instances")
+            return new
+
+        wanted = WriteOptions(field_manager="kube-apiserver")
+        target = Target(self._definition, "", name)
+        with contextlib.suppress(errors.NotFound):
+            await self._verbs.guaranteed_update(target, released, self._user, wanted, manner=Manner(trusted=True))
+
+    async def _delete_objects(self, name: str, resource: Resource) -> None:
+        def in_progress(state: Obj, crd: Obj) -> None:
+            message = "CustomResource deletion is in progress"
+            set_condition(state, "Terminating", True, "InstanceDeletionInProgress", message)
+
+        await self._write_status(name, in_progress)
+        items = self._storage.cache(resource).range(self._storage.prefix(resource))
+        target = Target(resource, "", "")
+        await deletion.delete_collection(self._verbs, target, items, self._user, DeleteOptions())
+
+
+def _condition(crd: Obj, kind: str) -> str:
+    conditions = (crd.get("status") or {}).get("conditions") or ()
+    return next((str(c.get("status")) for c in conditions if c.get("type") == kind), "")
+
+
+def _served_part(crd: Obj) -> tuple[Obj, Obj]:
+    """What resources are made of."""
+    return crd["spec"], served_names(crd)

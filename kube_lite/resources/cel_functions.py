@@ -1,0 +1,390 @@
+"""Functions that Kubernetes adds to CEL: strings, lists, regular expressions, URLs, quantities, IP addresses, sets.
+
+They are called as functions and as methods alike (the library looks methods up by name), so one that several types
+have tells them apart itself. Values of Kubernetes' own types travel as maps with one marked key, since the library
+holds plain data only.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from kube_lite.resources import names, quantity
+from kube_lite.resources.formats import FORMATS
+from kube_lite.resources.regexes import go_regex
+
+QUANTITY: Final = "@quantity"
+URL: Final = "@url"
+IP: Final = "@ip"
+CIDR: Final = "@cidr"
+FORMAT: Final = "@format"
+SEMVER: Final = "@semver"
+_SEMVER_TEXT: Final = re.compile(
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?", re.ASCII
+)
+
+
+def _holds(value: Any, mark: str) -> bool:
+    return isinstance(value, dict) and mark in value
+
+
+# ---- lists and strings
+
+
+def _is_sorted(values: Sequence[Any]) -> bool:
+    return all(a <= b for a, b in pairwise(values))
+
+
+def _index_of(value: str | list[Any], wanted: Any, start: int = 0) -> int:
+    if isinstance(value, str):
+        return value.find(wanted, start)
+    return value.index(wanted) if wanted in value else -1
+
+
+def _last_index_of(value: str | list[Any], wanted: Any) -> int:
+    if isinstance(value, str):
+        return value.rfind(wanted)
+    return len(value) - 1 - value[::-1].index(wanted) if wanted in value else -1
+
+
+def _substring(text: str, start: int, end: int | None = None) -> str:
+    stop = len(text) if end is None else end
+    if not 0 <= start <= stop <= len(text):
+        raise ValueError(f"index out of range: {start}, {stop}")
+    return text[start:stop]
+
+
+def _char_at(text: str, position: int) -> str:
+    if not 0 <= position <= len(text):
+        raise ValueError(f"index out of range: {position}")
+    return text[position : position + 1]
+
+
+def _split(text: str, separator: str, limit: int = -1) -> list[str]:
+    if limit == 0:
+        return []
+    if separator == "":
+        return list(text) if limit < 0 else [*text[: limit - 1], text[limit - 1 :]]
+    return text.split(separator, limit - 1 if limit > 0 else -1)
+
+
+def _replace(text: str, old: str, new: str, limit: int = -1) -> str:
+    return text.replace(old, new, limit)
+
+
+def _join(values: Sequence[str], separator: str = "") -> str:
+    return separator.join(values)
+
+
+def _format(text: str, values: Sequence[Any]) -> str:
+    remaining = iter(values)
+
+    def shown(match: re.Match[str]) -> str:
+        verb = match[0]
+        if verb == "%%":
+            return "%"
+        value = next(remaining)
+        if verb == "%s":
+            return to_text(value)
+        if verb[-1] == "d":
+            return str(int(value))
+        return str(("%" + verb[1:]) % value)
+
+    return re.sub(r"%%|%(?:\.\d+)?[sdfexXob]", shown, text)
+
+
+def to_text(value: Any) -> str:
+    """A value as ``string()`` shows it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value is None:
+        return "null"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(to_text(v) for v in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{to_text(k)}: {to_text(v)}" for k, v in value.items()) + "}"
+    return str(value)
+
+
+def _string(value: Any) -> str:
+    """``string()``, which the library lacks for booleans; times as Go prints them."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    if _holds(value, QUANTITY):
+        return str(quantity.Quantity(_nanos(value)))
+    for mark in (URL, IP, CIDR, SEMVER):
+        if _holds(value, mark):
+            return str(value[mark])
+    return value.decode() if isinstance(value, bytes) else to_text(value)
+
+
+def _ascii(text: str, *, upper: bool) -> str:
+    return "".join((c.upper() if upper else c.lower()) if c.isascii() else c for c in text)
+
+
+def _distinct(values: Sequence[Any]) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
+
+
+def _flatten(values: Sequence[Any], deep: int = 1) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        found.extend(_flatten(value, deep - 1) if isinstance(value, list) and deep > 0 else [value])
+    return found
+
+
+def _sum(values: Sequence[Any]) -> Any:
+    return sum(values[1:], values[0]) if values else 0
+
+
+# ---- regular expressions
+
+
+def _find(text: str, pattern: str) -> str:
+    found = go_regex(pattern).search(text)
+    return found[0] if found is not None else ""
+
+
+def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
+    found = [match[0] for match in go_regex(pattern).finditer(text)]
+    return found if limit < 0 else found[:limit]
+
+
+# ---- URLs
+
+
+def _url(text: str) -> dict[str, str]:
+    if not _is_url(text):
+        raise ValueError(f"URL parse error during conversion from string: parse {text!r}: invalid URI for request")
+    return {URL: text}
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018  # reading it checks it
+    except ValueError:
+        return False
+    return text.startswith("/") or bool(parts.scheme and (parts.netloc or parts.path))
+
+
+def _host(url: Mapping[str, str]) -> str:
+    return urlsplit(url[URL]).netloc.rpartition("@")[2]
+
+
+def _hostname(url: Mapping[str, str]) -> str:
+    return urlsplit(url[URL]).hostname or ""
+
+
+def _port(url: Mapping[str, str]) -> str:
+    port = urlsplit(url[URL]).port
+    return "" if port is None else str(port)
+
+
+# ---- quantities, addresses, versions: comparison goes by what the marked map holds
+
+
+def _quantity(text: str) -> dict[str, str]:
+    return {QUANTITY: str(quantity.parse(text).nanos)}
+
+
+def _is(parse: Callable[[str], Any]) -> Callable[[str], bool]:
+    def check(text: str) -> bool:
+        try:
+            parse(text)
+        except ValueError:
+            return False
+        return True
+
+    return check
+
+
+def _nanos(value: Any) -> int:
+    return int(value[QUANTITY]) if _holds(value, QUANTITY) else int(value) * quantity.NANO
+
+
+def _semver(text: str, normalize: bool = False) -> dict[str, str]:
+    if normalize:
+        head, dash, rest = text.removeprefix("v").partition("-")
+        parts = [str(int(p)) if p.isdigit() else p for p in head.split(".")]
+        text = ".".join([*parts, "0", "0"][:3]) + dash + rest
+    if _SEMVER_TEXT.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is not a semantic version")
+    return {SEMVER: text}
+
+
+def _semver_key(value: Mapping[str, str]) -> tuple[Any, ...]:
+    match = _SEMVER_TEXT.fullmatch(value[SEMVER])
+    if match is None:
+        raise ValueError("not a semantic version")
+    before = tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in (match[4] or "").split(".") if p)
+    return (int(match[1]), int(match[2]), int(match[3]), not before, before)
+
+
+def _order(value: Any) -> Any:
+    return _semver_key(value) if _holds(value, SEMVER) else _nanos(value)
+
+
+def _compare_to(a: Any, b: Any) -> int:
+    return int(_order(a) > _order(b)) - int(_order(a) < _order(b))
+
+
+def _with_nanos(nanos: int) -> dict[str, str]:
+    return {QUANTITY: str(nanos)}
+
+
+def _as_integer(value: Any) -> int:
+    whole, rest = divmod(_nanos(value), quantity.NANO)
+    if rest:
+        raise ValueError("cannot convert value to integer")
+    return whole
+
+
+def _ip(value: Any) -> dict[str, str]:
+    if _holds(value, CIDR):
+        return {IP: value[CIDR].partition("/")[0]}
+    return {IP: str(ipaddress.ip_address(value))}
+
+
+def _cidr(text: str) -> dict[str, str]:
+    ipaddress.ip_network(text, strict=False)
+    if "/" not in text:
+        raise ValueError(f"invalid CIDR address: {text}")
+    return {CIDR: text}
+
+
+def _network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(value[CIDR] if _holds(value, CIDR) else value, strict=False)
+
+
+def _address(value: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(value[IP] if _holds(value, IP) else value)
+
+
+def _contains_ip(net: Any, address: Any) -> bool:
+    return _address(address) in _network(net)
+
+
+def _contains_cidr(net: Any, other: Any) -> bool:
+    mine, theirs = _network(net), _network(other)
+    return mine.version == theirs.version and theirs.subnet_of(mine)  # type: ignore[arg-type]
+
+
+# ---- formats
+
+
+def _named_format(name: str) -> Callable[..., dict[str, str]]:
+    return lambda receiver=None: {FORMAT: name}
+
+
+_FORMAT_RULES: Final[Mapping[str, Callable[[str], Sequence[str]]]] = {
+    "dns1123Label": names.dns_label,
+    "dns1123Subdomain": names.dns_subdomain,
+    "dns1035Label": names.dns_1035_label,
+    "qualifiedName": names.qualified_name,
+    "labelValue": names.label_value,
+    "uri": lambda text: () if FORMATS["uri"](text) else ("must be a valid URI",),
+    "uuid": lambda text: () if FORMATS["uuid"](text) else ("must be a valid UUID",),
+    "byte": lambda text: () if FORMATS["byte"](text) else ("must be base64",),
+    "date": lambda text: () if FORMATS["date"](text) else ("must be a date",),
+    "datetime": lambda text: () if FORMATS["date-time"](text) else ("must be a date and time",),
+}
+
+
+def format_problems(fmt: Mapping[str, str], text: str) -> Sequence[str]:
+    """What is wrong with a text by a named format; empty when it fits."""
+    return list(_FORMAT_RULES[fmt[FORMAT]](text))
+
+
+# ---- sizes
+
+
+def size(value: Any) -> int:
+    """Characters of a string, bytes, items of a list, entries of a map."""
+    if isinstance(value, (str, bytes, list, dict)):
+        return len(value)
+    raise ValueError("no such overload: size")
+
+
+FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    "__size": size,
+    "isSorted": _is_sorted,
+    "sum": _sum,
+    "min": lambda values: min(values),
+    "max": lambda values: max(values),
+    "indexOf": _index_of,
+    "lastIndexOf": _last_index_of,
+    "distinct": _distinct,
+    "flatten": _flatten,
+    "sort": lambda values: sorted(values),
+    "slice": lambda values, start, end: values[start:end],
+    "reverse": lambda value: value[::-1],
+    "charAt": _char_at,
+    "substring": _substring,
+    "split": _split,
+    "replace": _replace,
+    "join": _join,
+    "trim": lambda text: text.strip(),
+    "lowerAscii": lambda text: _ascii(text, upper=False),
+    "upperAscii": lambda text: _ascii(text, upper=True),
+    "format": _format,
+    "find": _find,
+    "findAll": _find_all,
+    "url": _url,
+    "isURL": _is_url,
+    "getScheme": lambda url: urlsplit(url[URL]).scheme,
+    "getHost": _host,
+    "getHostname": _hostname,
+    "getPort": _port,
+    "getEscapedPath": lambda url: urlsplit(url[URL]).path,
+    "getQuery": lambda url: parse_qs(urlsplit(url[URL]).query, keep_blank_values=True),
+    "quantity": _quantity,
+    "isQuantity": _is(_quantity),
+    "isGreaterThan": lambda a, b: _order(a) > _order(b),
+    "isLessThan": lambda a, b: _order(a) < _order(b),
+    "compareTo": _compare_to,
+    "add": lambda a, b: _with_nanos(_nanos(a) + _nanos(b)),
+    "sub": lambda a, b: _with_nanos(_nanos(a) - _nanos(b)),
+    "sign": lambda q: (_nanos(q) > 0) - (_nanos(q) < 0),
+    "isInteger": lambda q: _nanos(q) % quantity.NANO == 0,
+    "asInteger": _as_integer,
+    "asApproximateFloat": lambda q: _nanos(q) / quantity.NANO,
+    "ip": _ip,
+    "isIP": _is(_ip),
+    "family": lambda ip: _address(ip).version,
+    "isLoopback": lambda ip: _address(ip).is_loopback,
+    "isUnspecified": lambda ip: _address(ip).is_unspecified,
+    "isLinkLocalUnicast": lambda ip: _address(ip).is_link_local and not _address(ip).is_multicast,
+    "isLinkLocalMulticast": lambda ip: _address(ip).is_multicast,
+    "isGlobalUnicast": lambda ip: not (_address(ip).is_multicast or _address(ip).is_loopback),
+    "cidr": _cidr,
+    "isCIDR": _is(_cidr),
+    "containsIP": _contains_ip,
+    "containsCIDR": _contains_cidr,
+    "prefixLength": lambda net: _network(net).prefixlen,
+    "masked": lambda net: {CIDR: str(_network(net))},
+    "string": _string,
+    "jsonpatch.escapeKey": lambda key: key.replace("~", "~0").replace("/", "~1"),
+    "sets.contains": lambda a, b: all(x in a for x in b),
+    "sets.intersects": lambda a, b: any(x in a for x in b),
+    "sets.equivalent": lambda a, b: all(x in a for x in b) and all(x in b for x in a),
+    "semver": _semver,
+    "isSemver": _is(_semver),
+    "major": lambda v: _semver_key(v)[0],
+    "minor": lambda v: _semver_key(v)[1],
+    "patch": lambda v: _semver_key(v)[2],
+    **{name: _named_format(name) for name in _FORMAT_RULES},
+}
+"""By the name under which the library calls them."""

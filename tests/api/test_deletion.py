@@ -1,0 +1,112 @@
+"""Deletion: grace periods, finalizers, propagation, preconditions."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kube_lite import errors
+from kube_lite.api.local import LocalClient
+from tests.api.test_verbs import pod, run
+
+
+async def _bound_pod(client: LocalClient, name: str) -> str:
+    made = json.loads(await client.create("pods", pod(name), "default"))
+    binding = {"metadata": {"name": name}, "target": {"kind": "Node", "name": "n"}}
+    await client.create("pods", binding, "default", name=name, subresource="binding")
+    return str(made["metadata"]["uid"])
+
+
+def test_an_object_without_ties_is_gone_at_once() -> None:
+    async def story(client: LocalClient) -> None:
+        made = json.loads(await client.create("configmaps", {"metadata": {"name": "c"}}, "default"))
+        answer = json.loads(await client.delete("configmaps", "c", "default"))
+        assert answer["status"] == "Success"
+        assert answer["details"] == {"name": "c", "kind": "configmaps", "uid": made["metadata"]["uid"]}
+        with pytest.raises(errors.NotFound, match='configmaps "c" not found'):
+            await client.get("configmaps", "c", "default")
+
+    run(story)
+
+
+def test_a_pod_on_a_node_gets_its_grace_period_which_can_only_shrink() -> None:
+    async def story(client: LocalClient) -> None:
+        await _bound_pod(client, "p")
+        going = json.loads(await client.delete("pods", "p", "default"))["metadata"]
+        assert going["deletionGracePeriodSeconds"] == 30
+        assert going["deletionTimestamp"] == "2026-01-01T00:00:30Z"
+        longer = json.loads(await client.delete("pods", "p", "default", grace_period_seconds=60))["metadata"]
+        assert longer["deletionGracePeriodSeconds"] == 30
+        shorter = json.loads(await client.delete("pods", "p", "default", grace_period_seconds=5))["metadata"]
+        assert (shorter["deletionGracePeriodSeconds"], shorter["deletionTimestamp"]) == (5, "2026-01-01T00:00:05Z")
+        await client.delete("pods", "p", "default", grace_period_seconds=0)
+        with pytest.raises(errors.NotFound):
+            await client.get("pods", "p", "default")
+
+    run(story)
+
+
+def test_a_pod_without_a_node_has_nothing_to_wait_for() -> None:
+    async def story(client: LocalClient) -> None:
+        await client.create("pods", pod("p"), "default")
+        await client.delete("pods", "p", "default")
+        with pytest.raises(errors.NotFound):
+            await client.get("pods", "p", "default")
+
+    run(story)
+
+
+def test_a_finalizer_holds_an_object_until_it_is_removed() -> None:
+    async def story(client: LocalClient) -> None:
+        held = {"metadata": {"name": "c", "finalizers": ["example.com/hold"]}}
+        await client.create("configmaps", held, "default")
+        going = json.loads(await client.delete("configmaps", "c", "default"))
+        assert going["metadata"]["deletionTimestamp"]
+        assert json.loads(await client.get("configmaps", "c", "default"))["metadata"]["finalizers"]
+        await client.patch("configmaps", "c", {"metadata": {"finalizers": None}}, "default")
+        with pytest.raises(errors.NotFound):
+            await client.get("configmaps", "c", "default")
+
+    run(story)
+
+
+def test_propagation_is_left_to_the_collector_as_a_finalizer() -> None:
+    async def story(client: LocalClient) -> None:
+        for name, policy, finalizer in (("f", "Foreground", "foregroundDeletion"), ("o", "Orphan", "orphan")):
+            await client.create("configmaps", {"metadata": {"name": name}}, "default")
+            going = json.loads(await client.delete("configmaps", name, "default", propagation_policy=policy))
+            assert going["metadata"]["finalizers"] == [finalizer]
+
+    run(story)
+
+
+def test_preconditions_guard_against_a_namesake() -> None:
+    async def story(client: LocalClient) -> None:
+        await client.create("configmaps", {"metadata": {"name": "c"}}, "default")
+        with pytest.raises(errors.Conflict, match="the UID in the precondition"):
+            await client.delete("configmaps", "c", "default", uid="another")
+        with pytest.raises(errors.Conflict, match="the ResourceVersion in the precondition"):
+            await client.delete("configmaps", "c", "default", resource_version="1")
+        assert await client.get("configmaps", "c", "default")
+
+    run(story)
+
+
+def test_the_namespaces_that_a_cluster_needs_stay() -> None:
+    async def story(client: LocalClient) -> None:
+        with pytest.raises(errors.Forbidden, match="this namespace may not be deleted"):
+            await client.delete("namespaces", "kube-system")
+
+    run(story)
+
+
+def test_a_terminating_namespace_takes_nothing_new() -> None:
+    async def story(client: LocalClient) -> None:
+        await client.create("namespaces", {"metadata": {"name": "n"}})
+        going = json.loads(await client.delete("namespaces", "n"))
+        assert going["status"]["phase"] == "Terminating"
+        with pytest.raises(errors.Forbidden, match="because it is being terminated"):
+            await client.create("configmaps", {"metadata": {"name": "c"}}, "n")
+
+    run(story)
