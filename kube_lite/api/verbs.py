@@ -251,7 +251,9 @@ class Verbs:
         resource = target.resource
         meta = obj["metadata"]
         if not meta.get("name"):
-            raise errors.BadRequest("name must be provided")
+            raise errors.BadRequest(
+                f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
+            )
         if meta["name"] != target.name:
             raise errors.BadRequest(
                 f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
