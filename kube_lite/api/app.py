@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import random
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -29,6 +28,7 @@ from kube_lite.api.exchange import EXCHANGE, Exchange
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.http import Request, Response, error_response
 from kube_lite.api.nonresource import NonResource
+from kube_lite.api.objectmeta import uuid4
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class App:
         if scope["type"] != "http":
             return
         request = _request(scope, receive)
-        request.audit_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+        request.audit_id = uuid4(self._rng)
         audit_log.begin()
         started = clock.monotonic()
         response, message = await self._answer(request)
@@ -101,10 +101,14 @@ class App:
         request.user = await self._authenticator.authenticate(request)
         impersonation.apply(request, self.authorizer)
         self.authorizer.require(attributes_of(request.user, request.info))
-        async with self._flow.admit(request):
+        seat = await self._flow.take(request)
+        try:
             if request.info.is_resource:
                 return await self._resources(request)
             return await self._nonresource.handle(request, fallback=self.extra is not None)
+        finally:
+            if seat is not None:
+                seat.release()
 
 
 def _request(scope: Scope, receive: Receive) -> Request:
@@ -116,7 +120,9 @@ def _request(scope: Scope, receive: Receive) -> Request:
     headers = dict(scope["headers"])
 
     async def read_body() -> bytes:
-        return await _read_body(headers, receive)
+        exchange: Exchange | None = scope.get(EXCHANGE)
+        arrived = exchange.whole_body() if exchange is not None else None
+        return _decoded(headers, arrived) if arrived is not None else await _read_body(headers, receive)
 
     def stream_body() -> AsyncIterator[bytes]:
         return _stream_body(receive)
@@ -144,7 +150,12 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
                 break
     if limit.cancelled_caught:
         raise errors.Timeout(f"the request body did not arrive within {BODY_TIMEOUT:.0f} seconds")
-    body = b"".join(chunks)
+    return _decoded(headers, b"".join(chunks))
+
+
+def _decoded(headers: dict[bytes, bytes], body: bytes) -> bytes:
+    if len(body) > MAX_BODY:
+        raise _too_large()
     if headers.get(b"content-encoding", b"").lower() == b"gzip":
         return _gunzip(body)
     return body

@@ -12,11 +12,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from kube_lite.api import conversion
+from kube_lite.api.admission.plugin import Objects
+from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.http import decode_json, encode_json
-from kube_lite.api.webhook_call import FindService
-from kube_lite.resources import decode
+from kube_lite.resources import decode, structural
 from kube_lite.resources import schema as schemas
-from kube_lite.resources import structural
 from kube_lite.resources.ages import age
 from kube_lite.resources.columns import cell, simple_path
 from kube_lite.resources.field import Errors, invalid
@@ -30,6 +30,7 @@ from kube_lite.resources.registry import (
     Subresource,
     status,
 )
+from kube_lite.resources.structural_defaults import Fill, compile_defaults, has_defaults
 from kube_lite.resources.structural_rules import Rules, compile_rules
 
 NOT_CHECKED: Final = invalid(
@@ -55,7 +56,7 @@ class _Compiled:
     openapi: Mapping[str, Any]
     has_status: bool
     check: structural.Check
-    fill: structural.Fill | None
+    fill: Fill | None
     rules: Rules | None
     selectable: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -137,11 +138,11 @@ def served_names(crd: Obj) -> Obj:
     return names
 
 
-def versions_of(crd: Obj, find_service: FindService) -> list[Version]:
+def versions_of(crd: Obj, caller: WebhookCaller, objects: Objects) -> list[Version]:
     """Every version of a definition, served or not, in the order of the definition."""
     wanted = crd["spec"].get("versions") or ()
     types = {v["name"]: schemas.from_openapi(_openapi(v)) for v in wanted}
-    webhook = conversion.webhook_of(crd, find_service)
+    webhook = conversion.webhook_of(crd, caller, objects)
     return [_version(crd, version, types, webhook) for version in wanted]
 
 
@@ -164,7 +165,7 @@ def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook:
         openapi=openapi,
         has_status="status" in subresources,
         check=structural.compile_check(openapi),
-        fill=structural.compile_defaults(openapi),
+        fill=compile_defaults(openapi),
         rules=compile_rules(openapi),
         selectable=selectable,
     )
@@ -208,7 +209,7 @@ def _conversions(
 ) -> dict[str, Any]:
     """How stored objects become those of a version: pruned by its schema, with its defaults filled in."""
     group, name = crd["spec"]["group"], version["name"]
-    late = int(crd["metadata"].get("generation") or 1) > 1 and structural.has_defaults(compiled.openapi)
+    late = int(crd["metadata"].get("generation") or 1) > 1 and has_defaults(compiled.openapi)
     found: dict[str, Any] = {"late_defaults": late}
     if len(types) == 1 and not late:
         return found
@@ -254,9 +255,9 @@ def _scale(wanted: Mapping[str, Any] | None) -> ScalePaths | None:
     if wanted is None:
         return None
     return ScalePaths(
-        spec_replicas=wanted.get("specReplicasPath", "").removeprefix("."),
-        status_replicas=wanted.get("statusReplicasPath", "").removeprefix("."),
-        selector=wanted.get("labelSelectorPath", "").removeprefix("."),
+        spec_replicas=wanted.get("specReplicasPath", ""),
+        status_replicas=wanted.get("statusReplicasPath", ""),
+        selector=wanted.get("labelSelectorPath", ""),
     )
 
 

@@ -8,6 +8,7 @@ that is being deleted, then the definition. Its queue is a set of names, so it i
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -16,6 +17,7 @@ import anyio
 
 from kube_lite import errors
 from kube_lite.api import deletion
+from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.crd_resources import Version, served_names, versions_of
 from kube_lite.api.discovery import version_rank
 from kube_lite.api.http import decode_json, encode_json
@@ -68,13 +70,15 @@ class _Terminating:
 class CustomResources:
     """Keeps a registry in step with the stored definitions.
 
+    :param caller: asks conversion webhooks
     :param changed: called whenever what is served has changed
     """
 
-    def __init__(self, verbs: Verbs, changed: Callable[[], None]) -> None:
+    def __init__(self, verbs: Verbs, caller: WebhookCaller, changed: Callable[[], None]) -> None:
         self._verbs = verbs
         self._storage = verbs.storage
         self._registry = verbs.storage.registry
+        self.caller = caller
         self._changed = changed
         self._user = User("system:apiserver", groups=(MASTERS,), how="in-process")
         self._served: dict[str, tuple[Obj, list[Version]]] = {}
@@ -120,16 +124,13 @@ class CustomResources:
             self._served[name] = (crd, known[1])
         elif known is not None or self._acceptable(crd):
             try:
-                versions = versions_of(crd, self._service)
+                versions = versions_of(crd, self.caller, self._verbs)
             except (ValueError, KeyError, TypeError) as error:
                 logger.error("%s: cannot be served: %s", name, error)
                 return
             self._register(name, crd, versions)
         if crd["metadata"].get("deletionTimestamp") is not None:
             self._refuse_creation(name)
-
-    def _service(self, namespace: str, name: str) -> Obj | None:
-        return self._storage.lookup("services", namespace, name)
 
     def _register(self, name: str, crd: Obj, versions: list[Version]) -> None:
         self._unregister(name)
@@ -272,12 +273,9 @@ class CustomResources:
             return new
 
         target = Target(self._definition, "", name, self._definition.subresources["status"])
-        try:
-            await self._verbs.guaranteed_update(
-                target, changed, self._user, WriteOptions(field_manager="kube-apiserver")
-            )
-        except errors.NotFound:
-            pass  # it went meanwhile, and its deletion is an event of its own
+        wanted = WriteOptions(field_manager="kube-apiserver")
+        with contextlib.suppress(errors.NotFound):  # it went meanwhile, and its deletion is an event of its own
+            await self._verbs.guaranteed_update(target, changed, self._user, wanted)
 
     # ---- deletion
 
@@ -304,10 +302,8 @@ class CustomResources:
 
         wanted = WriteOptions(field_manager="kube-apiserver")
         target = Target(self._definition, "", name)
-        try:
+        with contextlib.suppress(errors.NotFound):
             await self._verbs.guaranteed_update(target, released, self._user, wanted, manner=Manner(trusted=True))
-        except errors.NotFound:
-            pass
 
     async def _delete_objects(self, name: str, resource: Resource) -> None:
         def in_progress(state: Obj, crd: Obj) -> None:

@@ -26,6 +26,13 @@ class Exchange(RequestResponseCycle):
     on_disconnect: Callable[[], None] | None = None
     """Called once when the client goes away during a stream."""
 
+    def whole_body(self) -> bytes | None:
+        """The request's body if all of it has arrived, else None: then it is to be received."""
+        if self.more_body or self.disconnected:
+            return None
+        body, self.body = bytes(self.body), bytearray()
+        return body
+
     async def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
         """Send a whole answer; ``headers`` name its length.
 

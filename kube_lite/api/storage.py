@@ -4,7 +4,8 @@ An object is stored as canonical JSON without ``kind`` and ``apiVersion``: these
 joins stored bytes as they are (upstream leaves them out of list items too), and a single object is the stored
 bytes behind a short constant head. A custom resource keeps its apiVersion, in front: its definition's stored
 version may change while objects remain. Where a webhook converts, :meth:`Storage.incoming` and
-:meth:`Storage.outgoing` ask it; what they return is in the wanted version, and all else goes on as usual. All reads come from the watch cache, which shows committed state only.
+:meth:`Storage.outgoing` ask it; what they return is in the wanted version, and all else goes on as usual. All
+reads come from the watch cache, which shows committed state only.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
     :raises OSError: the address cannot be bound
     """
     prepare_directory(settings.data_dir)
-    rng = random.SystemRandom() if settings.seed is None else random.Random(settings.seed)
+    rng = random.Random(settings.seed)  # names and uids; what must be secret is drawn from the system
     async with open_sqlite(settings.data_dir / "kube-lite.db") as store:
         bound = listener.bind_tcp(settings.listen_host, settings.listen_port)
         settings = replace(settings, listen_port=bound.getsockname()[1])

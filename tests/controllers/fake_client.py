@@ -189,7 +189,8 @@ class FakeClient:
         if self.broken is not None:
             raise self.broken
         found = [
-            json.dumps(obj).encode()
+            # as upstream's lists: what every item is stands outside
+            json.dumps({key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}).encode()
             for _, obj in sorted(self.objects.get(resource, {}).items())
             if (not namespace or obj["metadata"].get("namespace") == namespace)
             and labels_match(label_selector, obj["metadata"].get("labels", {}))
@@ -299,6 +300,8 @@ class FakeClient:
                 meta[field] = before[field]
         if subresource == "status":
             new = {**old, "metadata": meta, "status": new.get("status", {})}
+        elif subresource == "scale":
+            new = {**old, "spec": {**old["spec"], "replicas": new["spec"]["replicas"]}}
         elif resource == "namespaces" and not subresource:
             new["status"], new["spec"] = old.get("status", {}), old.get("spec", {})
         elif not subresource and resource not in ("configmaps", "events", "endpoints"):

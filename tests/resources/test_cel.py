@@ -36,7 +36,9 @@ def test_expressions_have_the_value_that_upstream_gives(source: str, value: Any)
 
 
 def test_an_object_is_built_as_a_map() -> None:
-    source = """Object{metadata: Object.metadata{labels: {"a": "Object{x: 1}"}}, spec: Object.spec{n: object.n ? 1 : 2}}"""
+    source = (
+        """Object{metadata: Object.metadata{labels: {"a": "Object{x: 1}"}}, spec: Object.spec{n: object.n ? 1 : 2}}"""
+    )
     built = cel.compile(source).evaluate({"object": {"n": True}})
     assert built == {"metadata": {"labels": {"a": "Object{x: 1}"}}, "spec": {"n": 1}}
 
