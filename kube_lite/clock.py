@@ -89,12 +89,12 @@ def monotonic() -> float:
 
 def timestamp(moment: datetime | None = None) -> str:
     """RFC 3339 with whole seconds, as ``metav1.Time``: ``2026-01-01T00:00:00Z``."""
-    return (moment or now()).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return (moment or now()).isoformat(timespec="seconds")[:19] + "Z"  # strftime takes twice as long
 
 
 def timestamp_micro(moment: datetime | None = None) -> str:
     """RFC 3339 with microseconds, as ``metav1.MicroTime``: ``2026-01-01T00:00:00.000000Z``."""
-    return (moment or now()).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return (moment or now()).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def parse_timestamp(text: str) -> datetime:

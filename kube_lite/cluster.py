@@ -21,10 +21,10 @@ from kube_lite.api.user import AUTHENTICATED, User
 from kube_lite.client.informer import Informers
 from kube_lite.controllers import base as controllers
 from kube_lite.controllers.settings import ControllerSettings
-from kube_lite.sched.scheduler import Scheduler
 from kube_lite.store.store import Store
 
 if TYPE_CHECKING:
+    from kube_lite.sched.scheduler import Scheduler
     from kube_lite.sim.fleet import Fleet
 
 
@@ -42,9 +42,9 @@ class ClusterOptions:
     ca_pem: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cluster:
-    """A running control plane."""
+    """A running control plane. The scheduler is there a moment later: numpy's import must not hold up the API."""
 
     plane: Plane
     scheduler: Scheduler | None
@@ -100,11 +100,6 @@ def _start(plane: Plane, options: ClusterOptions, rng: random.Random, tasks: Tas
             sign_account_token=plane.tokens.legacy,
         )
         tasks.start_soon(controllers.run_controllers, context, names)
-    scheduler = None
-    if options.scheduler:
-        client = plane.client(system_user("kube-scheduler"), "kube-scheduler")
-        scheduler = Scheduler(client, informers, seed=options.seed)
-        tasks.start_soon(scheduler.run)
     fleet = None
     if options.sim_nodes:
         from kube_lite.sim.fleet import Fleet
@@ -112,4 +107,15 @@ def _start(plane: Plane, options: ClusterOptions, rng: random.Random, tasks: Tas
         client = plane.client(User("kube-lite:fleet", groups=("system:masters",), how="in-process"), "kubelet")
         fleet = Fleet(client, informers, nodes=options.sim_nodes, seed=options.seed)
         tasks.start_soon(fleet.run)
-    return Cluster(plane, scheduler, fleet)
+    running = Cluster(plane, None, fleet)
+    if options.scheduler:
+        tasks.start_soon(_schedule, running, informers, options.seed)
+    return running
+
+
+async def _schedule(running: Cluster, informers: Informers, seed: int) -> None:
+    from kube_lite.sched.scheduler import Scheduler
+
+    client = running.plane.client(system_user("kube-scheduler"), "kube-scheduler")
+    running.scheduler = Scheduler(client, informers, seed=seed)
+    await running.scheduler.run()

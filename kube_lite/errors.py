@@ -8,10 +8,12 @@ upstream's ``k8s.io/apimachinery/pkg/api/errors``, because kubectl prints them a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 
-class FieldError(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FieldError:
     """One rejected field: what upstream calls a cause.
 
     ``reason`` is a cause type such as ``FieldValueInvalid``, ``field`` a path such as

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 import random
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -25,9 +24,11 @@ from kube_lite.api.authn import Authenticator
 from kube_lite.api.authz.attributes import attributes_of
 from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.body import MAX_BODY
+from kube_lite.api.exchange import EXCHANGE, Exchange
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.http import Request, Response, error_response
 from kube_lite.api.nonresource import NonResource
+from kube_lite.api.objectmeta import uuid4
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class App:
         if scope["type"] != "http":
             return
         request = _request(scope, receive)
-        request.audit_id = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+        request.audit_id = uuid4(self._rng)
         audit_log.begin()
         started = clock.monotonic()
         response, message = await self._answer(request)
@@ -99,10 +100,14 @@ class App:
         request.user = await self._authenticator.authenticate(request)
         impersonation.apply(request, self.authorizer)
         self.authorizer.require(attributes_of(request.user, request.info))
-        async with self._flow.admit(request):
+        seat = await self._flow.take(request)
+        try:
             if request.info.is_resource:
                 return await self._resources(request)
             return await self._nonresource.handle(request, fallback=self.extra is not None)
+        finally:
+            if seat is not None:
+                seat.release()
 
 
 def _request(scope: Scope, receive: Receive) -> Request:
@@ -114,7 +119,9 @@ def _request(scope: Scope, receive: Receive) -> Request:
     headers = dict(scope["headers"])
 
     async def read_body() -> bytes:
-        return await _read_body(headers, receive)
+        exchange: Exchange | None = scope.get(EXCHANGE)
+        arrived = exchange.whole_body() if exchange is not None else None
+        return _decoded(headers, arrived) if arrived is not None else await _read_body(headers, receive)
 
     def stream_body() -> AsyncIterator[bytes]:
         return _stream_body(receive)
@@ -142,7 +149,12 @@ async def _read_body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
                 break
     if limit.cancelled_caught:
         raise errors.Timeout(f"the request body did not arrive within {BODY_TIMEOUT:.0f} seconds")
-    body = b"".join(chunks)
+    return _decoded(headers, b"".join(chunks))
+
+
+def _decoded(headers: dict[bytes, bytes], body: bytes) -> bytes:
+    if len(body) > MAX_BODY:
+        raise _too_large()
     if headers.get(b"content-encoding", b"").lower() == b"gzip":
         return _gunzip(body)
     return body
@@ -185,15 +197,22 @@ async def _send(request: Request, response: Response, send: Send, version: str) 
     for warning in request.warnings:
         headers.append((b"warning", _warning(warning)))
     headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
+    exchange: Exchange | None = request.scope.get(EXCHANGE)
     if response.stream is not None:
-        await _send_stream(request, response, headers, send)
+        if exchange is not None:
+            await _stream_over(exchange, response, headers)
+        else:
+            await _send_stream(request, response, headers, send)
         return
     body = response.body
     if len(body) > GZIP_FROM and b"gzip" in request.headers.get(b"accept-encoding", b""):
         body = await _gzip(body)
         headers.append((b"content-encoding", b"gzip"))
         headers.append((b"vary", b"Accept-Encoding"))
-    headers.append((b"content-length", str(len(body)).encode()))
+    headers.append((b"content-length", b"%d" % len(body)))
+    if exchange is not None:
+        await exchange.respond(response.code, headers, body)
+        return
     if request.info.method == "HEAD":
         body = b""
     await send({"type": "http.response.start", "status": response.code, "headers": headers})
@@ -216,6 +235,29 @@ def _warning(text: str) -> bytes:
     return f'299 - "{clean}"'.encode()
 
 
+async def _stream_over(exchange: Exchange, response: Response, headers: list[tuple[bytes, bytes]]) -> None:
+    stream = response.stream
+    assert stream is not None
+    await exchange.begin(response.code, headers)
+    try:
+        with anyio.CancelScope() as scope:
+            exchange.on_disconnect = scope.cancel
+            async for chunk in stream:
+                await exchange.chunk(chunk)
+                if exchange.disconnected:
+                    break
+    finally:
+        await _close(stream)
+    await exchange.end()
+
+
+async def _close(stream: AsyncIterator[bytes]) -> None:
+    closer = getattr(stream, "aclose", None)
+    if closer is not None:
+        with anyio.CancelScope(shield=True):
+            await closer()
+
+
 async def _send_stream(request: Request, response: Response, headers: list[tuple[bytes, bytes]], send: Send) -> None:
     stream = response.stream
     assert stream is not None
@@ -231,10 +273,7 @@ async def _send_stream(request: Request, response: Response, headers: list[tuple
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             group.cancel_scope.cancel()
     finally:
-        closer = getattr(stream, "aclose", None)
-        if closer is not None:
-            with anyio.CancelScope(shield=True):
-                await closer()
+        await _close(stream)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

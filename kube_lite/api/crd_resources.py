@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from kube_lite.api import conversion
+from kube_lite.api.http import decode_json, encode_json
+from kube_lite.api.webhook_call import FindService
+from kube_lite.resources import decode, structural
 from kube_lite.resources import schema as schemas
-from kube_lite.resources import structural
 from kube_lite.resources.ages import age
 from kube_lite.resources.columns import cell, simple_path
 from kube_lite.resources.field import Errors, invalid
@@ -26,6 +29,7 @@ from kube_lite.resources.registry import (
     Subresource,
     status,
 )
+from kube_lite.resources.structural_defaults import Fill, compile_defaults, has_defaults
 from kube_lite.resources.structural_rules import Rules, compile_rules
 
 NOT_CHECKED: Final = invalid(
@@ -42,9 +46,6 @@ class Version:
 
     resource: Resource
     served: bool
-    default: Callable[[Obj], None]
-    may_differ: bool
-    """Whether stored bytes may lack what a read must show (defaults)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class _Compiled:
     openapi: Mapping[str, Any]
     has_status: bool
     check: structural.Check
-    fill: structural.Fill | None
+    fill: Fill | None
     rules: Rules | None
     selectable: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -130,29 +131,40 @@ def _selected(value: Any) -> str:
 def served_names(crd: Obj) -> Obj:
     """The names under which a definition is served: those accepted, else those it asks for."""
     spec, accepted = crd["spec"], (crd.get("status") or {}).get("acceptedNames") or {}
-    names: Obj = {**spec["names"], **{k: v for k, v in accepted.items() if v}} if accepted.get("kind") else spec["names"]
+    names: Obj = (
+        {**spec["names"], **{k: v for k, v in accepted.items() if v}} if accepted.get("kind") else spec["names"]
+    )
     return names
 
 
-def versions_of(crd: Obj) -> list[Version]:
+def versions_of(crd: Obj, find_service: FindService) -> list[Version]:
     """Every version of a definition, served or not, in the order of the definition."""
-    return [_version(crd, version) for version in crd["spec"].get("versions") or ()]
+    wanted = crd["spec"].get("versions") or ()
+    types = {v["name"]: schemas.from_openapi(_openapi(v)) for v in wanted}
+    webhook = conversion.webhook_of(crd, find_service)
+    return [_version(crd, version, types, webhook) for version in wanted]
 
 
-def _version(crd: Obj, version: Obj) -> Version:
+def _openapi(version: Obj) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object"}
+    return found
+
+
+def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook: conversion.Convert | None) -> Version:
     spec = crd["spec"]
     names = served_names(crd)
     stored = next((v["name"] for v in spec["versions"] if v.get("storage")), version["name"])
-    openapi: Mapping[str, Any] = (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object"}
+    openapi = _openapi(version)
     subresources = version.get("subresources") or {}
     selectable = {
-        f["jsonPath"].removeprefix("."): tuple(simple_path(f["jsonPath"])) for f in version.get("selectableFields") or ()
+        f["jsonPath"].removeprefix("."): tuple(simple_path(f["jsonPath"]))
+        for f in version.get("selectableFields") or ()
     }
     compiled = _Compiled(
         openapi=openapi,
         has_status="status" in subresources,
         check=structural.compile_check(openapi),
-        fill=structural.compile_defaults(openapi),
+        fill=compile_defaults(openapi),
         rules=compile_rules(openapi),
         selectable=selectable,
     )
@@ -168,7 +180,7 @@ def _version(crd: Obj, version: Obj) -> Version:
         version=version["name"],
         namespaced=spec.get("scope") == "Namespaced",
         custom=True,
-        schema=schemas.from_openapi(openapi),
+        schema=types[version["name"]],
         openapi=openapi,
         subresources=_subresources(subresources, compiled),
         scale=_scale(subresources.get("scale")),
@@ -185,8 +197,40 @@ def _version(crd: Obj, version: Obj) -> Version:
         selectable_names=tuple(selectable),
         storage_version="" if stored == version["name"] else stored,
         deprecation=_deprecation(crd, version),
+        webhook=webhook,
+        **_conversions(crd, version, types, compiled, stored),
     )
-    return Version(resource, bool(version.get("served")), compiled.default, structural.has_defaults(openapi))
+    return Version(resource, bool(version.get("served")))
+
+
+def _conversions(
+    crd: Obj, version: Obj, types: Mapping[str, schemas.Type], compiled: _Compiled, stored: str
+) -> dict[str, Any]:
+    """How stored objects become those of a version: pruned by its schema, with its defaults filled in."""
+    group, name = crd["spec"]["group"], version["name"]
+    late = int(crd["metadata"].get("generation") or 1) > 1 and has_defaults(compiled.openapi)
+    found: dict[str, Any] = {"late_defaults": late}
+    if len(types) == 1 and not late:
+        return found
+    api_version = f"{group}/{name}"
+    storage_version = f"{group}/{stored}"
+
+    def from_storage(obj: Obj) -> Obj:
+        if obj["apiVersion"] != api_version:
+            obj = {**decode.decode(types[name], obj).obj, "apiVersion": api_version}
+        compiled.default(obj)
+        return obj
+
+    def to_storage(obj: Obj) -> Obj:
+        if obj["apiVersion"] == storage_version:
+            return obj
+        copied = decode_json(encode_json(obj))
+        return {**decode.decode(types[stored], copied).obj, "apiVersion": storage_version}
+
+    found["convert_from_storage"] = from_storage
+    if stored != name:
+        found["convert_to_storage"] = to_storage
+    return found
 
 
 def _deprecation(crd: Obj, version: Obj) -> str:
@@ -239,5 +283,3 @@ def _columns(version: Obj) -> tuple[tuple[Column, ...], Callable[[Obj, datetime]
         return [obj["metadata"].get("name", ""), *(make(obj, now) for make in cells)]
 
     return tuple(columns), row
-
-

@@ -8,6 +8,7 @@ that is being deleted, then the definition. Its queue is a set of names, so it i
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -120,13 +121,16 @@ class CustomResources:
             self._served[name] = (crd, known[1])
         elif known is not None or self._acceptable(crd):
             try:
-                versions = versions_of(crd)
+                versions = versions_of(crd, self._service)
             except (ValueError, KeyError, TypeError) as error:
                 logger.error("%s: cannot be served: %s", name, error)
                 return
             self._register(name, crd, versions)
         if crd["metadata"].get("deletionTimestamp") is not None:
             self._refuse_creation(name)
+
+    def _service(self, namespace: str, name: str) -> Obj | None:
+        return self._storage.lookup("services", namespace, name)
 
     def _register(self, name: str, crd: Obj, versions: list[Version]) -> None:
         self._unregister(name)
@@ -269,10 +273,9 @@ class CustomResources:
             return new
 
         target = Target(self._definition, "", name, self._definition.subresources["status"])
-        try:
-            await self._verbs.guaranteed_update(target, changed, self._user, WriteOptions(field_manager="kube-apiserver"))
-        except errors.NotFound:
-            pass  # it went meanwhile, and its deletion is an event of its own
+        wanted = WriteOptions(field_manager="kube-apiserver")
+        with contextlib.suppress(errors.NotFound):  # it went meanwhile, and its deletion is an event of its own
+            await self._verbs.guaranteed_update(target, changed, self._user, wanted)
 
     # ---- deletion
 
@@ -299,10 +302,8 @@ class CustomResources:
 
         wanted = WriteOptions(field_manager="kube-apiserver")
         target = Target(self._definition, "", name)
-        try:
+        with contextlib.suppress(errors.NotFound):
             await self._verbs.guaranteed_update(target, released, self._user, wanted, manner=Manner(trusted=True))
-        except errors.NotFound:
-            pass
 
     async def _delete_objects(self, name: str, resource: Resource) -> None:
         def in_progress(state: Obj, crd: Obj) -> None:
@@ -323,4 +324,3 @@ def _condition(crd: Obj, kind: str) -> str:
 def _served_part(crd: Obj) -> tuple[Obj, Obj]:
     """What resources are made of."""
     return crd["spec"], served_names(crd)
-

@@ -40,7 +40,7 @@ async def delete(verbs: Verbs, target: Target, user: User, options: DeleteOption
         item = storage.item(resource, target.namespace, target.name)
         if item is None:
             raise errors.not_found(resource.plural, resource.group, target.name)
-        old = storage.load(resource, item.value)
+        old = storage.load(resource, await storage.incoming_one(resource, item.value))
         _check_preconditions(target, old, options)
         request = AdmissionRequest(
             operation="DELETE",
@@ -88,14 +88,15 @@ async def _attempt(verbs: Verbs, target: Target, item: Item, old: Obj, options: 
     if target.resource.kind == "Namespace":
         new["status"] = {**(new.get("status") or {}), "phase": "Terminating"}
     gone = is_finished(new)
-    encode = verbs.storage.encoder(target.resource, new)
+    encode = verbs.storage.encoder(target.resource, await verbs.storage.outgoing(target.resource, new))
     if options.dry_run:
         return Written(encode(item.revision), item.revision, deleted=gone)
     if not gone:
         record = await verbs.storage.store.write(item.key, item.revision, encode)
         return Written(record.value, record.revision)
     final = old if old["metadata"].get("deletionTimestamp") is None else new
-    record = await verbs.storage.store.delete(item.key, item.revision, verbs.storage.encoder(target.resource, final))
+    last = verbs.storage.encoder(target.resource, await verbs.storage.outgoing(target.resource, final))
+    record = await verbs.storage.store.delete(item.key, item.revision, last)
     hook = verbs.hooks.get(target.resource.group_resource)
     if hook is not None:
         hook.deleted(new)

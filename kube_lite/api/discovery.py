@@ -16,7 +16,6 @@ AGGREGATED = "apidiscovery.k8s.io"
 
 GROUP_ORDER = (
     "apiregistration.k8s.io",
-    "extensions",
     "apps",
     "events.k8s.io",
     "authentication.k8s.io",
@@ -25,6 +24,7 @@ GROUP_ORDER = (
     "batch",
     "certificates.k8s.io",
     "networking.k8s.io",
+    "extensions",
     "policy",
     "rbac.authorization.k8s.io",
     "storage.k8s.io",
@@ -37,7 +37,10 @@ GROUP_ORDER = (
     "flowcontrol.apiserver.k8s.io",
     "resource.k8s.io",
 )
-"""Upstream's group priorities (kube-apiserver ``apiVersionPriorities``), highest first; others follow by name."""
+"""Upstream's group priorities (kube-apiserver ``apiVersionPriorities``), highest first; others follow by name.
+
+``extensions`` is one of the others: clients take the first group that has a kind, and must find Deployments in apps.
+"""
 
 
 CUSTOM_VERBS = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")

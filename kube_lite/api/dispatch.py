@@ -13,6 +13,7 @@ from typing import Any
 
 from kube_lite import errors
 from kube_lite.api import codec, deletion, options, patching, reads, table, watch
+from kube_lite.api.history import Timeline
 from kube_lite.api.http import Request, Response, encode_json
 from kube_lite.api.negotiate import Form, negotiate
 from kube_lite.api.request_info import RequestInfo
@@ -34,6 +35,7 @@ class Dispatcher:
         self.storage = storage
         self.verbs = verbs
         self._rng = rng
+        self.timeline = Timeline(storage)
         self.subresources: dict[str, Handler] = {}
         """By subresource name: answers that are not the parent object (scale, binding, eviction, log...)."""
         self.reviews: dict[str, Handler] = {}
@@ -98,12 +100,18 @@ class Dispatcher:
 
     async def _get(self, request: Request, resource: Resource) -> Response:
         form = _form(request)
+        if request.info.query and request.info.param("at"):
+            target = self.target(request.info, resource, None)
+            value = await self.timeline.object_at(resource, target.namespace, target.name, request.info.param("at"))
+            return self.shaped(request, resource, value, form)
         item = await reads.get(self.storage, resource, request.info)
-        return self.shaped(request, resource, item.value, form)
+        return self.shaped(request, resource, await self.storage.incoming_one(resource, item.value), form)
 
     async def _list(self, request: Request, resource: Resource) -> Response:
         form = _form(request)
         query = reads.list_query(resource, request.info)
+        if request.info.query and request.info.param("at"):
+            query = replace(query, revision=self.timeline.revision_at(request.info.param("at")), exact=True)
         listing = await reads.list_(self.storage, resource, request.info.namespace, query)
         metadata: dict[str, Any] = {"resourceVersion": str(listing.revision)}
         if resource.custom and not form.as_:
@@ -112,7 +120,8 @@ class Dispatcher:
             metadata["continue"] = listing.continue_
             if listing.remaining:
                 metadata["remainingItemCount"] = listing.remaining
-        return self._list_shaped(request, resource, listing.values, metadata, form)
+        values = await self.storage.incoming(resource, listing.values)
+        return self._list_shaped(request, resource, values, metadata, form)
 
     def _list_shaped(
         self, request: Request, resource: Resource, values: Any, metadata: Mapping[str, Any], form: Form
@@ -182,7 +191,8 @@ class Dispatcher:
         obj = codec.decode_body(request, resource, body, wanted)
         target = Target(resource, request.info.namespace if resource.namespaced else "", "")
         written = await self.verbs.create(target, obj, request.user, wanted, request.warnings)
-        return self.shaped(request, resource, written.value, form, 201)
+        value = await self.storage.incoming_one(resource, written.value)
+        return self.shaped(request, resource, value, form, 201)
 
     async def _update(self, request: Request, resource: Resource, sub: Subresource | None = None) -> Response:
         form = _form(request)
@@ -191,7 +201,8 @@ class Dispatcher:
         obj = codec.decode_body(request, resource, body, wanted)
         target = self.target(request.info, resource, sub)
         written = await self.verbs.update(target, obj, request.user, wanted, request.warnings)
-        return self.shaped(request, resource, written.value, form, 201 if written.created else 200)
+        value = await self.storage.incoming_one(resource, written.value)
+        return self.shaped(request, resource, value, form, 201 if written.created else 200)
 
     async def _patch(self, request: Request, resource: Resource, sub: Subresource | None = None) -> Response:
         form = _form(request)
@@ -199,7 +210,8 @@ class Dispatcher:
         wanted = replace(options.write_options(request, "PatchOptions"), body_size=len(body))
         target = self.target(request.info, resource, sub)
         written = await patching.patch_object(self.verbs, target, request, body, wanted)
-        return self.shaped(request, resource, written.value, form, 201 if written.created else 200)
+        value = await self.storage.incoming_one(resource, written.value)
+        return self.shaped(request, resource, value, form, 201 if written.created else 200)
 
     async def _delete(self, request: Request, resource: Resource) -> Response:
         form = _form(request)
@@ -210,7 +222,8 @@ class Dispatcher:
             return Response(body=encode_json(self._deleted_status(resource, target, written)))
         cascading = wanted.orphan_dependents is False or wanted.propagation_policy == "Foreground"
         code = 202 if not written.deleted and cascading else 200
-        return self.shaped(request, resource, written.value, form, code)
+        value = await self.storage.incoming_one(resource, written.value)
+        return self.shaped(request, resource, value, form, code)
 
     def _deleted_status(self, resource: Resource, target: Target, written: Written) -> Obj:
         details: Obj = {"name": target.name, "kind": resource.plural}
@@ -231,7 +244,8 @@ class Dispatcher:
         target = Target(resource, namespace, "")
         await deletion.delete_collection(self.verbs, target, chosen, request.user, wanted)
         metadata = {"resourceVersion": str(revision)}
-        return self._list_shaped(request, resource, [i.value for i in chosen], metadata, form)
+        values = await self.storage.incoming(resource, [i.value for i in chosen])
+        return self._list_shaped(request, resource, values, metadata, form)
 
     @staticmethod
     def target(info: RequestInfo, resource: Resource, sub: Subresource | None) -> Target:

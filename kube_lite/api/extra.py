@@ -11,9 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import FastAPI, HTTPException
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from kube_lite import __version__
+from kube_lite import __version__, errors
+from kube_lite.api import history
+from kube_lite.api.plane import Plane
 
 Explain = Callable[[str], Any | None]
 """``namespace/name`` of a pod to the scheduler's last decision about it (a dataclass), None when there is none."""
@@ -47,8 +49,31 @@ class Explanation(BaseModel):
     scored: list[Scored]
 
 
-def build(explain: Explain | None) -> FastAPI:
-    """The application for the paths that are not Kubernetes' own."""
+class FieldChange(BaseModel):
+    """One field of one write; null where it was not there."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    field: str = Field(description="path, such as .spec.replicas")
+    before: Any
+    after: Any
+
+
+class Change(BaseModel):
+    """One write of one object."""
+
+    revision: int
+    time: str
+    manager: str = Field(description="the field manager that wrote")
+    operation: str = Field(description="Update, Apply or Delete")
+    fields: list[FieldChange]
+
+
+def build(explain: Explain | None, plane: Plane) -> FastAPI:
+    """The application for the paths that are not Kubernetes' own.
+
+    :param explain: the scheduler's memory; None when there is no scheduler
+    """
     app = FastAPI(
         title="kube-lite",
         version=__version__,
@@ -62,5 +87,19 @@ def build(explain: Explain | None) -> FastAPI:
         if found is None:
             raise HTTPException(404, f"the scheduler remembers no decision about pod {namespace}/{name}")
         return Explanation.model_validate(found, from_attributes=True)
+
+    @app.get("/kube-lite/v1/changes/{resource}/{name}", tags=["history"])
+    async def changes(resource: str, name: str, namespace: str = "") -> list[Change]:
+        """Who changed which field of an object when, as far as history reaches; ``resource`` as in kubectl."""
+        found = plane.registry.named(resource)
+        if found is None:
+            raise HTTPException(404, f"no resource {resource}")
+        if found.namespaced and not namespace:
+            namespace = "default"
+        try:
+            written = await history.changes(plane.storage, found, namespace if found.namespaced else "", name)
+        except errors.ApiError as error:
+            raise HTTPException(error.code, error.message) from error
+        return [Change.model_validate(change, from_attributes=True) for change in written]
 
     return app

@@ -6,9 +6,6 @@ health checks are exempt, as upstream's ``exempt`` level is.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import anyio
 
 from kube_lite.api.http import Request
@@ -32,17 +29,18 @@ class FlowControl:
         self._seats = anyio.Semaphore(seats, fast_acquire=True)
         self._waiting = 0
 
-    @asynccontextmanager
-    async def admit(self, request: Request) -> AsyncIterator[None]:
-        """Hold a seat while the request runs. :raises TooManyRequests: none to be had in time"""
+    async def take(self, request: Request) -> anyio.Semaphore | None:
+        """A seat for the request: what to release when it is done, None when it needs none.
+
+        :raises TooManyRequests: none to be had in time
+        """
         if self._exempt(request):
-            yield
-            return
-        await self._take()
+            return None
         try:
-            yield
-        finally:
-            self._seats.release()
+            self._seats.acquire_nowait()
+        except anyio.WouldBlock:
+            await self._wait()
+        return self._seats
 
     @staticmethod
     def _exempt(request: Request) -> bool:
@@ -51,12 +49,7 @@ class FlowControl:
             return True
         return info.resource == "leases" or MASTERS in request.user.groups or NODES in request.user.groups
 
-    async def _take(self) -> None:
-        try:
-            self._seats.acquire_nowait()
-            return
-        except anyio.WouldBlock:
-            pass
+    async def _wait(self) -> None:
         if self._waiting < QUEUE:
             self._waiting += 1
             try:

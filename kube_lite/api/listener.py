@@ -16,14 +16,17 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import anyio
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kube_lite.api.app import App
 from kube_lite.api.authn import PEER_CERTIFICATE, PEER_UID
 from kube_lite.api.certs import Pair
+from kube_lite.api.exchange import EXCHANGE, Exchange
 
 BACKLOG = 2048
 KEEP_ALIVE = 75
@@ -48,10 +51,49 @@ class Protocol(HttpToolsProtocol):
             raw = handle.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER_CREDENTIALS.size)
             self._peer[PEER_UID] = _PEER_CREDENTIALS.unpack(raw)[1]
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell a stream that nobody listens any more."""
+        super().connection_lost(exc)
+        if isinstance(self.cycle, Exchange):
+            self.cycle.lost()
+
     def on_message_begin(self) -> None:
         """Put the peer into the new request's scope."""
         super().on_message_begin()
         self.scope.update(self._peer)  # type: ignore[typeddict-item]
+
+    def on_headers_complete(self) -> None:
+        """Begin the exchange, or put it behind those that the client pipelined before it."""
+        scope, parser = self.scope, self.parser
+        path, _, query = self.url.partition(b"?")
+        if not path.startswith(b"/"):  # as proxies are asked, with scheme and host before the path
+            path = httptools.parse_url(path).path or b"/"
+        scope["method"] = parser.get_method().decode("ascii")
+        scope["http_version"] = parser.get_http_version()
+        scope["raw_path"], scope["query_string"] = path, query
+        scope["path"] = unquote(path.decode("latin-1"))
+        before, self.cycle = self.cycle, self._exchange()
+        scope[EXCHANGE] = self.cycle  # type: ignore[typeddict-unknown-key]
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _exchange(self) -> Exchange:
+        return Exchange(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
 
 
 class Listener(uvicorn.Server):
@@ -133,6 +175,7 @@ def listener(app: App, context: ssl.SSLContext | None = None) -> Listener:
         log_level=logging.WARNING,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         date_header=True,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=SHUTDOWN,

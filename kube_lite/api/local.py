@@ -110,7 +110,7 @@ class LocalClient:
         info = self._info(found, "list", namespace, query=query)
         self._authorize(info)
         listing = await reads.list_(self._storage, found, namespace, reads.list_query(found, info))
-        items = [self._storage.bare(found, v) for v in listing.values]
+        items = [self._storage.bare(found, v) for v in await self._storage.incoming(found, listing.values)]
         return ObjectList(items, str(listing.revision), listing.continue_)
 
     @asynccontextmanager
@@ -145,16 +145,18 @@ class LocalClient:
         if source.initial:
             yield [self._event(resource, c) for c in source.initial]
             source.initial = []
+        next_bookmark = clock.monotonic() + BOOKMARK_INTERVAL
         while deadline is None or clock.monotonic() < deadline:
-            wait = BOOKMARK_INTERVAL
-            if deadline is not None:
-                wait = min(wait, max(deadline - clock.monotonic(), 0.0))
-            changes = await source.next(wait)
+            wake = next_bookmark if deadline is None else min(next_bookmark, deadline)
+            changes = await source.next(max(wake - clock.monotonic(), 0.0))
             if changes:
                 yield [self._event(resource, c) for c in changes]
-            elif bookmarks:
-                line = decode_json(encoder.bookmark(source.revision))
-                yield [WatchEvent("BOOKMARK", encode_json(line["object"]))]
+            # an event that the selector leaves out wakes us too, and is no reason for a bookmark
+            if clock.monotonic() >= wake:
+                next_bookmark = clock.monotonic() + BOOKMARK_INTERVAL
+                if bookmarks:
+                    line = decode_json(encoder.bookmark(source.revision))
+                    yield [WatchEvent("BOOKMARK", encode_json(line["object"]))]
 
     def _event(self, resource: Resource, change: Change) -> WatchEvent:
         return WatchEvent(change.type, self._storage.bare(resource, change.value))

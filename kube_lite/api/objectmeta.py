@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import uuid
 from typing import Any
 
 from kube_lite import clock
@@ -15,6 +14,17 @@ SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 """Characters of generated names: no vowels, so no words (apimachinery ``util/rand``)."""
 SUFFIX_LENGTH = 5
 LONGEST_GENERATED = 63 - SUFFIX_LENGTH
+
+
+_UUID_BITS = ~((0xF << 76) | (0x3 << 62))
+_UUID_MARKS = (4 << 76) | (2 << 62)
+"""Where RFC 9562 puts version 4 and its variant."""
+
+
+def uuid4(rng: random.Random) -> str:
+    """A version 4 UUID (``uuid.UUID`` takes four times as long)."""
+    digits = f"{rng.getrandbits(128) & _UUID_BITS | _UUID_MARKS:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 class Names:
@@ -33,7 +43,7 @@ class Names:
 
     def uid(self) -> str:
         """A version 4 UUID."""
-        return str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
+        return uuid4(self._rng)
 
 
 def check_namespace(resource: Resource, namespace: str, obj: Obj) -> None:

@@ -97,7 +97,7 @@ def mended(there: Obj, wanted: Obj) -> Obj | None:
         selectors = list(rule.get("clusterRoleSelectors") or ())
         lost = [s for s in wanted["aggregationRule"]["clusterRoleSelectors"] if s not in selectors]
         new["aggregationRule"] = {**rule, "clusterRoleSelectors": selectors + lost}
-    else:
+    elif there.get("rules") != wanted["rules"]:
         lost_rules = rule_sets.missing(rule_sets.rules_of(there), rule_sets.rules_of(wanted))
         if lost_rules:
             new["rules"] = [*(there.get("rules") or ()), *(rule.to_json() for rule in lost_rules)]

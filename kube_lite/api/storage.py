@@ -2,12 +2,15 @@
 
 An object is stored as canonical JSON without ``kind`` and ``apiVersion``: these are known from the key, a list
 joins stored bytes as they are (upstream leaves them out of list items too), and a single object is the stored
-bytes behind a short constant head. All reads come from the watch cache, which shows committed state only.
+bytes behind a short constant head. A custom resource keeps its apiVersion, in front: its definition's stored
+version may change while objects remain. Where a webhook converts, :meth:`Storage.incoming` and
+:meth:`Storage.outgoing` ask it; what they return is in the wanted version, and all else goes on as usual. All
+reads come from the watch cache, which shows committed state only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from kube_lite.api.http import decode_json, encode_json
@@ -22,6 +25,15 @@ ROOT = "/registry/"
 @lru_cache(maxsize=1024)
 def _prefix(group: str, plural: str) -> str:
     return f"{ROOT}{group or 'core'}/{plural}/"
+
+
+@lru_cache(maxsize=1024)
+def _version_head(api_version: str) -> bytes:
+    return b'{"apiVersion":"%s",' % api_version.encode()
+
+
+def _revision(obj: Obj) -> int:
+    return int(obj["metadata"].get("resourceVersion") or 0)
 
 
 def head(api_version: str, kind: str) -> bytes:
@@ -114,6 +126,8 @@ class Storage:
         """What the store calls to get the bytes of ``obj`` once the revision is known."""
         stored = resource.convert_to_storage(obj) if resource.convert_to_storage is not None else obj
         bare = {k: v for k, v in stored.items() if k not in ("kind", "apiVersion")}
+        if resource.custom:
+            bare = {"apiVersion": stored["apiVersion"], **bare}
         metadata = bare["metadata"] = dict(bare["metadata"])
 
         def encode(revision: int) -> bytes:
@@ -123,21 +137,56 @@ class Storage:
         return encode
 
     def bare(self, resource: Resource, value: bytes) -> bytes:
-        """Stored bytes as ``resource``'s version shows them, without kind and apiVersion."""
-        if resource.convert_from_storage is None:
+        """Stored bytes as ``resource``'s version shows them, without kind and (unless custom) apiVersion."""
+        if resource.convert_from_storage is None or (not resource.late_defaults and self._fits(resource, value)):
             return value
         obj = self.load(resource, value)
         obj.pop("kind")
+        if resource.custom:
+            return encode_json({"apiVersion": obj.pop("apiVersion"), **obj})
         obj.pop("apiVersion")
         return encode_json(obj)
+
+    @staticmethod
+    def _fits(resource: Resource, value: bytes) -> bool:
+        """Whether stored bytes of a custom resource are of this version already."""
+        return resource.custom and value.startswith(_version_head(resource.api_version))
 
     def whole(self, resource: Resource, value: bytes) -> bytes:
         """Stored bytes as a whole object on the wire."""
         key = (resource.api_version, resource.kind)
         start = self._heads.get(key)
         if start is None:
-            start = self._heads[key] = head(*key)
+            start = self._heads[key] = b'{"kind":"%s",' % resource.kind.encode() if resource.custom else head(*key)
         return start + self.bare(resource, value)[1:]
+
+    async def incoming(self, resource: Resource, values: Sequence[bytes]) -> Sequence[bytes]:
+        """Stored bytes in ``resource``'s version, where a webhook must be asked for that; else as they are.
+
+        :raises InternalError: the webhook failed
+        """
+        if resource.webhook is None or all(self._fits(resource, value) for value in values):
+            return values
+        old = [decode_json(value) for value in values if not self._fits(resource, value)]
+        for obj in old:
+            obj["kind"] = resource.kind
+        new = iter(await resource.webhook(old, resource.api_version))
+        return [
+            v if self._fits(resource, v) else self.encoder(resource, obj := next(new))(_revision(obj)) for v in values
+        ]
+
+    async def incoming_one(self, resource: Resource, value: bytes) -> bytes:
+        """As ``incoming``, for one object."""
+        return value if resource.webhook is None else (await self.incoming(resource, [value]))[0]
+
+    async def outgoing(self, resource: Resource, obj: Obj) -> Obj:
+        """An object in the version in which it is stored, where a webhook must be asked for that; else as it is.
+
+        :raises InternalError: the webhook failed
+        """
+        if resource.webhook is None or not resource.storage_version:
+            return obj
+        return (await resource.webhook([obj], f"{resource.group}/{resource.storage_version}"))[0]
 
     def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
         """One object, decoded; None when there is none (``admission.plugin.Objects``)."""

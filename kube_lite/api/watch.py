@@ -74,9 +74,8 @@ class WatchSource:
                 await reads.wait_for_revision(self._storage, revision)
             items = cache.range(self._prefix)
             self._cursor = cache.cursor(-1, self._trigger())
-            self.initial = [
-                Change("ADDED", item.value) for item in items if _selected(self._match, item.labels, item.fields)
-            ]
+            found = [Change("ADDED", item.value) for item in items if _selected(self._match, item.labels, item.fields)]
+            self.initial = await self.converted(found)
             return
         try:
             self._cursor = cache.cursor(revision, self._trigger())
@@ -105,11 +104,8 @@ class WatchSource:
         self._cursor = cursor
         extract = self._storage.extractor(self._resource)
         start = cursor.revision
-        for event in events:
-            if event.revision <= start:
-                change = self._from_history(event, extract)
-                if change is not None:
-                    self.initial.append(change)
+        past = (self._from_history(event, extract) for event in events if event.revision <= start)
+        self.initial = await self.converted([change for change in past if change is not None])
 
     def _from_history(self, event: Event, extract: Any) -> Change | None:
         labels, fields = extract(event.value)
@@ -129,7 +125,14 @@ class WatchSource:
             events = await cursor.next(timeout)
         except Compacted as gone:
             raise expired(gone.revision, gone.compacted) from gone
-        return self._changes(events)
+        return await self.converted(self._changes(events))
+
+    async def converted(self, changes: list[Change]) -> list[Change]:
+        """The changes in the watched version, where a webhook converts. :raises InternalError: it failed"""
+        if self._resource.webhook is None or not changes:
+            return changes
+        values = await self._storage.incoming(self._resource, [change.value for change in changes])
+        return [Change(change.type, value) for change, value in zip(changes, values, strict=True)]
 
     def _changes(self, events: Sequence[CachedEvent]) -> list[Change]:
         found = []
@@ -283,7 +286,7 @@ async def stream(
             wake = min(deadline, next_bookmark) if query.bookmarks else deadline
             try:
                 changes = await source.next(max(wake - now, 0.0))
-            except errors.Expired as error:
+            except errors.ApiError as error:
                 yield encoder.error(error)
                 return
             for start in range(0, len(changes), LONGEST_CHUNK):

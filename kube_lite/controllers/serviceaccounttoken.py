@@ -11,8 +11,10 @@ import base64
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
+
 from kube_lite.controllers.base import Context, Controller, Requeue
-from kube_lite.errors import NotFound
+from kube_lite.errors import ApiError, NotFound
 from kube_lite.resources.meta import Obj, ObjectView
 
 NAMES = ("serviceaccount-token", "serviceaccount-token-controller")
@@ -77,8 +79,6 @@ class ServiceAccountTokens(Controller):
 
     async def _live(self, namespace: str, name: str) -> Account | None:
         """The account as the API has it: the Secret may have come before its account was seen here."""
-        import msgspec
-
         try:
             return msgspec.json.decode(await self._client.get("serviceaccounts", name, namespace), type=Account)
         except NotFound:
@@ -102,16 +102,34 @@ class ServiceAccountTokens(Controller):
 
     async def _give(self, account: Account, existing: list[str]) -> None:
         """Make sure that the account lists a token Secret that exists."""
-        meta = account.metadata
-        listed = [str(reference.get("name", "")) for reference in account.secrets]
-        if any(name in existing for name in listed) or meta.deletion_timestamp is not None:
+        if any(reference.get("name") in existing for reference in account.secrets):
             return
-        name = existing[0] if existing else await self._make(account)
+        # what is made here must not be made twice because a cache is behind
+        live = await self._live(account.metadata.namespace, account.metadata.name)
+        if live is None or live.metadata.deletion_timestamp is not None or await self._lists_one(live):
+            return
+        meta = live.metadata
+        name = existing[0] if existing else await self._make(live)
         patch = {
             "metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version},
-            "secrets": [*account.secrets, {"name": name}],
+            "secrets": [*live.secrets, {"name": name}],
         }
-        await self._client.patch("serviceaccounts", meta.name, patch, meta.namespace)
+        try:
+            await self._client.patch("serviceaccounts", meta.name, patch, meta.namespace)
+        except ApiError:
+            if not existing:
+                await self._client.delete("secrets", name, meta.namespace)
+            raise
+
+    async def _lists_one(self, account: Account) -> bool:
+        for reference in account.secrets:
+            try:
+                raw = await self._client.get("secrets", str(reference.get("name", "")), account.metadata.namespace)
+            except NotFound:
+                continue
+            if msgspec.json.decode(raw, type=Secret).type == TYPE:
+                return True
+        return False
 
     async def _make(self, account: Account) -> str:
         meta = account.metadata

@@ -25,6 +25,7 @@ from kube_lite.node.linux.images.store import ImageStore
 from kube_lite.node.linux.network.pods import PodNetwork
 from kube_lite.node.linux.network.services import ServiceProxy
 from kube_lite.node.linux.runtime import LinuxRuntime
+from kube_lite.node.relay import ApiRelay
 from kube_lite.node.settings import NodeSettings
 
 logger = logging.getLogger(__name__)
@@ -117,4 +118,19 @@ async def _parts(options: LiveNodeOptions, settings: NodeSettings, member: Membe
         await network.close(keep_pods=options.keep_pods)
         await images.close()
 
-    return NodeParts(runtime=started, network=network, proxy=proxy, images=images.list, close=close)
+    return NodeParts(
+        runtime=started,
+        network=network,
+        proxy=proxy,
+        images=images.list,
+        relay=_relay(options.server, network.node_address),
+        close=close,
+    )
+
+
+def _relay(server: str, address: str) -> ApiRelay | None:
+    """A relay to a server on loopback, where pods cannot reach it."""
+    parts = urlsplit(server)
+    host = parts.hostname or ""
+    loopback = host == "localhost" or host == "::1" or host.startswith("127.")
+    return ApiRelay(address, host, parts.port or 443) if loopback else None

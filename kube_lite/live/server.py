@@ -57,7 +57,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
     :raises OSError: the address cannot be bound
     """
     prepare_directory(settings.data_dir)
-    rng = random.SystemRandom() if settings.seed is None else random.Random(settings.seed)
+    rng = random.Random(settings.seed)  # names and uids; what must be secret is drawn from the system
     async with open_sqlite(settings.data_dir / "kube-lite.db") as store:
         bound = listener.bind_tcp(settings.listen_host, settings.listen_port)
         settings = replace(settings, listen_port=bound.getsockname()[1])
@@ -80,6 +80,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
                 tasks.start_soon(server.serve, [listening])
             for server, _ in servers:
                 await server.wait_started()
+            tasks.start_soon(running.plane.dispatcher.timeline.run)
             tasks.start_soon(compact_regularly, store, HistorySettings())
             _calm_collector()
             tasks.start_soon(_build_extra, running)
@@ -107,7 +108,7 @@ async def _build_extra(running: Cluster) -> None:
     from kube_lite.api import extra
 
     scheduler = running.scheduler
-    running.plane.app.extra = extra.build(scheduler.explain if scheduler is not None else None)
+    running.plane.app.extra = extra.build(scheduler.explain if scheduler is not None else None, running.plane)
 
 
 def prepare_directory(path: Path) -> None:

@@ -24,6 +24,7 @@ from kube_lite.node.hooks import Handlers
 from kube_lite.node.log_service import LogService
 from kube_lite.node.objects import ApiSource
 from kube_lite.node.proxy import PodNetwork, ServiceProxy
+from kube_lite.node.relay import ApiRelay
 from kube_lite.node.runtime import ImageState, NodeRuntime
 from kube_lite.node.services import Routes, Services
 from kube_lite.node.settings import NodeSettings
@@ -43,6 +44,8 @@ class NodeParts:
     proxy: ServiceProxy | None = None
     images: ListImages | None = None
     """Lists the images that are here, for the Node's status."""
+    relay: ApiRelay | None = None
+    """Lets pods reach an API server on this machine's loopback; None when they reach it themselves."""
     close: Callable[[], Awaitable[None]] | None = None
     """Called when the executor stops."""
 
@@ -98,7 +101,10 @@ class NodeExecutor:
             tasks.start_soon(self._heartbeat.run)
             parts = self._parts = await self._build(await self._pod_cidr())
             try:
-                watcher = Services(settings, services, slices, parts.proxy)
+                if parts.relay is not None:
+                    tasks.start_soon(parts.relay.run)
+                    await parts.relay.listening.wait()
+                watcher = Services(settings, services, slices, parts.proxy, parts.relay)
                 tasks.start_soon(watcher.run)
                 if parts.network is not None:
                     tasks.start_soon(Routes(settings, self._nodes, parts.network).run)

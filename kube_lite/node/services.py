@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import anyio
 
 from kube_lite.client.informer import Informer
+from kube_lite.node import relay
 from kube_lite.node.environment import service_variables
 from kube_lite.node.proxy import PodNetwork, ServiceProxy, ServiceSpec
+from kube_lite.node.relay import ApiRelay
 from kube_lite.node.settings import NodeSettings
 from kube_lite.resources.meta import dig
 from kube_lite.resources.views import Endpoint, EndpointSlice, Node, Service
@@ -114,7 +117,9 @@ class Services:
         services: Informer[Service],
         slices: Informer[EndpointSlice],
         proxy: ServiceProxy | None,
+        relay: ApiRelay | None = None,
     ) -> None:
+        self._relay = relay
         self._settings = settings
         self._services = services
         self._slices = slices
@@ -147,7 +152,7 @@ class Services:
                 if service is None:
                     self._specs.pop(key, None)
                 else:
-                    self._specs[key] = specs_of(service, self._slices.by_index("service", key), self._settings.name)
+                    self._specs[key] = self._specs_of(service)
             wanted = {name: spec for specs in self._specs.values() for name, spec in specs.items()}
             try:
                 await self._proxy.sync(wanted)
@@ -155,6 +160,13 @@ class Services:
                 log.exception("services were not applied; again in %g s", RETRY)
                 await anyio.sleep(RETRY)
                 self._dirty.add("")
+
+    def _specs_of(self, service: Service) -> dict[str, ServiceSpec]:
+        found = specs_of(service, self._slices.by_index("service", service.metadata.key), self._settings.name)
+        if service.metadata.key != relay.SERVICE or self._relay is None or self._relay.endpoint is None:
+            return found
+        there = (self._relay.endpoint,)
+        return {key: spec if spec.endpoints else replace(spec, endpoints=there) for key, spec in found.items()}
 
     def _service_changed(self, old: Service | None, new: Service | None) -> None:
         for service in (old, new):

@@ -1,234 +1,375 @@
-"""The functions that Kubernetes adds to CEL: strings, lists, regular expressions, quantities, URLs, addresses.
+"""Functions that Kubernetes adds to CEL: strings, lists, regular expressions, URLs, quantities, IP addresses, sets.
 
-Values cross into the evaluator as JSON, so what upstream has as opaque types is here a map with one marked key.
-Names and results are upstream's (``apiserver/pkg/cel/library``).
+They are called as functions and as methods alike (the library looks methods up by name), so one that several types
+have tells them apart itself. Values of Kubernetes' own types travel as maps with one marked key, since the library
+holds plain data only.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from kube_lite.resources import quantity as quantities
+from kube_lite.resources import names, quantity
+from kube_lite.resources.formats import FORMATS
+from kube_lite.resources.regexes import go_regex
 
-QUANTITY = "__quantity__"
-URL = "__url__"
-IP = "__ip__"
-CIDR = "__cidr__"
-
-
-def _quantity(text: str) -> dict[str, str]:
-    return {QUANTITY: str(quantities.parse(text).nanos)}
-
-
-def _nanos(value: Any) -> int:
-    if isinstance(value, int):
-        return value * quantities.NANO
-    return int(value[QUANTITY])
+QUANTITY: Final = "@quantity"
+URL: Final = "@url"
+IP: Final = "@ip"
+CIDR: Final = "@cidr"
+FORMAT: Final = "@format"
+SEMVER: Final = "@semver"
+_SEMVER_TEXT: Final = re.compile(
+    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?", re.ASCII
+)
 
 
-def _is_quantity(text: str) -> bool:
-    try:
-        quantities.parse(text)
-    except ValueError:
-        return False
-    return True
+def _holds(value: Any, mark: str) -> bool:
+    return isinstance(value, dict) and mark in value
 
 
-def _compare(left: Any, right: Any) -> int:
-    return (_nanos(left) > _nanos(right)) - (_nanos(left) < _nanos(right))
+# ---- lists and strings
 
 
-def _as_integer(value: Any) -> int:
-    whole, rest = divmod(_nanos(value), quantities.NANO)
-    if rest:
-        raise ValueError("cannot convert value to integer")
-    return whole
+def _is_sorted(values: Sequence[Any]) -> bool:
+    return all(a <= b for a, b in pairwise(values))
 
 
-def _ordered(items: list[Any]) -> bool:
-    return all(a <= b for a, b in pairwise(items))
-
-
-def _find(text: str, pattern: str) -> str:
-    found = re.search(pattern, text)
-    return found.group(0) if found else ""
-
-
-def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
-    found = [m.group(0) for m in re.finditer(pattern, text)]
-    return found if limit < 0 else found[:limit]
-
-
-def _index_of(value: Any, item: Any, *start: int) -> int:
+def _index_of(value: str | list[Any], wanted: Any, start: int = 0) -> int:
     if isinstance(value, str):
-        return value.find(item, *start)
-    return value.index(item) if item in value else -1
+        return value.find(wanted, start)
+    return value.index(wanted) if wanted in value else -1
 
 
-def _last_index_of(value: Any, item: Any) -> int:
+def _last_index_of(value: str | list[Any], wanted: Any) -> int:
     if isinstance(value, str):
-        return value.rfind(item)
-    return len(value) - 1 - value[::-1].index(item) if item in value else -1
+        return value.rfind(wanted)
+    return len(value) - 1 - value[::-1].index(wanted) if wanted in value else -1
 
 
 def _substring(text: str, start: int, end: int | None = None) -> str:
-    end = len(text) if end is None else end
-    if not 0 <= start <= end <= len(text):
-        raise ValueError("index out of range")
-    return text[start:end]
+    stop = len(text) if end is None else end
+    if not 0 <= start <= stop <= len(text):
+        raise ValueError(f"index out of range: {start}, {stop}")
+    return text[start:stop]
+
+
+def _char_at(text: str, position: int) -> str:
+    if not 0 <= position <= len(text):
+        raise ValueError(f"index out of range: {position}")
+    return text[position : position + 1]
 
 
 def _split(text: str, separator: str, limit: int = -1) -> list[str]:
     if limit == 0:
         return []
-    if not separator:
+    if separator == "":
         return list(text) if limit < 0 else [*text[: limit - 1], text[limit - 1 :]]
-    return text.split(separator) if limit < 0 else text.split(separator, limit - 1)
+    return text.split(separator, limit - 1 if limit > 0 else -1)
 
 
-def _char_at(text: str, index: int) -> str:
-    if not 0 <= index <= len(text):
-        raise ValueError("index out of range")
-    return text[index : index + 1]
+def _replace(text: str, old: str, new: str, limit: int = -1) -> str:
+    return text.replace(old, new, limit)
 
 
-def _shown(value: Any) -> str:
+def _join(values: Sequence[str], separator: str = "") -> str:
+    return separator.join(values)
+
+
+def _format(text: str, values: Sequence[Any]) -> str:
+    remaining = iter(values)
+
+    def shown(match: re.Match[str]) -> str:
+        verb = match[0]
+        if verb == "%%":
+            return "%"
+        value = next(remaining)
+        if verb == "%s":
+            return to_text(value)
+        if verb[-1] == "d":
+            return str(int(value))
+        return str(("%" + verb[1:]) % value)
+
+    return re.sub(r"%%|%(?:\.\d+)?[sdfexXob]", shown, text)
+
+
+def to_text(value: Any) -> str:
+    """A value as ``string()`` shows it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "null" if value is None else str(value)
+    if value is None:
+        return "null"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(to_text(v) for v in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{to_text(k)}: {to_text(v)}" for k, v in value.items()) + "}"
+    return str(value)
 
 
-def _format(pattern: str, values: list[Any]) -> str:
-    rest = list(values)
+def _ascii(text: str, *, upper: bool) -> str:
+    return "".join((c.upper() if upper else c.lower()) if c.isascii() else c for c in text)
 
-    def one(found: re.Match[str]) -> str:
-        if found.group(0) == "%%":
-            return "%"
-        value = rest.pop(0)
-        return _shown(value) if found.group(1) in "sd" else f"%{found.group(1)}" % value
 
-    return re.sub(r"%%|%((?:\.\d+)?[sdfeboxX])", one, pattern)
+def _distinct(values: Sequence[Any]) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+    return found
+
+
+def _flatten(values: Sequence[Any], deep: int = 1) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        found.extend(_flatten(value, deep - 1) if isinstance(value, list) and deep > 0 else [value])
+    return found
+
+
+def _sum(values: Sequence[Any]) -> Any:
+    return sum(values[1:], values[0]) if values else 0
+
+
+# ---- regular expressions
+
+
+def _find(text: str, pattern: str) -> str:
+    found = go_regex(pattern).search(text)
+    return found[0] if found is not None else ""
+
+
+def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
+    found = [match[0] for match in go_regex(pattern).finditer(text)]
+    return found if limit < 0 else found[:limit]
+
+
+# ---- URLs
 
 
 def _url(text: str) -> dict[str, str]:
     if not _is_url(text):
-        raise ValueError(f'URL parse error during conversion from string: parse "{text}": invalid URI for request')
+        raise ValueError(f"URL parse error during conversion from string: parse {text!r}: invalid URI for request")
     return {URL: text}
 
 
 def _is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        return bool(parts.scheme) or text.startswith("/")
+        parts.port  # noqa: B018  # reading it checks it
     except ValueError:
         return False
+    return text.startswith("/") or bool(parts.scheme and (parts.netloc or parts.path))
 
 
-def _host(value: Any) -> str:
-    return str(urlsplit(value[URL]).netloc.rpartition("@")[2])
+def _host(url: Mapping[str, str]) -> str:
+    return urlsplit(url[URL]).netloc.rpartition("@")[2]
 
 
-def _port(value: Any) -> str:
-    number = urlsplit(value[URL]).port
-    return "" if number is None else str(number)
+def _hostname(url: Mapping[str, str]) -> str:
+    return urlsplit(url[URL]).hostname or ""
 
 
-def _ip(text: Any) -> dict[str, str]:
-    if isinstance(text, dict):
-        network = ipaddress.ip_network(text[CIDR], strict=False)
-        return {IP: str(network.network_address)}
-    return {IP: str(ipaddress.ip_address(text))}
+def _port(url: Mapping[str, str]) -> str:
+    port = urlsplit(url[URL]).port
+    return "" if port is None else str(port)
 
 
-def _is_ip(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
+# ---- quantities, addresses, versions: comparison goes by what the marked map holds
+
+
+def _quantity(text: str) -> dict[str, str]:
+    quantity.parse(text)
+    return {QUANTITY: text}
+
+
+def _is(parse: Callable[[str], Any]) -> Callable[[str], bool]:
+    def check(text: str) -> bool:
+        try:
+            parse(text)
+        except ValueError:
+            return False
+        return True
+
+    return check
+
+
+def _nanos(value: Any) -> int:
+    return quantity.parse(value[QUANTITY]).nanos if _holds(value, QUANTITY) else int(value) * quantity.NANO
+
+
+def _semver(text: str, normalize: bool = False) -> dict[str, str]:
+    if normalize:
+        head, dash, rest = text.removeprefix("v").partition("-")
+        parts = [str(int(p)) if p.isdigit() else p for p in head.split(".")]
+        text = ".".join([*parts, "0", "0"][:3]) + dash + rest
+    if _SEMVER_TEXT.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is not a semantic version")
+    return {SEMVER: text}
+
+
+def _semver_key(value: Mapping[str, str]) -> tuple[Any, ...]:
+    match = _SEMVER_TEXT.fullmatch(value[SEMVER])
+    if match is None:
+        raise ValueError("not a semantic version")
+    before = tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in (match[4] or "").split(".") if p)
+    return (int(match[1]), int(match[2]), int(match[3]), not before, before)
+
+
+def _order(value: Any) -> Any:
+    return _semver_key(value) if _holds(value, SEMVER) else _nanos(value)
+
+
+def _compare_to(a: Any, b: Any) -> int:
+    return int(_order(a) > _order(b)) - int(_order(a) < _order(b))
+
+
+def _with_nanos(nanos: int) -> dict[str, str]:
+    whole, rest = divmod(abs(nanos), quantity.NANO)
+    sign = "-" if nanos < 0 else ""
+    return {QUANTITY: f"{sign}{whole}" if not rest else f"{sign}{abs(nanos)}n"}
+
+
+def _as_integer(value: Any) -> int:
+    whole, rest = divmod(_nanos(value), quantity.NANO)
+    if rest:
+        raise ValueError("cannot convert value to integer")
+    return whole
+
+
+def _ip(value: Any) -> dict[str, str]:
+    if _holds(value, CIDR):
+        return {IP: value[CIDR].partition("/")[0]}
+    return {IP: str(ipaddress.ip_address(value))}
 
 
 def _cidr(text: str) -> dict[str, str]:
     ipaddress.ip_network(text, strict=False)
+    if "/" not in text:
+        raise ValueError(f"invalid CIDR address: {text}")
     return {CIDR: text}
 
 
-def _is_cidr(text: str) -> bool:
-    try:
-        ipaddress.ip_network(text, strict=False)
-    except ValueError:
-        return False
-    return True
+def _network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(value[CIDR] if _holds(value, CIDR) else value, strict=False)
 
 
-def _contains_ip(cidr: Any, address: Any) -> bool:
-    text = address[IP] if isinstance(address, dict) else address
-    return ipaddress.ip_address(text) in ipaddress.ip_network(cidr[CIDR], strict=False)
+def _address(value: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    return ipaddress.ip_address(value[IP] if _holds(value, IP) else value)
 
 
-def _family(value: Any) -> int:
-    return ipaddress.ip_address(value[IP]).version
+def _contains_ip(net: Any, address: Any) -> bool:
+    return _address(address) in _network(net)
 
 
-def _string(value: Any) -> Any:
-    if isinstance(value, dict):
-        return next(iter(value.values()))
-    return _shown(value)
+def _contains_cidr(net: Any, other: Any) -> bool:
+    mine, theirs = _network(net), _network(other)
+    return mine.version == theirs.version and theirs.subnet_of(mine)  # type: ignore[arg-type]
 
 
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "find": _find,
-    "findAll": _find_all,
-    "isSorted": _ordered,
-    "sum": lambda items: sum(items),
-    "min": lambda items: min(items),
-    "max": lambda items: max(items),
+# ---- formats
+
+
+def _named_format(name: str) -> Callable[..., dict[str, str]]:
+    return lambda receiver=None: {FORMAT: name}
+
+
+_FORMAT_RULES: Final[Mapping[str, Callable[[str], Sequence[str]]]] = {
+    "dns1123Label": names.dns_label,
+    "dns1123Subdomain": names.dns_subdomain,
+    "dns1035Label": names.dns_1035_label,
+    "qualifiedName": names.qualified_name,
+    "labelValue": names.label_value,
+    "uri": lambda text: () if FORMATS["uri"](text) else ("must be a valid URI",),
+    "uuid": lambda text: () if FORMATS["uuid"](text) else ("must be a valid UUID",),
+    "byte": lambda text: () if FORMATS["byte"](text) else ("must be base64",),
+    "date": lambda text: () if FORMATS["date"](text) else ("must be a date",),
+    "datetime": lambda text: () if FORMATS["date-time"](text) else ("must be a date and time",),
+}
+
+
+def format_problems(fmt: Mapping[str, str], text: str) -> Sequence[str]:
+    """What is wrong with a text by a named format; empty when it fits."""
+    return list(_FORMAT_RULES[fmt[FORMAT]](text))
+
+
+# ---- sizes
+
+
+def size(value: Any) -> int:
+    """Characters of a string, bytes, items of a list, entries of a map."""
+    if isinstance(value, (str, bytes, list, dict)):
+        return len(value)
+    raise ValueError("no such overload: size")
+
+
+FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    "__size": size,
+    "isSorted": _is_sorted,
+    "sum": _sum,
+    "min": lambda values: min(values),
+    "max": lambda values: max(values),
     "indexOf": _index_of,
     "lastIndexOf": _last_index_of,
-    "split": _split,
-    "join": lambda items, separator="": separator.join(items),
-    "lowerAscii": lambda text: text.lower(),
-    "upperAscii": lambda text: text.upper(),
-    "replace": lambda text, old, new, limit=-1: text.replace(old, new, limit),
-    "substring": _substring,
-    "trim": lambda text: text.strip(),
-    "charAt": _char_at,
+    "distinct": _distinct,
+    "flatten": _flatten,
+    "sort": lambda values: sorted(values),
+    "slice": lambda values, start, end: values[start:end],
     "reverse": lambda value: value[::-1],
+    "charAt": _char_at,
+    "substring": _substring,
+    "split": _split,
+    "replace": _replace,
+    "join": _join,
+    "trim": lambda text: text.strip(),
+    "lowerAscii": lambda text: _ascii(text, upper=False),
+    "upperAscii": lambda text: _ascii(text, upper=True),
     "format": _format,
-    "quantity": _quantity,
-    "isQuantity": _is_quantity,
-    "isGreaterThan": lambda a, b: _compare(a, b) > 0,
-    "isLessThan": lambda a, b: _compare(a, b) < 0,
-    "compareTo": _compare,
-    "sign": lambda a: (_nanos(a) > 0) - (_nanos(a) < 0),
-    "add": lambda a, b: {QUANTITY: str(_nanos(a) + _nanos(b))},
-    "sub": lambda a, b: {QUANTITY: str(_nanos(a) - _nanos(b))},
-    "isInteger": lambda a: _nanos(a) % quantities.NANO == 0,
-    "asInteger": _as_integer,
-    "asApproximateFloat": lambda a: _nanos(a) / quantities.NANO,
+    "find": _find,
+    "findAll": _find_all,
     "url": _url,
     "isURL": _is_url,
-    "getScheme": lambda u: urlsplit(u[URL]).scheme,
+    "getScheme": lambda url: urlsplit(url[URL]).scheme,
     "getHost": _host,
-    "getHostname": lambda u: urlsplit(u[URL]).hostname or "",
+    "getHostname": _hostname,
     "getPort": _port,
-    "getEscapedPath": lambda u: urlsplit(u[URL]).path,
-    "getQuery": lambda u: parse_qs(urlsplit(u[URL]).query),
+    "getEscapedPath": lambda url: urlsplit(url[URL]).path,
+    "getQuery": lambda url: parse_qs(urlsplit(url[URL]).query, keep_blank_values=True),
+    "quantity": _quantity,
+    "isQuantity": _is(_quantity),
+    "isGreaterThan": lambda a, b: _order(a) > _order(b),
+    "isLessThan": lambda a, b: _order(a) < _order(b),
+    "compareTo": _compare_to,
+    "add": lambda a, b: _with_nanos(_nanos(a) + _nanos(b)),
+    "sub": lambda a, b: _with_nanos(_nanos(a) - _nanos(b)),
+    "sign": lambda q: (_nanos(q) > 0) - (_nanos(q) < 0),
+    "isInteger": lambda q: _nanos(q) % quantity.NANO == 0,
+    "asInteger": _as_integer,
+    "asApproximateFloat": lambda q: _nanos(q) / quantity.NANO,
     "ip": _ip,
-    "isIP": _is_ip,
+    "isIP": _is(_ip),
+    "family": lambda ip: _address(ip).version,
+    "isLoopback": lambda ip: _address(ip).is_loopback,
+    "isUnspecified": lambda ip: _address(ip).is_unspecified,
+    "isLinkLocalUnicast": lambda ip: _address(ip).is_link_local and not _address(ip).is_multicast,
+    "isLinkLocalMulticast": lambda ip: _address(ip).is_multicast,
+    "isGlobalUnicast": lambda ip: not (_address(ip).is_multicast or _address(ip).is_loopback),
     "cidr": _cidr,
-    "isCIDR": _is_cidr,
+    "isCIDR": _is(_cidr),
     "containsIP": _contains_ip,
-    "family": _family,
-    "string": _string,
-    "jsonpatch.escapeKey": lambda key: key.replace("~", "~0").replace("/", "~1"),
-    "sets.contains": lambda a, b: all(x in a for x in b),
-    "sets.intersects": lambda a, b: any(x in a for x in b),
-    "sets.equivalent": lambda a, b: all(x in a for x in b) and all(x in b for x in a),
+    "containsCIDR": _contains_cidr,
+    "prefixLength": lambda net: _network(net).prefixlen,
+    "masked": lambda net: {CIDR: str(_network(net))},
+    "semver": _semver,
+    "isSemver": _is(_semver),
+    "major": lambda v: _semver_key(v)[0],
+    "minor": lambda v: _semver_key(v)[1],
+    "patch": lambda v: _semver_key(v)[2],
+    "validate": format_problems,
+    "__escape_key": lambda key: key.replace("~", "~0").replace("/", "~1"),
+    **{name: _named_format(name) for name in _FORMAT_RULES},
 }
-"""By the name under which they are called; a method's receiver is the first argument."""
+"""By the name under which the library calls them."""

@@ -19,7 +19,9 @@ from kube_lite.resources import names
 Predicate = Callable[[str], bool]
 
 _DATE_TIME = re.compile(r"\d{4}-\d\d-\d\d[tT]\d\d:\d\d:\d\d([.,]\d+)?([zZ]|[+-]\d\d:?\d\d)$", re.ASCII)
-_DURATION_UNITS = "nanoseconds?|nanos?|ns|µs|us|microseconds?|micros?|milliseconds?|millis?|ms|seconds?|s|minutes?|min|m"
+_DURATION_UNITS = (
+    "nanoseconds?|nanos?|ns|µs|us|microseconds?|micros?|milliseconds?|millis?|ms|seconds?|s|minutes?|min|m"
+)
 _DURATION = re.compile(rf"-?(\d+(\.\d*)?\s*({_DURATION_UNITS}|hours?|h|days?|d|weeks?|w)\s*)+$|0$", re.ASCII)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+$")
 _HEX_COLOR = re.compile(r"#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$")
@@ -28,7 +30,9 @@ _MAC = re.compile(r"([0-9a-fA-F]{2}([:-]))([0-9a-fA-F]{2}\2){4}[0-9a-fA-F]{2}$|(
 _OBJECT_ID = re.compile(r"[0-9a-fA-F]{24}$")
 _RGB = re.compile(r"rgb\(\s*(\d{1,3})\s*,\s*(\d{1,3})\s*,\s*(\d{1,3})\s*\)$")
 _SSN = re.compile(r"\d{3}[- ]?\d{2}[- ]?\d{4}$", re.ASCII)
-_UUID = re.compile(r"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?([0-9a-fA-F])[0-9a-fA-F]{3}-?([0-9a-fA-F])[0-9a-fA-F]{3}-?[0-9a-fA-F]{12}$")
+_UUID = re.compile(
+    r"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?([0-9a-fA-F])[0-9a-fA-F]{3}-?([0-9a-fA-F])[0-9a-fA-F]{3}-?[0-9a-fA-F]{12}$"
+)
 
 
 def _matches(pattern: re.Pattern[str]) -> Predicate:

@@ -29,6 +29,8 @@ UNTRACKED: Final = frozenset(
 """Metadata that nobody owns, since the server sets it."""
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
+_encode_quickly: Final = msgspec.json.Encoder().encode
+_decode: Final = msgspec.json.Decoder().decode
 
 
 # ---- names of list items
@@ -131,9 +133,19 @@ def initial(type_: Type, obj: dict[str, Any]) -> Node:
             set_ = _initial_metadata(below(type_, key), value)
             if set_:
                 node["f:metadata"] = set_
+        elif key == "spec":
+            node.update(_decode(_initial_spec(type_, _encode_quickly(value))))
         elif key not in ("apiVersion", "kind"):
             _put_initial(node, type_, key, value)
     return node
+
+
+@lru_cache(maxsize=256)
+def _initial_spec(type_: Type, spec: bytes) -> bytes:
+    """What creating an object with that spec sets in it, encoded: the pods of a Deployment all have the same."""
+    node: Node = {}
+    _put_initial(node, type_, "spec", _decode(spec))
+    return _encode_quickly(node)
 
 
 def _initial_metadata(type_: Type, metadata: dict[str, Any]) -> Node:

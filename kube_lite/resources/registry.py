@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -177,6 +177,10 @@ class Resource:
     storage_group: str = ""
     convert_from_storage: Callable[[Obj], Obj] | None = None
     convert_to_storage: Callable[[Obj], Obj] | None = None
+    late_defaults: bool = False
+    """Of a custom resource: defaults were added after objects may have been stored, so reads must fill them in."""
+    webhook: Callable[[Sequence[Obj], str], Awaitable[list[Obj]]] | None = None
+    """``(objects, apiVersion)``: asks a conversion webhook; None when no webhook converts this resource."""
     deprecation: str = ""
     """Text of the Warning header for a deprecated version."""
     answered_only: bool = False

@@ -1,4 +1,4 @@
-"""A custom resource's structural schema, compiled once into closures: validation and defaulting of objects.
+"""A custom resource's structural schema, compiled once into closures that validate objects.
 
 A check is a function of a value, its path and the list that problems go to. Paths are linked pairs (parent, step),
 because most are never printed. Messages are those of upstream's ``kube-openapi`` validator as the API server
@@ -76,7 +76,9 @@ def type_name(value: Any) -> str:
         return "integer"
     if isinstance(value, float):
         return "number"
-    return {str: "string", list: "array", dict: "object"}.get(type(value), "object")
+    if isinstance(value, str):
+        return "string"
+    return "array" if isinstance(value, list) else "object"
 
 
 def canonical(value: Any) -> str:
@@ -363,12 +365,17 @@ def _attempts(checks: Sequence[Check], value: Any, path: Path) -> list[list[Prob
     return found
 
 
+def _closest(tries: Sequence[list[Problem]]) -> list[Problem]:
+    """The failures of the alternative that came closest: the others would only confuse."""
+    return min(tries, key=lambda problems: len(problems))
+
+
 def _any_of(alternatives: Sequence[Check]) -> Check:
     def check(value: Any, path: Path, problems: list[Problem]) -> None:
         tries = _attempts(alternatives, value, path)
         if all(tries):
             problems.append(_composite(path, "must validate at least one schema (anyOf)"))
-            problems.extend(min(tries, key=len))
+            problems.extend(_closest(tries))
 
     return check
 
@@ -379,7 +386,7 @@ def _one_of(alternatives: Sequence[Check]) -> Check:
         valid = sum(not failed for failed in tries)
         if valid == 0:
             problems.append(_composite(path, "must validate one and only one schema (oneOf). Found none valid"))
-            problems.extend(min(tries, key=len))
+            problems.extend(_closest(tries))
         elif valid > 1:
             detail = f"must validate one and only one schema (oneOf). Found {valid} valid alternatives"
             problems.append(_composite(path, detail))
@@ -438,94 +445,16 @@ def unchanged(at: Path, schema: Schema, new: Any, old: Any) -> bool:
             if len(same) != 1:
                 return False
             old = same[0]
-            node = _mapping(node.get("items"))
+            node = mapping(node.get("items"))
         else:
             if not isinstance(new, dict) or not isinstance(old, dict) or step not in old or step not in new:
                 return False
             new, old = new[step], old[step]
-            properties = _mapping(node.get("properties"))
-            node = _mapping(properties.get(step) or node.get("additionalProperties"))
+            properties = mapping(node.get("properties"))
+            node = mapping(properties.get(step) or node.get("additionalProperties"))
     return bool(new == old) and canonical(new) == canonical(old)
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value if it is a mapping, else an empty one."""
     return value if isinstance(value, Mapping) else {}
-
-
-# ---- defaulting
-
-Fill = Callable[[Any], None]
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {k: _copied(v) for k, v in value.items()}
-    return [_copied(v) for v in value] if isinstance(value, list) else value
-
-
-def compile_defaults(schema: Schema) -> Fill | None:
-    """What fills in defaults and drops nulls that the schema does not allow; None when there is nothing to do."""
-    if schema.get("type") == "array":
-        items = schema.get("items")
-        return _fill_items(items) if isinstance(items, Mapping) else None
-    return _fill_object(schema)
-
-
-def _fill_items(items: Schema) -> Fill | None:
-    below = compile_defaults(items)
-    replaces = "default" in items and not items.get("nullable")
-    if below is None and not replaces:
-        return None
-
-    def fill(values: Any) -> None:
-        if not isinstance(values, list):
-            return
-        for position, value in enumerate(values):
-            if value is None and replaces:
-                values[position] = _copied(items["default"])
-            elif below is not None:
-                below(value)
-
-    return fill
-
-
-def _fill_object(schema: Schema) -> Fill | None:
-    properties = schema.get("properties") or {}
-    additional = schema.get("additionalProperties")
-    other = compile_defaults(additional) if isinstance(additional, Mapping) else None
-    other_default = isinstance(additional, Mapping) and "default" in additional and not additional.get("nullable")
-    if not properties and other is None and not other_default:
-        return None
-    below = {name: fill for name, sub in properties.items() if (fill := compile_defaults(sub)) is not None}
-    defaults = {name: sub["default"] for name, sub in properties.items() if "default" in sub}
-    nullable = frozenset(name for name, sub in properties.items() if sub.get("nullable"))
-    known = frozenset(properties)
-
-    def fill(values: Any) -> None:
-        if not isinstance(values, dict):
-            return
-        for name in [n for n, v in values.items() if v is None and n in known and n not in nullable]:
-            del values[name]
-        for name, default in defaults.items():
-            if name not in values:
-                values[name] = _copied(default)
-        for name, one in below.items():
-            if name in values:
-                one(values[name])
-        if other is None and not other_default:
-            return
-        for name, value in values.items():
-            if name not in known:
-                if value is None and other_default:
-                    values[name] = _copied(_mapping(additional)["default"])
-                elif other is not None:
-                    other(value)
-
-    return fill
-
-
-def has_defaults(schema: Any) -> bool:
-    """Whether a schema holds a default anywhere."""
-    if isinstance(schema, Mapping):
-        return "default" in schema and "type" in schema or any(has_defaults(sub) for sub in schema.values())
-    return isinstance(schema, list) and any(has_defaults(sub) for sub in schema)

@@ -107,7 +107,11 @@ def _lists(schema: Schema, path: str) -> Errors:
     items = schema.get("items")
     if list_type is not None:
         if schema.get("type") != "array":
-            found.append(invalid(child(path, "type"), schema.get("type", ""), "must be array if x-kubernetes-list-type is specified"))
+            found.append(
+                invalid(
+                    child(path, "type"), schema.get("type", ""), "must be array if x-kubernetes-list-type is specified"
+                )
+            )
         if list_type not in _LIST_TYPES:
             found.append(not_supported(at, list_type, _LIST_TYPES))
     if list_type == "map" and not keys:
@@ -124,7 +128,9 @@ def _lists(schema: Schema, path: str) -> Errors:
                 detail = "entries must all be names of item properties"
                 found.append(invalid(index(keys_at, i), name, detail))
             elif name not in needed and "default" not in properties[name]:
-                detail = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+                detail = (
+                    "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+                )
                 found.append(required(child(key(child(child(path, "items"), "properties"), name), "default"), detail))
     map_type = schema.get("x-kubernetes-map-type")
     if map_type is not None and map_type not in _MAP_TYPES:
@@ -208,6 +214,8 @@ def _default(schema: Schema, at: str) -> Errors:
     problems: list[structural.Problem] = []
     structural.compile_check(schema)(schema["default"], None, problems)
     return [
-        type(p.error)(p.error.reason, at + (f".{p.error.field}" if p.error.field not in ("", "<nil>") else ""), p.error.message)
+        type(p.error)(
+            p.error.reason, at + (f".{p.error.field}" if p.error.field not in ("", "<nil>") else ""), p.error.message
+        )
         for p in problems
     ]

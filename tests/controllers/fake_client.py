@@ -299,6 +299,8 @@ class FakeClient:
                 meta[field] = before[field]
         if subresource == "status":
             new = {**old, "metadata": meta, "status": new.get("status", {})}
+        elif subresource == "scale":
+            new = {**old, "spec": {**old["spec"], "replicas": new["spec"]["replicas"]}}
         elif resource == "namespaces" and not subresource:
             new["status"], new["spec"] = old.get("status", {}), old.get("spec", {})
         elif not subresource and resource not in ("configmaps", "events", "endpoints"):

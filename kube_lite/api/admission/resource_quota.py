@@ -128,9 +128,11 @@ class ResourceQuota:
 
     async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
         """Reserve what the write needs. :raises Forbidden: a quota has not enough left"""
-        usage = _growth(request)
         kind = request.resource.group_resource
-        if not usage or not any(_limits(quota, kind) for quota in objects.select(QUOTAS, request.namespace)):
+        if not any(_limits(quota, kind) for quota in objects.select(QUOTAS, request.namespace)):
+            return
+        usage = _growth(request)
+        if not usage:
             return
         ledger = self._ledgers.setdefault(request.namespace, _Ledger())
         charge = _Charge(request, usage)

@@ -245,9 +245,10 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         on("get list watch update", "core", "serviceaccounts"),
         EVENTS,
     ),
-    # the recorders of two controllers have names of their own
+    # the recorders of some controllers have names of their own
     "controllermanager": (EVENTS,),
     "daemonset-controller": (EVENTS,),
+    "persistentvolume-controller": (EVENTS,),
     "taint-eviction-controller": (EVENTS,),
 }
 

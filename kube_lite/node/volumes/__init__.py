@@ -2,7 +2,8 @@
 
 A volume lives at ``DATA/volumes/UID/PLUGIN/NAME``, the plugins named as upstream's. emptyDir ends with the pod;
 hostPath is the host's own path; the rest is content from the API (see ``content``), written atomically and
-refreshed while the pod runs. Mounting filesystems is not done here: an emptyDir with medium Memory is a plain directory.
+refreshed while the pod runs. Mounting filesystems is not done here: an emptyDir with medium Memory is a plain
+directory.
 """
 
 from __future__ import annotations

@@ -1,0 +1,43 @@
+"""Volumes that are bound stay until they are not (upstream: ``pkg/controller/volume/pvprotection``)."""
+
+from __future__ import annotations
+
+from kube_lite.controllers.base import Context, Controller, Requeue
+from kube_lite.controllers.persistentvolumes import VOLUMES, Volume
+from kube_lite.errors import NotFound
+
+NAMES = ("pv-protection", "persistentvolume-protection-controller")
+
+FINALIZER = "kubernetes.io/pv-protection"
+
+
+class PVProtectionController(Controller):
+    """Lifts the finalizer of deleted volumes that no claim holds."""
+
+    name = "pv-protection"
+
+    def __init__(self, ctx: Context) -> None:
+        super().__init__()
+        self._client = ctx.client_for("pv-protection-controller")
+        self._volumes = self.source(ctx.informers.get(VOLUMES, Volume))
+
+    async def reconcile(self, key: str) -> Requeue | None:
+        """Let a deleted volume go unless it is bound."""
+        volume = self._volumes.get(key)
+        if volume is None or volume.metadata.deletion_timestamp is None or volume.status.phase == "Bound":
+            return None
+        meta = volume.metadata
+        if FINALIZER not in meta.finalizers:
+            return None
+        kept = [finalizer for finalizer in meta.finalizers if finalizer != FINALIZER]
+        patch = {"metadata": {"resourceVersion": meta.resource_version, "finalizers": kept or None}}
+        try:
+            await self._client.patch(VOLUMES, meta.name, patch)
+        except NotFound:
+            return None
+        return None
+
+
+def build(ctx: Context) -> Controller:
+    """The controller."""
+    return PVProtectionController(ctx)

@@ -1,0 +1,171 @@
+"""Reviews: who is it, what may they do, and the words of upstream's answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+
+from kube_lite.api.plane import Plane
+from kube_lite.api.user import AUTHENTICATED, MASTERS, User
+from tests.api.asgi import Answer, call
+from tests.plane import admin, started_plane
+
+RBAC = "rbac.authorization.k8s.io"
+AUTHZ, AUTHN = "/apis/authorization.k8s.io/v1", "/apis/authentication.k8s.io/v1"
+Obj = dict[str, Any]
+
+
+async def world() -> Plane:
+    """Tokens ``root`` and ``alice``; alice reads pods in ``default`` by the RoleBinding rb."""
+    plane = await started_plane()
+    plane.authenticator.add_token("root", User("root", "1", (MASTERS, AUTHENTICATED)))
+    plane.authenticator.add_token("alice", User("alice", "2", ("devs", AUTHENTICATED)))
+    rule = {"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods", "pods/log"]}
+    await admin(plane).create(f"roles.{RBAC}", {"metadata": {"name": "r"}, "rules": [rule]}, "default")
+    subject = {"kind": "User", "apiGroup": RBAC, "name": "alice"}
+    reference = {"apiGroup": RBAC, "kind": "Role", "name": "r"}
+    binding = {"metadata": {"name": "rb"}, "roleRef": reference, "subjects": [subject]}
+    await admin(plane).create(f"rolebindings.{RBAC}", binding, "default")
+    return plane
+
+
+async def post(plane: Plane, path: str, spec: Obj, token: str = "root") -> Answer:
+    return await call(plane, path, method="POST", token=token, body={"spec": spec})
+
+
+PODS = {"namespace": "default", "verb": "get", "resource": "pods"}
+REASON = 'RBAC: allowed by RoleBinding "rb/default" of Role "r" to User "alice"'
+
+
+def test_access_of_another_user_and_of_oneself() -> None:
+    async def main() -> None:
+        plane = await world()
+        answer = await post(plane, f"{AUTHZ}/subjectaccessreviews", {"user": "alice", "resourceAttributes": PODS})
+        assert (answer.code, answer.json["status"]) == (201, {"allowed": True, "reason": REASON})
+        logs = {**PODS, "subresource": "log"}
+        answer = await post(plane, f"{AUTHZ}/selfsubjectaccessreviews", {"resourceAttributes": logs}, "alice")
+        assert answer.json["status"] == {"allowed": True, "reason": REASON}
+        create = {**PODS, "verb": "create"}
+        answer = await post(plane, f"{AUTHZ}/selfsubjectaccessreviews", {"resourceAttributes": create}, "alice")
+        assert answer.json["status"] == {"allowed": False}
+        groups = {"user": "x", "groups": [MASTERS], "resourceAttributes": PODS}
+        answer = await post(plane, f"{AUTHZ}/subjectaccessreviews", groups)
+        assert answer.json["status"] == {"allowed": True}
+        path = {"user": "alice", "nonResourceAttributes": {"path": "/healthz", "verb": "get"}}
+        answer = await post(plane, f"{AUTHZ}/subjectaccessreviews", path)
+        assert answer.json["status"] == {"allowed": False}
+
+    anyio.run(main)
+
+
+def test_access_in_one_namespace() -> None:
+    async def main() -> None:
+        plane = await world()
+        path = f"{AUTHZ}/namespaces/default/localsubjectaccessreviews"
+        answer = await post(plane, path, {"user": "alice", "resourceAttributes": PODS})
+        assert answer.json["status"]["allowed"] is True
+        answer = await post(plane, path, {"user": "alice", "resourceAttributes": {**PODS, "namespace": "other"}})
+        assert answer.code == 422
+        assert answer.json["details"]["causes"][0]["field"] == "spec.resourceAttributes.namespace"
+
+    anyio.run(main)
+
+
+def test_reviews_that_make_no_sense_are_refused() -> None:
+    async def main() -> None:
+        plane = await world()
+        path = {"path": "/x", "verb": "get"}
+        for spec, field in (
+            ({"user": "alice"}, "spec.resourceAttributes"),
+            ({"user": "a", "resourceAttributes": PODS, "nonResourceAttributes": path}, "spec.nonResourceAttributes"),
+            ({"user": "", "resourceAttributes": PODS}, "spec.user"),
+        ):
+            answer = await post(plane, f"{AUTHZ}/subjectaccessreviews", spec)
+            assert answer.code == 422
+            assert [c["field"] for c in answer.json["details"]["causes"]] == [field]
+
+    anyio.run(main)
+
+
+def test_only_who_may_asks_about_others() -> None:
+    async def main() -> None:
+        plane = await world()
+        spec = {"user": "root", "resourceAttributes": PODS}
+        assert (await post(plane, f"{AUTHZ}/subjectaccessreviews", spec, "alice")).code == 403
+        assert (await post(plane, f"{AUTHN}/tokenreviews", {"token": "root"}, "alice")).code == 403
+        assert (await post(plane, f"{AUTHZ}/selfsubjectaccessreviews", {"resourceAttributes": PODS}, "")).code == 403
+
+    anyio.run(main)
+
+
+def test_the_rules_of_a_user_in_a_namespace() -> None:
+    async def main() -> None:
+        plane = await world()
+        answer = await post(plane, f"{AUTHZ}/selfsubjectrulesreviews", {"namespace": "default"}, "alice")
+        status = answer.json["status"]
+        assert status["incomplete"] is False
+        wanted = {"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods", "pods/log"]}
+        assert wanted in status["resourceRules"]
+        answer = await post(plane, f"{AUTHZ}/selfsubjectrulesreviews", {"namespace": "kube-system"}, "alice")
+        assert wanted not in answer.json["status"]["resourceRules"]
+        answer = await post(plane, f"{AUTHZ}/selfsubjectrulesreviews", {}, "alice")
+        assert (answer.code, answer.json["message"]) == (400, "no namespace on request")
+
+    anyio.run(main)
+
+
+def test_who_am_i() -> None:
+    async def main() -> None:
+        plane = await world()
+        answer = await post(plane, f"{AUTHN}/selfsubjectreviews", {}, "alice")
+        wanted = {"username": "alice", "uid": "2", "groups": ["devs", AUTHENTICATED]}
+        assert (answer.code, answer.json["status"]) == (201, {"userInfo": wanted})
+
+    anyio.run(main)
+
+
+async def account_token(plane: Plane, audiences: list[str] | None = None) -> str:
+    if plane.storage.lookup("serviceaccounts", "default", "robot") is None:
+        await admin(plane).create("serviceaccounts", {"metadata": {"name": "robot"}}, "default")
+    spec = {"audiences": audiences} if audiences else {}
+    path = "/api/v1/namespaces/default/serviceaccounts/robot/token"
+    answer = await post(plane, path, spec)
+    assert answer.code == 201, answer.raw
+    return str(answer.json["status"]["token"])
+
+
+def test_whose_token_is_it() -> None:
+    async def main() -> None:
+        plane = await world()
+
+        async def status(token: str, audiences: list[str] | None = None) -> Obj:
+            spec: Obj = {"token": token, **({"audiences": audiences} if audiences else {})}
+            found: Obj = (await post(plane, f"{AUTHN}/tokenreviews", spec)).json["status"]
+            return found
+
+        assert (await status("alice"))["user"]["username"] == "alice"
+        assert await status("bad") == {"user": {}, "error": "invalid bearer token"}
+        own = await account_token(plane)
+        found = await status(own)
+        assert found["authenticated"] is True
+        assert found["user"]["username"] == "system:serviceaccount:default:robot"
+        assert found["audiences"] == list(plane.tokens.audiences)
+        vault = await account_token(plane, ["vault", "x"])
+        assert (await status(vault, ["vault", "y"]))["audiences"] == ["vault"]
+        assert "authenticated" not in await status(vault)
+        assert "is invalid for the target audiences" in (await status(vault, ["y"]))["error"]
+        await admin(plane).delete("serviceaccounts", "robot", "default")
+        assert "authenticated" not in await status(own)
+
+    anyio.run(main)
+
+
+def test_a_token_for_others_opens_nothing_here() -> None:
+    async def main() -> None:
+        plane = await world()
+        vault = await account_token(plane, ["vault"])
+        assert (await call(plane, "/api", token=vault)).code == 401
+        assert (await call(plane, "/api", token=await account_token(plane))).code == 200
+
+    anyio.run(main)

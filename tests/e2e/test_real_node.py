@@ -1,0 +1,255 @@
+"""A real node: containers, probes, restarts, logs and Services as users see them, and nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import signal
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.kubectl import Kubectl
+from tests.support.machine import KINDS, footprint, kinds
+from tests.support.running import NODE_READY, KubeLite, Server, eventually, own_ranges
+
+pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a real node")]
+
+PYTHON = "kube-lite.local/python"
+WEB = """
+import http.server, os, socket
+class Web(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(socket.gethostname().encode())
+    def log_message(self, *a): pass
+http.server.ThreadingHTTPServer(("", 8080), Web).serve_forever()
+"""
+
+
+def container(name: str, code: str, **more: Any) -> dict[str, Any]:
+    """A container that runs Python code."""
+    return {"name": name, "image": PYTHON, "command": ["python3", "-u", "-c", code], **more}
+
+
+def pod(name: str, *containers: dict[str, Any], **spec: Any) -> str:
+    """A pod's manifest; it ends at once when it is told to."""
+    body = {"containers": list(containers), "terminationGracePeriodSeconds": 1, **spec}
+    meta = {"name": name, "labels": {"app": name}}
+    return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": body})
+
+
+def web(replicas: int = 2, **more: Any) -> str:
+    """A Deployment of web servers that say their pod's name, and its Service."""
+    spec = {
+        "containers": [container("web", WEB, ports=[{"containerPort": 8080}], **more)],
+        "terminationGracePeriodSeconds": 1,
+    }
+    deployment = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web"},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": {"metadata": {"labels": {"app": "web"}}, "spec": spec},
+        },
+    }
+    ports = [{"port": 80, "targetPort": 8080}]
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "web"},
+        "spec": {"selector": {"app": "web"}, "ports": ports},
+    }
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": [deployment, service]})
+
+
+def fetch(address: str, port: int = 80) -> str:
+    """What a web server answers; '' while none does."""
+    try:
+        with urllib.request.urlopen(f"http://{address}:{port}/", timeout=2) as answer:
+            return str(answer.read().decode())
+    except (urllib.error.URLError, TimeoutError, ConnectionError):
+        return ""
+
+
+def status(kubectl: Kubectl, name: str, number: int = 0) -> dict[str, Any]:
+    """The status of a container; {} while there is none."""
+    listed = kubectl.json("pod", name)["status"].get("containerStatuses") or []
+    return listed[number] if len(listed) > number else {}
+
+
+def main_process(kubectl: Kubectl, name: str) -> int:
+    """The first process of a pod's only container, as the machine numbers it."""
+    uid = kubectl("get", "pod", name, "-o", "jsonpath={.metadata.uid}")
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, ProcessLookupError):
+            inside = re.search(r"^NSpid:.*\t(\d+)$", (entry / "status").read_text(), re.M)
+            if inside is not None and inside[1] == "1" and uid in (entry / "cgroup").read_text():
+                return int(entry.name)
+    raise AssertionError(f"no process of pod {name}")
+
+
+def test_a_service_answers_from_every_pod_and_pods_are_replaced(on_node: Kubectl) -> None:
+    on_node("apply", "-f", "-", stdin=web())
+    on_node("rollout", "status", "deployment/web", "--timeout=30s")
+    address = on_node("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
+    names = {item["metadata"]["name"] for item in on_node.json("pods")["items"]}
+    answered: set[str] = set()
+
+    def all_answered() -> bool:
+        answered.add(fetch(address))
+        return names <= answered
+
+    eventually(all_answered)
+    victim = sorted(names)[0]
+    on_node("delete", "pod", victim)
+    eventually(lambda: on_node.json("deployment", "web")["status"].get("readyReplicas") == 2)
+    replaced = {item["metadata"]["name"] for item in on_node.json("pods")["items"]}
+    assert len(replaced) == 2
+    assert victim not in replaced
+    assert {fetch(address) for _ in range(20)} <= replaced
+
+
+def test_a_pod_that_is_not_ready_gets_no_requests(on_node: Kubectl) -> None:
+    probe = {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1}
+    on_node("apply", "-f", "-", stdin=web(1, readinessProbe=probe))
+    name = eventually(lambda: on_node("get", "pods", "-o", "name").strip()).removeprefix("pod/")
+    eventually(lambda: "running" in status(on_node, name).get("state", {}))
+    assert status(on_node, name)["ready"] is False
+    address = on_node("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
+    assert fetch(address) == ""
+    slices = on_node.json("endpointslices", "-l", "kubernetes.io/service-name=web")["items"]
+    assert [end["conditions"]["ready"] for part in slices for end in part["endpoints"]] == [False]
+    process = main_process(on_node, name)
+    Path(f"/proc/{process}/root/tmp/ready").touch()
+    eventually(lambda: fetch(address) == name)
+    assert status(on_node, name)["ready"] is True
+    Path(f"/proc/{process}/root/tmp/ready").unlink()
+    eventually(lambda: fetch(address) == "", 20)
+    assert status(on_node, name)["restartCount"] == 0
+
+
+def test_a_killed_container_is_restarted_and_its_last_words_are_kept(on_node: Kubectl) -> None:
+    code = "import os, time; print('life of', os.uname().nodename); time.sleep(600)"
+    on_node("apply", "-f", "-", stdin=pod("mortal", container("c", code)))
+    on_node("wait", "pod/mortal", "--for=condition=Ready", "--timeout=30s")
+    eventually(lambda: on_node("logs", "mortal") == "life of mortal\n")
+    first = status(on_node, "mortal")["containerID"]
+    os.kill(main_process(on_node, "mortal"), signal.SIGKILL)
+    eventually(lambda: status(on_node, "mortal")["restartCount"] == 1)
+    again = eventually(lambda: status(on_node, "mortal") if status(on_node, "mortal")["ready"] else None)
+    assert again["containerID"] != first
+    assert again["lastState"]["terminated"]["exitCode"] == 137
+    assert again["lastState"]["terminated"]["reason"] == "Error"
+    assert on_node("logs", "--previous", "mortal") == "life of mortal\n"
+    assert on_node("get", "pod", "mortal", "--no-headers").split()[1:4] == ["1/1", "Running", "1"]
+
+
+def test_a_container_over_its_memory_limit_is_oom_killed(on_node: Kubectl) -> None:
+    greedy = container("c", "a = bytearray(200_000_000)", resources={"limits": {"memory": "32Mi"}})
+    on_node("apply", "-f", "-", stdin=pod("greedy", greedy, restartPolicy="Never"))
+    on_node("wait", "pod/greedy", "--for=jsonpath={.status.phase}=Failed", "--timeout=30s")
+    ended = status(on_node, "greedy")["state"]["terminated"]
+    assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137)
+    assert on_node("get", "pod", "greedy", "--no-headers").split()[1:4] == ["0/1", "OOMKilled", "0"]
+
+
+def test_a_finished_pod_tells_its_exit_code(on_node: Kubectl) -> None:
+    both = [container("good", "print('fine')"), container("bad", "raise SystemExit(3)")]
+    on_node("apply", "-f", "-", stdin=pod("two", *both, restartPolicy="Never"))
+    on_node("wait", "pod/two", "--for=jsonpath={.status.phase}=Failed", "--timeout=30s")
+    states = {s["name"]: s["state"]["terminated"] for s in on_node.json("pod", "two")["status"]["containerStatuses"]}
+    assert (states["good"]["exitCode"], states["good"]["reason"]) == (0, "Completed")
+    assert (states["bad"]["exitCode"], states["bad"]["reason"]) == (3, "Error")
+    assert on_node("logs", "two", "-c", "good") == "fine\n"
+    refused = on_node.fails("logs", "two", "-c", "other")
+    assert refused == "error: container other is not valid for pod two\n"
+
+
+def test_logs_are_followed_until_the_end(on_node: Kubectl) -> None:
+    code = "import time\nfor i in range(30): print('line', i); time.sleep(0.05)"
+    on_node("apply", "-f", "-", stdin=pod("talker", container("c", code), restartPolicy="Never"))
+    eventually(lambda: "state" in status(on_node, "talker") and "waiting" not in status(on_node, "talker")["state"])
+    assert on_node("logs", "-f", "talker") == "".join(f"line {i}\n" for i in range(30))
+    assert on_node("logs", "--tail=2", "talker") == "line 28\nline 29\n"
+    stamped = on_node("logs", "--timestamps", "--limit-bytes=1000000", "talker").splitlines()
+    assert len(stamped) == 30
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z line 0", stamped[0])
+
+
+def test_pre_stop_runs_before_the_container_is_told_to_end(on_node: Kubectl, tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    told.mkdir()
+    code = (
+        "import signal, sys, time\n"
+        "def end(*a): open('/told/order', 'a').write('TERM '), sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, end)\nopen('/told/up', 'w')\nwhile True: time.sleep(1)"
+    )
+    hook = {"preStop": {"exec": {"command": ["sh", "-c", "printf 'preStop ' >> /told/order"]}}}
+    mounted = container("c", code, lifecycle=hook, volumeMounts=[{"name": "told", "mountPath": "/told"}])
+    volume = {"name": "told", "hostPath": {"path": str(told)}}
+    on_node("apply", "-f", "-", stdin=pod("polite", mounted, volumes=[volume], terminationGracePeriodSeconds=10))
+    eventually((told / "up").exists)
+    on_node("delete", "pod", "polite")
+    assert (told / "order").read_text() == "preStop TERM "
+
+
+def test_a_killed_executor_loses_no_line_and_no_exit_code(program: Path, tmp_path: Path) -> None:
+    """The executor is killed while one container logs and then exits 7, and another just runs."""
+    server = Server("server", tmp_path / "server", *own_ranges())
+    name = f"kl-kill-{secrets.token_hex(3)}"
+    flags = ["--server", server.url, "--token-file", str(server.data_dir / "node.token"), "--name", name]
+    flags += ["--data-dir", str(tmp_path / "node")]
+    executor = KubeLite(["node", *flags], tmp_path / "first")
+    try:
+        executor.wait_ready(NODE_READY)
+        kubectl = Kubectl(program, server.kubeconfig)
+        kubectl("wait", f"node/{name}", "--for=condition=Ready", "--timeout=30s")
+        seven = "import time\nfor i in range(60): print('line', i); time.sleep(0.05)\nraise SystemExit(7)"
+        kubectl("apply", "-f", "-", stdin=pod("seven", container("c", seven), restartPolicy="Never"))
+        kubectl("apply", "-f", "-", stdin=pod("calm", container("c", "import time; time.sleep(600)")))
+        kubectl("wait", "pod/calm", "--for=condition=Ready", "--timeout=30s")
+        calm = status(kubectl, "calm")
+        eventually(lambda: "line 3" in kubectl.run("logs", "seven").stdout)
+        executor.kill()
+        assert main_process(kubectl, "calm"), "the container must outlive the executor"
+        time.sleep(4)  # real time: "seven" ends while nobody watches it
+        executor = KubeLite(["node", *flags], tmp_path / "second")
+        executor.wait_ready(NODE_READY)
+        kubectl("wait", "pod/seven", "--for=jsonpath={.status.phase}=Failed", "--timeout=30s")
+        assert status(kubectl, "seven")["state"]["terminated"]["exitCode"] == 7
+        assert status(kubectl, "seven")["restartCount"] == 0
+        assert kubectl("logs", "seven") == "".join(f"line {i}\n" for i in range(60))
+        eventually(lambda: status(kubectl, "calm")["ready"])
+        after = status(kubectl, "calm")
+        assert (after["containerID"], after["restartCount"]) == (calm["containerID"], 0)
+        assert after["state"] == calm["state"]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            code = executor.stop()
+        assert server.stop() == 0
+    assert code == 0, executor.err
+
+
+def test_nothing_is_left_of_a_cluster_that_was_stopped(program: Path, tmp_path: Path) -> None:
+    name = f"kl-gone-{secrets.token_hex(3)}"
+    before = footprint(name, tmp_path)
+    server = Server("up", tmp_path / "data", "--node-name", name, *own_ranges())
+    try:
+        kubectl = Kubectl(program, server.kubeconfig)
+        kubectl("apply", "-f", "-", stdin=web())
+        kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+        made = footprint(name, tmp_path) - before
+        assert kinds(made) == set(KINDS), "the test must see what a node makes"
+    finally:
+        code = server.stop()
+    assert code == 0, server.err
+    eventually(lambda: not footprint(name, tmp_path) & made, 5)

@@ -1,0 +1,124 @@
+"""kube-lite as a process of its own, started as a user starts it and stopped by SIGTERM."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+READY = re.compile(r"^ready: (?P<url>\S+) kubeconfig: (?P<kubeconfig>\S+) \(\d+\.\d\d s\)$", re.M)
+NODE_READY = re.compile(r"^ready: node (?P<name>\S+) \(\d+\.\d\d s\)$", re.M)
+
+T = TypeVar("T")
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def own_ranges() -> list[str]:
+    """Flags for pod and Service addresses that another cluster on this machine hardly uses."""
+    number = random.SystemRandom().randrange(32)
+    return ["--cluster-cidr", f"100.{64 + number}.0.0/16", "--service-cluster-ip-range", f"100.{96 + number}.0.0/20"]
+
+
+def eventually(look: Callable[[], T | None], seconds: float = 30.0, every: float = 0.05) -> T:
+    """Call ``look`` until it returns something true; an AssertionError in it counts as not yet."""
+    deadline = time.monotonic() + seconds
+    while True:
+        problem: AssertionError | None = None
+        try:
+            if found := look():
+                return found
+        except AssertionError as error:
+            problem = error
+        if time.monotonic() > deadline:
+            raise problem or AssertionError(f"did not become true within {seconds} s")
+        time.sleep(every)
+
+
+class KubeLite:
+    """One ``kube-lite`` process."""
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        directory: Path,
+        *,
+        inside: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """:param directory: where its output goes; ``inside`` is a command to run it by (ip netns exec NAME)"""
+        directory.mkdir(parents=True, exist_ok=True)
+        self._out, self._err = directory / "stdout", directory / "stderr"
+        command = [*inside, sys.executable, "-m", "kube_lite", *arguments]
+        env = {**os.environ, "PYTHONPATH": str(REPOSITORY), **(environment or {})}
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = subprocess.Popen(command, stdout=out, stderr=err, env=env, cwd=directory)
+
+    @property
+    def out(self) -> str:
+        """What it has printed."""
+        return self._out.read_text()
+
+    @property
+    def err(self) -> str:
+        """What it has complained about."""
+        return self._err.read_text()
+
+    def wait_ready(self, line: re.Pattern[str] = READY, seconds: float = 60.0) -> re.Match[str]:
+        """The line that it prints when it is ready. :raises AssertionError: it ended, or took too long"""
+
+        def look() -> re.Match[str] | None:
+            found = line.search(self.out)
+            if found is None and self.process.poll() is not None:
+                raise RuntimeError(f"ended with {self.process.returncode}: {self.err}")
+            return found
+
+        return eventually(look, seconds)
+
+    def stop(self, seconds: float = 60.0) -> int:
+        """End it as Ctrl-C or a service manager would; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"did not stop within {seconds} s of SIGTERM; it said: {self.err}") from None
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait(10)
+
+
+class Server(KubeLite):
+    """A control plane, ready when made; with a real node when ``command`` is ``up``."""
+
+    def __init__(
+        self, command: str, data_dir: Path, *flags: str, listen: str = "", environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.data_dir = data_dir
+        self.listen = listen or f"127.0.0.1:{free_port()}"
+        arguments = [command, "--data-dir", str(data_dir), "--listen", self.listen, *flags]
+        super().__init__(arguments, data_dir.parent / f"{data_dir.name}-output", environment=environment)
+        try:
+            found = self.wait_ready()
+        except BaseException:
+            self.process.kill()
+            raise
+        self.url = found["url"]
+        self.kubeconfig = Path(found["kubeconfig"])
