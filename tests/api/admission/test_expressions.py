@@ -11,8 +11,6 @@ from kube_lite.resources import cel
 def test_an_object_is_built_as_a_map() -> None:
     meta = """metadata: Object.metadata{labels: {"a": "Object{x: 1}"}}"""
     source = f"""Object{{{meta}, spec: Object.spec{{n: object.n ? 1 : 2}}}}"""
-        """Object{metadata: Object.metadata{labels: {"a": "Object{x: 1}"}}, spec: Object.spec{n: object.n ? 1 : 2}}"""
-    )
     built = expressions.value(source, {"object": {"n": True}})
     assert built == {"metadata": {"labels": {"a": "Object{x: 1}"}}, "spec": {"n": 1}}
 
