@@ -19,6 +19,8 @@ class Endpoint:
     host: str
     port: int
     context: ssl.SSLContext | None
+    path: str = ""
+    """Of a unix socket, instead of host and port."""
 
 
 def endpoint(kubeconfig_file: Path) -> Endpoint:
@@ -26,6 +28,11 @@ def endpoint(kubeconfig_file: Path) -> Endpoint:
     connection = kubeconfig.load([kubeconfig_file]).connection()
     parts = urlsplit(connection.server)
     return Endpoint(parts.hostname or "127.0.0.1", parts.port or 443, ssl_context(connection))
+
+
+def unix_endpoint(socket: Path) -> Endpoint:
+    """The server's unix socket, as its owner."""
+    return Endpoint("", 0, None, str(socket))
 
 
 class Connection:
@@ -38,6 +45,8 @@ class Connection:
     @classmethod
     async def open(cls, target: Endpoint) -> Connection:
         """Connect."""
+        if target.path:
+            return cls(*await asyncio.open_unix_connection(target.path, limit=2**24))
         reader, writer = await asyncio.open_connection(target.host, target.port, ssl=target.context, limit=2**24)
         return cls(reader, writer)
 

@@ -47,8 +47,7 @@ async def _round(node: Node, number: int, times: dict[str, list[float]]) -> None
     await _timed(times, "remove pod", lambda: runtime.remove_pod(uid))
 
 
-async def main(rounds: int) -> None:
-    """Run and print."""
+async def _measured(rounds: int) -> dict[str, list[float]]:
     times: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory(prefix="kl-bench-") as directory:
         node = Node(Path(directory))
@@ -58,6 +57,17 @@ async def main(rounds: int) -> None:
                 await _round(node, number, times)
         finally:
             await node.runtime.close(keep_pods=False)
+    return times
+
+
+async def start_ms(rounds: int) -> float:
+    """Median milliseconds of a container's start."""
+    return statistics.median((await _measured(rounds))["container start"])
+
+
+async def main(rounds: int) -> None:
+    """Run and print."""
+    times = await _measured(rounds)
     for name, values in times.items():
         print(f"{name:26} median {statistics.median(values):7.2f} ms   min {min(values):7.2f} ms   n {len(values)}")
 

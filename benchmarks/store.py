@@ -56,6 +56,12 @@ async def writes_per_second(directory: Path, writers: int, seconds: float) -> fl
         return await _write_for(store, writers, seconds)
 
 
+async def measured(writers: int, seconds: float) -> float:
+    """Writes per second, in a directory of its own."""
+    with tempfile.TemporaryDirectory(prefix="kl-bench-") as name:
+        return await writes_per_second(Path(name), writers, seconds)
+
+
 async def fill(path: Path, objects: int) -> None:
     """A store of so many objects."""
     async with open_sqlite(path) as store, anyio.create_task_group() as tasks:

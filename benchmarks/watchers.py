@@ -1,68 +1,165 @@
-"""Watchers: 1,000 that each receive 200 events a second, and the memory of idle ones."""
+"""Watchers: 1,000 that each receive 200 events a second, and the memory of idle ones.
+
+The watchers run in this process, so they are cheap: a protocol that counts events and notes how late the first and
+the last one of each piece are. A delay is from before the write is sent to when the watcher has the event.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
+from typing import cast
 
-from benchmarks.client import Connection, endpoint
-from benchmarks.server import percentile, rss_mib
+import uvloop
 
+from benchmarks.client import Connection, Endpoint, endpoint, unix_endpoint
+from benchmarks.server import cpu_seconds, percentile, rss_mib
 
-async def _watch(connection: Connection, delays: list[float], counts: list[int]) -> None:
-    connection.send("GET", "/api/v1/namespaces/default/configmaps?watch=1&resourceVersion=0")
-    await connection.head()
-    while True:
-        size = int((await connection.reader.readline()).strip() or b"0", 16)
-        if size == 0:
-            return
-        chunk = await connection.reader.readexactly(size + 2)
-        now = time.time()
-        for at in chunk.split(b'"sent":"')[1:]:
-            counts[0] += 1
-            delays.append(now - float(at[: at.index(b'"')]))
+WATCH = "/api/v1/namespaces/default/configmaps?watch=1&resourceVersion=0"
+MARK = b'"sent":"'
+WRITERS = 16
 
 
-async def watchers(directory: Path, pid: int, count: int, rate: int, seconds: float) -> dict[str, float]:
-    """Delay of events from the write's start to the watcher, and memory of an idle watcher.
+@dataclass
+class Tally:
+    """What all watchers have received."""
 
-    :param rate: events a second; each watcher receives all of them
-    """
-    target = endpoint(directory / "admin.kubeconfig")
-    before = rss_mib(pid)
-    connections = []
-    for start in range(0, count, 50):
-        connections += await asyncio.gather(*(Connection.open(target) for _ in range(min(50, count - start))))
-    delays: list[float] = []
-    counts = [0]
-    tasks = [asyncio.create_task(_watch(c, delays, counts)) for c in connections]
+    events: int = 0
+    delays: list[float] = field(default_factory=list)
+
+
+class Watcher(asyncio.Protocol):
+    """One watch. Events that straddle two reads are counted with the second."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+        self._rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.write(f"GET {WATCH} HTTP/1.1\r\nHost: kube\r\nUser-Agent: bench\r\n\r\n".encode())
+
+    def data_received(self, data: bytes) -> None:
+        """Count the events, and time the first and the last."""
+        data = self._rest + data
+        count = data.count(MARK)
+        if count:
+            now = time.time()
+            first, last = data.index(MARK) + len(MARK), data.rindex(MARK) + len(MARK)
+            if len(data) < last + 20:  # the last one's time is not here yet
+                self._rest = data[last - len(MARK) :]
+                count -= 1
+            else:
+                self._rest = b""
+                self._tally.delays.append(now - float(data[last : last + 17]))
+            if count:
+                self._tally.delays.append(now - float(data[first : first + 17]))
+                self._tally.events += count
+        else:
+            self._rest = data[-len(MARK) :]
+
+
+async def open_watchers(target: Endpoint, count: int, tally: Tally) -> list[Watcher]:
+    """So many watches, 50 handshakes at a time."""
+    loop = asyncio.get_running_loop()
+
+    async def one() -> Watcher:
+        if target.path:
+            return (await loop.create_unix_connection(lambda: Watcher(tally), target.path))[1]
+        made = await loop.create_connection(lambda: Watcher(tally), target.host, target.port, ssl=target.context)
+        return made[1]
+
+    watchers: list[Watcher] = []
+    while len(watchers) < count:
+        watchers += await asyncio.gather(*(one() for _ in range(min(50, count - len(watchers)))))
     await asyncio.sleep(2)
-    idle = (rss_mib(pid) - before) * 1024 / count
-    writer = await Connection.open(target)
-    body = {"metadata": {"name": "beat"}, "data": {"sent": "0"}}
-    await writer.request("POST", "/api/v1/namespaces/default/configmaps", json.dumps(body).encode())
-    delays.clear()
-    counts[0] = 0
-    started = time.perf_counter()
-    sent = 0
-    while (elapsed := time.perf_counter() - started) < seconds:
-        if sent >= elapsed * rate:
-            await asyncio.sleep(0.001)
-            continue
+    return watchers
+
+
+async def settled(pid: int) -> float:
+    """Resident memory once it no longer grows."""
+    last = rss_mib(pid)
+    for _ in range(20):
+        await asyncio.sleep(1)
+        now = rss_mib(pid)
+        if abs(now - last) < 0.05:
+            return now
+        last = now
+    return last
+
+
+async def idle_memory(directory: Path, pid: int, count: int) -> dict[str, float]:
+    """KiB of resident memory that one idle watcher costs, over the unix socket and with TLS."""
+    found = {}
+    targets = {"plain": unix_endpoint(directory / "api.sock"), "tls": endpoint(directory / "admin.kubeconfig")}
+    for name, target in targets.items():
+        for watcher in await open_watchers(target, 20, Tally()):  # what the first ones load is not theirs
+            watcher.transport.close()
+        before = await settled(pid)
+        watchers = await open_watchers(target, count, Tally())
+        found[f"idle_{name}_kib"] = (await settled(pid) - before) * 1024 / count
+        for watcher in watchers:
+            watcher.transport.close()
+        await asyncio.sleep(2)
+    return found
+
+
+async def _write(target: Endpoint, rate: float, start: float, seconds: float, number: int) -> int:
+    """Patch one ConfigMap ``rate`` times a second; how many were written."""
+    connection = await Connection.open(target)
+    name = f"beat-{number}"
+    body = json.dumps({"metadata": {"name": name}, "data": {"at": "0"}}).encode()
+    await connection.request("POST", "/api/v1/namespaces/default/configmaps", body)
+    path = f"/api/v1/namespaces/default/configmaps/{name}"
+    done = 0
+    while (now := time.perf_counter()) < start + seconds:
+        due = start + (done + number / WRITERS) / rate
+        if now < due:
+            await asyncio.sleep(due - now)
         patch = json.dumps({"data": {"sent": f"{time.time():.6f}"}}).encode()
-        path = "/api/v1/namespaces/default/configmaps/beat"
-        status, answer = await writer.request("PATCH", path, patch, "application/merge-patch+json")
+        status, answer = await connection.request("PATCH", path, patch, "application/merge-patch+json")
         assert status == 200, answer
-        sent += 1
-    await asyncio.sleep(1)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+        done += 1
+    connection.close()
+    return done
+
+
+async def _write_all(target: Endpoint, rate: float, seconds: float) -> int:
+    start = time.perf_counter() + 0.5
+    written = await asyncio.gather(*(_write(target, rate / WRITERS, start, seconds, n) for n in range(WRITERS)))
+    return sum(written)
+
+
+def write_all(source: Path, rate: float, seconds: float) -> int:
+    """Write ``rate`` events a second over ``source`` (a kubeconfig); how many. Runs in a process of its own."""
+    return uvloop.run(_write_all(endpoint(source), rate, seconds))
+
+
+async def fan_out(directory: Path, pid: int, count: int, rate: int, seconds: float) -> dict[str, float]:
+    """Delay and CPU with ``count`` watchers over TLS that each receive ``rate`` events a second."""
+    kubeconfig = directory / "admin.kubeconfig"
+    tally = Tally()
+    watchers = await open_watchers(endpoint(kubeconfig), count, tally)
+    start, cpu = time.perf_counter(), cpu_seconds(pid)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as writer:
+        loop = asyncio.get_running_loop()
+        sent = await loop.run_in_executor(writer, write_all, kubeconfig, rate, seconds)
+    taken = time.perf_counter() - start
+    await asyncio.sleep(2)
+    cpu = cpu_seconds(pid) - cpu
+    for watcher in watchers:
+        watcher.transport.close()
     return {
-        "idle_watcher_kib": idle,
         "events_per_second": sent / seconds,
-        "received_share": counts[0] / max(sent * count, 1),
-        "delay_p99_ms": percentile(delays, 0.99) * 1000 if delays else float("inf"),
+        "received_share": tally.events / (sent * count),
+        "delay_p50_ms": percentile(tally.delays, 0.5) * 1000,
+        "delay_p99_ms": percentile(tally.delays, 0.99) * 1000,
+        "cpu_us_per_delivery": cpu / (sent * count) * 1e6,
+        "server_cpu_share": cpu / taken,
     }

@@ -148,7 +148,7 @@ class Discovery:
         if resource.verbs:
             entry: dict[str, Any] = {
                 "name": resource.plural,
-                "singularName": resource.singular_name,
+                "singularName": resource.singular_name if resource.custom else "",  # clients derive it from the kind
                 "namespaced": resource.namespaced,
                 "kind": resource.kind,
                 "verbs": list(CUSTOM_VERBS) if resource.custom else sorted(resource.verbs),

@@ -86,7 +86,7 @@ class Plane:
         Escalation(self.verbs, self.authorizer)
         self.reviews = Reviews(self.dispatcher, self.authorizer, self.authenticator, self.tokens)
         self.discovery = Discovery(self.registry, f"{options.advertise_address}:{options.port}")
-        self.custom_resources = CustomResources(self.verbs, self.discovery.changed)
+        self.custom_resources = CustomResources(self.verbs, caller, self.discovery.changed)
         self._addresses = ServiceAddresses(options.service_cluster_ip_range, rng)
         self.verbs.hooks["services"] = self._addresses
         self._started = False

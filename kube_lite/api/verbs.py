@@ -328,7 +328,7 @@ class Verbs:
         manner: Manner,
     ) -> Written:
         resource, sub = target.resource, target.subresource
-        if sub is None and not manner.trusted:
+        if (sub is None or sub.name == "status") and not manner.trusted:
             resource.default(new)
         managed.complete(resource, new, nulls=False)
         part = manner.managed_as or target.subresource_name
@@ -387,6 +387,7 @@ class Verbs:
     def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> Errors:
         found = validate_metadata_update(new["metadata"], old["metadata"], builtin=_is_builtin(resource))
         found += found  # upstream checks metadata in the generic path and in the kind's own: clients see both causes
+        old = _without_nulls(old)  # as ``new`` is here: what is stored has those that are printed for unset times
         if sub is not None:
             return found + sub.validate(new, old)
         return found + resource.validate_update(new, old)
@@ -419,7 +420,7 @@ class Verbs:
     def _check(resource: Resource, obj: Obj, found: Errors) -> None:
         if found:
             name = obj["metadata"].get("name") or ""
-            raise errors.invalid(resource.kind, resource.group, name, found)
+            raise errors.invalid(resource.kind, resource.invalid_group or resource.group, name, found)
 
 
 def is_finished(obj: Mapping[str, Any]) -> bool:
@@ -462,3 +463,12 @@ def _hexadecimal(error: errors.FieldError) -> errors.FieldError:
     """Upstream prints the zero resourceVersion as ``0x0`` here."""
     message = error.message.replace("Invalid value: 0:", "Invalid value: 0x0:")
     return errors.FieldError(error.reason, error.field, message)
+
+
+def _without_nulls(value: Any) -> Any:
+    """A copy without fields that are null."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_without_nulls(each) for each in value]
+    return value

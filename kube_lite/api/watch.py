@@ -27,6 +27,8 @@ BOOKMARK_INTERVAL = 60.0
 DEFAULT_TIMEOUT = (1800.0, 3600.0)
 """A watch that names no timeout ends after a random time in this range of seconds (min-request-timeout)."""
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
+MOST_SHARED = 16
+"""Joined pieces kept for others at most, until the next event."""
 LONGEST_CHUNK = 256
 """Events joined into one send at most."""
 
@@ -119,13 +121,35 @@ class WatchSource:
 
         :raises Expired: the watcher was too slow, the ring has passed it
         """
+        return await self.converted(self._changes(await self._events(timeout)))
+
+    async def _events(self, timeout: float) -> Sequence[CachedEvent]:
         cursor = self._cursor
         assert cursor is not None
         try:
-            events = await cursor.next(timeout)
+            return await cursor.next(timeout)
         except Compacted as gone:
             raise expired(gone.revision, gone.compacted) from gone
-        return await self.converted(self._changes(events))
+
+    async def pieces(self, timeout: float, encoder: Encoder) -> list[bytes]:
+        """What :meth:`next` gives, encoded and joined.
+
+        Those who watch everything and are woken together get the same bytes: joining them again for each watcher
+        would cost more than sending them.
+        """
+        events = await self._events(timeout)
+        if not events:
+            return []
+        if self._match is not None or not encoder.shareable or self._resource.webhook is not None:
+            return encoder.joined(await self.converted(self._changes(events)))
+        shared = self._storage.cache(self._resource).shared
+        key = (self._prefix, self._resource.api_version, events[0].revision, events[-1].revision)
+        found: list[bytes] | None = shared.get(key)
+        if found is None:
+            found = encoder.joined(self._changes(events))
+            if len(shared) < MOST_SHARED:
+                shared[key] = found
+        return found
 
     async def converted(self, changes: list[Change]) -> list[Change]:
         """The changes in the watched version, where a webhook converts. :raises InternalError: it failed"""
@@ -204,6 +228,19 @@ class Encoder:
         self._include = include
         self._columns_sent = False
 
+    @property
+    def shareable(self) -> bool:
+        """Whether other watchers of the resource get the same lines."""
+        return self._form.as_ == ""
+
+    def joined(self, changes: Sequence[Change]) -> list[bytes]:
+        """The lines of all changes, in pieces of a bounded number of lines."""
+        line = self.line
+        return [
+            b"".join([line(change) for change in changes[start : start + LONGEST_CHUNK]])
+            for start in range(0, len(changes), LONGEST_CHUNK)
+        ]
+
     def line(self, change: Change) -> bytes:
         """``{"type":...,"object":...}`` and a line feed."""
         if self._form.as_ == "":
@@ -275,7 +312,7 @@ async def stream(
     next_bookmark = clock.monotonic() + BOOKMARK_INTERVAL
     try:
         for start in range(0, len(source.initial), LONGEST_CHUNK):
-            yield b"".join(encoder.line(c) for c in source.initial[start : start + LONGEST_CHUNK])
+            yield encoder.joined(source.initial[start : start + LONGEST_CHUNK])[0]
         source.initial = []
         if query.send_initial and query.bookmarks:
             yield encoder.bookmark(source.revision, initial_end=True)
@@ -285,12 +322,12 @@ async def stream(
                 yield encoder.bookmark(source.revision)
             wake = min(deadline, next_bookmark) if query.bookmarks else deadline
             try:
-                changes = await source.next(max(wake - now, 0.0))
+                pieces = await source.pieces(max(wake - now, 0.0), encoder)
             except errors.ApiError as error:
                 yield encoder.error(error)
                 return
-            for start in range(0, len(changes), LONGEST_CHUNK):
-                yield b"".join([encoder.line(c) for c in changes[start : start + LONGEST_CHUNK]])
+            for piece in pieces:
+                yield piece
         if query.bookmarks:
             yield encoder.bookmark(source.revision)
     finally:

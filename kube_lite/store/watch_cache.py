@@ -17,6 +17,7 @@ import logging
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from kube_lite import clock
 from kube_lite.store.current import SortedKeys
@@ -106,6 +107,8 @@ class WatchCache:
         self._floor = floor
         """The revision of the newest event that is not in the ring any more."""
         self._bytes = 0
+        self.shared: dict[object, Any] = {}
+        """The reader's place for what it made of the newest events for many watchers; the next event empties it."""
         self._waiting: dict[Cursor, None] = {}
         self._triggered: dict[Trigger, dict[Cursor, None]] = {}
         self._unscanned = 0
@@ -165,6 +168,8 @@ class WatchCache:
                 self._keys.touch(key)
         cached = CachedEvent(key, event.value, event.revision, event.deleted, labels, fields, previous, at)
         self._ring.append(cached)
+        if self.shared:
+            self.shared = {}
         self._bytes += cached.weight()
         self._unscanned += 1
         if self._triggered:

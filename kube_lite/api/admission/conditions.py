@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kube_lite.api.admission import expressions, review
+from kube_lite.api.admission import review
 from kube_lite.api.admission.matching import converted
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.resources import cel
@@ -37,7 +37,7 @@ def holds(wanted: Iterable[Mapping[str, Any]], values: Mapping[str, Any]) -> boo
     problems: list[str] = []
     for condition in wanted:
         try:
-            value = expressions.value(str(condition.get("expression") or ""), values)
+            value = cel.compile(str(condition.get("expression") or "")).evaluate(values)
         except cel.CelError as error:
             problems.append(str(error))
             continue

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kube_lite.api.admission import conditions, expressions
+from kube_lite.api.admission import conditions
 from kube_lite.api.admission.matching import is_exempt, matching_resource, selected
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.resources import cel
@@ -47,7 +47,7 @@ class Evaluation:
         for name in _VARIABLE.findall(expression):
             if name in self._sources and name not in self._known:
                 self._known[name] = self._variable(name)
-        return expressions.value(expression, {**self._values, "variables": self._known})
+        return cel.compile(expression).evaluate({**self._values, "variables": self._known})
 
     def _variable(self, name: str) -> Any:
         source = self._sources.pop(name)  # one that mentions itself finds nothing

@@ -112,6 +112,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="NetworkPolicy",
+        invalid_group="extensions",
         plural="networkpolicies",
         group="networking.k8s.io",
         definition="io.k8s.api.networking.v1.NetworkPolicy",

@@ -137,6 +137,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="ResourceQuota",
+        returns_deleted=True,
         plural="resourcequotas",
         definition="io.k8s.api.core.v1.ResourceQuota",
         short_names=("quota",),

@@ -234,6 +234,9 @@ def default_pod(pod: Obj) -> None:
     if "resources" in spec:
         _default_pod_resources(spec)
     spec.setdefault("enableServiceLinks", True)
+    state = pod.get("status") or {}
+    if state.get("podIP") and not state.get("podIPs"):
+        state["podIPs"] = [{"ip": state["podIP"]}]  # two spellings of one value
     if spec.get("hostNetwork"):
         for name in ("containers", "initContainers"):
             for container in spec.get(name) or ():
