@@ -19,7 +19,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -133,19 +133,26 @@ def main() -> int:
     parser.add_argument("--width", type=int, default=300, help="characters printed of a value")
     parser.add_argument("--jobs", type=int, default=8)
     parser.add_argument("--slow", type=float, help="also print the cases that took longer than so many seconds")
+    parser.add_argument("--folder", choices=("objects", "stories"), help="only this half of the corpus")
+    parser.add_argument("--json", type=Path, help="write the outcomes here instead of printing them")
     options = parser.parse_args()
 
     def picked(folder: str) -> list[tuple[str, dict[str, Any]]]:
         return [
             (topic, case)
             for topic, case in cases(folder)
-            if (not options.topic or topic in options.topic) and re.search(options.only, case["id"])
+            if options.folder in (None, folder)
+            and (not options.topic or topic in options.topic)
+            and re.search(options.only, case["id"])
         ]
 
     stories = [entry for entry in picked("stories") if options.controllers == ("kcm" in needs(entry[1]))]
     stories = [entry for entry in stories if "etcd" not in needs(entry[1])]
     outcomes = [] if options.controllers else replay_objects(options.url, picked("objects"), options.jobs)
     outcomes += replay_stories(options.url, stories, options.jobs)
+    if options.json:
+        options.json.write_text(json.dumps([asdict(outcome) for outcome in outcomes]), encoding="utf-8")
+        return 0
     differing = [outcome for outcome in outcomes if outcome.differences]
     for outcome in differing:
         print("DIFF", outcome.case, f"({outcome.topic})")

@@ -6,20 +6,22 @@ that still differ and shall not. Both may only name what differs.
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.golden.replay import CORPUS, Outcome, cases, needs, replay_objects, replay_stories
-from tests.golden.server import serving
+from tests.golden.replay import CORPUS, Outcome, cases
+from tests.golden.server import ROOT, serving
 
 pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason=f"the recordings are not there: {CORPUS}")
 HERE = Path(__file__).parent
 ALLOWED_SHARE = 0.08
 """Largest part of all recorded cases that may differ on purpose."""
-JOBS = 8
 
 
 def listed(name: str) -> dict[str, list[str]]:
@@ -27,6 +29,14 @@ def listed(name: str) -> dict[str, list[str]]:
     lines = (HERE / name).read_text(encoding="utf-8").splitlines()
     rows = [line.split("\t") for line in lines if line and not line.startswith("#")]
     return {row[0]: row[1:] for row in rows}
+
+
+def replayed(url: str, directory: Path, *arguments: str) -> list[Outcome]:
+    """The outcomes of a replay, in a process of its own: the shared programs leave their connections open."""
+    found = directory / "outcomes.json"
+    command = [sys.executable, "-m", "tests.golden.replay", "--url", url, "--json", str(found), *arguments]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return [Outcome(**outcome) for outcome in json.loads(found.read_text(encoding="utf-8"))]
 
 
 def judge(outcomes: list[Outcome]) -> None:
@@ -53,19 +63,19 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.mark.timeout(170)
-def test_requests_are_answered_as_recorded(quiet: str) -> None:
-    judge(replay_objects(quiet, cases("objects"), JOBS))
+def test_requests_are_answered_as_recorded(quiet: str, tmp_path: Path) -> None:
+    judge(replayed(quiet, tmp_path, "--folder", "objects"))
 
 
 @pytest.mark.timeout(170)
-def test_stories_without_controllers_go_as_recorded(quiet: str) -> None:
-    judge(replay_stories(quiet, [entry for entry in cases("stories") if not needs(entry[1])], JOBS))
+def test_stories_without_controllers_go_as_recorded(quiet: str, tmp_path: Path) -> None:
+    judge(replayed(quiet, tmp_path, "--folder", "stories"))
 
 
 @pytest.mark.timeout(300)
 def test_stories_with_controllers_go_as_recorded(tmp_path: Path) -> None:
     with serving(tmp_path, controllers=True) as url:
-        judge(replay_stories(url, [entry for entry in cases("stories") if "kcm" in needs(entry[1])], 2 * JOBS))
+        judge(replayed(url, tmp_path, "--controllers", "--jobs", "16"))
 
 
 def test_few_cases_differ_on_purpose_and_each_says_why() -> None:
