@@ -46,6 +46,7 @@ OWNERS = {
     "pyroute2": ["node/linux/network/"],
     "ctypes": ["node/linux/"],
     "httpx": ["client/http.py", "node/linux/images/", "api/admission/webhook_call.py"],
+    "cel": ["resources/cel.py"],
     "fastapi": ["api/"],
     "starlette": ["api/"],
     "uvicorn": ["api/"],

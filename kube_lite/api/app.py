@@ -74,16 +74,17 @@ class App:
         audit_log.begin()
         started = clock.monotonic()
         response, message = await self._answer(request)
-        if response is None:
-            extra = self.extra
-            assert extra is not None
-            await extra(scope, receive, send)
-            code = 0
-        else:
-            code = response.code
-            await _send(request, response, send, self._nonresource.version)
-        if self._audit is not None:
-            self._audit.record(request, code, started, message)
+        try:
+            if response is None:
+                extra = self.extra
+                assert extra is not None
+                await extra(scope, receive, send)
+            else:
+                await _send(request, response, send, self._nonresource.version)
+        finally:
+            # a stream that failed or was cut off is a request too
+            if self._audit is not None:
+                self._audit.record(request, response.code if response is not None else 0, started, message)
 
     async def _answer(self, request: Request) -> tuple[Response | None, str]:
         try:
@@ -174,6 +175,8 @@ def _gunzip(body: bytes) -> bytes:
         raise errors.BadRequest(f"the body is not valid gzip: {error}") from error
     if len(plain) > MAX_BODY or inflate.unconsumed_tail:
         raise _too_large()
+    if not inflate.eof:
+        raise errors.BadRequest("the body is not valid gzip: it ends too soon")
     return plain
 
 
@@ -198,6 +201,9 @@ async def _send(request: Request, response: Response, send: Send, version: str) 
         headers.append((b"warning", _warning(warning)))
     headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
     exchange: Exchange | None = request.scope.get(EXCHANGE)
+    if response.stream is not None and request.info.method == "HEAD":
+        await _close(response.stream)
+        response.stream = None
     if response.stream is not None:
         if exchange is not None:
             await _stream_over(exchange, response, headers)
@@ -242,6 +248,8 @@ async def _stream_over(exchange: Exchange, response: Response, headers: list[tup
     try:
         with anyio.CancelScope() as scope:
             exchange.on_disconnect = scope.cancel
+            if exchange.disconnected:  # before it could be told
+                scope.cancel()
             async for chunk in stream:
                 await exchange.chunk(chunk)
                 if exchange.disconnected:

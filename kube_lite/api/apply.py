@@ -160,15 +160,14 @@ def _encoded(owners: Sequence[_Owner]) -> list[Entry]:
 def created(type_: Type, obj: Obj, writer: Writer) -> list[Entry]:
     """The entries of a new object. ``obj`` is defaulted and complete."""
     fields = initial(type_, obj)
-    for name in writer.ignored:
-        fields.pop(f"f:{name}", None)
     if not fields:
         return []
     return [_new_owner(writer, "Update", fields).entry()]
 
 
 def _new_owner(writer: Writer, operation: str, fields: Node) -> _Owner:
-    return _Owner(writer.manager, operation, writer.api_version, writer.subresource, fields, writer.time)
+    subresource = writer.subresource if operation == "Apply" else ""
+    return _Owner(writer.manager, operation, writer.api_version, subresource, fields, writer.time)
 
 
 def _is_reset(sent: Any) -> bool:
@@ -187,7 +186,7 @@ def updated(type_: Type, old: Obj, new: Obj, sent: Any, writer: Writer) -> list[
     if not owners:
         return []
     taken, removed = changes(type_, old, new)
-    taken = recursive_difference(difference(taken, _STRIPPED), _ignored(writer))
+    taken = difference(taken, _STRIPPED)
     unchanged = not taken and not removed
     if unchanged and not isinstance(sent, list):
         return list(old["metadata"].get("managedFields") or ())

@@ -1,7 +1,7 @@
 """Certificates: a CA of our own, the server's certificate, and client certificates signed by it.
 
 Keys are ECDSA P-256 (the whole set takes 26 ms; one RSA-2048 key half a second) and lie in 0600 files. The
-``cryptography`` package is imported inside the functions: an existing set needs none of it.
+``cryptography`` package is imported inside the functions, for its import takes a while.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Authority:
         pair = Pair(self._directory / "apiserver.crt", self._directory / "apiserver.key")
         wanted = self._directory / "apiserver.names"
         line = ",".join(sorted(names))
-        if pair.certificate.exists() and wanted.exists() and wanted.read_text() == line and not _ends_soon(pair):
+        if wanted.exists() and wanted.read_text() == line and self._is_good(pair):
             return pair
         self._issue(pair, "kube-apiserver", (), server_names=names)
         write_private(wanted, line.encode())
@@ -95,9 +95,23 @@ class Authority:
     def client_pair(self, file_name: str, user: str, groups: Sequence[str]) -> Pair:
         """A client certificate for a user and groups, kept under ``file_name``."""
         pair = Pair(self._directory / f"{file_name}.crt", self._directory / f"{file_name}.key")
-        if not pair.certificate.exists() or _ends_soon(pair):
+        if not self._is_good(pair):
             self._issue(pair, user, groups)
         return pair
+
+    def _is_good(self, pair: Pair) -> bool:
+        """Whether a pair is there, ours (a CA that was removed is made anew) and does not end soon."""
+        if not (pair.certificate.exists() and pair.key.exists()):
+            return False
+        from cryptography import x509
+        from cryptography.exceptions import InvalidSignature
+
+        certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
+        try:
+            certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(self.certificate_pem))
+        except InvalidSignature:
+            return False
+        return certificate.not_valid_after_utc - clock.now() >= RENEW_BEFORE
 
     def _issue(self, pair: Pair, user: str, groups: Sequence[str], *, server_names: Collection[str] = ()) -> None:
         from cryptography.hazmat.primitives.asymmetric import ec
@@ -214,13 +228,6 @@ def _sign(builder: CertificateBuilder, key: object) -> Certificate:
     from cryptography.hazmat.primitives import hashes
 
     return builder.sign(key, hashes.SHA256())  # type: ignore[arg-type]
-
-
-def _ends_soon(pair: Pair) -> bool:
-    from cryptography import x509
-
-    certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
-    return certificate.not_valid_after_utc - clock.now() < RENEW_BEFORE
 
 
 def server_names(host: str, advertise: str, service_ip: str) -> list[str]:

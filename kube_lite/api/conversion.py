@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kube_lite import errors
-from kube_lite.api import webhook_call
-from kube_lite.api.http import decode_json, encode_json
+from kube_lite.api.admission.plugin import Objects
+from kube_lite.api.admission.webhook_call import CallFailed, WebhookCaller
+from kube_lite.api.http import encode_json
 from kube_lite.resources.meta import Obj, dig
 
 Convert = Callable[[Sequence[Obj], str], Awaitable[list[Obj]]]
@@ -22,7 +23,7 @@ TIMEOUT: Final = 30.0
 _KNOWN: Final = ("v1", "v1beta1")
 
 
-def webhook_of(crd: Obj, find_service: webhook_call.FindService) -> Convert | None:
+def webhook_of(crd: Obj, caller: WebhookCaller, objects: Objects) -> Convert | None:
     """What asks the webhook of a definition; None when its versions differ in nothing but name."""
     spec = crd["spec"]
     conversion = spec.get("conversion") or {}
@@ -33,11 +34,11 @@ def webhook_of(crd: Obj, find_service: webhook_call.FindService) -> Convert | No
     version = next((v for v in offered if v in _KNOWN), "v1")
     kind = spec["names"]["kind"]
 
-    async def convert(objects: Sequence[Obj], wanted: str) -> list[Obj]:
-        pending = [(i, obj) for i, obj in enumerate(objects) if obj["apiVersion"] != wanted]
-        found = list(objects)
+    async def convert(given: Sequence[Obj], wanted: str) -> list[Obj]:
+        pending = [(i, obj) for i, obj in enumerate(given) if obj["apiVersion"] != wanted]
+        found = list(given)
         if pending:
-            review = _Review(config, version, wanted, kind, find_service)
+            review = _Review(config, version, wanted, kind, caller, objects)
             new = await review.ask([obj for _, obj in pending])
             for (i, old), converted in zip(pending, new, strict=True):
                 found[i] = _checked(old, converted, wanted, kind)
@@ -54,7 +55,8 @@ class _Review:
     version: str
     wanted: str
     kind: str
-    find_service: webhook_call.FindService
+    caller: WebhookCaller
+    lookup: Objects
 
     async def ask(self, objects: list[Obj]) -> list[Obj]:
         """The converted objects as the webhook gives them. :raises InternalError: it failed"""
@@ -66,10 +68,10 @@ class _Review:
         }
         start = f"conversion webhook for {objects[0]['apiVersion']}, Kind={self.kind} failed: "
         try:
-            answer = await webhook_call.post(self.config, encode_json(review), TIMEOUT, self.find_service)
-            response: Any = decode_json(answer).get("response") or {}
-        except (webhook_call.WebhookFailed, ValueError) as error:
+            answer = await self.caller.post(self.config, review, TIMEOUT, self.lookup)
+        except CallFailed as error:
             raise errors.InternalError(f"{start}{error}") from error
+        response: Any = dig(answer, "response", default={})
         if dig(response, "result", "status") != "Success":
             raise errors.InternalError(start + str(dig(response, "result", "message", default="")))
         if response.get("uid") != uid:

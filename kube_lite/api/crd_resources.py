@@ -12,8 +12,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from kube_lite.api import conversion
+from kube_lite.api.admission.plugin import Objects
+from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.http import decode_json, encode_json
-from kube_lite.api.webhook_call import FindService
 from kube_lite.resources import decode, structural
 from kube_lite.resources import schema as schemas
 from kube_lite.resources.ages import age
@@ -137,11 +138,11 @@ def served_names(crd: Obj) -> Obj:
     return names
 
 
-def versions_of(crd: Obj, find_service: FindService) -> list[Version]:
+def versions_of(crd: Obj, caller: WebhookCaller, objects: Objects) -> list[Version]:
     """Every version of a definition, served or not, in the order of the definition."""
     wanted = crd["spec"].get("versions") or ()
     types = {v["name"]: schemas.from_openapi(_openapi(v)) for v in wanted}
-    webhook = conversion.webhook_of(crd, find_service)
+    webhook = conversion.webhook_of(crd, caller, objects)
     return [_version(crd, version, types, webhook) for version in wanted]
 
 
@@ -254,9 +255,9 @@ def _scale(wanted: Mapping[str, Any] | None) -> ScalePaths | None:
     if wanted is None:
         return None
     return ScalePaths(
-        spec_replicas=wanted.get("specReplicasPath", "").removeprefix("."),
-        status_replicas=wanted.get("statusReplicasPath", "").removeprefix("."),
-        selector=wanted.get("labelSelectorPath", "").removeprefix("."),
+        spec_replicas=wanted.get("specReplicasPath", ""),
+        status_replicas=wanted.get("statusReplicasPath", ""),
+        selector=wanted.get("labelSelectorPath", ""),
     )
 
 

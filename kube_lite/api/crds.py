@@ -17,6 +17,7 @@ import anyio
 
 from kube_lite import errors
 from kube_lite.api import deletion
+from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.crd_resources import Version, served_names, versions_of
 from kube_lite.api.discovery import version_rank
 from kube_lite.api.http import decode_json, encode_json
@@ -69,13 +70,15 @@ class _Terminating:
 class CustomResources:
     """Keeps a registry in step with the stored definitions.
 
+    :param caller: asks conversion webhooks
     :param changed: called whenever what is served has changed
     """
 
-    def __init__(self, verbs: Verbs, changed: Callable[[], None]) -> None:
+    def __init__(self, verbs: Verbs, caller: WebhookCaller, changed: Callable[[], None]) -> None:
         self._verbs = verbs
         self._storage = verbs.storage
         self._registry = verbs.storage.registry
+        self.caller = caller
         self._changed = changed
         self._user = User("system:apiserver", groups=(MASTERS,), how="in-process")
         self._served: dict[str, tuple[Obj, list[Version]]] = {}
@@ -121,16 +124,13 @@ class CustomResources:
             self._served[name] = (crd, known[1])
         elif known is not None or self._acceptable(crd):
             try:
-                versions = versions_of(crd, self._service)
+                versions = versions_of(crd, self.caller, self._verbs)
             except (ValueError, KeyError, TypeError) as error:
                 logger.error("%s: cannot be served: %s", name, error)
                 return
             self._register(name, crd, versions)
         if crd["metadata"].get("deletionTimestamp") is not None:
             self._refuse_creation(name)
-
-    def _service(self, namespace: str, name: str) -> Obj | None:
-        return self._storage.lookup("services", namespace, name)
 
     def _register(self, name: str, crd: Obj, versions: list[Version]) -> None:
         self._unregister(name)

@@ -6,6 +6,7 @@ Documents are built from the registry on demand and kept until the registry chan
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -51,13 +52,19 @@ def _group_rank(group: str) -> tuple[int, str]:
     return (GROUP_ORDER.index(group) if group in GROUP_ORDER else len(GROUP_ORDER), group)
 
 
-def version_rank(version: str) -> tuple[int, int, int]:
-    """Kubernetes' version order: v2 before v1 before v1beta2 before v1alpha1; apimachinery ``version.CompareKube*``."""
-    digits = "".join(c if c.isdigit() else " " for c in version).split()
-    major = int(digits[0]) if digits else 0
-    minor = int(digits[1]) if len(digits) > 1 else 0
-    stability = 0 if "alpha" in version else 1 if "beta" in version else 2
-    return (-stability, -major, -minor)
+_VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
+
+
+def version_rank(version: str) -> tuple[int, int, int, str]:
+    """Kubernetes' version order: v2 before v1 before v1beta2 before v1alpha1, and what is no such version last, by name.
+
+    apimachinery ``version.CompareKubeAwareVersionStrings``.
+    """
+    found = _VERSION.fullmatch(version)
+    if found is None:
+        return (1, 0, 0, version)
+    stability = {"alpha": -1, "beta": -2}.get(found[2], -3)
+    return (stability, -int(found[1]), -int(found[3] or 0), "")
 
 
 class Discovery:
@@ -148,7 +155,7 @@ class Discovery:
         if resource.verbs:
             entry: dict[str, Any] = {
                 "name": resource.plural,
-                "singularName": resource.singular_name,
+                "singularName": resource.singular_name if resource.custom else "",  # clients derive it from the kind
                 "namespaced": resource.namespaced,
                 "kind": resource.kind,
                 "verbs": list(CUSTOM_VERBS) if resource.custom else sorted(resource.verbs),

@@ -64,7 +64,7 @@ class Dispatcher:
             if resource.custom:
                 return _page_not_found()
             raise errors.no_such_path()
-        if info.verb not in resource.verbs:
+        if info.verb not in resource.verbs or (info.verb == "create" and info.name):
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
         if resource.answered_only:
             return await self.reviews[resource.group_resource](request, resource)

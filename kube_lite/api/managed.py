@@ -49,7 +49,9 @@ def on_create(resource: Resource, obj: Obj, options: WriteOptions, manage: Manag
     if manage is not None:
         _set(obj, manage({}, obj))
         return
-    _set(obj, apply.created(codec.type_of(resource), obj, _writer(resource, options)))
+    whole = decode_json(encode_json(obj))  # nulls are owned too, and the hooks are not to see them
+    complete(resource, whole)
+    _set(obj, apply.created(codec.type_of(resource), whole, _writer(resource, options)))
 
 
 def on_update(
@@ -65,7 +67,9 @@ def on_update(
         _set(new, manage(old, new))
         return
     sent = new["metadata"].get("managedFields")
-    _set(new, apply.updated(codec.type_of(resource), old, new, sent, _writer(resource, options, subresource)))
+    whole = decode_json(encode_json(new))
+    complete(resource, whole)
+    _set(new, apply.updated(codec.type_of(resource), old, whole, sent, _writer(resource, options, subresource)))
 
 
 class Applied:

@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from kube_lite import errors
+from kube_lite import clock, errors
 from kube_lite.api import certs
 from kube_lite.api.http import Request, Response, encode_json, json_response
 from kube_lite.api.plane import Plane
@@ -138,7 +138,9 @@ class NodeEndpoints:
     async def ask(self, node: str, operation: str, params: dict[str, Any]) -> tuple[Obj, AsyncIterator[bytes]]:
         """Ask a node for something: the header it answers with, and the bytes after it.
 
-        :raises ServiceUnavailable: the node is not connected or does not answer
+        :raises InternalError: the node is not connected
+        :raises ServiceUnavailable: it does not answer
+        :raises ApiError: it answers with a refusal
         """
         channel = self._channels.get(node)
         if channel is None:
@@ -151,6 +153,9 @@ class NodeEndpoints:
             channel.send_nowait(encode_json({"id": identity, "op": operation, "params": params}) + b"\n")
             with anyio.fail_after(ANSWER_TIMEOUT):
                 header, rest = await _first_line(receive)
+            status = int(header.get("status") or 500)
+            if status != 200:
+                raise errors.from_status(header, status)
         except (TimeoutError, anyio.WouldBlock, anyio.EndOfStream, anyio.BrokenResourceError) as error:
             self._forget(identity)
             receive.close()
@@ -180,7 +185,9 @@ class NodeEndpoints:
             self._forget(identity)
 
     def _forget(self, identity: str) -> None:
-        self._answers.pop(identity, None)
+        answer = self._answers.pop(identity, None)
+        if answer is not None:
+            answer.close()
         self._asked.pop(identity, None)
 
     # ---- logs
@@ -206,11 +213,7 @@ class NodeEndpoints:
             "timestamps": info.flag("timestamps"),
         }
         params |= _log_options(request)
-        header, body = await self.ask(node, "logs", params)
-        status = int(header.get("status") or 500)
-        if status != 200:
-            error = errors.from_status(header, status)
-            raise error
+        _, body = await self.ask(node, "logs", params)
         return Response(content_type="text/plain", stream=body)
 
 
@@ -271,5 +274,9 @@ def _log_options(request: Request) -> dict[str, Any]:
         raise errors.invalid("PodLogOptions", "", info.name, wrong)
     options: dict[str, Any] = dict(found)
     if since:
+        try:
+            clock.parse_timestamp(since)
+        except ValueError as error:
+            raise errors.BadRequest(f'sinceTime: cannot parse "{since}" as an RFC 3339 time') from error
         options["sinceTime"] = since
     return options

@@ -64,7 +64,7 @@ def prepare_create(resource: Resource, obj: Obj, names: Names) -> None:
     meta = obj["metadata"]
     if meta.get("resourceVersion"):
         raise BadRequest("resourceVersion should not be set on objects to be created")
-    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation", "resourceVersion"):
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"):
         meta.pop(name, None)
     meta["uid"] = names.uid()
     meta["creationTimestamp"] = clock.timestamp()

@@ -49,6 +49,8 @@ class PlaneOptions:
     advertise_address: str = "127.0.0.1"
     port: int = 6443
     disabled_admission_plugins: Collection[str] = ()
+    pod_security: str = "privileged"
+    """The Pod Security level enforced in namespaces without a label."""
     tokens: Mapping[str, User] = field(default_factory=dict)
     owner_uid: int = 0
     service_account_key: Path | None = None
@@ -70,7 +72,9 @@ class Plane:
         self.registry = registry or builtin()
         self.storage = Storage(store, self.registry)
         caller = WebhookCaller(rng, frozenset({options.advertise_address}), options.port)
-        self.verbs = Verbs(self.storage, chain.build(rng, options.disabled_admission_plugins, caller), rng)
+        self.verbs = Verbs(
+            self.storage, chain.build(rng, options.disabled_admission_plugins, caller, options.pod_security), rng
+        )
         self.dispatcher = Dispatcher(self.storage, self.verbs, rng)
         self.subresources = Subresources(self.dispatcher)
         self.authorizer = Authorizer(self.storage)
@@ -82,7 +86,7 @@ class Plane:
         Escalation(self.verbs, self.authorizer)
         self.reviews = Reviews(self.dispatcher, self.authorizer, self.authenticator, self.tokens)
         self.discovery = Discovery(self.registry, f"{options.advertise_address}:{options.port}")
-        self.custom_resources = CustomResources(self.verbs, self.discovery.changed)
+        self.custom_resources = CustomResources(self.verbs, caller, self.discovery.changed)
         self._addresses = ServiceAddresses(options.service_cluster_ip_range, rng)
         self.verbs.hooks["services"] = self._addresses
         self._started = False

@@ -99,7 +99,9 @@ class ServiceAddresses:
 
     def _check_address(self, service: Obj, text: str) -> None:
         try:
-            inside = ipaddress.ip_address(text) in self._network
+            address = ipaddress.ip_address(text)
+            # the first and the last are the network's own and its broadcast's
+            inside = address in self._network and address not in (self._network[0], self._network[-1])
         except ValueError:
             return  # validation says what is wrong with it
         why = ""

@@ -19,7 +19,10 @@ INCLUDES = ("None", "Metadata", "Object")
 def include_object(text: str) -> str:
     """The includeObject parameter. :raises Invalid: not one of None, Metadata, Object"""
     if text and text not in INCLUDES:
-        raise errors.BadRequest(f"unrecognized includeObject value: {field.show(text)}")
+        raise errors.BadRequest(
+            f"Unable to convert to Table as requested: includeObject: Invalid value: {field.show(text)}: "
+            "must be 'Metadata', 'Object', 'None', or empty"
+        )
     return text or "Metadata"
 
 
@@ -48,10 +51,23 @@ def row(resource: Resource, obj: Obj, form: Form, include: str, now: datetime) -
     if include == "Object":
         found["object"] = obj
     elif include == "Metadata":
-        found["object"] = partial(obj, form)
+        found["object"] = partial(_shown(resource, obj), form)
     else:
         found["object"] = None
     return found
+
+
+def _shown(resource: Resource, obj: Obj) -> Obj:
+    """The object without the annotations that are made up for the wire."""
+    meta = obj["metadata"]
+    annotations = meta.get("annotations")
+    if not resource.internal_annotations or not annotations:
+        return obj
+    kept = {key: value for key, value in annotations.items() if key not in resource.internal_annotations}
+    shown = {key: value for key, value in meta.items() if key != "annotations"}
+    if kept:
+        shown["annotations"] = kept
+    return {**obj, "metadata": shown}
 
 
 def _default_cells(obj: Obj) -> list[Any]:

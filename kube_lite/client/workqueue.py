@@ -2,8 +2,9 @@
 
 Fair: keys are handed out in the order in which they came. Stingy: a key that waits already is not queued twice,
 and one added while somebody works on it is handed out again only after ``done``, so that no two workers ever
-hold the same key. Delaying: ``add_after`` keeps a heap of timers, looked at by whoever waits in ``get``; there
-is no task of its own. Patient: ``add_rate_limited`` waits twice as long after each failure until ``forget``.
+hold the same key. Delaying: ``add_after`` keeps a heap of timers, looked at by one of those who wait in ``get``;
+there is no task of its own. A key wakes one worker: waking all that wait, for each key, took more time in
+simulations than all the rest. Patient: ``add_rate_limited`` waits twice as long after each failure until ``forget``.
 
 Full: a key is held once however often it is added, so the queue is bounded by the number of distinct keys,
 which is the number of objects that the API server admits.
@@ -46,12 +47,19 @@ class WorkQueue:
         self._due: dict[str, float] = {}
         self._sequence = 0
         self._failures: dict[str, int] = {}
-        self._wake = anyio.Event()
+        self._waiting: deque[anyio.Event] = deque()
+        self._keeper: anyio.Event | None = None
+        """Whoever of those that wait does so no longer than to the next timer."""
         self._closed = False
 
     def __len__(self) -> int:
         """Keys ready to be handed out (not those that wait for a timer)."""
         return len(self._ready)
+
+    @property
+    def waiting(self) -> int:
+        """Workers that wait for a key."""
+        return len(self._waiting)
 
     def add(self, key: str) -> None:
         """Queue ``key``, unless it waits already."""
@@ -60,7 +68,7 @@ class WorkQueue:
         self._dirty.add(key)
         if key not in self._processing:
             self._ready.append(key)
-            self._wake.set()
+            self._wake_one()
 
     def add_after(self, key: str, seconds: float) -> None:
         """Queue ``key`` after so many seconds; of several timers of one key the earliest counts."""
@@ -76,7 +84,7 @@ class WorkQueue:
         self._sequence += 1
         heapq.heappush(self._timers, (due, self._sequence, key))
         if self._timers[0][2] == key:
-            self._wake.set()
+            self._wake_keeper()
 
     def add_rate_limited(self, key: str) -> float:
         """Queue ``key`` after its back-off, which doubles with each call until ``forget``; gives the seconds."""
@@ -103,28 +111,63 @@ class WorkQueue:
                 key = self._ready.popleft()
                 self._dirty.discard(key)
                 self._processing.add(key)
+                if delay is not None and self._keeper is None:
+                    self._wake_one()
                 return key
             if self._closed:
                 raise Closed
-            if self._wake.is_set():
-                self._wake = anyio.Event()
-            wake = self._wake
-            with anyio.move_on_after(delay):
-                await wake.wait()
+            await self._wait(delay)
+
+    async def _wait(self, delay: float | None) -> None:
+        """Until there may be something to do; the first to come also watches the timers."""
+        mine = anyio.Event()
+        self._waiting.append(mine)
+        if delay is not None and self._keeper is None:
+            self._keeper = mine
+        try:
+            with anyio.move_on_after(delay if self._keeper is mine else None):
+                await mine.wait()
+        except BaseException:
+            kept = self._retire(mine)
+            if kept or mine.is_set():
+                self._wake_one()  # what we were woken for, or waited for, is another's now
+            raise
+        self._retire(mine)
+
+    def _retire(self, waiter: anyio.Event) -> bool:
+        """Forget one that waits no more; whether it watched the timers."""
+        if not waiter.is_set():
+            self._waiting.remove(waiter)
+        kept = self._keeper is waiter
+        if kept:
+            self._keeper = None
+        return kept
+
+    def _wake_one(self) -> None:
+        if self._waiting:
+            self._waiting.popleft().set()
+
+    def _wake_keeper(self) -> None:
+        if self._keeper is None:
+            self._wake_one()
+        elif not self._keeper.is_set():
+            self._waiting.remove(self._keeper)
+            self._keeper.set()
 
     def done(self, key: str) -> None:
         """Say that work on ``key`` has ended; if it was added meanwhile it is queued again."""
         self._processing.discard(key)
         if key in self._dirty:
             self._ready.append(key)
-            self._wake.set()
+            self._wake_one()
 
     def shutdown(self) -> None:
         """Take no more keys; what is ready is still handed out, timers are dropped."""
         self._closed = True
         self._timers.clear()
         self._due.clear()
-        self._wake.set()
+        while self._waiting:
+            self._wake_one()
 
     def _release_due(self) -> float | None:
         """Queue the keys whose time has come; seconds until the next timer, None without one."""

@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+EVENT_WRITER = "event-recorder"
+"""The service account that writes the events of all controllers; it may do nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Requeue:
@@ -82,7 +85,7 @@ class Context:
     def recorder(self, component: str) -> EventRecorder:
         """The event recorder of a component; run by ``run_controllers``."""
         if component not in self.recorders:
-            self.recorders[component] = EventRecorder(self.client_for(component), component)
+            self.recorders[component] = EventRecorder(self.client_for(EVENT_WRITER), component)
         return self.recorders[component]
 
 

@@ -58,7 +58,7 @@ class BudgetStatus(View, frozen=True):
     conditions: list[BudgetCondition] = []
 
 
-class Budget(ObjectView, frozen=True):
+class PodDisruptionBudget(ObjectView, frozen=True):
     """A PodDisruptionBudget."""
 
     spec: BudgetSpec = BudgetSpec()
@@ -84,7 +84,7 @@ class DisruptionController(Controller):
         super().__init__()
         self._client = ctx.client_for("disruption-controller")
         self._recorder = ctx.recorder("controllermanager")
-        self._budgets = self.source(ctx.informers.get(BUDGETS, Budget))
+        self._budgets = self.source(ctx.informers.get(BUDGETS, PodDisruptionBudget))
         self._pods = self.source(ctx.informers.get("pods", Pod), self._keys_of_pod)
         self._sets = self.source(ctx.informers.get("replicasets.apps", ReplicaSet), self._keys_in_namespace)
         self._scalables = {
@@ -96,7 +96,7 @@ class DisruptionController(Controller):
             )
         }
 
-    def _selects(self, budget: Budget, pod: Pod) -> bool:
+    def _selects(self, budget: PodDisruptionBudget, pod: Pod) -> bool:
         return budget.spec.selector is not None and matches(budget.spec.selector, pod.metadata.labels)
 
     def _keys_of_pod(self, pod: Pod) -> Iterable[str]:
@@ -120,7 +120,7 @@ class DisruptionController(Controller):
         await self._write(budget, disrupted, expected, desired, healthy, allowed)
         return Requeue(wait) if wait is not None else None
 
-    def _disrupted(self, budget: Budget, pods: list[Pod]) -> tuple[dict[str, str], float | None]:
+    def _disrupted(self, budget: PodDisruptionBudget, pods: list[Pod]) -> tuple[dict[str, str], float | None]:
         """Evicted pods that are about to go, and when to look again."""
         kept: dict[str, str] = {}
         waits = []
@@ -137,7 +137,7 @@ class DisruptionController(Controller):
                 self._recorder.event(pod, WARNING, "NotDeleted", message)
         return kept, min(waits, default=None)
 
-    def _expected(self, budget: Budget, pods: list[Pod]) -> tuple[int, int]:
+    def _expected(self, budget: PodDisruptionBudget, pods: list[Pod]) -> tuple[int, int]:
         """How many pods there should be, and how many of them must stay healthy."""
         most, least = budget.spec.max_unavailable, budget.spec.min_available
         if most is not None:
@@ -174,7 +174,13 @@ class DisruptionController(Controller):
         return sum(sizes.values())
 
     async def _write(
-        self, budget: Budget, disrupted: dict[str, str], expected: int, desired: int, healthy: int, allowed: int
+        self,
+        budget: PodDisruptionBudget,
+        disrupted: dict[str, str],
+        expected: int,
+        desired: int,
+        healthy: int,
+        allowed: int,
     ) -> None:
         meta = budget.metadata
         condition = BudgetCondition(

@@ -73,7 +73,7 @@ class AutoscalerStatus(View, frozen=True):
     conditions: list[WorkloadCondition] | None = None
 
 
-class Autoscaler(ObjectView, frozen=True):
+class HorizontalPodAutoscaler(ObjectView, frozen=True):
     """A HorizontalPodAutoscaler."""
 
     spec: AutoscalerSpec = AutoscalerSpec()
@@ -131,11 +131,11 @@ class HorizontalPodAutoscalerController(Controller):
         self._recorder = ctx.recorder("horizontal-pod-autoscaler")
         self._served = ctx.resources
         self._memory: dict[str, Memory] = {}
-        self._scalers = self.reads(ctx.informers.get(AUTOSCALERS, Autoscaler))
+        self._scalers = self.reads(ctx.informers.get(AUTOSCALERS, HorizontalPodAutoscaler))
         self._scalers.on_change(self._changed)
         self._pods = self.reads(ctx.informers.get("pods", Pod))
 
-    def _changed(self, old: Autoscaler | None, new: Autoscaler | None) -> None:
+    def _changed(self, old: HorizontalPodAutoscaler | None, new: HorizontalPodAutoscaler | None) -> None:
         """Look at new and changed ones at once; a status is no change."""
         if new is None and old is not None:
             self._memory.pop(old.metadata.key, None)
@@ -173,7 +173,7 @@ class HorizontalPodAutoscalerController(Controller):
                 return entry.resource
         return ""
 
-    async def _scale_of(self, scaler: Autoscaler, resource: str) -> Scale:
+    async def _scale_of(self, scaler: HorizontalPodAutoscaler, resource: str) -> Scale:
         target = scaler.spec.scale_target_ref
         if not resource:
             group = target.api_version.rpartition("/")[0]
@@ -181,7 +181,7 @@ class HorizontalPodAutoscalerController(Controller):
         data = await self._client.get(resource, target.name, scaler.metadata.namespace, subresource="scale")
         return _scale.decode(data)
 
-    async def _decide(self, scaler: Autoscaler, resource: str, scale: Scale, report: _Report) -> None:
+    async def _decide(self, scaler: HorizontalPodAutoscaler, resource: str, scale: Scale, report: _Report) -> None:
         spec, current = scaler.spec, scale.spec.replicas
         least = 1 if spec.min_replicas is None else spec.min_replicas
         memory = self._memory.setdefault(scaler.metadata.key, Memory())
@@ -211,7 +211,7 @@ class HorizontalPodAutoscalerController(Controller):
             await self._rescale(scaler, resource, current, desired, reason, report)
 
     async def _rescale(
-        self, scaler: Autoscaler, resource: str, current: int, desired: int, reason: str, report: _Report
+        self, scaler: HorizontalPodAutoscaler, resource: str, current: int, desired: int, reason: str, report: _Report
     ) -> None:
         target = scaler.spec.scale_target_ref
         try:
@@ -235,7 +235,7 @@ class HorizontalPodAutoscalerController(Controller):
         self._memory[scaler.metadata.key].scaled(desired - current)
         report.scaled = True
 
-    async def _wanted(self, scaler: Autoscaler, scale: Scale, report: _Report) -> tuple[int | None, str]:
+    async def _wanted(self, scaler: HorizontalPodAutoscaler, scale: Scale, report: _Report) -> tuple[int | None, str]:
         """What the metrics call for, and which of them; None when that cannot be said."""
         current = scale.spec.replicas
         wanted, name = 0, ""
@@ -268,7 +268,7 @@ class HorizontalPodAutoscalerController(Controller):
         return wanted, name
 
     async def _propose(
-        self, scaler: Autoscaler, scale: Scale, metric: dict[str, Any]
+        self, scaler: HorizontalPodAutoscaler, scale: Scale, metric: dict[str, Any]
     ) -> tuple[Proposal, dict[str, Any], str]:
         """What one metric calls for, how it is shown in the status, and its name. :raises MetricError:"""
         source = _source(metric)
@@ -313,7 +313,7 @@ class HorizontalPodAutoscalerController(Controller):
             raise MetricError(f"unable to fetch metrics from resource metrics API: {error.message}") from error
         return [_pod_metrics.decode(item) for item in found.items]
 
-    async def _write(self, scaler: Autoscaler, report: _Report) -> None:
+    async def _write(self, scaler: HorizontalPodAutoscaler, report: _Report) -> None:
         status = AutoscalerStatus(
             observed_generation=scaler.metadata.generation or scaler.status.observed_generation,
             last_scale_time=clock.timestamp() if report.scaled else scaler.status.last_scale_time,

@@ -9,7 +9,7 @@ Completion is by number of successes; ``completionMode: Indexed`` gives each pod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from kube_lite import clock
 from kube_lite.client.events import NORMAL, WARNING
 from kube_lite.controllers.base import Context, Controller, Requeue, key_of_controller, outcomes
 from kube_lite.controllers.expectations import Expectations
+from kube_lite.controllers.job_failure_policy import IGNORE, judge
 from kube_lite.controllers.job_status import (
     COMPLETE,
     FAILED,
@@ -40,11 +41,19 @@ from kube_lite.controllers.job_status import (
     status_as_json,
     with_condition,
 )
-from kube_lite.controllers.ownership import CONTROLLER_INDEX, controlled_by, controller_reference, dependants
+from kube_lite.controllers.ownership import (
+    CONTROLLER_INDEX,
+    controlled_by,
+    controller_reference,
+    dependants,
+    orphans,
+    reference_as_json,
+)
 from kube_lite.controllers.pods import deletion_order, is_active, is_terminating, pod_from_template
-from kube_lite.errors import ApiError, NotFound
+from kube_lite.errors import ApiError, NotFound, conflict
 from kube_lite.resources.kinds.pod.view import Pod
-from kube_lite.resources.meta import Obj, ObjectView
+from kube_lite.resources.meta import LabelSelector, Obj, ObjectView
+from kube_lite.resources.selectors import matches
 
 NAMES = ("job", "job-controller")
 
@@ -69,7 +78,14 @@ class JobController(Controller):
         self._pods = ctx.informers.get("pods", Pod)
         self._pods.add_index(CONTROLLER_INDEX, controlled_by)
         self._pods.on_change(self._observe)
-        self.source(self._pods, key_of_controller("Job"))
+        self.source(self._pods, self._keys_of_pod)
+
+    def _keys_of_pod(self, pod: Pod) -> Iterable[str]:
+        if pod.metadata.controller is not None:
+            return key_of_controller("Job")(pod)
+        if pod.terminating:
+            return ()
+        return [job.metadata.key for job in self._jobs.list(pod.metadata.namespace) if _selects(job, pod)]
 
     def _observe(self, old: Pod | None, new: Pod | None) -> None:
         pod = new or old
@@ -89,26 +105,68 @@ class JobController(Controller):
         if is_finished(job.status) or job.metadata.deletion_timestamp is not None:
             await self._release(pod for pod in pods if pod.finished or is_finished(job.status))
             return None
-        status = self._counted(job, pods)
+        if await self._take_in(job):
+            return None  # and count them with the rest when their new owner shows
+        pods = await self._let_go(job, pods)
+        ignored = {pod.metadata.uid for pod in pods if _is_ignored(job, pod)}
+        status = self._counted(job, pods, ignored)
         active = [pod for pod in pods if is_active(pod)]
         status = self._started(job, status)
-        status, ended = self._judged(job, status, active)
+        status, ended = self._judged(job, status, pods, active)
         wait: float | None = None
         if ended or job.spec.suspend:
             await self._delete(job, active)
             active = []
         elif self._expectations.satisfied(key):
-            wait = await self._manage(job, status, pods, active)
+            counted = [pod for pod in pods if pod.metadata.uid not in ignored]
+            wait = await self._manage(job, status, counted, active)
         else:
             wait = self._expectations.remaining(key)
         await self._write(job, status, pods, active)
         uncounted = {*status.uncounted_terminated_pods.succeeded, *status.uncounted_terminated_pods.failed}
-        await self._release(pod for pod in pods if pod.metadata.uid in uncounted)
+        await self._release(pod for pod in pods if pod.metadata.uid in uncounted | ignored)
         deadline = self._deadline_in(job, status)
         waits = [seconds for seconds in (wait, deadline) if seconds is not None]
         return Requeue(max(min(waits), 0.0)) if waits else None
 
-    def _counted(self, job: Job, pods: Sequence[Pod]) -> JobStatus:
+    async def _take_in(self, job: Job) -> bool:
+        """Adopt pods that match and that nobody controls; whether there were any."""
+        namespace = job.metadata.namespace
+        strangers = [pod for pod in orphans(self._pods, namespace) if not pod.terminating and _selects(job, pod)]
+        if strangers:
+            live = _object.decode(await self._client.get(JOBS, job.metadata.name, namespace)).metadata
+            if live.uid != job.metadata.uid or live.deletion_timestamp is not None:
+                raise conflict("jobs", "batch", job.metadata.name, "it is being deleted or was replaced")
+        for pod in strangers:
+            own = [reference_as_json(reference) for reference in pod.metadata.owner_references]
+            await self._own(pod, [*own, controller_reference(job, "batch/v1", "Job")], [FINALIZER])
+        return bool(strangers)
+
+    async def _let_go(self, job: Job, pods: Sequence[Pod]) -> list[Pod]:
+        """Release pods that no longer match; the others."""
+        if job.spec.selector == LabelSelector():
+            return list(pods)
+        kept: list[Pod] = []
+        for pod in pods:
+            if _selects(job, pod):
+                kept.append(pod)
+                continue
+            others = [reference for reference in pod.metadata.owner_references if reference.uid != job.metadata.uid]
+            await self._own(pod, [reference_as_json(reference) for reference in others], [])
+        return kept
+
+    async def _own(self, pod: Pod, references: list[Obj], finalizers: list[str]) -> None:
+        """Set owners, and with them the finalizer that keeps a pod until it is counted."""
+        meta = pod.metadata
+        rest = [finalizer for finalizer in meta.finalizers if finalizer != FINALIZER] + finalizers
+        change = {"ownerReferences": references or None, "finalizers": rest or None}
+        patch = {"metadata": {"resourceVersion": meta.resource_version, **change}}
+        try:
+            await self._client.patch("pods", meta.name, patch, meta.namespace)
+        except NotFound:
+            return
+
+    def _counted(self, job: Job, pods: Sequence[Pod], ignored: Collection[str]) -> JobStatus:
         """The status with pods that have newly finished as uncounted, and settled ones counted."""
         held = {pod.metadata.uid for pod in pods if FINALIZER in pod.metadata.finalizers}
         before = job.status.uncounted_terminated_pods
@@ -119,7 +177,7 @@ class JobController(Controller):
         settled = len(before.succeeded) - len(succeeded)
         for pod in pods:
             uid = pod.metadata.uid
-            if uid not in held or uid in listed or not (pod.finished or pod.terminating):
+            if uid not in held or uid in listed or uid in ignored or not (pod.finished or pod.terminating):
                 continue
             index = index_of(pod)
             if pod.status.phase == "Succeeded":
@@ -149,10 +207,12 @@ class JobController(Controller):
             status = with_condition(status, SUSPENDED, "False", "JobResumed", "Job resumed")
         return msgspec.structs.replace(status, start_time=status.start_time or clock.timestamp())
 
-    def _judged(self, job: Job, status: JobStatus, active: Sequence[Pod]) -> tuple[JobStatus, bool]:
+    def _judged(
+        self, job: Job, status: JobStatus, pods: Sequence[Pod], active: Sequence[Pod]
+    ) -> tuple[JobStatus, bool]:
         """The status with the Job's end, if it has come; an end waits until all pods are counted and gone."""
         succeeded = status.succeeded + len(status.uncounted_terminated_pods.succeeded)
-        verdict = failure(job, status, active)
+        verdict = failure(job, status, pods, active)
         target, final, reason, message = FAILURE_TARGET, FAILED, *(verdict or ("", ""))
         if verdict is None:
             enough = job.spec.completions if job.spec.completions is not None else 1
@@ -287,6 +347,16 @@ class JobController(Controller):
         patch: dict[str, Any] = {"metadata": {"resourceVersion": meta.resource_version}}
         patch["status"] = status_as_json(status)
         await self._client.patch(JOBS, meta.name, patch, meta.namespace, subresource="status")
+
+
+def _selects(job: Job, pod: Pod) -> bool:
+    """Whether the Job's selector, which it always has in the API, matches."""
+    return job.spec.selector != LabelSelector() and matches(job.spec.selector, pod.metadata.labels)
+
+
+def _is_ignored(job: Job, pod: Pod) -> bool:
+    """Whether a pod has failed in a way that does not count."""
+    return pod.status.phase == "Failed" and judge(job.spec.pod_failure_policy, pod)[0] == IGNORE
 
 
 def build(ctx: Context) -> Controller:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import msgspec
 
 from kube_lite import clock
+from kube_lite.controllers.job_failure_policy import PodFailurePolicy, verdict
 from kube_lite.controllers.replicas import condition_as_json
 from kube_lite.resources.kinds.pod.view import Pod
-from kube_lite.resources.meta import Obj, ObjectView, View
+from kube_lite.resources.meta import LabelSelector, Obj, ObjectView, View
 from kube_lite.resources.views import WorkloadCondition
 
 FINALIZER = "batch.kubernetes.io/job-tracking"
@@ -35,6 +36,8 @@ class JobSpec(View, frozen=True):
     ttl_seconds_after_finished: int | None = None
     suspend: bool = False
     completion_mode: str = "NonIndexed"
+    selector: LabelSelector = LabelSelector()
+    pod_failure_policy: PodFailurePolicy | None = None
     template: msgspec.Raw = msgspec.Raw(b"{}")
 
 
@@ -88,13 +91,15 @@ def with_condition(status: JobStatus, kind: str, value: str, reason: str, messag
     return msgspec.structs.replace(status, conditions=[*others, new])
 
 
-def failure(job: Job, status: JobStatus, active: Sequence[Pod]) -> tuple[str, str] | None:
+def failure(job: Job, status: JobStatus, pods: Sequence[Pod], active: Sequence[Pod]) -> tuple[str, str] | None:
     """Reason and message when the Job has failed; what was decided once stays decided."""
     decided = next((c for c in status.conditions if c.type == FAILURE_TARGET), None)
     if decided is not None:
         return decided.reason, decided.message
     if condition_status(status, SUCCESS_CRITERIA) == "True":
         return None
+    if message := verdict(job.spec.pod_failure_policy, pods):
+        return "PodFailurePolicy", message
     failed = status.failed + len(status.uncounted_terminated_pods.failed)
     restarts = sum(s.restart_count for pod in active for s in pod.status.container_statuses)
     # with restartPolicy OnFailure failures show as restarts of a pod that lives on

@@ -25,10 +25,10 @@ from kube_lite.controllers.persistentvolumes import (
     STORAGE_PROVISIONER,
     STORAGE_PROVISIONER_BETA,
     VOLUMES,
-    Claim,
     ClaimStatus,
+    PersistentVolume,
+    PersistentVolumeClaim,
     StorageClass,
-    Volume,
     best_match,
     mismatch,
 )
@@ -52,8 +52,8 @@ class PersistentVolumeBinder(Controller):
         super().__init__()
         self._client = ctx.client_for("persistent-volume-binder")
         self._recorder = ctx.recorder("persistentvolume-controller")
-        self._volumes = ctx.informers.get(VOLUMES, Volume)
-        self._claims = ctx.informers.get(CLAIMS, Claim)
+        self._volumes = ctx.informers.get(VOLUMES, PersistentVolume)
+        self._claims = ctx.informers.get(CLAIMS, PersistentVolumeClaim)
         self._classes = ctx.informers.get(CLASSES, StorageClass)
         self.source(self._volumes, self._keys_of_volume)
         self.source(self._claims, self._keys_of_claim)
@@ -63,7 +63,7 @@ class PersistentVolumeBinder(Controller):
         """Keys of the claims that have no volume yet."""
         return [f"{_CLAIM}{claim.metadata.key}" for claim in self._claims.list() if not claim.spec.volume_name]
 
-    def _keys_of_volume(self, volume: Volume) -> Iterable[str]:
+    def _keys_of_volume(self, volume: PersistentVolume) -> Iterable[str]:
         yield f"{_VOLUME}{volume.metadata.key}"
         reference = volume.spec.claim_ref
         if reference is not None:
@@ -71,7 +71,7 @@ class PersistentVolumeBinder(Controller):
         else:
             yield from self._waiting()
 
-    def _keys_of_claim(self, claim: Claim) -> Iterable[str]:
+    def _keys_of_claim(self, claim: PersistentVolumeClaim) -> Iterable[str]:
         yield f"{_CLAIM}{claim.metadata.key}"
         if claim.spec.volume_name:
             yield f"{_VOLUME}{claim.spec.volume_name}"
@@ -93,7 +93,7 @@ class PersistentVolumeBinder(Controller):
 
     # --- claims ---
 
-    async def _sync_claim(self, claim: Claim) -> None:
+    async def _sync_claim(self, claim: PersistentVolumeClaim) -> None:
         name = claim.spec.volume_name
         if BIND_COMPLETED in claim.metadata.annotations:
             await self._keep_bound(claim)
@@ -116,7 +116,7 @@ class PersistentVolumeBinder(Controller):
             else:
                 await self._bind(volume, claim)
 
-    async def _keep_bound(self, claim: Claim) -> None:
+    async def _keep_bound(self, claim: PersistentVolumeClaim) -> None:
         name = claim.spec.volume_name
         volume = self._volumes.get(name) if name else None
         if volume is not None and (volume.spec.claim_ref is None or volume.is_for(claim)):
@@ -133,7 +133,7 @@ class PersistentVolumeBinder(Controller):
         self._recorder.event(claim, WARNING, reason, message)
         await self._set_claim_phase(claim, "Lost")
 
-    async def _find_volume(self, claim: Claim) -> None:
+    async def _find_volume(self, claim: PersistentVolumeClaim) -> None:
         if await self._given_default_class(claim):
             return
         kind = self._classes.get(claim.storage_class) if claim.storage_class else None
@@ -153,7 +153,7 @@ class PersistentVolumeBinder(Controller):
             self._recorder.event(claim, NORMAL, "FailedBinding", message)
         await self._set_claim_phase(claim, "Pending")
 
-    async def _given_default_class(self, claim: Claim) -> bool:
+    async def _given_default_class(self, claim: PersistentVolumeClaim) -> bool:
         """Give a claim made before there was a default class the newest of them; whether it was."""
         if claim.storage_class or claim.spec.storage_class_name is not None:
             return False
@@ -165,7 +165,7 @@ class PersistentVolumeBinder(Controller):
         await self._patch_claim(claim, {"spec": {"storageClassName": newest.metadata.name}})
         return True
 
-    async def _ask_provisioner(self, claim: Claim, kind: StorageClass | None) -> None:
+    async def _ask_provisioner(self, claim: PersistentVolumeClaim, kind: StorageClass | None) -> None:
         if kind is None:
             message = f'storageclass.storage.k8s.io "{claim.storage_class}" not found'
             self._recorder.event(claim, WARNING, "ProvisioningFailed", message)
@@ -182,7 +182,7 @@ class PersistentVolumeBinder(Controller):
         )
         self._recorder.event(claim, NORMAL, "ExternalProvisioning", message)
 
-    async def _bind(self, volume: Volume, claim: Claim) -> None:
+    async def _bind(self, volume: PersistentVolume, claim: PersistentVolumeClaim) -> None:
         """Write what is missing of the binding, the volume's side first."""
         volume = await self._bind_volume(volume, claim)
         await self._set_volume_phase(volume, "Bound")
@@ -195,7 +195,7 @@ class PersistentVolumeBinder(Controller):
             claim = await self._patch_claim(claim, change)
         await self._set_claim_phase(claim, "Bound", volume)
 
-    async def _bind_volume(self, volume: Volume, claim: Claim) -> Volume:
+    async def _bind_volume(self, volume: PersistentVolume, claim: PersistentVolumeClaim) -> PersistentVolume:
         before = volume.spec.claim_ref
         if before is not None and before.uid == claim.metadata.uid:
             return volume
@@ -214,12 +214,14 @@ class PersistentVolumeBinder(Controller):
         change["spec"] = {"claimRef": reference}
         return _volume.decode(await self._client.patch(VOLUMES, volume.metadata.name, change))
 
-    async def _patch_claim(self, claim: Claim, change: Obj) -> Claim:
+    async def _patch_claim(self, claim: PersistentVolumeClaim, change: Obj) -> PersistentVolumeClaim:
         meta = claim.metadata
         change.setdefault("metadata", {})["resourceVersion"] = meta.resource_version
         return _claim.decode(await self._client.patch(CLAIMS, meta.name, change, meta.namespace))
 
-    async def _set_claim_phase(self, claim: Claim, phase: str, volume: Volume | None = None) -> None:
+    async def _set_claim_phase(
+        self, claim: PersistentVolumeClaim, phase: str, volume: PersistentVolume | None = None
+    ) -> None:
         status = ClaimStatus(phase=phase)
         if volume is not None:
             # a volume that grows is not a claim that has grown: keep what was given
@@ -234,7 +236,7 @@ class PersistentVolumeBinder(Controller):
 
     # --- volumes ---
 
-    async def _sync_volume(self, volume: Volume) -> None:
+    async def _sync_volume(self, volume: PersistentVolume) -> None:
         reference = volume.spec.claim_ref
         if reference is None or not reference.uid:
             await self._set_volume_phase(volume, "Available")
@@ -247,7 +249,7 @@ class PersistentVolumeBinder(Controller):
         elif claim.spec.volume_name:
             await self._unbind(volume)
 
-    async def _claim_of(self, volume: Volume) -> Claim | None:
+    async def _claim_of(self, volume: PersistentVolume) -> PersistentVolumeClaim | None:
         """The claim that the volume is bound to, if it still exists."""
         reference = volume.spec.claim_ref
         if reference is None:
@@ -261,7 +263,7 @@ class PersistentVolumeBinder(Controller):
                 return None
         return claim if claim.metadata.uid == reference.uid else None
 
-    async def _release(self, volume: Volume) -> None:
+    async def _release(self, volume: PersistentVolume) -> None:
         if volume.status.phase == "Failed":
             return
         policy = volume.spec.persistent_volume_reclaim_policy
@@ -278,7 +280,7 @@ class PersistentVolumeBinder(Controller):
         self._recorder.event(volume, WARNING, reason, message)
         await self._set_volume_phase(volume, "Failed", message)
 
-    async def _unbind(self, volume: Volume) -> None:
+    async def _unbind(self, volume: PersistentVolume) -> None:
         """Let go of a claim that went with another volume; what the user wrote stays."""
         controlled = BOUND_BY_CONTROLLER in volume.metadata.annotations
         change: Obj = {"metadata": {"resourceVersion": volume.metadata.resource_version}}
@@ -287,7 +289,7 @@ class PersistentVolumeBinder(Controller):
         change["spec"] = {"claimRef": None if controlled else {"uid": None, "resourceVersion": None}}
         await self._client.patch(VOLUMES, volume.metadata.name, change)
 
-    async def _set_volume_phase(self, volume: Volume, phase: str, message: str = "") -> None:
+    async def _set_volume_phase(self, volume: PersistentVolume, phase: str, message: str = "") -> None:
         if (volume.status.phase, volume.status.message) == (phase, message):
             return
         meta = volume.metadata
@@ -296,8 +298,8 @@ class PersistentVolumeBinder(Controller):
         await self._client.patch(VOLUMES, meta.name, patch, subresource="status")
 
 
-_volume = msgspec.json.Decoder(Volume)
-_claim = msgspec.json.Decoder(Claim)
+_volume = msgspec.json.Decoder(PersistentVolume)
+_claim = msgspec.json.Decoder(PersistentVolumeClaim)
 
 
 def build(ctx: Context) -> Controller:

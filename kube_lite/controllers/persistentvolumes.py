@@ -56,7 +56,7 @@ class VolumeStatus(View, frozen=True):
     reason: str = ""
 
 
-class Volume(ObjectView, frozen=True):
+class PersistentVolume(ObjectView, frozen=True):
     """A PersistentVolume."""
 
     spec: VolumeSpec = VolumeSpec()
@@ -67,7 +67,7 @@ class Volume(ObjectView, frozen=True):
         """The name of its class, '' for none."""
         return self.metadata.annotations.get(CLASS_ANNOTATION) or self.spec.storage_class_name
 
-    def is_for(self, claim: Claim) -> bool:
+    def is_for(self, claim: PersistentVolumeClaim) -> bool:
         """Whether it is bound to the claim, or kept for one of that name."""
         reference = self.spec.claim_ref
         if reference is None:
@@ -102,7 +102,7 @@ class ClaimStatus(View, frozen=True):
     capacity: dict[str, str] = {}
 
 
-class Claim(ObjectView, frozen=True):
+class PersistentVolumeClaim(ObjectView, frozen=True):
     """A PersistentVolumeClaim."""
 
     spec: ClaimSpec = ClaimSpec()
@@ -127,12 +127,12 @@ class StorageClass(ObjectView, frozen=True):
     reclaim_policy: str = "Delete"
 
 
-def capacity_of(volume: Volume) -> quantity.Quantity:
+def capacity_of(volume: PersistentVolume) -> quantity.Quantity:
     """The storage that a volume offers."""
     return quantity.parse(volume.spec.capacity.get("storage", "0"))
 
 
-def mismatch(volume: Volume, claim: Claim) -> str:
+def mismatch(volume: PersistentVolume, claim: PersistentVolumeClaim) -> str:
     """Why a volume that the claim names cannot be given to it; '' when it can."""
     if capacity_of(volume) < claim.size:
         return "requested PV is too small"
@@ -147,12 +147,14 @@ def mismatch(volume: Volume, claim: Claim) -> str:
     return ""
 
 
-def best_match(claim: Claim, volumes: Iterable[Volume], delayed: bool) -> Volume | None:
+def best_match(
+    claim: PersistentVolumeClaim, volumes: Iterable[PersistentVolume], delayed: bool
+) -> PersistentVolume | None:
     """The volume for a claim: one kept for it, else the smallest free one that fits.
 
     :param delayed: only one that is kept for it, as the free ones wait for a pod to be placed
     """
-    fitting: list[Volume] = []
+    fitting: list[PersistentVolume] = []
     for volume in volumes:
         if volume.spec.volume_mode != claim.spec.volume_mode or volume.metadata.deletion_timestamp is not None:
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kube_lite.controllers.base import Context, Controller, Requeue
-from kube_lite.controllers.persistentvolumes import VOLUMES, Volume
+from kube_lite.controllers.persistentvolumes import VOLUMES, PersistentVolume
 from kube_lite.errors import NotFound
 
 NAMES = ("pv-protection", "persistentvolume-protection-controller")
@@ -19,7 +19,7 @@ class PVProtectionController(Controller):
     def __init__(self, ctx: Context) -> None:
         super().__init__()
         self._client = ctx.client_for("pv-protection-controller")
-        self._volumes = self.source(ctx.informers.get(VOLUMES, Volume))
+        self._volumes = self.source(ctx.informers.get(VOLUMES, PersistentVolume))
 
     async def reconcile(self, key: str) -> Requeue | None:
         """Let a deleted volume go unless it is bound."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import msgspec
 
 from kube_lite.controllers.base import Context, Controller, Requeue
-from kube_lite.controllers.persistentvolumes import CLAIMS, Claim
+from kube_lite.controllers.persistentvolumes import CLAIMS, PersistentVolumeClaim
 from kube_lite.errors import NotFound
 from kube_lite.resources.kinds.pod.view import Pod
 
@@ -35,7 +35,7 @@ class PVCProtectionController(Controller):
     def __init__(self, ctx: Context) -> None:
         super().__init__()
         self._client = ctx.client_for("pvc-protection-controller")
-        self._claims = self.source(ctx.informers.get(CLAIMS, Claim))
+        self._claims = self.source(ctx.informers.get(CLAIMS, PersistentVolumeClaim))
         self._pods = self.source(ctx.informers.get("pods", Pod), self._keys)
         self._pods.add_index("claims", self._keys)
 

@@ -56,7 +56,7 @@ class QuotaStatus(View, frozen=True):
     used: dict[str, str] = {}
 
 
-class Quota(ObjectView, frozen=True):
+class ResourceQuota(ObjectView, frozen=True):
     """A ResourceQuota."""
 
     spec: QuotaSpec = QuotaSpec()
@@ -76,10 +76,10 @@ class ResourceQuotaController(Controller):
         self._served = ctx.resources
         self._followed: dict[str, Informer[Any]] = {}
         self._counted: dict[str, int] = {}
-        self._quotas = self.reads(ctx.informers.get(QUOTAS, Quota))
+        self._quotas = self.reads(ctx.informers.get(QUOTAS, ResourceQuota))
         self._quotas.on_change(self._quota_changed)
 
-    def _quota_changed(self, old: Quota | None, new: Quota | None) -> None:
+    def _quota_changed(self, old: ResourceQuota | None, new: ResourceQuota | None) -> None:
         if new is None:
             if old is not None:
                 self._counted.pop(old.metadata.key, None)
@@ -136,7 +136,7 @@ class ResourceQuotaController(Controller):
             yield [(kind, msgspec.json.decode(item)) for item in found.items[start : start + CHUNK]]
             await anyio.lowlevel.checkpoint()
 
-    async def _write(self, quota: Quota, used: dict[str, str]) -> None:
+    async def _write(self, quota: ResourceQuota, used: dict[str, str]) -> None:
         status = QuotaStatus(hard=quota.spec.hard, used=used)
         if status == quota.status:
             return

@@ -181,8 +181,10 @@ def _write_credentials(settings: ServerSettings, authority: certs.Authority, url
 def node_secret(settings: ServerSettings, authority: certs.Authority) -> str:
     """The secret that nodes join with, kept in the node token file together with the CA's hash."""
     path = settings.node_token
-    if path.exists():
-        return path.read_text().strip().rpartition(":")[2]
-    secret = secrets.token_hex(16)
-    certs.write_private(path, f"K10{authority.fingerprint}::node:{secret}\n".encode())
+    kept = path.read_text().strip() if path.exists() else ""
+    head, _, secret = kept.rpartition(":")
+    if not secret or head != f"K10{authority.fingerprint}::node":
+        # also when the CA is another one: what joined under the old one must not join this cluster
+        secret = secrets.token_hex(16)
+        certs.write_private(path, f"K10{authority.fingerprint}::node:{secret}\n".encode())
     return secret

@@ -8,8 +8,8 @@ data to the power of the depth to which loops are nested.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Collection, Mapping
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from kube_lite.resources import cel_functions, cel_syntax
@@ -80,7 +80,21 @@ _TYPE_NAMES: Final = frozenset(
         "format",
         "math",
         "sets",
+        "jsonpatch",
     ]
+)
+
+MAX_LENGTH: Final = 16_384
+"""Characters of an expression at most; bounds the work of parsing it."""
+MAX_NESTED_LOOPS: Final = 3
+"""How deep comprehensions may be nested: the cost of each multiplies with that of those around it."""
+
+_STRUCT = re.compile(r"\b(?:Object(?:\.[A-Za-z_][A-Za-z0-9_.]*)?|JSONPatch)\s*\{")
+_TOKENS = re.compile(
+    r"""(?P<text>[rR]?(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'))|(?P<struct>"""
+    + _STRUCT.pattern
+    + r""")|(?P<open>\{)|(?P<close>\})|(?P<key>[A-Za-z_][A-Za-z0-9_]*\s*:(?!:))|(?P<other>[A-Za-z0-9_]+|.)""",
+    re.DOTALL,
 )
 
 
@@ -150,32 +164,59 @@ def weight(value: Any, limit: int = CALL_COST_LIMIT) -> int:
     return count
 
 
-class Expression:
-    """A compiled expression.
+def as_maps(source: str) -> str:
+    """``Object{a: 1}`` as ``{"a": 1}``: upstream's object construction without its types."""
+    if not _STRUCT.search(source):
+        return source
+    parts: list[str] = []
+    stack: list[bool] = []
+    previous = ""
+    for found in _TOKENS.finditer(source):
+        text, kind = found.group(0), found.lastgroup
+        if kind == "struct":
+            stack.append(True)
+            text = "{"
+        elif kind == "open":
+            stack.append(False)
+        elif kind == "close" and stack:
+            stack.pop()
+        elif kind == "key" and stack and stack[-1] and previous in ("{", ","):
+            text = f'"{text.rstrip(":").strip()}":'
+        parts.append(text)
+        if text.strip():
+            previous = text.strip()
+    return "".join(parts)
 
-    :param variables: the names that it may use
-    :raises CelError: it cannot be read, or uses an unknown name or function
-    """
 
-    def __init__(self, source: str, variables: frozenset[str]) -> None:
+class Program:
+    """A compiled expression. :raises CelError: it cannot be read, or uses an unknown function"""
+
+    def __init__(self, source: str) -> None:
+        if len(source) > MAX_LENGTH:
+            raise CelError(f"the expression is longer than {MAX_LENGTH} characters")
         self.source = source
         self.depth = cel_syntax.depth(source)
+        """How deeply its loops are nested."""
+        if self.depth > MAX_NESTED_LOOPS:
+            raise CelError("estimated rule cost exceeds budget: comprehensions are nested too deeply")
+        library = _library()
         try:
-            self._program = _library().compile(cel_syntax.rewrite(source))
-        except ValueError as error:
-            raise CelError(_syntax_error(str(error))) from error
-        allowed = variables | cel_syntax.bound(source) | _TYPE_NAMES
-        for name in self._program.variables():
-            if name not in allowed:
-                raise CelError(f"undeclared reference to '{name}' (in container '')")
+            self._program = library.compile(cel_syntax.rewrite(as_maps(source)))
+        except (ValueError, RuntimeError) as error:
+            raise CelError(f"compilation failed: {_syntax_error(str(error))}") from error
+        self.variables: frozenset[str] = frozenset(self._program.variables()) - cel_syntax.bound(source) - _TYPE_NAMES
+        """Names of variables that it mentions."""
         # each run copies the context, so it holds only the functions that are called
-        self._context = _library().Context({"format": {}})
+        self._context = library.Context({"format": {}})
         added = _functions()
-        for name in self._program.functions():
+        mentioned = cel_syntax.names(source)
+        grouped = {name for name in added if name.partition(".")[0] in mentioned and "." in name}
+        last_parts = {name.rpartition(".")[2] for name in grouped}
+        for name in grouped.union(self._program.functions()):
             if name in added:
                 self._context.add_function(name, added[name])
-            elif name not in _KNOWN and not _OPERATORS.search(name):
-                raise CelError(f"undeclared reference to '{name}' (in container '')")
+            elif name not in _KNOWN and name not in last_parts and not _OPERATORS.search(name):
+                raise CelError(f"compilation failed: {_undeclared(name)}")
 
     def evaluate(self, variables: Mapping[str, Any]) -> Any:
         """The value of the expression.
@@ -184,10 +225,10 @@ class Expression:
         :raises CostExceeded: its loops are nested too deeply for the data
         """
         if self.depth > 1:
-            size = sum(weight(value) for value in variables.values())
+            size = sum(weight(value) for name, value in variables.items() if name in self.variables)
             if size**self.depth > CALL_COST_LIMIT:
                 raise CostExceeded("operation cancelled: actual cost limit exceeded")
-        self._context.update(dict(variables))
+        self._context.update({name: value for name, value in variables.items() if name in self.variables})
         try:
             return self._program.execute(self._context)
         except KeyError as error:
@@ -200,6 +241,28 @@ class Expression:
             raise CelError("no such overload") from error
         except (ValueError, RuntimeError, OverflowError, ArithmeticError) as error:
             raise CelError(_plain(str(error))) from error
+
+
+@lru_cache(maxsize=4096)
+def _compiled(source: str) -> Program:
+    return Program(source)
+
+
+def compile(source: str, variables: Collection[str] | None = None) -> Program:  # the field's word
+    """The program of an expression.
+
+    :param variables: the names it may mention; None for any
+    :raises CelError: it is none, or mentions others
+    """
+    program = _compiled(source)
+    unknown = sorted(program.variables - set(variables)) if variables is not None else []
+    if unknown:
+        raise CelError(f"compilation failed: {_undeclared(unknown[0])}")
+    return program
+
+
+def _undeclared(name: str) -> str:
+    return f"ERROR: <input>:1:1: undeclared reference to '{name}' (in container '')"
 
 
 def _plain(text: str) -> str:

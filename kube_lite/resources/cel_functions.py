@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -111,6 +112,20 @@ def to_text(value: Any) -> str:
     return str(value)
 
 
+def _string(value: Any) -> str:
+    """``string()``, which the library lacks for booleans; times as Go prints them."""
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        return f"{value.total_seconds():g}s"
+    if _holds(value, QUANTITY):
+        return str(quantity.Quantity(_nanos(value)))
+    for mark in (URL, IP, CIDR, SEMVER):
+        if _holds(value, mark):
+            return str(value[mark])
+    return value.decode() if isinstance(value, bytes) else to_text(value)
+
+
 def _ascii(text: str, *, upper: bool) -> str:
     return "".join((c.upper() if upper else c.lower()) if c.isascii() else c for c in text)
 
@@ -182,8 +197,7 @@ def _port(url: Mapping[str, str]) -> str:
 
 
 def _quantity(text: str) -> dict[str, str]:
-    quantity.parse(text)
-    return {QUANTITY: text}
+    return {QUANTITY: str(quantity.parse(text).nanos)}
 
 
 def _is(parse: Callable[[str], Any]) -> Callable[[str], bool]:
@@ -198,7 +212,7 @@ def _is(parse: Callable[[str], Any]) -> Callable[[str], bool]:
 
 
 def _nanos(value: Any) -> int:
-    return quantity.parse(value[QUANTITY]).nanos if _holds(value, QUANTITY) else int(value) * quantity.NANO
+    return int(value[QUANTITY]) if _holds(value, QUANTITY) else int(value) * quantity.NANO
 
 
 def _semver(text: str, normalize: bool = False) -> dict[str, str]:
@@ -228,9 +242,7 @@ def _compare_to(a: Any, b: Any) -> int:
 
 
 def _with_nanos(nanos: int) -> dict[str, str]:
-    whole, rest = divmod(abs(nanos), quantity.NANO)
-    sign = "-" if nanos < 0 else ""
-    return {QUANTITY: f"{sign}{whole}" if not rest else f"{sign}{abs(nanos)}n"}
+    return {QUANTITY: str(nanos)}
 
 
 def _as_integer(value: Any) -> int:
@@ -363,12 +375,16 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "containsCIDR": _contains_cidr,
     "prefixLength": lambda net: _network(net).prefixlen,
     "masked": lambda net: {CIDR: str(_network(net))},
+    "string": _string,
+    "jsonpatch.escapeKey": lambda key: key.replace("~", "~0").replace("/", "~1"),
+    "sets.contains": lambda a, b: all(x in a for x in b),
+    "sets.intersects": lambda a, b: any(x in a for x in b),
+    "sets.equivalent": lambda a, b: all(x in a for x in b) and all(x in b for x in a),
     "semver": _semver,
     "isSemver": _is(_semver),
     "major": lambda v: _semver_key(v)[0],
     "minor": lambda v: _semver_key(v)[1],
     "patch": lambda v: _semver_key(v)[2],
-    "validate": format_problems,
     **{name: _named_format(name) for name in _FORMAT_RULES},
 }
 """By the name under which the library calls them."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 from kube_lite.errors import FieldError
@@ -27,10 +27,40 @@ def key(path: str, name: str) -> str:
     return f"{path}[{name}]"
 
 
+class GoLiteral(str):
+    """A value already written as Go's ``%#v`` prints it."""
+
+    __slots__ = ()
+
+
+def go_strings(values: Iterable[str], name: str = "[]string") -> GoLiteral:
+    """A list of strings as Go prints it, under the name of its type."""
+    return GoLiteral(f"{name}{{{', '.join(show(value) for value in values)}}}")
+
+
+def go_map(values: Mapping[str, str] | None) -> GoLiteral:
+    """A map of strings as Go prints it, sorted."""
+    if values is None:
+        return GoLiteral("map[string]string(nil)")
+    inside = ", ".join(f"{show(name)}:{show(values[name])}" for name in sorted(values))
+    return GoLiteral(f"map[string]string{{{inside}}}")
+
+
+def go_int_or_string(value: int | str) -> GoLiteral:
+    """An IntOrString as Go prints it."""
+    if isinstance(value, str):
+        return GoLiteral(f"intstr.IntOrString{{Type:1, IntVal:0, StrVal:{show(value)}}}")
+    return GoLiteral(f'intstr.IntOrString{{Type:0, IntVal:{value}, StrVal:""}}')
+
+
 def show(value: Any) -> str:
-    """A value as upstream prints it inside a message: strings quoted, the rest as JSON."""
+    """A value as upstream prints it inside a message: strings quoted, lists and maps of strings as Go does."""
     if value is None:
         return "null"
+    if isinstance(value, GoLiteral):
+        return str(value)
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return go_strings(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -73,7 +103,7 @@ def not_found(path: str, value: Any) -> FieldError:
 
 def too_long(path: str, limit: int) -> FieldError:
     """A value over its length in bytes."""
-    return FieldError("FieldValueTooLong", path, f"Too long: may not be more than {limit} bytes")
+    return FieldError("FieldValueTooLong", path, f"Too long: must have at most {limit} bytes")
 
 
 def too_many(path: str, actual: int, limit: int) -> FieldError:

@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from kube_lite.resources import names
-from kube_lite.resources.field import Errors, child, forbidden, index, invalid, required
+from kube_lite.resources.field import (
+    Errors,
+    GoLiteral,
+    child,
+    forbidden,
+    go_map,
+    go_strings,
+    index,
+    invalid,
+    required,
+    show,
+)
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import validate_labels
 
@@ -42,6 +53,24 @@ def _validate_requirement(requirement: Obj, path: str) -> Errors:
     for i, value in enumerate(values or ()):
         found.extend(invalid(index(child(path, "values"), i), value, p) for p in names.label_value(value))
     return found
+
+
+def go_selector(selector: Mapping[str, Any] | None) -> GoLiteral:
+    """A selector as Go's ``%#v`` prints it."""
+    if selector is None:
+        return GoLiteral("(*v1.LabelSelector)(nil)")
+    expressions = selector.get("matchExpressions")
+    shown = "[]v1.LabelSelectorRequirement(nil)"
+    if expressions is not None:
+        shown = f"[]v1.LabelSelectorRequirement{{{', '.join(_go_requirement(one) for one in expressions)}}}"
+    return GoLiteral(f"v1.LabelSelector{{MatchLabels:{go_map(selector.get('matchLabels'))}, MatchExpressions:{shown}}}")
+
+
+def _go_requirement(one: Mapping[str, Any]) -> str:
+    values = one.get("values")
+    listed = "[]string(nil)" if values is None else go_strings(values)
+    key, operator = show(one.get("key", "")), show(one.get("operator", ""))
+    return f"v1.LabelSelectorRequirement{{Key:{key}, Operator:{operator}, Values:{listed}}}"
 
 
 def is_valid(selector: Mapping[str, Any]) -> bool:

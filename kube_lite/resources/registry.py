@@ -145,6 +145,10 @@ class Resource:
     name_rule: Callable[[str, bool], Sequence[str]] | None = None
     """``(name, is_prefix) -> problems``; None means DNS subdomain."""
 
+    invalid_group: str = ""
+    """The group that answers about invalid objects name, where it is not ``group`` (Ingress: extensions)."""
+    internal_annotations: Sequence[str] = ()
+    """Annotations that the server makes up for the wire; tables do not show them."""
     generation: bool = True
     """Whether ``metadata.generation`` counts changes of anything but metadata and status."""
     allow_create_on_update: bool = False

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from kube_lite.resources import names
-from kube_lite.resources.field import IMMUTABLE, Errors, child, invalid, not_supported, required
+from kube_lite.resources.field import IMMUTABLE, Errors, child, go_int_or_string, invalid, not_supported, required
 
 NOT_NEGATIVE = "must be greater than or equal to 0"
 POSITIVE = "must be greater than zero"
@@ -104,7 +104,7 @@ def number_or_percent(value: int | str, path: str) -> Errors:
 def at_most_100_percent(value: int | str, path: str) -> Errors:
     """A percentage may not be above 100; numbers may."""
     if isinstance(value, str) and not names.percent(value) and int(value[:-1]) > 100:
-        return [invalid(path, value, "must not be greater than 100%")]
+        return [invalid(path, go_int_or_string(value), "must not be greater than 100%")]
     return []
 
 

@@ -107,9 +107,7 @@ def requirement(key: str, operator: str, values: Sequence[str] = ()) -> Requirem
                 f"values: Invalid value: [{_quoted(values)}]: for 'Gt', 'Lt' operators, exactly one value is required"
             )
         errors += [
-            f"values[{i}]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, the value must be an integer"
-            for i, value in enumerate(values)
-            if _integer(value) is None
+            "for 'Gt', 'Lt' operators, the value must be an integer" for value in values if _integer(value) is None
         ]
     errors += [
         f'values[{i}][{key}]: Invalid value: "{value}": {"; ".join(wrong)}'
@@ -227,14 +225,14 @@ class _Parser:
         if not name:
             raise SelectorError(f"found '{key}', expected: identifier")
         if wrong := label_key_errors(key):
-            raise SelectorError(f'<nil>: Invalid value: "{key}": {"; ".join(wrong)}')
+            raise SelectorError(f'invalid label key "{key}": {"; ".join(wrong)}')
         if negated:
             return requirement(key, NOT_EXISTS)
         if self._peek()[1] in ("", ","):
             return requirement(key, EXISTS)
         operator = {">": GREATER, "<": LESS}.get(text := self._next()[1], text)
         if operator not in _BINARY_OPERATORS or text in (GREATER, LESS):
-            raise SelectorError(f"found '{text}', expected: {', '.join(_BINARY_OPERATORS)}")
+            raise SelectorError(f"found '{text}', expected: '=', '!=', '==', 'in', notin'")
         values = self._values() if operator in (IN, NOT_IN) else {self._exact_value()}
         return requirement(key, operator, sorted(values))
 

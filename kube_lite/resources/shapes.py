@@ -121,6 +121,8 @@ ALWAYS_OF = _words("""
     api.discovery.v1.EndpointSlice.ports api.autoscaling.v2.HorizontalPodAutoscalerStatus.currentMetrics
     api.scheduling.v1.PriorityClass.value api.authentication.v1.TokenRequestSpec.boundObjectRef
     api.core.v1.ResourceFieldSelector.divisor
+    api.apps.v1.DeploymentSpec.selector api.apps.v1.ReplicaSetSpec.selector api.apps.v1.StatefulSetSpec.selector
+    api.apps.v1.DaemonSetSpec.selector
 """)
 """Fields without ``omitempty`` that the definitions do not call required."""
 

@@ -8,7 +8,6 @@ converts them to causes. Rules in CEL are compiled elsewhere (``structural_rules
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final

@@ -129,7 +129,8 @@ def _lists(schema: Schema, path: str) -> Errors:
                 found.append(invalid(index(keys_at, i), name, detail))
             elif name not in needed and "default" not in properties[name]:
                 detail = (
-                    "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+                    "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required "
+                    "property"
                 )
                 found.append(required(child(key(child(child(path, "items"), "properties"), name), "default"), detail))
     map_type = schema.get("x-kubernetes-map-type")

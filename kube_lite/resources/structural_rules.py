@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from kube_lite.errors import FieldError
-from kube_lite.resources import cel_syntax
+from kube_lite.resources import cel, cel_syntax
 from kube_lite.resources import field as fields
-from kube_lite.resources.cel import CelError, CostExceeded, Expression, optional
+from kube_lite.resources.cel import CelError, CostExceeded, Program, optional
 from kube_lite.resources.field import Errors, child, index, invalid, not_supported, required
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.structural import Path, Schema, key_of, text, type_name
@@ -40,9 +40,9 @@ _NONE: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    expression: Expression
+    expression: Program
     message: str
-    message_expression: Expression | None
+    message_expression: Program | None
     reason: str
     field_path: str
     transition: bool
@@ -124,9 +124,9 @@ def _rule(raw: Mapping[str, Any]) -> _Rule:
     variables = frozenset({"self", "oldSelf"})
     message = raw.get("messageExpression")
     return _Rule(
-        expression=Expression(source, variables),
+        expression=cel.compile(source, variables),
         message=raw.get("message", ""),
-        message_expression=Expression(message, variables) if message else None,
+        message_expression=cel.compile(message, variables) if message else None,
         reason=raw.get("reason", ""),
         field_path=raw.get("fieldPath", ""),
         transition="oldSelf" in cel_syntax.names(source),
@@ -342,7 +342,7 @@ def _validate_rule(raw: Mapping[str, Any], at: str) -> Errors:
     for name in ("rule", "messageExpression"):
         if raw.get(name):
             try:
-                Expression(raw[name], frozenset({"self", "oldSelf"}))
+                cel.compile(raw[name], ("self", "oldSelf"))
             except CelError as error:
-                found.append(invalid(child(at, name), raw[name], f"compilation failed: {error}"))
+                found.append(invalid(child(at, name), raw[name], str(error)))
     return found

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import anyio
 
+from kube_lite import controllers
 from kube_lite.api.authz.attributes import Attributes
 from kube_lite.api.authz.default_roles import AUTOUPDATE
 from kube_lite.api.plane import Plane
@@ -97,3 +100,11 @@ def test_a_controller_holds_no_more_than_its_role() -> None:
         assert not allows(Attributes(service_account("kube-system", "no-controller"), "list", "", "v1", "pods"))
 
     anyio.run(main)
+
+
+def test_every_controller_in_this_process_has_a_role() -> None:
+    sources = "".join(path.read_text() for path in sorted(Path(controllers.__path__[0]).glob("*.py")))
+    names = {*re.findall(r'client_for\("([\w-]+)"', sources), *re.findall(r'EVENT_WRITER = "([\w-]+)"', sources)}
+    roles = {obj["metadata"]["name"] for plural, _, obj in defaults() if plural == "clusterroles"}
+    assert len(names) > 15
+    assert {f"system:controller:{name}" for name in names} - roles == set()

@@ -142,3 +142,56 @@ def test_no_two_workers_ever_hold_the_same_key() -> None:
         assert handled >= 3 * 10
 
     clock.run_virtual(main())
+
+
+def test_a_cancelled_worker_hands_on_the_key_or_timer_that_it_waited_for() -> None:
+    async def main() -> None:
+        queue = WorkQueue()
+        taken: list[tuple[str, str, float]] = []
+        scopes: dict[str, anyio.CancelScope] = {}
+
+        async def work(name: str) -> None:
+            with anyio.CancelScope() as scope:
+                scopes[name] = scope
+                while True:
+                    key = await queue.get()
+                    taken.append((name, key, clock.monotonic()))
+                    queue.done(key)
+
+        queue.add_after("timed", 5)
+        async with anyio.create_task_group() as tasks:
+            for name in ("first", "second", "third"):
+                tasks.start_soon(work, name)
+            await anyio.sleep(1)
+            scopes["first"].cancel()  # it watched the timer
+            await anyio.sleep(5)
+            assert [(key, moment) for _, key, moment in taken] == [("timed", 5.0)]
+            queue.add("woken")
+            scopes["third"].cancel()
+            scopes["second"].cancel()
+            tasks.start_soon(work, "fourth")
+            await anyio.sleep(1)
+            assert [key for _, key, _ in taken] == ["timed", "woken"]
+            tasks.cancel_scope.cancel()
+
+    clock.run_virtual(main())
+
+
+def test_a_key_wakes_one_worker_however_many_wait() -> None:
+    async def main() -> None:
+        queue = WorkQueue()
+
+        async def work() -> None:
+            while True:
+                queue.done(await queue.get())
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(100):
+                tasks.start_soon(work)
+            await anyio.sleep(1)
+            assert queue.waiting == 100
+            queue.add("a")
+            assert queue.waiting == 99
+            tasks.cancel_scope.cancel()
+
+    clock.run_virtual(main())

@@ -189,7 +189,8 @@ class FakeClient:
         if self.broken is not None:
             raise self.broken
         found = [
-            json.dumps(obj).encode()
+            # as upstream's lists: what every item is stands outside
+            json.dumps({key: value for key, value in obj.items() if key not in ("kind", "apiVersion")}).encode()
             for _, obj in sorted(self.objects.get(resource, {}).items())
             if (not namespace or obj["metadata"].get("namespace") == namespace)
             and labels_match(label_selector, obj["metadata"].get("labels", {}))

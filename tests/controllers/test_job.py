@@ -25,15 +25,18 @@ def job(**spec: Any) -> Obj:
 
 
 async def finish(world: World, phases: list[str], default: str = "Succeeded", after: float = 1.0) -> None:
-    """Let pods finish a second after they appear, with the phases in that order, then ``default``."""
+    """Let pods finish a second after they appear, with the phases in that order, then ``default``.
+
+    A phase may carry the exit code: ``Failed 42``.
+    """
     seen: dict[str, float] = {}
     while True:
         for pod in world.pods():
             name, now = pod["metadata"]["name"], clock.monotonic()
             since = seen.setdefault(name, now)
             if pod["status"]["phase"] == "Pending" and now - since >= after:
-                ended = {"terminated": {"exitCode": 0, "finishedAt": clock.timestamp()}}
-                phase = phases.pop(0) if phases else default
+                phase, _, code = (phases.pop(0) if phases else default).partition(" ")
+                ended = {"terminated": {"exitCode": int(code or 0), "finishedAt": clock.timestamp()}}
                 status = {"phase": phase, "containerStatuses": [{"name": "c", "state": ended}]}
                 try:
                     await world.client.patch("pods", name, {"status": status}, NS, subresource="status")
@@ -168,3 +171,68 @@ def test_a_death_at_any_write_loses_no_pod_and_counts_none_twice() -> None:
     for at in range(1, writes + 1):
         for made in (False, True):
             assert clock.run_virtual(run(at, made))[0] == undisturbed, (at, made)
+
+
+def policy(*rules: tuple[str, str, list[int]]) -> Obj:
+    made = [{"action": action, "onExitCodes": {"operator": op, "values": codes}} for action, op, codes in rules]
+    return {"rules": made}
+
+
+def test_a_failure_that_is_ignored_counts_for_nothing() -> None:
+    rules = policy(("Ignore", "In", [42]), ("Count", "NotIn", [42]))
+    spec = job(backoffLimit=0, podFailurePolicy=rules)
+    world = clock.run_virtual(ran(spec, ["Failed 42"] * 3, 30))
+    status = world.get(JOBS, "j")["status"]
+    assert (status.get("failed"), status["succeeded"]) == (None, 1)
+    assert len(world.pods()) == 4
+    assert all("finalizers" not in pod["metadata"] for pod in world.pods())
+
+
+def test_a_failure_may_end_the_job_at_once() -> None:
+    spec = job(backoffLimit=6, podFailurePolicy=policy(("Ignore", "In", [1]), ("FailJob", "NotIn", [3, 4])))
+    world = clock.run_virtual(ran(spec, ["Failed 1", "Failed 3", "Failed 5"], 90))
+    name = next(p["metadata"]["name"] for p in world.pods() if "exitCode': 5" in str(p))
+    (failed,) = [c for c in world.get(JOBS, "j")["status"]["conditions"] if c["type"] == "Failed"]
+    assert failed["reason"] == "PodFailurePolicy"
+    message = f"Container c for pod default/{name} failed with exit code 5 matching FailJob rule at index 1"
+    assert failed["message"] == message
+
+
+def test_a_pod_that_was_disrupted_may_be_ignored() -> None:
+    async def main() -> None:
+        world = World()
+        rule = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+        await world.client.create(JOBS, job(backoffLimit=0, podFailurePolicy={"rules": [rule]}), NS)
+        async with running(world, ["job"], kubelet=False):
+            await anyio.sleep(1)
+            (pod,) = world.pods()
+            condition = {"type": "DisruptionTarget", "status": "True"}
+            status = {"phase": "Failed", "conditions": [condition]}
+            await world.client.patch("pods", pod["metadata"]["name"], {"status": status}, NS, subresource="status")
+            await anyio.sleep(1)
+            assert len(world.pods()) == 2
+            assert "failed" not in world.get(JOBS, "j")["status"]
+
+    clock.run_virtual(main())
+
+
+def test_orphans_that_match_are_taken_in_and_others_let_go() -> None:
+    async def main() -> None:
+        world = World()
+        labels = {"job-name": "j"}
+        await world.client.create("pods", {"metadata": {"name": "orphan", "labels": labels}, "spec": {}}, NS)
+        async with running(world, ["job"], kubelet=False):
+            await world.client.create(JOBS, job(selector={"matchLabels": labels}, completions=2, parallelism=2), NS)
+            await anyio.sleep(5)
+            orphan = world.get("pods", "orphan")["metadata"]
+            assert orphan["ownerReferences"][0]["name"] == "j"
+            assert orphan["finalizers"] == ["batch.kubernetes.io/job-tracking"]
+            assert len(world.pods()) == 2
+            await world.client.patch("pods", "orphan", {"metadata": {"labels": {"job-name": "free"}}}, NS)
+            await anyio.sleep(5)
+            orphan = world.get("pods", "orphan")["metadata"]
+            assert not orphan.get("ownerReferences")
+            assert not orphan.get("finalizers")
+            assert len(world.pods()) == 3
+
+    clock.run_virtual(main())

@@ -70,14 +70,14 @@ def replay_objects(url: str, picked: Sequence[tuple[str, dict[str, Any]]], jobs:
     def share(index: int) -> list[Outcome]:
         client, outcomes = program.Client(url, "admin-token"), []
         for topic, case in picked[index::jobs]:
-            begun = time.monotonic()  # noqa: TID251  the duration is printed, nothing is timed by it
+            begun = time.monotonic()
             try:
                 answer = program.run_case(client, case)[1]
             except OSError as error:
                 answer = {"code": 0, "content_type": None, "body": repr(error)}
             wanted, got = (program.strip(side, NOT_COMPARED) for side in (case["response"], answer))
             different = tuple(program.diff(wanted, got, "", []))
-            outcomes.append(Outcome(case["id"], topic, different, time.monotonic() - begun))  # noqa: TID251
+            outcomes.append(Outcome(case["id"], topic, different, time.monotonic() - begun))
         return outcomes
 
     with ThreadPoolExecutor(jobs) as pool:
@@ -93,11 +93,11 @@ def replay_stories(url: str, picked: Sequence[tuple[str, dict[str, Any]]], jobs:
 
     def one(entry: tuple[str, dict[str, Any]]) -> Outcome:
         topic, story = entry
-        begun = time.monotonic()  # noqa: TID251
+        begun = time.monotonic()
         got = runner.story(story, mark)
         wanted, answered = ([step.get("response") for step in side["steps"]] for side in (story, got))
         different = tuple(tell(wanted, answered))
-        return Outcome(story["id"], topic, different, time.monotonic() - begun)  # noqa: TID251
+        return Outcome(story["id"], topic, different, time.monotonic() - begun)
 
     parallel = [entry for entry in picked if not entry[1].get("serial")]
     serial = [entry for entry in picked if entry[1].get("serial")]

@@ -8,22 +8,37 @@ from __future__ import annotations
 import random
 from collections.abc import Collection
 
+from kube_lite.api.admission.default_storage_class import DefaultStorageClass
 from kube_lite.api.admission.default_toleration_seconds import DefaultTolerationSeconds
 from kube_lite.api.admission.limit_ranger import LimitRanger
+from kube_lite.api.admission.mutating_policy import MutatingAdmissionPolicy
 from kube_lite.api.admission.namespace_lifecycle import NamespaceLifecycle
 from kube_lite.api.admission.node_restriction import NodeRestriction
 from kube_lite.api.admission.plugin import Chain, MutatingPlugin, ValidatingPlugin
+from kube_lite.api.admission.pod_security import PodSecurity
 from kube_lite.api.admission.priority import Priority
 from kube_lite.api.admission.resource_quota import ResourceQuota
+from kube_lite.api.admission.runtime_class import RuntimeClass
 from kube_lite.api.admission.service_account import ServiceAccount
+from kube_lite.api.admission.storage_protection import StorageObjectInUseProtection
+from kube_lite.api.admission.validating_policy import ValidatingAdmissionPolicy
 from kube_lite.api.admission.webhook import MutatingAdmissionWebhook, ValidatingAdmissionWebhook
 from kube_lite.api.admission.webhook_call import WebhookCaller
 
 
-def build(rng: random.Random, disabled: Collection[str] = (), caller: WebhookCaller | None = None) -> Chain:
-    """The chain without the plugins named in ``disabled``. :raises ValueError: a name that does not exist"""
+def build(
+    rng: random.Random,
+    disabled: Collection[str] = (),
+    caller: WebhookCaller | None = None,
+    pod_security: str = "privileged",
+) -> Chain:
+    """The chain without the plugins named in ``disabled``.
+
+    :param pod_security: the level enforced in namespaces without a label
+    :raises ValueError: a name that does not exist
+    """
     caller = caller or WebhookCaller(rng)
-    limit_ranger = LimitRanger()
+    limit_ranger, runtime_class = LimitRanger(), RuntimeClass()
     mutating: tuple[MutatingPlugin, ...] = (
         NamespaceLifecycle(),
         limit_ranger,
@@ -31,10 +46,17 @@ def build(rng: random.Random, disabled: Collection[str] = (), caller: WebhookCal
         NodeRestriction(),
         Priority(),
         DefaultTolerationSeconds(),
+        DefaultStorageClass(),
+        StorageObjectInUseProtection(),
+        runtime_class,
+        MutatingAdmissionPolicy(),
         MutatingAdmissionWebhook(caller, rng),
     )
     validating: tuple[ValidatingPlugin, ...] = (
         limit_ranger,
+        PodSecurity(pod_security),
+        runtime_class,
+        ValidatingAdmissionPolicy(),
         ValidatingAdmissionWebhook(caller, rng),
         ResourceQuota(),
     )

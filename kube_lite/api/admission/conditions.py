@@ -8,7 +8,7 @@ from typing import Any
 from kube_lite.api.admission import review
 from kube_lite.api.admission.matching import converted
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
-from kube_lite.api.admission import cel
+from kube_lite.resources import cel
 from kube_lite.resources.registry import Resource
 
 

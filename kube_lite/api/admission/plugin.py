@@ -39,6 +39,10 @@ class Objects(Protocol):
         """Write an object's status on the server's own behalf. :raises Conflict: it is not the latest any more"""
         ...
 
+    def of_kind(self, api_version: str, kind: str) -> Resource | None:
+        """The resource whose objects carry this apiVersion and kind."""
+        ...
+
     def equivalents(self, resource: Resource) -> Sequence[Resource]:
         """The other versions in which the same objects are served."""
         ...

@@ -245,11 +245,8 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         on("get list watch update", "core", "serviceaccounts"),
         EVENTS,
     ),
-    # the recorders of some controllers have names of their own
-    "controllermanager": (EVENTS,),
-    "daemonset-controller": (EVENTS,),
-    "persistentvolume-controller": (EVENTS,),
-    "taint-eviction-controller": (EVENTS,),
+    # ours: one account writes the events of all controllers
+    "event-recorder": (EVENTS,),
 }
 
 

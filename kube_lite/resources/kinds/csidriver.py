@@ -85,6 +85,7 @@ RESOURCES = (
         kind="CSIDriver",
         plural="csidrivers",
         group="storage.k8s.io",
+        generation=False,
         definition="io.k8s.api.storage.v1.CSIDriver",
         namespaced=False,
         allow_unconditional_update=False,

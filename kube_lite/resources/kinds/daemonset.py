@@ -13,7 +13,7 @@ from kube_lite.resources.kinds.pod.template import (
     validate_selected_template,
 )
 from kube_lite.resources.kinds.replicaset import prepare_update, validate_selector_kept
-from kube_lite.resources.labelselector import is_empty, text, text_of_map, validate_label_selector
+from kube_lite.resources.labelselector import go_selector, is_empty, text, text_of_map, validate_label_selector
 from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
 from kube_lite.resources.rules import as_number, at_most_100_percent, nonnegative, number_or_percent
@@ -30,9 +30,9 @@ def _default(obj: Obj) -> None:
     if strategy["type"] == "RollingUpdate":
         rolling = strategy.setdefault("rollingUpdate", {})
         rolling.setdefault("maxUnavailable", 1)
-        rolling.setdefault("maxSurge", 0)
     spec.setdefault("revisionHistoryLimit", 10)
     default_template(spec)
+    obj.setdefault("metadata", {}).setdefault("annotations", {}).setdefault(GENERATION, "0")
 
 
 def _prepare_create(obj: Obj) -> None:
@@ -79,7 +79,7 @@ def _validate(obj: Obj) -> Errors:
     checked = validate_selected_template(selector, template, "spec.template", deadline=deadline)
     found.extend(error for error in checked if error.field == "spec.template.metadata.labels")
     if selector is not None and is_empty(selector):
-        found.append(invalid("spec.selector", selector, "empty selector is invalid for daemonset"))
+        found.append(invalid("spec.selector", go_selector(selector), "empty selector is invalid for daemonset"))
     found.extend(error for error in checked if error.field != "spec.template.metadata.labels")
     found.extend(nonnegative(spec.get("minReadySeconds"), "spec.minReadySeconds"))
     found.extend(_strategy(spec.get("updateStrategy") or {}))
@@ -130,6 +130,7 @@ RESOURCES = (
         plural="daemonsets",
         group="apps",
         definition="io.k8s.api.apps.v1.DaemonSet",
+        internal_annotations=(GENERATION,),
         short_names=("ds",),
         categories=("all",),
         subresources={"status": status(validate=_validate_status)},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, forbidden, invalid, not_supported, required
+from kube_lite.resources.field import Errors, forbidden, go_int_or_string, invalid, not_supported, required
 from kube_lite.resources.kinds.pod.template import (
     TEMPLATE_COLUMNS,
     default_template,
@@ -66,7 +66,9 @@ def _strategy(strategy: Obj) -> Errors:
     found.extend(number_or_percent(unavailable, f"{at}.maxUnavailable"))
     found.extend(number_or_percent(surge, f"{at}.maxSurge"))
     if as_number(unavailable) == 0 and as_number(surge) == 0:
-        found.append(invalid(f"{at}.maxUnavailable", unavailable, "may not be 0 when `maxSurge` is 0"))
+        found.append(
+            invalid(f"{at}.maxUnavailable", go_int_or_string(unavailable), "may not be 0 when `maxSurge` is 0")
+        )
     found.extend(at_most_100_percent(unavailable, f"{at}.maxUnavailable"))
     return found
 

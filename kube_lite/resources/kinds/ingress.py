@@ -152,6 +152,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Ingress",
+        invalid_group="extensions",
         plural="ingresses",
         group="networking.k8s.io",
         definition="io.k8s.api.networking.v1.Ingress",

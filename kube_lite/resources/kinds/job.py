@@ -19,7 +19,7 @@ from kube_lite.resources.field import (
 from kube_lite.resources.kinds.pod.defaults import default_pod_spec
 from kube_lite.resources.kinds.pod.template import TEMPLATE_COLUMNS, template_cells, validate_template
 from kube_lite.resources.kinds.replicaset import prepare_update
-from kube_lite.resources.labelselector import is_valid, matches, text, validate_label_selector
+from kube_lite.resources.labelselector import go_selector, is_valid, matches, text, validate_label_selector
 from kube_lite.resources.meta import Obj, metadata, name_of, uid_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
 from kube_lite.resources.rules import nonnegative
@@ -98,7 +98,7 @@ def _generated_selector(obj: Obj) -> Errors:
             found.append(invalid(where, labels, detail) if name in labels else required(where, detail))
     selector = spec.get("selector") or {}
     if selector != {"matchLabels": {UID_LABEL: uid}} and selector != {"matchLabels": {LEGACY_UID_LABEL: uid}}:
-        found.append(invalid("spec.selector", selector, "`selector` not auto-generated"))
+        found.append(invalid("spec.selector", go_selector(selector), "`selector` not auto-generated"))
     return found
 
 
@@ -216,7 +216,7 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     if after.get("completions") != before.get("completions") and not indexed:
         found.append(invalid("spec.completions", after.get("completions"), IMMUTABLE))
     if after.get("selector") != before.get("selector"):
-        found.append(invalid("spec.selector", after.get("selector"), IMMUTABLE))
+        found.append(invalid("spec.selector", go_selector(after.get("selector")), IMMUTABLE))
     template, was = after.get("template") or {}, before.get("template") or {}
     same = template == was
     if not same and _may_change_template(old):

@@ -142,7 +142,6 @@ def _row(obj: Obj, now: datetime) -> Cells:
         "Terminating" if deleted else state.get("phase", ""),
         f"{claim.get('namespace', '')}/{claim.get('name', '')}" if claim else "",
         claim_class(obj),
-        spec.get("volumeAttributesClassName") or "<unset>",
         state.get("reason", ""),
         age(obj, now),
         spec.get("volumeMode") or "<unset>",
@@ -152,6 +151,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="PersistentVolume",
+        returns_deleted=True,
         plural="persistentvolumes",
         definition="io.k8s.api.core.v1.PersistentVolume",
         namespaced=False,
@@ -171,7 +171,6 @@ RESOURCES = (
             Column("Status"),
             Column("Claim"),
             Column("StorageClass"),
-            Column("VolumeAttributesClass"),
             Column("Reason"),
             AGE_COLUMN,
             Column("VolumeMode", priority=1),

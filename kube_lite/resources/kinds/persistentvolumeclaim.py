@@ -155,7 +155,6 @@ def _row(obj: Obj, now: datetime) -> Cells:
         capacity,
         modes,
         claim_class(obj),
-        spec.get("volumeAttributesClassName") or "<unset>",
         age(obj, now),
         spec.get("volumeMode") or "<unset>",
     ]
@@ -164,6 +163,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="PersistentVolumeClaim",
+        returns_deleted=True,
         plural="persistentvolumeclaims",
         definition="io.k8s.api.core.v1.PersistentVolumeClaim",
         short_names=("pvc",),
@@ -181,7 +181,6 @@ RESOURCES = (
             Column("Capacity"),
             Column("Access Modes"),
             Column("StorageClass"),
-            Column("VolumeAttributesClass"),
             AGE_COLUMN,
             Column("VolumeMode", priority=1),
         ),

@@ -23,6 +23,8 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="PodTemplate",
+        generation=False,
+        returns_deleted=True,
         plural="podtemplates",
         definition="io.k8s.api.core.v1.PodTemplate",
         default=default_template,

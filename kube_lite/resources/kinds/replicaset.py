@@ -13,7 +13,7 @@ from kube_lite.resources.kinds.pod.template import (
     validate_selected_template,
     validate_workload_selector,
 )
-from kube_lite.resources.labelselector import text
+from kube_lite.resources.labelselector import go_selector, text
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
@@ -81,7 +81,7 @@ def validate_counts(state: Obj, path: str = "status") -> Errors:
 def validate_selector_kept(new: Obj, old: Obj) -> Errors:
     """The selector of a workload never changes."""
     after, before = (new.get("spec") or {}).get("selector"), (old.get("spec") or {}).get("selector")
-    return [] if after == before else [invalid("spec.selector", after, IMMUTABLE)]
+    return [] if after == before else [invalid("spec.selector", go_selector(after), IMMUTABLE)]
 
 
 def _row(obj: Obj, now: datetime) -> Cells:

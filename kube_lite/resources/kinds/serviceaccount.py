@@ -16,6 +16,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="ServiceAccount",
+        returns_deleted=True,
         plural="serviceaccounts",
         definition="io.k8s.api.core.v1.ServiceAccount",
         short_names=("sa",),

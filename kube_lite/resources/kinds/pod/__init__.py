@@ -55,8 +55,10 @@ def _selectable(pod: Obj) -> dict[str, str]:
 RESOURCES = (
     Resource(
         kind="Pod",
+        returns_deleted=True,
         plural="pods",
         definition="io.k8s.api.core.v1.Pod",
+        generation=False,
         short_names=("po",),
         categories=("all",),
         subresources={

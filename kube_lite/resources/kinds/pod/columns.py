@@ -13,7 +13,7 @@ COLUMNS = (
     NAME_COLUMN,
     Column("Ready"),
     Column("Status"),
-    Column("Restarts"),
+    Column("Restarts", "integer"),
     AGE_COLUMN,
     Column("IP", priority=1),
     Column("Node", priority=1),
@@ -37,9 +37,10 @@ class _Restarts:
         if ended and ended > self.last:
             self.last = ended
 
-    def text(self, now: datetime) -> str:
+    def text(self, now: datetime) -> str | int:
+        """A bare number, or text where the time of the last restart is known."""
         if not self.count or not self.last:
-            return str(self.count)
+            return self.count
         ago = human_duration((now - parse_timestamp(self.last)).total_seconds())
         return f"{self.count} ({ago} ago)"
 

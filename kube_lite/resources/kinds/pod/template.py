@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kube_lite.resources.field import Errors, child, forbidden, invalid, not_supported, required
-from kube_lite.resources.kinds.pod.defaults import default_pod_spec
+from kube_lite.resources.field import Errors, child, forbidden, go_map, invalid, not_supported, required
+from kube_lite.resources.kinds.pod.defaults import default_host_ports, default_pod_spec
 from kube_lite.resources.kinds.pod.validation import validate_pod_annotations, validate_pod_spec
-from kube_lite.resources.labelselector import is_empty, is_valid, matches, validate_label_selector
+from kube_lite.resources.labelselector import go_selector, is_empty, is_valid, matches, validate_label_selector
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import validate_template_metadata
 from kube_lite.resources.registry import Column
@@ -22,6 +22,7 @@ def default_template(owner_spec: Obj, name: str = "template") -> None:
     template = owner_spec.setdefault(name, {})
     template.setdefault("metadata", {})
     default_pod_spec(template.setdefault("spec", {}))
+    default_host_ports(template["spec"])
 
 
 def validate_template(template: Obj, path: str) -> Errors:
@@ -56,7 +57,7 @@ def validate_selected_template(
     # An unusable selector is reported by itself.
     if selector is None or (not is_empty(selector) and is_valid(selector) and not matches(selector, labels or {})):
         at = child(child(path, "metadata"), "labels")
-        found.append(invalid(at, labels, "`selector` does not match template `labels`"))
+        found.append(invalid(at, go_map(labels), "`selector` does not match template `labels`"))
     found.extend(validate_template(template, path))
     spec = template.get("spec") or {}
     if always and spec.get("restartPolicy") != "Always":
@@ -73,9 +74,9 @@ def validate_workload_selector(selector: Obj | None, path: str, kind: str) -> Er
         return [required(path)]
     found = validate_label_selector(selector, path)
     if is_empty(selector):
-        found.append(invalid(path, selector, f"empty selector is invalid for {kind}"))
+        found.append(invalid(path, go_selector(selector), f"empty selector is invalid for {kind}"))
     elif not is_valid(selector):
-        found.append(invalid(path, selector, "invalid label selector"))
+        found.append(invalid(path, go_selector(selector), "invalid label selector"))
     return found
 
 

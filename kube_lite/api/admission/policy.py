@@ -1,0 +1,154 @@
+"""What validating and mutating admission policies share: bindings, parameters, variables.
+
+A policy does nothing alone: each binding names it, narrows which requests it is for, and may name the objects
+that it takes as ``params``. A variable is worked out when an expression first mentions it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kube_lite.api.admission import conditions
+from kube_lite.api.admission.matching import is_exempt, matching_resource, selected
+from kube_lite.api.admission.plugin import AdmissionRequest, Objects
+from kube_lite.resources import cel
+from kube_lite.resources.labelselector import matches
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.registry import Resource
+
+GROUP = "admissionregistration.k8s.io"
+_VARIABLE = re.compile(r"\bvariables\.([A-Za-z_]\w*)")
+
+
+class Misconfigured(Exception):
+    """Raised when a binding cannot be used, such as for want of its parameters."""
+
+
+class Evaluation:
+    """One policy with one binding and one parameter, about to look at one request."""
+
+    def __init__(self, policy: Obj, binding: Obj, values: Mapping[str, Any]) -> None:
+        self.policy = policy
+        self.binding = binding
+        self._values = dict(values)
+        self._sources = {v["name"]: v.get("expression", "") for v in policy["spec"].get("variables") or ()}
+        self._known: dict[str, Any] = {}
+
+    @property
+    def names(self) -> str:
+        """``'policy' with binding 'binding'``."""
+        return f"'{self.policy['metadata']['name']}' with binding '{self.binding['metadata']['name']}'"
+
+    def value(self, expression: str) -> Any:
+        """What an expression comes to. :raises cel.CelError: it cannot be compiled or evaluated"""
+        for name in _VARIABLE.findall(expression):
+            if name in self._sources and name not in self._known:
+                self._known[name] = self._variable(name)
+        return cel.compile(expression).evaluate({**self._values, "variables": self._known})
+
+    def _variable(self, name: str) -> Any:
+        source = self._sources.pop(name)  # one that mentions itself finds nothing
+        try:
+            return self.value(source)
+        except cel.CelError as error:
+            self._sources[name] = source
+            raise cel.CelError(f'composited variable "{name}" fails to evaluate: {error}') from error
+
+    def anew(self, values: Mapping[str, Any]) -> Evaluation:
+        """The same for the request as it is now."""
+        return Evaluation(self.policy, self.binding, {**self._values, **values})
+
+    def applies(self) -> bool:
+        """Whether the policy's ``matchConditions`` hold. :raises ConditionError: that cannot be said"""
+        return conditions.holds(self.policy["spec"].get("matchConditions") or [], self._values)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A binding whose policy is for the request, with the resource as which the policy sees it."""
+
+    policy: Obj
+    binding: Obj
+    resource: Resource
+
+    @property
+    def fails_open(self) -> bool:
+        """Whether what goes wrong is passed over."""
+        return bool(self.policy["spec"].get("failurePolicy") == "Ignore")
+
+    def evaluations(self, request: AdmissionRequest, objects: Objects) -> Iterator[Evaluation]:
+        """One for each parameter, or a single one. :raises Misconfigured: there are no parameters"""
+        values = conditions.variables(request, self.resource, objects)
+        for params in _params(self.policy, self.binding, request, objects):
+            yield Evaluation(self.policy, self.binding, {**values, "params": params})
+
+
+def bound(kind: str, request: AdmissionRequest, objects: Objects) -> list[Binding]:
+    """The bindings concerned, in the order of their policies' names.
+
+    :param kind: ``validatingadmissionpolicies`` or ``mutatingadmissionpolicies``
+    """
+    policies = objects.select(f"{kind}.{GROUP}")
+    if not policies or is_exempt(request):
+        return []
+    bindings = objects.select(f"{kind.removesuffix('ies')}ybindings.{GROUP}")
+    found = []
+    for policy in policies:
+        own = [b for b in bindings if b["spec"].get("policyName") == policy["metadata"]["name"]]
+        resource = _matched(policy["spec"].get("matchConstraints"), request, objects) if own else None
+        if resource is None:
+            continue
+        for binding in own:
+            narrowed = binding["spec"].get("matchResources")
+            if narrowed is None or _matched(narrowed, request, objects, by_default=resource) is not None:
+                found.append(Binding(policy, binding, resource))
+    return found
+
+
+def _matched(
+    match: Obj | None, request: AdmissionRequest, objects: Objects, by_default: Resource | None = None
+) -> Resource | None:
+    """As which resource the request is matched; None when it is not. Without rules a binding takes all."""
+    if not match:
+        return by_default
+    policy = match.get("matchPolicy") or "Equivalent"
+    rules = match.get("resourceRules") or []
+    resource = matching_resource(_named(rules, request), request, objects, policy) if rules else by_default
+    if resource is None or not selected(match, request, objects):
+        return None
+    excluded = _named(match.get("excludeResourceRules") or [], request)
+    return None if matching_resource(excluded, request, objects, policy) is not None else resource
+
+
+def _named(rules: list[Obj], request: AdmissionRequest) -> list[Obj]:
+    return [rule for rule in rules if not rule.get("resourceNames") or request.name in rule["resourceNames"]]
+
+
+def _params(policy: Obj, binding: Obj, request: AdmissionRequest, objects: Objects) -> list[Obj | None]:
+    kind, ref = policy["spec"].get("paramKind"), binding["spec"].get("paramRef")
+    if not kind or not ref:
+        return [None]
+    resource = objects.of_kind(kind.get("apiVersion", ""), kind.get("kind", ""))
+    if resource is None:
+        wanted = f"{kind.get('apiVersion')}, Kind={kind.get('kind')}"
+        raise Misconfigured(f"failed to find resource referenced by paramKind: '{wanted}'")
+    namespace = ""
+    if resource.namespaced:
+        namespace = ref.get("namespace") or request.namespace
+        if not namespace:
+            raise Misconfigured(
+                "cannot use namespaced paramRef in policy binding that matches cluster-scoped resources"
+            )
+    found: list[Obj | None] = []
+    if ref.get("name"):
+        one = objects.lookup(resource.group_resource, namespace, ref["name"])
+        found = [one] if one is not None else []
+    elif ref.get("selector") is not None:
+        candidates = objects.select(resource.group_resource, namespace)
+        found = [c for c in candidates if matches(ref["selector"], c["metadata"].get("labels") or {})]
+    if not found and ref.get("parameterNotFoundAction") != "Allow":
+        raise Misconfigured("no params found for policy binding with `Deny` parameterNotFoundAction")
+    return found

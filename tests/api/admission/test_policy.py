@@ -1,0 +1,209 @@
+"""Validating and mutating admission policies."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from kube_lite import errors
+from kube_lite.api.local import LocalClient
+from kube_lite.api.options import WriteOptions
+from kube_lite.api.plane import Plane
+from kube_lite.api.verbs import Target
+from tests.api.admission.stories import Json, made, play
+from tests.plane import ADMIN
+
+RULE = {"operations": ["*"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"]}
+
+
+async def policy(client: LocalClient, kind: str, spec: Json, binding: Json | None = None) -> None:
+    """A policy ``p`` with a binding ``b``."""
+    resource = f"{kind}admissionpolicies"
+    constraints = {"matchConstraints": {"resourceRules": [RULE]}}
+    await client.create(resource, {"metadata": {"name": "p"}, "spec": {**constraints, **spec}})
+    bound = {"policyName": "p", **({"validationActions": ["Deny"]} if kind == "validating" else {}), **(binding or {})}
+    await client.create(f"{kind}admissionpolicybindings", {"metadata": {"name": "b"}, "spec": bound})
+
+
+def config_map(name: str, **data: str) -> Json:
+    return {"metadata": {"name": name}, "data": data}
+
+
+async def refusal(client: LocalClient, obj: Json) -> errors.ApiError:
+    with pytest.raises(errors.ApiError) as caught:
+        await made(client, "configmaps", obj)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("validation", "why"),
+    [
+        ({"expression": "object.data.k == 'v'"}, "failed expression: object.data.k == 'v'"),
+        ({"expression": "object.data.k == 'v'", "message": "k must be v"}, "k must be v"),
+        (
+            {"expression": "object.data.k == 'v'", "messageExpression": "'k is ' + object.data.k", "message": "no"},
+            "k is w",
+        ),
+        (
+            {"expression": "object.data.missing == 'v'"},
+            "expression 'object.data.missing == 'v'' resulted in error: no such key: missing",
+        ),
+    ],
+)
+def test_a_rule_that_does_not_hold_refuses(validation: Json, why: str) -> None:
+    async def story(client: LocalClient) -> None:
+        await policy(client, "validating", {"validations": [validation]})
+        error = await refusal(client, config_map("a", k="w"))
+        told = f"ValidatingAdmissionPolicy 'p' with binding 'b' denied request: {why}"
+        assert error.message == f'configmaps "a" is forbidden: {told}'
+        assert (error.code, error.reason) == (422, "Invalid")
+        assert error.details == {"name": "a", "kind": "configmaps", "causes": [{"message": told}]}
+
+    play(story)
+
+
+def test_a_rule_chooses_its_reason_and_one_that_holds_lets_pass() -> None:
+    async def story(client: LocalClient) -> None:
+        rule = {"expression": "variables.wanted in object.data", "reason": "Forbidden"}
+        variables = [{"name": "wanted", "expression": "variables.start + 'y'"}, {"name": "start", "expression": "'ke'"}]
+        await policy(client, "validating", {"validations": [rule], "variables": variables})
+        assert (await refusal(client, config_map("a", k="w"))).code == 403
+        await made(client, "configmaps", config_map("b", key="w"))
+        await made(client, "secrets", {"metadata": {"name": "s"}})
+
+    play(story)
+
+
+def test_failure_policy_ignore_passes_over_what_cannot_be_evaluated() -> None:
+    async def story(client: LocalClient) -> None:
+        rule = {"expression": "object.data.missing == 'v'"}
+        await policy(client, "validating", {"validations": [rule], "failurePolicy": "Ignore"})
+        await made(client, "configmaps", config_map("a", k="w"))
+
+    play(story)
+
+
+def test_parameters_come_from_the_binding_and_their_absence_refuses() -> None:
+    async def story(client: LocalClient) -> None:
+        spec = {
+            "paramKind": {"apiVersion": "v1", "kind": "ConfigMap"},
+            "validations": [{"expression": "size(object.data) <= int(params.data.limit)"}],
+            "matchConditions": [{"name": "others", "expression": "object.metadata.name != 'limits'"}],
+        }
+        ref = {"paramRef": {"name": "limits", "namespace": "default", "parameterNotFoundAction": "Deny"}}
+        await policy(client, "validating", spec, ref)
+        assert "no params found for policy binding with `Deny`" in (await refusal(client, config_map("a"))).message
+        await client.delete("validatingadmissionpolicybindings", "b")
+        await made(client, "configmaps", config_map("limits", limit="1"))
+        binding = {"policyName": "p", "validationActions": ["Deny"], **ref}
+        await client.create("validatingadmissionpolicybindings", {"metadata": {"name": "b"}, "spec": binding})
+        await made(client, "configmaps", config_map("a", x="1"))
+        assert "failed expression" in (await refusal(client, config_map("b", x="1", y="2"))).message
+
+    play(story)
+
+
+def test_a_binding_narrows_and_exclusions_exempt() -> None:
+    async def story(client: LocalClient) -> None:
+        constraints = {
+            "resourceRules": [RULE],
+            "excludeResourceRules": [{**RULE, "resourceNames": ["exempt"]}],
+        }
+        narrowed = {"matchResources": {"namespaceSelector": {"matchLabels": {"strict": "yes"}}}}
+        spec = {"validations": [{"expression": "false"}], "matchConstraints": constraints}
+        await policy(client, "validating", spec, narrowed)
+        await client.create("namespaces", {"metadata": {"name": "strict", "labels": {"strict": "yes"}}})
+        await made(client, "configmaps", config_map("a"))
+        await made(client, "configmaps", config_map("exempt"), "strict")
+        with pytest.raises(errors.ApiError, match="failed expression: false"):
+            await made(client, "configmaps", config_map("a"), "strict")
+
+    play(story)
+
+
+def test_warn_and_audit_tell_and_let_pass() -> None:
+    planes: list[Plane] = []
+
+    async def story(client: LocalClient) -> None:
+        (plane,) = planes
+        spec = {
+            "validations": [{"expression": "false", "message": "bad"}],
+            "auditAnnotations": [{"key": "seen", "valueExpression": "'name ' + object.metadata.name"}],
+        }
+        await policy(client, "validating", spec, {"validationActions": ["Warn", "Audit"]})
+        resource = plane.registry.at("", "v1", "configmaps")
+        assert resource is not None
+        warnings: list[str] = []
+        obj = {"apiVersion": "v1", "kind": "ConfigMap", **config_map("a")}
+        seen: list[dict[str, str]] = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("kube_lite.api.audit.annotate", seen.append)
+            await plane.verbs.create(Target(resource, "default", ""), obj, ADMIN, WriteOptions(), warnings)
+        assert warnings == ["Validation failed for ValidatingAdmissionPolicy 'p' with binding 'b': bad"]
+        annotations = seen[0]
+        assert annotations["p/seen"] == "name a"
+        (failure,) = json.loads(annotations["validation.policy.admission.k8s.io/validation_failure"])
+        assert (failure["policy"], failure["binding"], failure["message"]) == ("p", "b", "bad")
+
+    play(story, prepare=planes.append)
+
+
+APPLY = "ApplyConfiguration"
+
+
+def mutations(*expressions: tuple[str, str]) -> list[Json]:
+    """Mutations, by their type."""
+    keys = {APPLY: "applyConfiguration", "JSONPatch": "jsonPatch"}
+    return [{"patchType": kind, keys[kind]: {"expression": source}} for kind, source in expressions]
+
+
+@pytest.mark.parametrize(
+    ("mutation", "labels"),
+    [
+        ((APPLY, 'Object{metadata: Object.metadata{labels: {"env": "prod"}}}'), {"a": "b", "env": "prod"}),
+        (
+            ("JSONPatch", "[JSONPatch{op: 'add', path: '/metadata/labels/' + jsonpatch.escapeKey('x/y'), value: 'z'}]"),
+            {"a": "b", "x/y": "z"},
+        ),
+    ],
+)
+def test_an_object_is_changed_by_merge_or_by_patch(mutation: tuple[str, str], labels: dict[str, str]) -> None:
+    async def story(client: LocalClient) -> None:
+        spec = {"mutations": mutations(mutation), "reinvocationPolicy": "Never", "failurePolicy": "Fail"}
+        await policy(client, "mutating", spec)
+        found = await made(client, "configmaps", {"metadata": {"name": "a", "labels": {"a": "b"}}})
+        assert found["metadata"]["labels"] == labels
+
+    play(story)
+
+
+def test_containers_are_merged_by_name_and_a_later_mutation_sees_the_earlier() -> None:
+    async def story(client: LocalClient) -> None:
+        add = """Object{spec: Object.spec{containers: [Object.spec.containers{name: "side", image: "s:1"}]}}"""
+        count = """Object{metadata: Object.metadata{labels: {"n": string(size(object.spec.containers))}}}"""
+        spec: dict[str, Any] = {
+            "mutations": mutations((APPLY, add), (APPLY, count)),
+            "reinvocationPolicy": "Never",
+            "matchConstraints": {"resourceRules": [{**RULE, "operations": ["CREATE"], "resources": ["pods"]}]},
+        }
+        await policy(client, "mutating", spec)
+        found = await made(
+            client, "pods", {"metadata": {"name": "a"}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}}
+        )
+        assert sorted(c["name"] for c in found["spec"]["containers"]) == ["c", "side"]
+        assert found["spec"]["containers"][-1]["terminationMessagePath"] == "/dev/termination-log"
+        assert found["metadata"]["labels"] == {"n": "2"}
+
+    play(story)
+
+
+def test_a_mutation_that_fails_refuses() -> None:
+    async def story(client: LocalClient) -> None:
+        spec = {"mutations": mutations((APPLY, "object.data.missing")), "reinvocationPolicy": "Never"}
+        await policy(client, "mutating", spec)
+        error = await refusal(client, config_map("a"))
+        assert "MutatingAdmissionPolicy 'p' with binding 'b' denied request: no such key" in error.message
+
+    play(story)

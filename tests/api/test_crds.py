@@ -1,0 +1,275 @@
+"""Custom resources: served at once, stored by version, converted, gone with their definition."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import anyio
+import pytest
+
+from kube_lite import clock, errors
+from kube_lite.api.admission.plugin import Objects
+from kube_lite.api.admission.webhook_call import CallFailed, WebhookCaller
+from kube_lite.api.local import LocalClient
+from kube_lite.api.plane import Plane, PlaneOptions
+from kube_lite.resources.meta import Obj
+from kube_lite.store.memory import MemoryStore
+from tests.plane import admin, started_plane
+
+CRDS = "customresourcedefinitions"
+SIZE: Obj = {"type": "object", "properties": {"size": {"type": "integer"}}}
+OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+Story = Callable[[Plane, LocalClient], Awaitable[None]]
+
+
+def _run(story: Story, plane: Plane | None = None) -> None:
+    async def told() -> None:
+        served = plane or await started_plane()
+        if plane is not None:
+            await plane.start()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(served.run)
+            await story(served, admin(served))
+            tasks.cancel_scope.cancel()
+
+    clock.run_virtual(told())
+
+
+def _version(name: str, schema: Mapping[str, Any], *, storage: bool = False, **more: Any) -> Obj:
+    return {"name": name, "served": True, "storage": storage, "schema": {"openAPIV3Schema": schema}, **more}
+
+
+def _schema(**properties: Any) -> Obj:
+    return {"type": "object", "properties": properties}
+
+
+def _crd(*versions: Obj, plural: str = "foos", kind: str = "Foo", **spec: Any) -> Obj:
+    return {
+        "metadata": {"name": f"{plural}.ex.io"},
+        "spec": {
+            "group": "ex.io",
+            "scope": "Namespaced",
+            "names": {"plural": plural, "kind": kind, "shortNames": [plural[:2]]},
+            "versions": list(versions),
+            **spec,
+        },
+    }
+
+
+def _foo(name: str, version: str = "v1", **spec: Any) -> Obj:
+    return {"apiVersion": f"ex.io/{version}", "kind": "Foo", "metadata": {"name": name}, "spec": spec}
+
+
+async def _conditions(client: LocalClient, name: str = "foos.ex.io") -> dict[str, str]:
+    await anyio.sleep(0.1)
+    crd = json.loads(await client.get(CRDS, name))
+    return {c["type"]: c["status"] for c in crd["status"].get("conditions") or ()}
+
+
+def test_an_object_can_be_made_as_soon_as_the_definition_is_answered() -> None:
+    async def story(plane: Plane, client: LocalClient) -> None:
+        await client.create(CRDS, _crd(_version("v1", _schema(spec=SIZE), storage=True)))
+        made = json.loads(await client.create("foos.ex.io", _foo("a", size=1, unknown=2), "default"))
+        assert made["spec"] == {"size": 1}, "what the schema does not name is pruned"
+        assert made["metadata"]["generation"] == 1
+        assert plane.discovery.resources("ex.io", "v1") is not None
+        assert await _conditions(client) == {"NamesAccepted": "True", "Established": "True"}
+
+    _run(story)
+
+
+def test_definitions_are_served_again_after_a_restart() -> None:
+    store = MemoryStore()
+
+    async def first(plane: Plane, client: LocalClient) -> None:
+        await client.create(CRDS, _crd(_version("v1", _schema(spec=SIZE), storage=True)))
+        await client.create("foos.ex.io", _foo("a", size=1), "default")
+
+    async def second(plane: Plane, client: LocalClient) -> None:
+        assert json.loads(await client.get("fo", "a", "default"))["spec"] == {"size": 1}
+
+    _run(first, Plane(store, PlaneOptions(), random.Random(0)))
+    _run(second, Plane(store, PlaneOptions(), random.Random(0)))
+
+
+def test_a_name_that_is_taken_is_not_accepted_until_it_is_free() -> None:
+    async def story(plane: Plane, client: LocalClient) -> None:
+        version = _version("v1", OPEN, storage=True)
+        await client.create(CRDS, _crd(version))
+        await client.create(CRDS, _crd(version, plural="bars", kind="Foo"))
+        assert await _conditions(client, "bars.ex.io") == {"NamesAccepted": "False", "Established": "False"}
+        assert plane.registry.at("ex.io", "v1", "bars") is None
+        await client.delete(CRDS, "foos.ex.io")
+        assert await _conditions(client, "bars.ex.io") == {"NamesAccepted": "True", "Established": "True"}
+        assert plane.registry.at("ex.io", "v1", "bars") is not None
+
+    _run(story)
+
+
+def test_a_definition_waits_for_the_finalizers_of_its_objects() -> None:
+    async def story(plane: Plane, client: LocalClient) -> None:
+        await client.create(CRDS, _crd(_version("v1", OPEN, storage=True)))
+        held = _foo("held")
+        held["metadata"]["finalizers"] = ["a.io/x"]
+        await client.create("foos.ex.io", held, "default")
+        await client.create("foos.ex.io", _foo("free"), "default")
+        await client.delete(CRDS, "foos.ex.io")
+        assert (await _conditions(client))["Terminating"] == "True"
+        with pytest.raises(errors.NotFound):
+            await client.get("foos.ex.io", "free", "default")
+        with pytest.raises(errors.MethodNotAllowed, match="create not allowed while"):
+            await client.create("foos.ex.io", _foo("new"), "default")
+        await client.patch("foos.ex.io", "held", {"metadata": {"finalizers": None}}, "default")
+        await anyio.sleep(0.1)
+        with pytest.raises(errors.NotFound):
+            await client.get(CRDS, "foos.ex.io")
+        assert plane.registry.at("ex.io", "v1", "foos") is None
+
+    _run(story)
+
+
+def test_status_is_written_through_its_subresource_alone() -> None:
+    async def story(plane: Plane, client: LocalClient) -> None:
+        version = _version("v1", OPEN, storage=True, subresources={"status": {}})
+        await client.create(CRDS, _crd(version))
+        made = json.loads(await client.create("foos.ex.io", {**_foo("a", n=1), "status": {"x": 1}}, "default"))
+        assert "status" not in made
+        change = {"status": {"x": 2}, "spec": {"n": 5}, "metadata": {"labels": {"l": "v"}}}
+        await client.patch("foos.ex.io", "a", change, "default", subresource="status")
+        found = json.loads(await client.get("foos.ex.io", "a", "default"))
+        assert (found["status"], found["spec"], found["metadata"]["generation"]) == ({"x": 2}, {"n": 1}, 1)
+        assert "labels" not in found["metadata"]
+
+    _run(story)
+
+
+def test_each_version_shows_its_own_fields_and_defaults() -> None:
+    async def story(plane: Plane, client: LocalClient) -> None:
+        extra = _schema(size={"type": "integer"}, extra={"type": "string", "default": "e"})
+        old, new = _version("v1", _schema(spec=SIZE), storage=True), _version("v2", _schema(spec=extra))
+        await client.create(CRDS, _crd(old, new))
+        await client.create("foos.v1.ex.io", _foo("a", size=1), "default")
+        shown = json.loads(await client.get("foos.v2.ex.io", "a", "default"))
+        assert (shown["apiVersion"], shown["spec"]) == ("ex.io/v2", {"size": 1, "extra": "e"})
+        listed = await client.list("foos.v1.ex.io", "default")
+        assert json.loads(listed.items[0])["spec"] == {"size": 1}
+
+    _run(story)
+
+
+def test_objects_outlive_a_change_of_the_stored_version() -> None:
+    async def story(plane: Plane, client: LocalClient) -> None:
+        versions = [_version("v1", OPEN, storage=True), _version("v2", OPEN)]
+        await client.create(CRDS, _crd(*versions))
+        await client.create("foos.v1.ex.io", _foo("a", size=1), "default")
+        swapped = [{**versions[0], "storage": False}, {**versions[1], "storage": True}]
+        await client.patch(CRDS, "foos.ex.io", {"spec": {"versions": swapped}})
+        for version in ("v1", "v2"):
+            found = json.loads(await client.get(f"foos.{version}.ex.io", "a", "default"))
+            assert (found["apiVersion"], found["spec"]) == (f"ex.io/{version}", {"size": 1})
+        crd = json.loads(await client.get(CRDS, "foos.ex.io"))
+        assert crd["status"]["storedVersions"] == ["v1", "v2"]
+
+    _run(story)
+
+
+def test_a_default_added_later_shows_on_objects_made_before() -> None:
+    async def story(plane: Plane, client: LocalClient) -> None:
+        await client.create(CRDS, _crd(_version("v1", _schema(spec=SIZE), storage=True)))
+        await client.create("foos.ex.io", _foo("a"), "default")
+        later = {"type": "object", "properties": {"size": {"type": "integer", "default": 9}}}
+        changed = [_version("v1", _schema(spec=later), storage=True)]
+        await client.patch(CRDS, "foos.ex.io", {"spec": {"versions": changed}})
+        assert json.loads(await client.get("foos.ex.io", "a", "default"))["spec"] == {"size": 9}
+
+    _run(story)
+
+
+def test_selectable_fields_select_also_what_was_there_before_a_restart() -> None:
+    store = MemoryStore()
+    fields = [{"jsonPath": ".spec.color"}]
+    schema = _schema(spec={"type": "object", "properties": {"color": {"type": "string"}}})
+
+    async def first(plane: Plane, client: LocalClient) -> None:
+        await client.create(CRDS, _crd(_version("v1", schema, storage=True, selectableFields=fields)))
+        for color in ("red", "blue"):
+            await client.create("foos.ex.io", _foo(color, color=color), "default")
+
+    async def second(plane: Plane, client: LocalClient) -> None:
+        found = await client.list("foos.ex.io", "default", field_selector="spec.color=red")
+        assert [json.loads(item)["metadata"]["name"] for item in found.items] == ["red"]
+
+    _run(first, Plane(store, PlaneOptions(), random.Random(0)))
+    _run(second, Plane(store, PlaneOptions(), random.Random(0)))
+
+
+class _Webhook(WebhookCaller):
+    """A webhook whose v2 calls ``size`` ``length``; it may be down."""
+
+    def __init__(self) -> None:
+        super().__init__(random.Random(0))
+        self.asked = 0
+        self.down = False
+
+    async def post(self, config: Mapping[str, Any], body: Obj, timeout: float, objects: Objects) -> Any:
+        """See ``WebhookCaller``."""
+        if self.down:
+            raise CallFailed("connection refused")
+        self.asked += 1
+        request = body["request"]
+        wanted = request["desiredAPIVersion"]
+        names = ("length", "size") if wanted.endswith("v1") else ("size", "length")
+        converted = []
+        for obj in request["objects"]:
+            spec = {names[1] if k == names[0] else k: v for k, v in obj["spec"].items()}
+            converted.append({**obj, "apiVersion": wanted, "spec": spec})
+        result = {"status": "Success"}
+        return {"response": {"uid": request["uid"], "result": result, "convertedObjects": converted}}
+
+
+def _with_webhook() -> tuple[Plane, _Webhook, Obj]:
+    plane, webhook = Plane(MemoryStore(), PlaneOptions(), random.Random(0)), _Webhook()
+    plane.custom_resources.caller = webhook
+    config = {"clientConfig": {"url": "https://hook.example.com/"}, "conversionReviewVersions": ["v1"]}
+    versions = [_version("v1", OPEN, storage=True), _version("v2", OPEN)]
+    return plane, webhook, _crd(*versions, conversion={"strategy": "Webhook", "webhook": config})
+
+
+def test_a_webhook_converts_what_is_read_and_written_in_another_version() -> None:
+    plane, webhook, crd = _with_webhook()
+
+    async def story(plane: Plane, client: LocalClient) -> None:
+        await client.create(CRDS, crd)
+        made = json.loads(await client.create("foos.v2.ex.io", _foo("a", "v2", length=3), "default"))
+        assert (made["apiVersion"], made["spec"]) == ("ex.io/v2", {"length": 3})
+        asked = webhook.asked
+        found = json.loads(await client.get("foos.v1.ex.io", "a", "default"))
+        assert (found["spec"], webhook.asked) == ({"size": 3}, asked), "it is stored in v1: nobody is asked"
+        await client.patch("foos.v2.ex.io", "a", {"spec": {"length": 4}}, "default")
+        listed = await client.list("foos.v2.ex.io", "default")
+        assert json.loads(listed.items[0])["spec"] == {"length": 4}
+        async with client.watch("foos.v2.ex.io", "default") as events:
+            first = await anext(aiter(events))
+        assert json.loads(first[0].object)["spec"] == {"length": 4}
+
+    _run(story, plane)
+
+
+def test_a_webhook_that_is_down_fails_the_request_and_nothing_else() -> None:
+    plane, webhook, crd = _with_webhook()
+
+    async def story(plane: Plane, client: LocalClient) -> None:
+        await client.create(CRDS, crd)
+        await client.create("foos.v1.ex.io", _foo("a", size=3), "default")
+        webhook.down = True
+        with pytest.raises(
+            errors.InternalError, match=r"conversion webhook for ex\.io/v1, Kind=Foo failed: connection"
+        ):
+            await client.get("foos.v2.ex.io", "a", "default")
+        assert json.loads(await client.get("foos.v1.ex.io", "a", "default"))["spec"] == {"size": 3}
+
+    _run(story, plane)

@@ -1,0 +1,227 @@
+"""Lists: pages of one moment, reads of a revision, selectors, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from kube_lite import clock
+from kube_lite.api.plane import Plane
+from tests.api.wire import Answer, call, run
+from tests.plane import admin
+
+CONFIGS = "/api/v1/namespaces/default/configmaps"
+
+
+async def _made(plane: Plane, *names: str, **metadata: Any) -> None:
+    for name in names:
+        await admin(plane).create("configmaps", {"metadata": {"name": name, **metadata}}, "default")
+
+
+async def got(plane: Plane, query: str = "", path: str = CONFIGS) -> Answer:
+    """A list."""
+    return await call(plane.app, "GET", f"{path}?{query}")
+
+
+def names(answer: Answer) -> list[str]:
+    """What the list holds."""
+    assert answer.code == 200, answer.body
+    return [item["metadata"]["name"] for item in answer.json()["items"]]
+
+
+def meta(answer: Answer) -> dict[str, Any]:
+    """The list's metadata."""
+    found: dict[str, Any] = answer.json()["metadata"]
+    return found
+
+
+def test_pages_show_one_moment_whatever_is_written_meanwhile() -> None:
+    async def story(plane: Plane) -> None:
+        await _made(plane, "a", "b", "c", "d", "e")
+        first = await got(plane, "limit=2")
+        assert (names(first), meta(first)["remainingItemCount"]) == (["a", "b"], 3)
+        await _made(plane, "bb", "f")
+        await admin(plane).delete("configmaps", "d", "default")
+        await admin(plane).patch("configmaps", "e", {"data": {"new": "1"}}, "default")
+        second = await got(plane, f"limit=2&continue={meta(first)['continue']}")
+        assert (names(second), meta(second)["remainingItemCount"]) == (["c", "d"], 1)
+        third = await got(plane, f"limit=2&continue={meta(second)['continue']}")
+        assert names(third) == ["e"]
+        assert "data" not in third.json()["items"][0]
+        assert "continue" not in meta(third)
+        assert "remainingItemCount" not in meta(third)
+        assert {meta(page)["resourceVersion"] for page in (first, second, third)} == {meta(first)["resourceVersion"]}
+        rest = await got(plane, f"continue={meta(first)['continue']}")
+        assert names(rest) == ["c", "d", "e"]
+
+    run(story)
+
+
+def test_pages_of_a_selection_do_not_count_what_remains() -> None:
+    async def story(plane: Plane) -> None:
+        await _made(plane, "a", "c", "e", labels={"on": "1"})
+        await _made(plane, "b", "d")
+        first = await got(plane, "limit=2&labelSelector=on")
+        assert names(first) == ["a", "c"]
+        assert "remainingItemCount" not in meta(first)
+        await _made(plane, "cc", labels={"on": "1"})
+        rest = await got(plane, f"limit=2&labelSelector=on&continue={meta(first)['continue']}")
+        assert (names(rest), "continue" in meta(rest)) == (["e"], False)
+
+    run(story)
+
+
+def test_a_page_of_every_namespace_goes_on_in_the_next_one() -> None:
+    async def story(plane: Plane) -> None:
+        for namespace in ("default", "kube-public", "kube-system"):
+            for name in ("a", "b"):
+                await admin(plane).create("secrets", {"metadata": {"name": name}}, namespace)
+        found, token = [], ""
+        while True:
+            page = await got(plane, f"limit=1&continue={token}", "/api/v1/secrets")
+            found += [(i["metadata"]["namespace"], i["metadata"]["name"]) for i in page.json()["items"]]
+            token = meta(page).get("continue", "")
+            if not token:
+                break
+        assert found == [(n, s) for n in ("default", "kube-public", "kube-system") for s in "ab"]
+
+    run(story)
+
+
+def test_a_token_whose_moment_is_gone_is_refused_with_one_that_goes_on_from_now() -> None:
+    async def story(plane: Plane) -> None:
+        await _made(plane, "a", "b", "c")
+        first = await got(plane, "limit=1")
+        await _made(plane, "bb")
+        await plane.storage.store.compact(plane.storage.store.revision)
+        gone = await got(plane, f"limit=1&continue={meta(first)['continue']}")
+        assert gone.refusal() == (410, "Expired")
+        assert gone.json()["message"].startswith("The provided continue parameter is too old to display a consistent")
+        fresh = await got(plane, f"continue={meta(gone)['continue']}")
+        assert names(fresh) == ["b", "bb", "c"]
+
+    run(story)
+
+
+def test_a_token_that_is_none_of_ours_is_a_bad_request() -> None:
+    def token(**content: Any) -> str:
+        return base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
+
+    ours = "meta.k8s.io/v1"
+    wrong = [
+        "%25",
+        "bm90anNvbg",
+        token(v="v9", rv=1, start="a"),
+        token(v=ours, rv=0, start="a"),
+        token(v=ours, rv=1, start=""),
+        token(v=ours, rv=1, start="../../secrets/default/x"),
+        token(v=ours, rv="1", start="a"),
+    ]
+
+    async def story(plane: Plane) -> None:
+        for text in wrong:
+            refused = await got(plane, f"continue={text}")
+            assert refused.refusal() == (400, "BadRequest"), text
+            assert "continue key is not valid" in refused.json()["message"]
+
+    run(story)
+
+
+def test_a_list_is_read_exactly_at_or_not_before_a_revision() -> None:
+    async def story(plane: Plane) -> None:
+        await _made(plane, "a")
+        then = meta(await got(plane))["resourceVersion"]
+        await _made(plane, "b")
+        exact = await got(plane, f"resourceVersion={then}&resourceVersionMatch=Exact")
+        assert (names(exact), meta(exact)["resourceVersion"]) == (["a"], then)
+        newer = await got(plane, f"resourceVersion={then}&resourceVersionMatch=NotOlderThan")
+        assert names(newer) == ["a", "b"]
+        assert names(await got(plane, f"resourceVersion={then}")) == ["a", "b"]
+        assert names(await got(plane, "resourceVersion=0&limit=1")) == ["a", "b"]
+        await plane.storage.store.compact(plane.storage.store.revision)
+        assert (await got(plane, f"resourceVersion={then}&resourceVersionMatch=Exact")).refusal() == (410, "Expired")
+
+    run(story)
+
+
+def test_a_revision_from_the_future_is_waited_for_three_seconds() -> None:
+    async def story(plane: Plane) -> None:
+        future = int(meta(await got(plane))["resourceVersion"]) + 50
+        for path, query in ((CONFIGS, f"resourceVersion={future}"), (CONFIGS + "/x", f"resourceVersion={future}")):
+            began = clock.monotonic()
+            refused = await got(plane, query, path)
+            assert refused.refusal() == (504, "Timeout")
+            assert clock.monotonic() - began == pytest.approx(3, abs=0.1)
+            assert refused.json()["message"].startswith(f"Timeout: Too large resource version: {future}, current: ")
+            assert refused.header("retry-after") == "1"
+
+    run(story)
+
+
+def test_a_query_that_makes_no_sense_is_refused() -> None:
+    wrong = {
+        "resourceVersionMatch=Exact": 422,
+        "resourceVersionMatch=Exact&resourceVersion=0": 422,
+        "resourceVersionMatch=Nearly&resourceVersion=1": 422,
+        "sendInitialEvents=true": 422,
+        "resourceVersion=one": 400,
+        "limit=many": 400,
+        "timeoutSeconds=soon": 400,
+        "labelSelector=a+in+b": 400,
+        "fieldSelector=metadata.name": 400,
+    }
+
+    async def story(plane: Plane) -> None:
+        for query, code in wrong.items():
+            assert (await got(plane, query)).refusal()[0] == code, query
+
+    run(story)
+
+
+def test_labels_are_selected_by_every_operator() -> None:
+    cases = {
+        "tier": "front back",
+        "!tier": "none",
+        "tier=front": "front",
+        "tier==front": "front",
+        "tier!=front": "back none",
+        "tier in (front,back)": "front back",
+        "tier notin (front)": "back none",
+        "size>5": "back",
+        "size<5": "front",
+        "tier,size>1": "front back",
+        "tier=": "",
+        "example.com/x=y": "back",
+        "tier=front,tier=back": "",
+    }
+
+    async def story(plane: Plane) -> None:
+        await _made(plane, "front", labels={"tier": "front", "size": "2"})
+        await _made(plane, "back", labels={"tier": "back", "size": "9", "example.com/x": "y"})
+        await _made(plane, "none")
+        for selector, wanted in cases.items():
+            encoded = "".join(c if c.isalnum() else f"%{ord(c):02X}" for c in selector)
+            assert set(names(await got(plane, f"labelSelector={encoded}"))) == set(wanted.split()), selector
+
+    run(story)
+
+
+def test_fields_are_selected_and_others_refused_by_name() -> None:
+    async def story(plane: Plane) -> None:
+        await _made(plane, "a", "b", "c")
+        assert names(await got(plane, "fieldSelector=metadata.name%3Db")) == ["b"]
+        assert names(await got(plane, "fieldSelector=metadata.name!%3Db,metadata.namespace%3D%3Ddefault")) == ["a", "c"]
+        messages = {
+            CONFIGS: '"spec.x" is not a known field selector: only "metadata.name", "metadata.namespace"',
+            "/api/v1/pods": "field label not supported: spec.x",
+            "/apis/apps/v1/deployments": 'only "metadata.name", "metadata.namespace"',
+        }
+        for path, message in messages.items():
+            refused = await got(plane, "fieldSelector=spec.x%3Dy", path)
+            assert refused.refusal() == (400, "BadRequest")
+            assert message in refused.json()["message"], path
+
+    run(story)
