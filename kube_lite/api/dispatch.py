@@ -224,7 +224,7 @@ class Dispatcher:
         written = await deletion.delete(self.verbs, target, request.user, wanted)
         if written.deleted and not resource.returns_deleted:
             return Response(body=encode_json(self._deleted_status(resource, target, written)))
-        cascading = wanted.orphan_dependents is False or wanted.propagation_policy == "Foreground"
+        cascading = wanted.orphan_dependents is False
         code = 202 if not written.deleted and cascading else 200
         value = await self.storage.incoming_one(resource, written.value)
         return self.shaped(request, resource, value, form, code)

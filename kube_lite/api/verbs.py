@@ -258,7 +258,7 @@ class Verbs:
             raise errors.BadRequest(
                 f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
             )
-        objectmeta.check_namespace(resource, target.namespace, obj)
+        objectmeta.check_namespace(resource, target.namespace, obj, update=True)
         if resource.allow_create_on_update and target.subresource is None:
             missing = self.storage.item(resource, target.namespace, target.name) is None
             if missing and not meta.get("resourceVersion"):
