@@ -116,7 +116,7 @@ ROWS = (
         "pods/s",
         False,
         "134/s",
-        "Not profiled yet. One thread does it all: creation, binding, the nodes' status patches and the events of each.",
+        "Not profiled yet. One thread does it all: creation, binding, the status patches and the events of each.",
     ),
     Row(
         "pod created to Running on a real node, image present, p50",
@@ -125,7 +125,7 @@ ROWS = (
         "ms",
         True,
         "upstream's objective: 5 s",
-        "Not broken down yet: scheduling and binding, the sandbox with its network, the container, and the status writes.",
+        "Not broken down yet: scheduling, binding, the sandbox with its network, the container, the status writes.",
     ),
     Row(
         "container start inside the executor",
