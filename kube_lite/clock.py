@@ -87,14 +87,20 @@ def monotonic() -> float:
     return loop.time() if loop is not None else time.monotonic()  # noqa: TID251  # the system clock is read here only
 
 
+def _utc(moment: datetime | None) -> datetime:
+    if moment is None:
+        return now()
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
 def timestamp(moment: datetime | None = None) -> str:
     """RFC 3339 with whole seconds, as ``metav1.Time``: ``2026-01-01T00:00:00Z``."""
-    return (moment or now()).isoformat(timespec="seconds")[:19] + "Z"  # strftime takes twice as long
+    return _utc(moment).isoformat(timespec="seconds")[:19] + "Z"  # strftime takes twice as long
 
 
 def timestamp_micro(moment: datetime | None = None) -> str:
     """RFC 3339 with microseconds, as ``metav1.MicroTime``: ``2026-01-01T00:00:00.000000Z``."""
-    return (moment or now()).isoformat(timespec="microseconds")[:26] + "Z"
+    return _utc(moment).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def parse_timestamp(text: str) -> datetime:
