@@ -88,11 +88,17 @@ def monotonic() -> float:
     return loop.time() if loop is not None else time.monotonic()  # noqa: TID251  # the system clock is read here only
 
 
+def _utc(moment: datetime | None) -> datetime:
+    if moment is None:
+        return now()
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+
+
 def timestamp(moment: datetime | None = None) -> str:
     """RFC 3339 with whole seconds, as ``metav1.Time``: ``2026-01-01T00:00:00Z``."""
     if moment is None and _virtual_loop() is None:
         return _second(int(time.time())) + "Z"  # noqa: TID251  # the system clock is read here only
-    return (moment or now()).isoformat(timespec="seconds")[:19] + "Z"
+    return _utc(moment).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def timestamp_micro(moment: datetime | None = None) -> str:
@@ -100,7 +106,7 @@ def timestamp_micro(moment: datetime | None = None) -> str:
     if moment is None and _virtual_loop() is None:
         seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
         return f"{_second(seconds)}.{nanoseconds // 1000:06d}Z"
-    return (moment or now()).isoformat(timespec="microseconds")[:26] + "Z"
+    return _utc(moment).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 @lru_cache(maxsize=4)
