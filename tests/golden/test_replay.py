@@ -62,7 +62,7 @@ def test_stories_without_controllers_go_as_recorded(quiet: str) -> None:
     judge(replay_stories(quiet, [entry for entry in cases("stories") if not needs(entry[1])], JOBS))
 
 
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(300)
 def test_stories_with_controllers_go_as_recorded(tmp_path: Path) -> None:
     with serving(tmp_path, controllers=True) as url:
         judge(replay_stories(url, [entry for entry in cases("stories") if "kcm" in needs(entry[1])], 2 * JOBS))

@@ -85,10 +85,7 @@ def _default(obj: Obj) -> None:
             port["targetPort"] = port.get("port", 0)
     if externally_accessible(spec) and not spec.get("externalTrafficPolicy"):
         spec["externalTrafficPolicy"] = "Cluster"
-    if kind != "ExternalName":
-        spec.setdefault("internalTrafficPolicy", "Cluster")
     if kind == "LoadBalancer":
-        spec.setdefault("allocateLoadBalancerNodePorts", True)
         for ingress in ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ():
             if ingress.get("ip"):
                 ingress.setdefault("ipMode", "VIP")
@@ -98,18 +95,6 @@ def _normalize(spec: Obj) -> None:
     """``clusterIP`` is the first of ``clusterIPs``; a client may know only one of them."""
     if spec.get("clusterIP") and not spec.get("clusterIPs"):
         spec["clusterIPs"] = [spec["clusterIP"]]
-    if spec.get("type") == "ExternalName":
-        return
-    if not spec.get("ipFamilyPolicy"):
-        # A headless Service without selector may hold addresses of either family.
-        both = is_headless(spec) and not spec.get("selector")
-        spec["ipFamilyPolicy"] = "RequireDualStack" if both else "SingleStack"
-    if not spec.get("ipFamilies"):
-        ips = [parse_ip(ip) for ip in spec.get("clusterIPs") or ()]
-        families = [f"IPv{ip.version}" for ip in ips if ip is not None] or ["IPv4"]
-        if spec["ipFamilyPolicy"] == "RequireDualStack" and is_headless(spec) and not spec.get("selector"):
-            families = ["IPv4", "IPv6"]
-        spec["ipFamilies"] = families
 
 
 def _prepare_create(obj: Obj) -> None:
@@ -344,7 +329,7 @@ def _traffic(spec: Obj) -> Errors:
     elif not policy:
         found.append(required(at))
     elif policy not in _TRAFFIC:
-        found.append(not_supported(at, policy, _TRAFFIC))
+        found.append(invalid(at, policy, "ExternalTrafficPolicy must be empty, Cluster or Local"))
     health = spec.get("healthCheckNodePort", 0)
     if health:
         if spec.get("type") != "LoadBalancer" or policy != "Local":
@@ -353,10 +338,7 @@ def _traffic(spec: Obj) -> Errors:
         else:
             found.extend(port_number(health, "spec.healthCheckNodePort"))
     internal = spec.get("internalTrafficPolicy")
-    if internal is None:
-        if spec.get("type") != "ExternalName":
-            found.append(required("spec.internalTrafficPolicy"))
-    elif internal not in _TRAFFIC:
+    if internal is not None and internal not in _TRAFFIC:
         found.append(not_supported("spec.internalTrafficPolicy", internal, _TRAFFIC))
     return found
 

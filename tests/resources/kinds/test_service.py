@@ -36,9 +36,6 @@ def test_defaults() -> None:
         "ports": [{"port": 80, "protocol": "TCP", "targetPort": 80}],
         "type": "ClusterIP",
         "sessionAffinity": "None",
-        "internalTrafficPolicy": "Cluster",
-        "ipFamilyPolicy": "SingleStack",
-        "ipFamilies": ["IPv4"],
     }
     assert made["status"] == {"loadBalancer": {}}
 
@@ -48,11 +45,10 @@ def test_defaults() -> None:
     [
         ({"spec.type": "NodePort"}, ("externalTrafficPolicy",), "Cluster"),
         ({"spec.externalIPs": ["8.8.8.8"]}, ("externalTrafficPolicy",), "Cluster"),
-        ({"spec.type": "LoadBalancer"}, ("allocateLoadBalancerNodePorts",), True),
+        ({"spec.type": "LoadBalancer"}, ("allocateLoadBalancerNodePorts",), None),
         ({"spec.sessionAffinity": "ClientIP"}, ("sessionAffinityConfig", "clientIP", "timeoutSeconds"), 10800),
         ({"spec.clusterIP": "None"}, ("clusterIPs",), ["None"]),
-        ({"spec.clusterIP": "None", "spec.selector": None}, ("ipFamilyPolicy",), "RequireDualStack"),
-        ({"spec.clusterIP": "fd00::1"}, ("ipFamilies",), ["IPv6"]),
+        ({"spec.clusterIP": "fd00::1"}, ("ipFamilies",), None),
         ({"spec.type": "ExternalName", "spec.externalName": "a.b"}, ("internalTrafficPolicy",), None),
     ],
 )
@@ -153,7 +149,7 @@ def test_a_new_service(name: str, change: Change, causes: list[Cause]) -> None:
             {"spec.ports": [{"name": "a", "port": 1, "nodePort": 30001}, {"name": "b", "port": 2, "nodePort": 30001}]},
             [(TWICE, "spec.ports[1].nodePort", "30001")],
         ),
-        ("policy", NODE_PORT, {"spec.externalTrafficPolicy": "x"}, [(UNKNOWN, "spec.externalTrafficPolicy", "Local")]),
+        ("policy", NODE_PORT, {"spec.externalTrafficPolicy": "x"}, [(BAD, "spec.externalTrafficPolicy", "Local")]),
         (
             "range",
             BALANCER,
