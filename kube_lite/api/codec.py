@@ -182,10 +182,9 @@ def answer(resource: Resource, body: bytes, form: Form, *, code: int = 200, is_l
 def encoded(value: Any, form: Form, code: int = 200) -> Response:
     """A value in the media type that was asked for."""
     if form.media == YAML:
-        import yaml
+        from kube_lite.api.yaml_body import dump
 
-        text = yaml.safe_dump(value, default_flow_style=False, sort_keys=True, allow_unicode=True)
-        return Response(code, text.encode(), YAML)
+        return Response(code, dump(value).encode(), YAML)
     if form.media == PROTOBUF:
         from kube_lite.api import protobuf
 

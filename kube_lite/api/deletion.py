@@ -94,7 +94,8 @@ async def _attempt(verbs: Verbs, target: Target, item: Item, old: Obj, options: 
     if not gone:
         record = await verbs.storage.store.write(item.key, item.revision, encode)
         return Written(record.value, record.revision)
-    final = old if old["metadata"].get("deletionTimestamp") is None else new
+    graceful = target.resource.grace_period is not None
+    final = new if graceful or old["metadata"].get("deletionTimestamp") is not None else old
     last = verbs.storage.encoder(target.resource, await verbs.storage.outgoing(target.resource, final))
     record = await verbs.storage.store.delete(item.key, item.revision, last)
     hook = verbs.hooks.get(target.resource.group_resource)
@@ -121,8 +122,9 @@ def _mark(target: Target, new: Obj, old: Obj, options: DeleteOptions) -> bool:
         return True
     grace = resource.grace_period(old, asked) if resource.grace_period is not None else 0
     meta["deletionTimestamp"] = clock.timestamp(clock.now() + timedelta(seconds=grace))
-    meta["deletionGracePeriodSeconds"] = grace
-    if meta.get("generation"):
+    if resource.kind != "Namespace":
+        meta["deletionGracePeriodSeconds"] = grace
+    if resource.generation and meta.get("generation"):
         meta["generation"] += 1
     return True
 

@@ -67,7 +67,9 @@ def on_update(
         _set(new, manage(old, new))
         return
     sent = new["metadata"].get("managedFields")
-    _set(new, apply.updated(codec.type_of(resource), old, new, sent, _writer(resource, options, subresource)))
+    whole = decode_json(encode_json(new))
+    complete(resource, whole)
+    _set(new, apply.updated(codec.type_of(resource), old, whole, sent, _writer(resource, options, subresource)))
 
 
 class Applied:

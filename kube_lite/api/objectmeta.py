@@ -46,7 +46,7 @@ class Names:
         return uuid4(self._rng)
 
 
-def check_namespace(resource: Resource, namespace: str, obj: Obj) -> None:
+def check_namespace(resource: Resource, namespace: str, obj: Obj, *, update: bool = False) -> None:
     """Make the object's namespace that of the request. :raises BadRequest: they differ"""
     meta = obj["metadata"]
     given = meta.get("namespace") or ""
@@ -55,6 +55,9 @@ def check_namespace(resource: Resource, namespace: str, obj: Obj) -> None:
             meta.pop("namespace", None)
         return
     if given and given != namespace:
+        if update:
+            why = f"the namespace of the object ({given}) does not match the namespace on the request ({namespace})"
+            raise BadRequest(why)
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
     meta["namespace"] = namespace
 
@@ -64,7 +67,7 @@ def prepare_create(resource: Resource, obj: Obj, names: Names) -> None:
     meta = obj["metadata"]
     if meta.get("resourceVersion"):
         raise BadRequest("resourceVersion should not be set on objects to be created")
-    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation", "resourceVersion"):
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"):
         meta.pop(name, None)
     meta["uid"] = names.uid()
     meta["creationTimestamp"] = clock.timestamp()

@@ -160,7 +160,7 @@ class Reviews:
         if problems:
             status["incomplete"] = True
             status["evaluationError"] = ", ".join(problems)
-        answer = {**review, "metadata": {}, "spec": {}, "status": status}
+        answer = {**review, "metadata": {"creationTimestamp": None}, "spec": {}, "status": status}
         return self._answer(request, answer)
 
 

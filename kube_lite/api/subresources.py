@@ -7,6 +7,7 @@ from typing import Any
 
 from kube_lite import clock, errors
 from kube_lite.api import codec, deletion, managed, options, patch
+from kube_lite.api.admission.plugin import AdmissionRequest
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.http import Request, Response, decode_json, encode_json
 from kube_lite.api.negotiate import negotiate
@@ -169,6 +170,7 @@ class Subresources:
             wrong = field.not_supported("target.kind", kind, ["Node", "<empty>"])
             raise errors.invalid("Binding", "", name, [wrong])
         target = Target(pods, request.info.namespace, name)
+        await self._admit("binding", request, pods, name, binding, wanted.dry_run)
 
         async def bound(old: Obj) -> Obj:
             return _bound(old, binding, node)
@@ -177,6 +179,24 @@ class Subresources:
             target, bound, request.user, wanted, request.warnings, Manner(managed.untouched, trusted=True)
         )
         return Response(201, encode_json(SUCCESS))
+
+    async def _admit(
+        self, subresource: str, request: Request, resource: Resource, name: str, obj: Obj, dry_run: bool
+    ) -> None:
+        """Admission of a subresource that is created. :raises ApiError: refused"""
+        asked = AdmissionRequest(
+            operation="CREATE",
+            resource=resource,
+            subresource=subresource,
+            namespace=request.info.namespace,
+            name=name,
+            user=request.user,
+            obj=obj,
+            dry_run=dry_run,
+            warnings=request.warnings,
+        )
+        await self._verbs.admission.admit(asked, self._verbs)
+        await self._verbs.admission.validate(asked, self._verbs)
 
     # ---- eviction
 
@@ -197,6 +217,7 @@ class Subresources:
         if item is None:
             raise errors.not_found("pods", "", info.name)
         pod = self._storage.load(resource, item.value)
+        await self._admit("eviction", request, resource, info.name, value, wanted.dry_run)
         if not _freely_evicted(pod):
             await self._consume_budget(pod, wanted.dry_run, request)
         await deletion.delete(self._verbs, Target(resource, info.namespace, info.name), request.user, wanted)

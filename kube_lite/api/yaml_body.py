@@ -168,3 +168,17 @@ def _complaint(error: yaml.YAMLError) -> str:
         if mark is not None and mark.line:
             return f"yaml: line {mark.line + scanning}: {problem}"
     return f"yaml: line 1: {problem}"
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes as Go's YAML writers do: double quotes wherever plain text would be read as something else."""
+
+    def choose_scalar_style(self) -> str:
+        style: str = super().choose_scalar_style()
+        return '"' if style == "'" else style
+
+
+def dump(value: Any) -> str:
+    """A value as block YAML, keys sorted."""
+    text: str = yaml.dump(value, Dumper=_Dumper, default_flow_style=False, sort_keys=True, allow_unicode=True)
+    return text

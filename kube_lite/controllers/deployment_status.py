@@ -65,7 +65,6 @@ def has_deadline(deployment: Deployment) -> bool:
 def counted(deployment: Deployment, sets: Sequence[ReplicaSet], new: ReplicaSet | None) -> DeploymentStatus:
     """The status by counting ``sets``; of the conditions only Available is looked at."""
     available = sum(rs.status.available_replicas for rs in sets)
-    terminating = [rs.status.terminating_replicas for rs in sets]
     if available >= deployment.spec.replicas - max_unavailable(deployment):
         condition = made(AVAILABLE, "True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
     else:
@@ -78,7 +77,6 @@ def counted(deployment: Deployment, sets: Sequence[ReplicaSet], new: ReplicaSet 
         ready_replicas=sum(rs.status.ready_replicas for rs in sets),
         available_replicas=available,
         unavailable_replicas=max(0, spec_replicas(sets) - available),
-        terminating_replicas=None if None in terminating else sum(count or 0 for count in terminating),
         collision_count=deployment.status.collision_count,
         conditions=with_condition(deployment.status.conditions, condition),
     )
@@ -173,7 +171,6 @@ def status_as_json(status: DeploymentStatus) -> Obj:
         "readyReplicas": status.ready_replicas or None,
         "availableReplicas": status.available_replicas or None,
         "unavailableReplicas": status.unavailable_replicas or None,
-        "terminatingReplicas": status.terminating_replicas,
         "collisionCount": status.collision_count,
         "conditions": [condition_as_json(condition) for condition in status.conditions] or None,
     }

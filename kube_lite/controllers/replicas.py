@@ -33,7 +33,6 @@ from kube_lite.controllers.pods import (
     available_in,
     deletion_order,
     is_active,
-    is_terminating,
     pod_from_template,
     template_labels,
 )
@@ -249,7 +248,6 @@ class ReplicaController(Controller, Generic[S]):
             fully_labeled_replicas=sum(labels <= pod.metadata.labels.items() for pod in active),
             ready_replicas=sum(pod.ready for pod in active),
             available_replicas=sum(available_in(pod, owner.spec.min_ready_seconds) == 0 for pod in active),
-            terminating_replicas=self._terminating(claimed),
             observed_generation=owner.metadata.generation,
             conditions=conditions,
         )
@@ -261,16 +259,11 @@ class ReplicaController(Controller, Generic[S]):
             "readyReplicas": status.ready_replicas or None,
             "availableReplicas": status.available_replicas or None,
             "observedGeneration": status.observed_generation or None,
-            "terminatingReplicas": status.terminating_replicas,
             "conditions": [condition_as_json(c) for c in conditions] or None,
         }
         meta = owner.metadata
         patch = {"metadata": {"uid": meta.uid}, "status": body}
         await self._client.patch(self.resource, meta.name, patch, meta.namespace, subresource="status")
-
-    def _terminating(self, claimed: Sequence[Pod]) -> int | None:
-        """How many pods are on their way out; None for kinds whose status does not say so."""
-        return sum(is_terminating(pod) for pod in claimed)
 
 
 def condition_as_json(condition: WorkloadCondition) -> Obj:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from kube_lite.controllers.base import Context, Controller
 from kube_lite.controllers.replicas import ReplicaController, ReplicationController
-from kube_lite.resources.kinds.pod.view import Pod
 
 NAMES = ("replicationcontroller", "replicationcontroller-controller")
 
@@ -23,10 +20,6 @@ class ReplicationControllerController(ReplicaController[ReplicationController]):
     def selects(self, owner: ReplicationController, labels: dict[str, str]) -> bool:
         """By equal labels; an empty selector selects nothing here."""
         return bool(owner.spec.selector) and owner.spec.selector.items() <= labels.items()
-
-    def _terminating(self, claimed: Sequence[Pod]) -> int | None:
-        return None
-
 
 def build(ctx: Context) -> Controller:
     """The controller."""

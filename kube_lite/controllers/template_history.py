@@ -87,10 +87,13 @@ async def record(
     if current is None:
         decoded: dict[str, Any] = msgspec.json.decode(template)
         labels = (decoded.get("metadata") or {}).get("labels") or {}
+        meta: Obj = {"name": name, "labels": {**labels, hash_label: digest}, "ownerReferences": [reference]}
+        if owner.metadata.annotations:
+            meta["annotations"] = dict(owner.metadata.annotations)  # kubernetes.io/change-cause is shown in histories
         obj = {
             "apiVersion": "apps/v1",
             "kind": "ControllerRevision",
-            "metadata": {"name": name, "labels": {**labels, hash_label: digest}, "ownerReferences": [reference]},
+            "metadata": meta,
             "data": {"spec": {"template": {**decoded, "$patch": "replace"}}},
             "revision": newest + 1,
         }

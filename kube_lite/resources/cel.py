@@ -80,6 +80,7 @@ _TYPE_NAMES: Final = frozenset(
         "format",
         "math",
         "sets",
+        "jsonpatch",
     ]
 )
 
@@ -210,10 +211,11 @@ class Program:
         added = _functions()
         mentioned = cel_syntax.names(source)
         grouped = {name for name in added if name.partition(".")[0] in mentioned and "." in name}
+        last_parts = {name.rpartition(".")[2] for name in grouped}
         for name in grouped.union(self._program.functions()):
             if name in added:
                 self._context.add_function(name, added[name])
-            elif name not in _KNOWN and not _OPERATORS.search(name):
+            elif name not in _KNOWN and name not in last_parts and not _OPERATORS.search(name):
                 raise CelError(f"compilation failed: {_undeclared(name)}")
 
     def evaluate(self, variables: Mapping[str, Any]) -> Any:

@@ -157,7 +157,7 @@ def _checked(text: str, limit: int, fits: bool, message: str) -> Problems:
 @lru_cache(maxsize=4096)
 def dns_label(text: str) -> Problems:
     """RFC 1123 label."""
-    message = "must not contain dots" if "." in text and _subdomain(text) else LABEL_MESSAGE
+    message = LABEL_MESSAGE
     return _checked(text, LABEL_LENGTH, _label(text) is not None, message)
 
 
@@ -256,7 +256,7 @@ def port_name(text: str) -> Problems:
     if not text or not all(c in "abcdefghijklmnopqrstuvwxyz0123456789-" for c in text):
         found.append("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
     if not any("a" <= c <= "z" for c in text):
-        found.append("must contain at least one letter (a-z)")
+        found.append("must contain at least one letter or number (a-z, 0-9)")
     if "--" in text:
         found.append("must not contain consecutive hyphens")
     if text and (text[0] == "-" or text[-1] == "-"):

@@ -168,7 +168,6 @@ class DeploymentStatus(View, frozen=True):
     ready_replicas: int = 0
     available_replicas: int = 0
     unavailable_replicas: int = 0
-    terminating_replicas: int | None = None
     collision_count: int | None = None
     conditions: list[WorkloadCondition] = []
 
@@ -196,7 +195,6 @@ class ReplicaSetStatus(View, frozen=True):
     fully_labeled_replicas: int = 0
     ready_replicas: int = 0
     available_replicas: int = 0
-    terminating_replicas: int | None = None
     observed_generation: int = 0
     conditions: list[WorkloadCondition] = []
 

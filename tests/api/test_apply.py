@@ -87,7 +87,6 @@ def test_a_created_pod_is_owned_field_by_field() -> None:
             "containers": [{"name": "c", "image": "i", "ports": [{"containerPort": 80, "protocol": "TCP"}]}],
             "tolerations": [{"key": "k"}],
         },
-        "status": {"phase": "Pending"},
     }
     complete(POD, pod)
     (entry,) = created(POD, pod, writer("kubectl-create", ignored=("status",)))
@@ -172,15 +171,15 @@ def test_entries_that_are_not_valid_are_passed_over(sent: Any) -> None:
     assert updated(CONFIG_MAP, old, obj, sent, writer("f1")) == old["metadata"]["managedFields"]
 
 
-def test_a_subresource_has_entries_of_its_own() -> None:
+def test_a_status_update_joins_the_entry_of_its_manager() -> None:
     pod: Obj = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}}
     complete(POD, pod)
     old = with_entries(pod, created(POD, pod, writer("a")))
     new = {**pod, "status": {"phase": "Running"}}
     entries = updated(POD, old, new, None, writer("a", 1, subresource="status", ignored=("spec",)))
-    assert [(e["manager"], e.get("subresource", ""), e["fieldsV1"]) for e in entries][1:] == [
-        ("a", "status", {"f:status": {"f:phase": {}}})
-    ]
+    assert [(e["manager"], e.get("subresource", "")) for e in entries] == [("a", "")]
+    assert entries[0]["fieldsV1"]["f:status"] == {"f:phase": {}}
+    assert "f:spec" in entries[0]["fieldsV1"]
 
 
 def test_more_than_ten_updaters_are_merged_into_ancient_changes() -> None:

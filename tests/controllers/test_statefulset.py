@@ -208,13 +208,17 @@ def test_max_unavailable_takes_several_down_at_once() -> None:
 def test_old_revisions_go_beyond_the_limit() -> None:
     async def main() -> None:
         world = Stage()
-        await world.client.create(STS, stateful_set(1, revisionHistoryLimit=1), NS)
+        body = stateful_set(1, revisionHistoryLimit=1)
+        body["metadata"]["annotations"] = {"kubernetes.io/change-cause": "why"}
+        await world.client.create(STS, body, NS)
         async with running(world, ["statefulset"]):
             for number in range(2, 6):
                 await anyio.sleep(10)
                 await world.set_image(f"img:{number}")
             await anyio.sleep(10)
-            assert sorted(r["revision"] for r in world.objects("controllerrevisions.apps")) == [4, 5]
+            revisions = world.objects("controllerrevisions.apps")
+            assert sorted(r["revision"] for r in revisions) == [4, 5]
+            assert revisions[0]["metadata"]["annotations"] == {"kubernetes.io/change-cause": "why"}
 
     clock.run_virtual(main())
 

@@ -6,22 +6,27 @@ import secrets
 from collections.abc import Iterator
 from typing import Any
 
+import kubernetes
 import pytest
-from kubernetes import client, config, watch
-from kubernetes.client import ApiException
 
 from tests.support.running import Server, eventually
 
+client: Any = kubernetes.client
+"""Untyped, as scripts use it: its annotations call every field of an answer optional."""
+config: Any = kubernetes.config
+watch: Any = kubernetes.watch
+ApiException: Any = kubernetes.client.ApiException
+
 
 @pytest.fixture
-def api(simulated: Server) -> Iterator[client.ApiClient]:
+def api(simulated: Server) -> Iterator[Any]:
     """A client as ``config.load_kube_config`` makes it."""
     with config.new_client_from_config(str(simulated.kubeconfig)) as made:
         yield made
 
 
 @pytest.fixture
-def namespace(api: client.ApiClient) -> Iterator[str]:
+def namespace(api: Any) -> Iterator[str]:
     """A namespace of its own."""
     name = f"p-{secrets.token_hex(3)}"
     core: Any = client.CoreV1Api(api)
@@ -46,7 +51,7 @@ def deployment(name: str, replicas: int = 2) -> Any:
     return client.V1Deployment(metadata=client.V1ObjectMeta(name=name), spec=spec)
 
 
-def test_objects_are_created_read_changed_and_deleted(api: client.ApiClient, namespace: str) -> None:
+def test_objects_are_created_read_changed_and_deleted(api: Any, namespace: str) -> None:
     core: Any = client.CoreV1Api(api)
     made = core.create_namespaced_config_map(namespace, config_map("cm", a="1"))
     assert made.metadata.uid
@@ -68,7 +73,7 @@ def test_objects_are_created_read_changed_and_deleted(api: client.ApiClient, nam
     assert (gone.value.status, gone.value.reason) == (404, "Not Found")
 
 
-def test_every_patch_type_is_understood(api: client.ApiClient, namespace: str) -> None:
+def test_every_patch_type_is_understood(api: Any, namespace: str) -> None:
     apps: Any = client.AppsV1Api(api)
     core: Any = client.CoreV1Api(api)
     apps.create_namespaced_deployment(namespace, deployment("d"))
@@ -94,13 +99,13 @@ def test_every_patch_type_is_understood(api: client.ApiClient, namespace: str) -
     assert "py" in {entry.manager for entry in applied.metadata.managed_fields}
 
 
-def test_a_deployment_is_rolled_out_and_scaled(api: client.ApiClient, namespace: str) -> None:
+def test_a_deployment_is_rolled_out_and_scaled(api: Any, namespace: str) -> None:
     apps: Any = client.AppsV1Api(api)
     core: Any = client.CoreV1Api(api)
     apps.create_namespaced_deployment(namespace, deployment("d"))
 
     def ready(number: int) -> bool:
-        return apps.read_namespaced_deployment_status("d", namespace).status.ready_replicas == number
+        return bool(apps.read_namespaced_deployment_status("d", namespace).status.ready_replicas == number)
 
     eventually(lambda: ready(2))
     scale = apps.read_namespaced_deployment_scale("d", namespace)
@@ -115,7 +120,7 @@ def test_a_deployment_is_rolled_out_and_scaled(api: client.ApiClient, namespace:
     eventually(lambda: not core.list_namespaced_pod(namespace).items)
 
 
-def test_a_watch_goes_on_from_a_resource_version(api: client.ApiClient, namespace: str) -> None:
+def test_a_watch_goes_on_from_a_resource_version(api: Any, namespace: str) -> None:
     core: Any = client.CoreV1Api(api)
     core.create_namespaced_config_map(namespace, config_map("before"))
     start = core.list_namespaced_config_map(namespace).metadata.resource_version
@@ -130,7 +135,7 @@ def test_a_watch_goes_on_from_a_resource_version(api: client.ApiClient, namespac
     assert ("ADDED", "before") in [(event["type"], event["object"].metadata.name) for event in fresh]
 
 
-def test_a_long_list_comes_in_pages_of_one_revision(api: client.ApiClient, namespace: str) -> None:
+def test_a_long_list_comes_in_pages_of_one_revision(api: Any, namespace: str) -> None:
     core: Any = client.CoreV1Api(api)
     for number in range(25):
         core.create_namespaced_config_map(namespace, config_map(f"cm-{number:02}"))
@@ -146,7 +151,7 @@ def test_a_long_list_comes_in_pages_of_one_revision(api: client.ApiClient, names
     assert names == [f"cm-{number:02}" for number in range(25)]
 
 
-def test_an_invalid_object_is_refused_with_its_causes(api: client.ApiClient, namespace: str) -> None:
+def test_an_invalid_object_is_refused_with_its_causes(api: Any, namespace: str) -> None:
     apps: Any = client.AppsV1Api(api)
     wrong = deployment("d")
     wrong.spec.selector.match_labels = {"app": "other"}

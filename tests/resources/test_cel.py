@@ -65,3 +65,15 @@ def test_what_cannot_be_compiled_is_refused(source: str, why: str) -> None:
 def test_what_cannot_be_evaluated_says_why(source: str, why: str) -> None:
     with pytest.raises(cel.CelError, match=why):
         cel.compile(source).evaluate({"object": POD})
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("sets.intersects([1, 2], [2, 3])", True),
+        ("sets.equivalent([1, 2], [2, 1])", True),
+        ("jsonpatch.escapeKey('a/b~c')", "a~1b~0c"),
+    ],
+)
+def test_functions_of_a_library_are_called_by_their_full_name(source: str, value: object) -> None:
+    assert cel.compile(source, set()).evaluate({}) == value

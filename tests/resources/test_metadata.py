@@ -22,7 +22,7 @@ VALID: dict[str, Any] = {"name": "x", "namespace": "ns", "uid": "u"}
         ({"labels": {"a": "b c"}}, ["metadata.labels"], "a valid label"),
         ({"annotations": {"a b": ""}}, ["metadata.annotations"], "name part"),
         ({"annotations": {"A": ""}}, [], ""),
-        ({"annotations": {"a": "x" * 256 * 1024}}, ["metadata.annotations"], "Too long: may not be more than 262144"),
+        ({"annotations": {"a": "x" * 256 * 1024}}, ["metadata.annotations"], "Too long: must have at most 262144"),
         ({"finalizers": ["kubernetes", "example.com/f"]}, [], ""),
         ({"finalizers": ["plain"]}, ["metadata.finalizers[0]"], "neither a standard finalizer name"),
         ({"finalizers": ["orphan", "foregroundDeletion"]}, ["metadata.finalizers"], "cannot be both set"),

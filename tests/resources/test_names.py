@@ -13,7 +13,7 @@ from kube_lite.resources import names
     ("rule", "text", "problems"),
     [
         (names.dns_label, "a-1", []),
-        (names.dns_label, "a.b", ["must not contain dots"]),
+        (names.dns_label, "a.b", [names.LABEL_MESSAGE]),
         (names.dns_label, "A", [names.LABEL_MESSAGE]),
         (names.dns_label, "a" * 64, ["must be no more than 63 characters"]),
         (names.dns_1035_label, "1a", [names.LABEL_1035_MESSAGE]),
@@ -32,7 +32,7 @@ from kube_lite.resources import names
         (names.env_var_name, "a.b-1 c", []),
         (names.env_var_name, "a=b", [names.ENV_NAME_MESSAGE]),
         (names.port_name, "http-1", []),
-        (names.port_name, "1", ["must contain at least one letter (a-z)"]),
+        (names.port_name, "1", ["must contain at least one letter or number (a-z, 0-9)"]),
         (names.port_name, "a--b", ["must not contain consecutive hyphens"]),
         (names.port_name, "-a", ["must not begin or end with a hyphen"]),
         (names.path_segment, "system:node", []),

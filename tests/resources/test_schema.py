@@ -29,7 +29,7 @@ def test_merge_keys_and_list_types_are_kept() -> None:
     assert (ports.keys, ports.key_defaults) == (("containerPort", "protocol"), {"protocol": "TCP"})
     assert POD.at("spec").fields["volumes"].strategies == ("merge", "retainKeys")
     assert POD.at("spec", "tolerations").list_type == "atomic"
-    assert POD.at("spec", "nodeSelector").atomic
+    assert not POD.at("spec", "nodeSelector").atomic
     assert POD.at("metadata", "finalizers").list_type == "set"
 
 

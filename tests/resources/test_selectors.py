@@ -51,7 +51,7 @@ def test_selection(text: str, selected: str) -> None:
     [
         ("app===x", "unable to parse requirement: found '=', expected: identifier"),
         ("!app=x", "found '=', expected: ',' or 'end of string'"),
-        ("a b=c", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"),
+        ("a b=c", "unable to parse requirement: found 'b', expected: '=', '!=', '==', 'in', notin'"),
         ("app=bad value!", "found 'value', expected: ',' or 'end of string'"),
         ("app=a,", "found '', expected: identifier after ','"),
         (",", "found ',', expected: !, identifier, or 'end of string'"),
@@ -61,8 +61,7 @@ def test_selection(text: str, selected: str) -> None:
         ("app in (x", "unable to parse requirement: found '', expected: ',' or ')'"),
         (
             "app>x",
-            'unable to parse requirement: values[0]: Invalid value: "x": '
-            "for 'Gt', 'Lt' operators, the value must be an integer",
+            "unable to parse requirement: for 'Gt', 'Lt' operators, the value must be an integer",
         ),
     ],
 )
@@ -74,7 +73,7 @@ def test_refusals_are_upstreams(text: str, message: str) -> None:
 
 def test_a_wrong_key_is_named_with_the_rule() -> None:
     with pytest.raises(
-        SelectorError, match=r'^unable to parse requirement: <nil>: Invalid value: "-bad": name part must'
+        SelectorError, match=r'^unable to parse requirement: invalid label key "-bad": name part must'
     ):
         selectors.parse("-bad=x")
 

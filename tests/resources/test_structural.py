@@ -32,7 +32,7 @@ def _problems(schema: dict[str, Any], obj: Any) -> list[str]:
         ({"type": "integer", "multipleOf": 3}, 4, "spec.a in body should be a multiple of 3"),
         ({"type": "string", "pattern": "^x"}, "y", "\"y\": spec.a in body should match '^x'"),
         ({"type": "string", "minLength": 2}, "y", "spec.a in body should be at least 2 chars long"),
-        ({"type": "string", "maxLength": 2}, "yyy", "spec.a: Too long: may not be more than 2 bytes"),
+        ({"type": "string", "maxLength": 2}, "yyy", "spec.a: Too long: must have at most 2 bytes"),
         ({"type": "string", "enum": ["a", "b"]}, "c", 'spec.a: Unsupported value: "c": supported values: "a", "b"'),
         ({"type": "string", "format": "date-time"}, "c", 'spec.a in body must be of type date-time: "c"'),
         ({"type": "string", "format": "ipv4"}, "::1", "spec.a in body must be of type ipv4"),

@@ -297,12 +297,11 @@ def _metric_text(metric: Obj, current: Obj) -> str:
     source = metric.get(name) or {}
     target, now = source.get("target") or {}, (current.get(name) or {}).get("current") or {}
     if name in ("resource", "containerResource"):
-        label = source.get("name", "")
         if target.get("averageValue") is not None:
-            return f"{label}: {now.get('averageValue', '<unknown>')}/{target['averageValue']}"
+            return f"{now.get('averageValue', '<unknown>')}/{target['averageValue']}"
         aim = f"{target['averageUtilization']}%" if target.get("averageUtilization") is not None else "<auto>"
         seen = f"{now['averageUtilization']}%" if now.get("averageUtilization") is not None else "<unknown>"
-        return f"{label}: {seen}/{aim}"
+        return f"{seen}/{aim}"
     if target.get("averageValue") is not None:
         suffix = "" if name == "pods" else " (avg)"
         return f"{now.get('averageValue', '<unknown>')}/{target['averageValue']}{suffix}"

@@ -98,7 +98,7 @@ def _generated_selector(obj: Obj) -> Errors:
             found.append(invalid(where, labels, detail) if name in labels else required(where, detail))
     selector = spec.get("selector") or {}
     if selector != {"matchLabels": {UID_LABEL: uid}} and selector != {"matchLabels": {LEGACY_UID_LABEL: uid}}:
-        found.append(invalid("spec.selector", selector, "`selector` not auto-generated"))
+        found.append(invalid("spec.selector", go_selector(selector), "`selector` not auto-generated"))
     return found
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources import names
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, child, forbidden, index, invalid, not_supported, required
+from kube_lite.resources.field import Errors, child, forbidden, go_strings, index, invalid, not_supported, required
 from kube_lite.resources.labelselector import text, validate_label_selector
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
@@ -14,7 +14,7 @@ from kube_lite.resources.rules import parse_cidr, port_number, port_number_or_na
 
 TYPES = ("Ingress", "Egress")
 _PROTOCOLS = frozenset({"SCTP", "TCP", "UDP"})
-_BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+_BAD_CIDR = "not a valid CIDR"
 
 
 def _default(obj: Obj) -> None:
@@ -97,7 +97,13 @@ def _validate(obj: Obj) -> Errors:
                 found.extend(_peer(peer, index(child(at, peers), j)))
     types = spec.get("policyTypes") or []
     if len(types) > len(TYPES):
-        found.append(invalid("spec.policyTypes", types, "may not specify more than two policyTypes"))
+        found.append(
+            invalid(
+                "spec.policyTypes",
+                go_strings(types, "[]networking.PolicyType"),
+                "may not specify more than two policyTypes",
+            )
+        )
         return found
     for i, kind in enumerate(types):
         if kind not in TYPES:

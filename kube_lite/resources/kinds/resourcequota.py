@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import IMMUTABLE, Errors, child, index, invalid, key, required
+from kube_lite.resources.field import IMMUTABLE, Errors, child, go_strings, index, invalid, key, required
 from kube_lite.resources.kinds.pod.requirements import QUOTA_RESOURCES, validate_amount
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
@@ -57,11 +57,17 @@ def _scopes(spec: Obj) -> Errors:
         return found
     for scope in scopes:
         if scope not in SCOPES:
-            found.append(invalid("spec.scopes", scopes, "unsupported scope"))
+            found.append(invalid("spec.scopes", go_strings(scopes, "[]core.ResourceQuotaScope"), "unsupported scope"))
         if any(not _applies(scope, name) for name in spec.get("hard") or {}):
-            found.append(invalid("spec.scopes", scopes, "unsupported scope applied to resource"))
+            found.append(
+                invalid(
+                    "spec.scopes",
+                    go_strings(scopes, "[]core.ResourceQuotaScope"),
+                    "unsupported scope applied to resource",
+                )
+            )
     if any(pair <= set(scopes) for pair in _CONFLICTS):
-        found.append(invalid("spec.scopes", scopes, "conflicting scopes"))
+        found.append(invalid("spec.scopes", go_strings(scopes, "[]core.ResourceQuotaScope"), "conflicting scopes"))
     return found
 
 

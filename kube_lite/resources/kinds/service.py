@@ -284,7 +284,7 @@ def validate_public_ip(text: str, path: str) -> Errors:
     if parsed.is_unspecified:
         found.append(invalid(path, text, f"may not be unspecified ({text})"))
     if parsed.is_loopback:
-        found.append(invalid(path, text, "may not be in the loopback range (127.0.0.0/8, ::1/128)"))
+        found.append(invalid(path, text, "may not be in the loopback range (127.0.0.0/8)"))
     if parsed.is_link_local:
         found.append(invalid(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"))
     if parsed.is_multicast and (parsed.version == 6 or text.startswith("224.0.0.")):
@@ -338,7 +338,9 @@ def _traffic(spec: Obj) -> Errors:
     at = "spec.externalTrafficPolicy"
     if not externally_accessible(spec):
         if policy:
-            found.append(invalid(at, policy, "may only be set for externally-accessible services"))
+            found.append(
+                invalid(at, policy, "ExternalTrafficPolicy can only be set on NodePort and LoadBalancer service")
+            )
     elif not policy:
         found.append(required(at))
     elif policy not in _TRAFFIC:

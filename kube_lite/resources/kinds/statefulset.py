@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, forbidden, invalid, required
+from kube_lite.resources.field import Errors, GoLiteral, forbidden, invalid, required
 from kube_lite.resources.kinds.persistentvolumeclaim import default_claim
 from kube_lite.resources.kinds.pod.template import (
     TEMPLATE_COLUMNS,
@@ -45,6 +45,10 @@ _FORBIDDEN = (
 )
 
 
+def _go_rolling(rolling: Obj) -> GoLiteral:
+    return GoLiteral(f"apps.RollingUpdateStatefulSetStrategy{{Partition:{rolling.get('partition', 0)}}}")
+
+
 def _default(obj: Obj) -> None:
     spec = obj.setdefault("spec", {})
     if not spec.get("podManagementPolicy"):
@@ -74,7 +78,9 @@ def _strategy(strategy: Obj) -> Errors:
         return [required(at)]
     if kind == "OnDelete":
         if rolling is not None:
-            return [invalid(f"{at}.rollingUpdate", rolling, "only allowed for updateStrategy 'RollingUpdate'")]
+            return [
+                invalid(f"{at}.rollingUpdate", _go_rolling(rolling), "only allowed for updateStrategy 'RollingUpdate'")
+            ]
         return []
     if kind != "RollingUpdate":
         return [invalid(at, strategy, "must be 'RollingUpdate' or 'OnDelete'")]

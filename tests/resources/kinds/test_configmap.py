@@ -32,7 +32,7 @@ VALID = {"metadata": {"name": "x"}, "data": {"k": "v"}}
         ("key dots", {"data": {"..": "c"}}, [(BAD, "data[..]", "must not be '..'")]),
         ("binary key", {"binaryData": {"a b": "eA=="}}, [(BAD, "binaryData[a b]", "a valid config key")]),
         ("key twice", {"binaryData": {"k": "eA=="}}, [(BAD, "data[k]", "duplicate of key present in binaryData")]),
-        ("size", {"data": {"k": "x" * (1024 * 1024 + 1)}}, [(LONG, "[]", "may not be more than 1048576 bytes")]),
+        ("size", {"data": {"k": "x" * (1024 * 1024 + 1)}}, [(LONG, "[]", "must have at most 1048576 bytes")]),
     ],
 )
 def test_a_new_configmap(name: str, change: Change, causes: list[Cause]) -> None:

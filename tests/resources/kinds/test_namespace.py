@@ -21,7 +21,7 @@ def test_a_new_namespace_is_active_labelled_and_held() -> None:
 @pytest.mark.parametrize(
     ("name", "change", "causes"),
     [
-        ("dots", {"metadata.name": "a.b"}, [(BAD, "metadata.name", "must not contain dots")]),
+        ("dots", {"metadata.name": "a.b"}, [(BAD, "metadata.name", "RFC 1123 label")]),
         ("upper", {"metadata.name": "A"}, [(BAD, "metadata.name", "lowercase RFC 1123 label")]),
         ("finalizer", {"spec.finalizers": ["nodomain"]}, [(BAD, "spec.finalizers", "neither a standard finalizer")]),
         (

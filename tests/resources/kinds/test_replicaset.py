@@ -42,7 +42,7 @@ def test_defaults() -> None:
             {"spec": {}},
             [
                 (NEEDED, "spec.selector", ""),
-                (BAD, "spec.template.metadata.labels", "null"),
+                (BAD, "spec.template.metadata.labels", "map[string]string(nil)"),
                 (NEEDED, "spec.template.spec.containers", ""),
             ],
         ),

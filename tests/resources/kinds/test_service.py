@@ -117,7 +117,7 @@ PORT = "spec.ports[0]"
         (
             "traffic",
             {"spec.externalTrafficPolicy": "Local"},
-            [(BAD, "spec.externalTrafficPolicy", "externally-accessible")],
+            [(BAD, "spec.externalTrafficPolicy", "NodePort and LoadBalancer")],
         ),
         (
             "internal",

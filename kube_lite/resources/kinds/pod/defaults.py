@@ -223,6 +223,17 @@ def _default_pod_resources(spec: Obj) -> None:
             requests.setdefault(name, text)
 
 
+def default_host_ports(spec: Obj) -> None:
+    """On the node's own network every port is the node's."""
+    if not spec.get("hostNetwork"):
+        return
+    for name in ("containers", "initContainers"):
+        for container in spec.get(name) or ():
+            for port in container.get("ports") or ():
+                if not port.get("hostPort"):
+                    port["hostPort"] = port.get("containerPort", 0)
+
+
 def default_pod(pod: Obj) -> None:
     """What a Pod gets: everything of its spec, and requests where only limits are given."""
     spec = pod.setdefault("spec", {})
@@ -237,10 +248,5 @@ def default_pod(pod: Obj) -> None:
     state = pod.get("status") or {}
     if state.get("podIP") and not state.get("podIPs"):
         state["podIPs"] = [{"ip": state["podIP"]}]  # two spellings of one value
-    if spec.get("hostNetwork"):
-        for name in ("containers", "initContainers"):
-            for container in spec.get(name) or ():
-                for port in container.get("ports") or ():
-                    if not port.get("hostPort"):
-                        port["hostPort"] = port.get("containerPort", 0)
+    default_host_ports(spec)
     pod.setdefault("status", {})

@@ -141,7 +141,7 @@ def _compare(name: str, asked: str, limits: Obj, path: str) -> FieldError | None
     if wanted != most and not is_overcommitable(name):
         return invalid(at, asked, f"must be equal to {name} limit of {limit}")
     if wanted > most:
-        return invalid(at, asked, f"must be less than or equal to {name} limit of {limit}")
+        return invalid(at, asked, f"must be less than or equal to {name} limit")
     return None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kube_lite.resources.field import Errors, child, forbidden, go_map, invalid, not_supported, required
-from kube_lite.resources.kinds.pod.defaults import default_pod_spec
+from kube_lite.resources.kinds.pod.defaults import default_host_ports, default_pod_spec
 from kube_lite.resources.kinds.pod.validation import validate_pod_annotations, validate_pod_spec
 from kube_lite.resources.labelselector import go_selector, is_empty, is_valid, matches, validate_label_selector
 from kube_lite.resources.meta import Obj
@@ -22,6 +22,7 @@ def default_template(owner_spec: Obj, name: str = "template") -> None:
     template = owner_spec.setdefault(name, {})
     template.setdefault("metadata", {})
     default_pod_spec(template.setdefault("spec", {}))
+    default_host_ports(template["spec"])
 
 
 def validate_template(template: Obj, path: str) -> Errors:

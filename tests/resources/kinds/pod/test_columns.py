@@ -24,12 +24,12 @@ RUNNING = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
 @pytest.mark.parametrize(
     ("status", "cells"),
     [
-        ({"phase": "Pending"}, ["0/1", "Pending", "0"]),
-        (_status(ready=True, state=RUNNING), ["1/1", "Running", "0"]),
-        (_status(state={"waiting": {"reason": "ImagePullBackOff"}}), ["0/1", "ImagePullBackOff", "0"]),
-        (_status(state={"terminated": {"reason": "Completed", "exitCode": 0}}), ["0/1", "Completed", "0"]),
-        (_status(state={"terminated": {"exitCode": 3}}), ["0/1", "ExitCode:3", "0"]),
-        (_status(state={"terminated": {"signal": 9}}), ["0/1", "Signal:9", "0"]),
+        ({"phase": "Pending"}, ["0/1", "Pending", 0]),
+        (_status(ready=True, state=RUNNING), ["1/1", "Running", 0]),
+        (_status(state={"waiting": {"reason": "ImagePullBackOff"}}), ["0/1", "ImagePullBackOff", 0]),
+        (_status(state={"terminated": {"reason": "Completed", "exitCode": 0}}), ["0/1", "Completed", 0]),
+        (_status(state={"terminated": {"exitCode": 3}}), ["0/1", "ExitCode:3", 0]),
+        (_status(state={"terminated": {"signal": 9}}), ["0/1", "Signal:9", 0]),
         (
             _status(
                 ready=True,
@@ -39,7 +39,7 @@ RUNNING = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
             ),
             ["1/1", "Running", "5 (3m ago)"],
         ),
-        ({"phase": "Failed", "reason": "Evicted"}, ["0/1", "Evicted", "0"]),
+        ({"phase": "Failed", "reason": "Evicted"}, ["0/1", "Evicted", 0]),
     ],
 )
 def test_status_and_restarts(status: dict[str, Any], cells: list[str]) -> None:

@@ -49,7 +49,7 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
     ("account", {"spec.serviceAccountName": "A"}, [(BAD, "spec.serviceAccountName", "subdomain")]),
     ("deadline", {"spec.activeDeadlineSeconds": 0}, [(BAD, "spec.activeDeadlineSeconds", "1 and 2147483647")]),
     ("hostname", {"spec.hostname": "A"}, [(BAD, "spec.hostname", "RFC 1123 label")]),
-    ("subdomain", {"spec.subdomain": "a.b"}, [(BAD, "spec.subdomain", "must not contain dots")]),
+    ("subdomain", {"spec.subdomain": "a.b"}, [(BAD, "spec.subdomain", "RFC 1123 label")]),
     ("priority class", {"spec.priorityClassName": "A"}, [(BAD, "spec.priorityClassName", "")]),
     ("runtime class", {"spec.runtimeClassName": "A"}, [(BAD, "spec.runtimeClassName", "")]),
     ("preemption", {"spec.preemptionPolicy": "x"}, [(UNKNOWN, "spec.preemptionPolicy", "Never")]),
@@ -112,7 +112,7 @@ CONTAINER_ROWS: list[tuple[str, Change, list[Cause]]] = [
     (
         "request over limit",
         {f"{P}.resources": {"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}},
-        [(BAD, f"{C}.resources.requests", "less than or equal to cpu limit of 1")],
+        [(BAD, f"{C}.resources.requests", "less than or equal to cpu limit")],
     ),
     ("negative", {f"{P}.resources.requests": {"cpu": "-1"}}, [(BAD, f"{C}.resources.requests[cpu]", "or equal to 0")]),
     (
