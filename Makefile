@@ -13,6 +13,7 @@ $(STAMP): pyproject.toml requirements.lock tools/debian-packages
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	sh tools/debian-packages
+	$(BIN)/python -m compileall -q kube_lite
 	@touch $(STAMP)
 
 up: setup
@@ -22,7 +23,7 @@ demo: setup
 	$(BIN)/python examples/demo/demo.py
 
 test: setup
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile
 
 test-long: setup
 	$(BIN)/python -m pytest -m long

@@ -47,7 +47,7 @@ ROWS = (
         False,
         "340 to 600/s",
         "A create is one Python thread's CPU: decoding and pruning, defaults, field owners, admission, validation and "
-        "encoding take about half, TLS and the socket's system calls a quarter, the store's commit and audit the rest.",
+        "encoding take about half, TLS, the socket, the store's commit and audit the rest.",
     ),
     Row(
         "pod create, p99",
@@ -116,7 +116,7 @@ ROWS = (
         "pods/s",
         False,
         "134/s",
-        "One thread does it all: creation, binding, the nodes' status patches and the events of each.",
+        "Not profiled yet. One thread does it all: creation, binding, the status patches and the events of each.",
     ),
     Row(
         "pod created to Running on a real node, image present, p50",
@@ -125,9 +125,17 @@ ROWS = (
         "ms",
         True,
         "upstream's objective: 5 s",
-        "Scheduling and four writes, then the sandbox with its network, then the container; the network takes longest.",
+        "Not broken down yet: scheduling, binding, the sandbox with its network, the container, the status writes.",
     ),
-    Row("container start inside the executor", "container_ms", 20, "ms", True, "crun 7 to 9, runc 28 to 32"),
+    Row(
+        "container start inside the executor",
+        "container_ms",
+        20,
+        "ms",
+        True,
+        "crun 7 to 9, runc 28 to 32",
+        "Not broken down yet; wall clock, so other load on the machine counts.",
+    ),
 )
 
 BESIDES = (

@@ -45,7 +45,7 @@ def test_work_takes_no_virtual_time() -> None:
 def test_timeouts_are_virtual_too() -> None:
     async def main() -> float:
         with pytest.raises(TimeoutError):
-            with anyio.fail_after(500):  # noqa: SIM117  # the timeout must raise outside of its own scope
+            with anyio.fail_after(500):
                 await anyio.sleep_forever()
         return clock.monotonic()
 

@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from kube_lite.api.http import Request
@@ -95,9 +96,14 @@ class Authenticator:
 
 def by_certificate(certificate: Mapping[str, object]) -> User:
     """The user of a verified client certificate: common name and organizations (upstream's x509 request header)."""
-    name, groups = "", []
     subject = certificate.get("subject") or ()
     assert isinstance(subject, tuple)
+    return _by_subject(subject)
+
+
+@lru_cache(maxsize=1024)
+def _by_subject(subject: tuple[tuple[tuple[str, str], ...], ...]) -> User:
+    name, groups = "", []
     for part in subject:
         for key, value in part:
             if key == "commonName":

@@ -41,6 +41,24 @@ async def ensure(verbs: Verbs, group_resource: str, namespace: str, obj: Obj) ->
         return
 
 
+async def keep(verbs: Verbs, group_resource: str, obj: Obj, field: str) -> None:
+    """Create an object in ``default``, or give ``field`` the wanted value where it is there with another.
+
+    The server may have moved to another address or port since it was made.
+    """
+    resource = verbs.storage.registry.named(group_resource)
+    assert resource is not None, group_resource
+    name = obj["metadata"]["name"]
+    if verbs.storage.item(resource, "default", name) is None:
+        await ensure(verbs, group_resource, "default", obj)
+        return
+
+    async def moved(old: Obj) -> Obj:
+        return {**old, field: obj[field]}
+
+    await verbs.guaranteed_update(Target(resource, "default", name), moved, SERVER, _OPTIONS)
+
+
 async def bootstrap(verbs: Verbs, service_ip: str, address: str, port: int) -> None:
     """Create what is missing.
 
@@ -69,11 +87,12 @@ async def bootstrap(verbs: Verbs, service_ip: str, address: str, port: int) -> N
         "metadata": {"name": "kubernetes", "labels": {"endpointslice.kubernetes.io/skip-mirror": "true"}},
         "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}],
     }
-    await ensure(verbs, "endpoints", "default", endpoints)
+    await keep(verbs, "endpoints", endpoints, "subsets")
     endpoint_slice: Obj = {
         "metadata": {"name": "kubernetes", "labels": {"kubernetes.io/service-name": "kubernetes"}},
         "addressType": "IPv4",
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
         "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
     }
-    await ensure(verbs, "endpointslices.discovery.k8s.io", "default", endpoint_slice)
+    for part in ("endpoints", "ports"):
+        await keep(verbs, "endpointslices.discovery.k8s.io", endpoint_slice, part)

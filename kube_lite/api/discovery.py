@@ -56,7 +56,7 @@ _VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
 
 
 def version_rank(version: str) -> tuple[int, int, int, str]:
-    """Kubernetes' version order: v2 before v1 before v1beta2 before v1alpha1, and what is no such version last, by name.
+    """Kubernetes' version order: v2 before v1 before v1beta2 before v1alpha1, then others by name.
 
     apimachinery ``version.CompareKubeAwareVersionStrings``.
     """

@@ -133,12 +133,16 @@ class Dispatcher:
         if form.as_ == "PartialObjectMetadataList" or form.as_ == "PartialObjectMetadata":
             objects = [self.storage.load(resource, v) for v in values]
             return Response(body=table.partial_list(objects, form, metadata))
-        body = b'{"kind":"%s","apiVersion":"%s","metadata":%s,"items":[%s]}' % (
+        start = b'{"kind":"%s","apiVersion":"%s","metadata":%s,"items":[' % (
             resource.list_kind_name.encode(),
             resource.api_version.encode(),
             encode_json(metadata),
-            b",".join(self._items(resource, values)),
         )
+        items = self._items(resource, values)
+        if items:  # with head and tail inside the join, a long list is copied once
+            items[0] = start + items[0]
+            items[-1] += b"]}"
+        body = b",".join(items) if items else start + b"]}"
         return codec.answer(resource, body, form, is_list=True)
 
     def _items(self, resource: Resource, values: Any) -> list[bytes]:

@@ -17,6 +17,9 @@ EXCHANGE: Final = "kube_lite.exchange"
 _JOIN_BELOW: Final = 64 * 1024
 """Bytes of a body that are copied behind their head; longer ones are written on their own."""
 
+_SLICE: Final = 256 * 1024
+"""Bytes of a long body written at once."""
+
 Header = tuple[bytes, bytes]
 
 
@@ -49,8 +52,18 @@ class Exchange(RequestResponseCycle):
             self.transport.write(head + body)
         else:
             self.transport.write(head)
-            self.transport.write(body)
-        self._complete()
+            await self._write_slowly(body)
+        if not self.disconnected:
+            self._complete()
+
+    async def _write_slowly(self, body: bytes) -> None:
+        # all at once, a long list would be copied whole into the TLS buffer and again into the socket's
+        view = memoryview(body)
+        for start in range(0, len(view), _SLICE):
+            await self._drain()
+            if self.disconnected:
+                return
+            self.transport.write(view[start : start + _SLICE])
 
     async def begin(self, status: int, headers: Iterable[Header]) -> None:
         """Send the head of a stream. :raises ValueError: a header contains a line break"""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import parse_qs, unquote
 
 Query = Mapping[str, Sequence[str]]
@@ -22,6 +23,8 @@ _OBJECT_VERBS = {
     "DELETE": "delete",
 }
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
+CACHED_BELOW = 256
+"""Characters of path and query up to which a request info is remembered: clients ask for the same again."""
 _FALSE = ("", "0", "false")
 
 
@@ -56,6 +59,12 @@ class RequestInfo:
 
 def parse(method: str, path: str, query_string: str = "") -> RequestInfo:
     """The request info of a method and a URL path (percent-encoding not yet removed)."""
+    if len(path) + len(query_string) < CACHED_BELOW:
+        return _cached(method, path, query_string)
+    return _parsed(method, path, query_string)
+
+
+def _parsed(method: str, path: str, query_string: str) -> RequestInfo:
     query: Query = parse_qs(query_string, keep_blank_values=True) if query_string else {}
     parts = [unquote(p) if "%" in p else p for p in path.split("/") if p]
     if len(parts) >= 3 and parts[0] == "api":
@@ -63,6 +72,9 @@ def parse(method: str, path: str, query_string: str = "") -> RequestInfo:
     if len(parts) >= 4 and parts[0] == "apis":
         return _resource(method, path, query, parts[1], parts[2], parts[3:])
     return RequestInfo(method=method, path=path, verb=method.lower(), query=query)
+
+
+_cached = lru_cache(maxsize=1024)(_parsed)
 
 
 def _resource(method: str, path: str, query: Query, group: str, version: str, parts: list[str]) -> RequestInfo:

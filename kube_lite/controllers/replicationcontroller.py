@@ -21,6 +21,7 @@ class ReplicationControllerController(ReplicaController[ReplicationController]):
         """By equal labels; an empty selector selects nothing here."""
         return bool(owner.spec.selector) and owner.spec.selector.items() <= labels.items()
 
+
 def build(ctx: Context) -> Controller:
     """The controller."""
     return ReplicationControllerController(ctx, ReplicationController)

@@ -14,7 +14,7 @@ import random
 import secrets
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -54,40 +54,46 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
     """Run a server; entered when it is ready, and stopped cleanly when left.
 
     :raises Locked: another server uses the directory
-    :raises OSError: the address cannot be bound
+    :raises ExceptionGroup: with an OSError: the address cannot be bound; with a ValueError: a file cannot be read
     """
     prepare_directory(settings.data_dir)
     rng = random.Random(settings.seed)  # names and uids; what must be secret is drawn from the system
-    async with open_sqlite(settings.data_dir / "kube-lite.db") as store:
-        bound = listener.bind_tcp(settings.listen_host, settings.listen_port)
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_sqlite(settings.data_dir / "kube-lite.db"))
+        bound = stack.enter_context(listener.bind_tcp(settings.listen_host, settings.listen_port))
         settings = replace(settings, listen_port=bound.getsockname()[1])
         advertise = advertise_address(settings)
         authority = certs.Authority(settings.pki_dir)
         options = _cluster_options(settings, advertise, authority)
         audit = AuditLog(settings.data_dir / "audit.log")
-        async with cluster(store, options, rng, audit) as running, anyio.create_task_group() as tasks:
-            url = f"https://{_shown(settings.listen_host)}:{settings.listen_port}"
-            _write_credentials(settings, authority, url)
-            secret = node_secret(settings, authority)
-            NodeEndpoints(running.plane, authority, secret, settings.cluster_cidr)
-            names = certs.server_names(settings.listen_host, advertise, running.plane.service_ip)
-            context = listener.tls_context(authority.server_pair(names), authority.pair.certificate)
-            servers = [
-                (listener.listener(running.plane.app, context), bound),
-                (listener.listener(running.plane.app), listener.bind_unix(settings.api_socket)),
-            ]
-            for server, listening in servers:
-                tasks.start_soon(server.serve, [listening])
-            for server, _ in servers:
-                await server.wait_started()
-            tasks.start_soon(running.plane.dispatcher.timeline.run)
-            tasks.start_soon(compact_regularly, store, HistorySettings())
-            _calm_collector()
-            tasks.start_soon(_build_extra, running)
-            yield LiveServer(url, settings, running)
-            for server, _ in servers:
-                server.stop()
-            settings.api_socket.unlink(missing_ok=True)
+        stack.callback(audit.close)
+        running = await stack.enter_async_context(cluster(store, options, rng, audit))
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(tasks.cancel_scope.cancel)
+        url = f"https://{_shown(settings.listen_host)}:{settings.listen_port}"
+        _write_credentials(settings, authority, url)
+        secret = node_secret(settings, authority)
+        NodeEndpoints(running.plane, authority, secret, settings.cluster_cidr)
+        names = certs.server_names(settings.listen_host, advertise, running.plane.service_ip)
+        context = listener.tls_context(authority.server_pair(names), authority.pair.certificate)
+        owners = stack.enter_context(listener.bind_unix(settings.api_socket))
+        stack.callback(settings.api_socket.unlink, missing_ok=True)
+        servers = [
+            (listener.listener(running.plane.app, context), bound),
+            (listener.listener(running.plane.app), owners),
+        ]
+        serving = await stack.enter_async_context(anyio.create_task_group())
+        for server, listening in servers:
+            serving.start_soon(server.serve, [listening])
+        for server, _ in servers:
+            await server.wait_started()
+        tasks.start_soon(running.plane.dispatcher.timeline.run)
+        tasks.start_soon(compact_regularly, store, HistorySettings())
+        _calm_collector()
+        tasks.start_soon(_build_extra, running)
+        yield LiveServer(url, settings, running)
+        for server, _ in servers:
+            server.stop()
 
 
 def _calm_collector() -> None:

@@ -22,7 +22,12 @@ from kube_lite.api.request_info import RequestInfo, parse
         ("PUT", "/api/v1/namespaces/a/finalize", "", ("update", "", "namespaces", "a", "a", "finalize")),
         ("PATCH", "/api/v1/namespaces/a/status", "", ("patch", "", "namespaces", "a", "a", "status")),
         ("POST", "/apis/apps/v1/namespaces/a/deployments", "", ("create", "apps", "deployments", "a", "", "")),
-        ("PUT", "/apis/apps/v1/namespaces/a/deployments/d/scale", "", ("update", "apps", "deployments", "a", "d", "scale")),
+        (
+            "PUT",
+            "/apis/apps/v1/namespaces/a/deployments/d/scale",
+            "",
+            ("update", "apps", "deployments", "a", "d", "scale"),
+        ),
         ("DELETE", "/api/v1/nodes", "", ("deletecollection", "", "nodes", "", "", "")),
         ("DELETE", "/api/v1/nodes/n", "", ("delete", "", "nodes", "", "n", "")),
         ("HEAD", "/api/v1/nodes/n", "", ("get", "", "nodes", "", "n", "")),
@@ -51,4 +56,9 @@ def test_parameters_are_read_as_upstream_reads_them() -> None:
     info = RequestInfo("GET", "/", "get", query={"a": ["1", "2"], "follow": ["true"], "previous": ["0"], "x": [""]})
     assert info.param("a") == "1"
     assert info.param("none", "d") == "d"
-    assert (info.flag("follow"), info.flag("previous"), info.flag("x"), info.flag("none")) == (True, False, False, False)
+    assert (info.flag("follow"), info.flag("previous"), info.flag("x"), info.flag("none")) == (
+        True,
+        False,
+        False,
+        False,
+    )

@@ -14,6 +14,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import kubernetes
 import pytest
 
 from tests.support.kubectl import Kubectl
@@ -183,6 +184,19 @@ def test_logs_are_followed_until_the_end(on_node: Kubectl) -> None:
     stamped = on_node("logs", "--timestamps", "--limit-bytes=1000000", "talker").splitlines()
     assert len(stamped) == 30
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z line 0", stamped[0])
+
+
+def test_the_python_client_reads_and_follows_logs(real: Server, on_node: Kubectl) -> None:
+    code = "import time\nfor i in range(10): print('line', i); time.sleep(0.05)"
+    on_node("apply", "-f", "-", stdin=pod("talker", container("c", code), restartPolicy="Never"))
+    on_node("wait", "pod/talker", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=30s")
+    config: Any = kubernetes.config
+    with config.new_client_from_config(str(real.kubeconfig)) as api:
+        core: Any = kubernetes.client.CoreV1Api(api)
+        assert core.read_namespaced_pod_log("talker", on_node.namespace, tail_lines=2) == "line 8\nline 9\n"
+        watch: Any = kubernetes.watch
+        lines = watch.Watch().stream(core.read_namespaced_pod_log, name="talker", namespace=on_node.namespace)
+        assert list(lines) == [f"line {i}" for i in range(10)]
 
 
 def test_pre_stop_runs_before_the_container_is_told_to_end(on_node: Kubectl, tmp_path: Path) -> None:

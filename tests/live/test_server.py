@@ -49,6 +49,17 @@ def client(server: LiveServer) -> HttpClient:
     return HttpClient(Connection("http://localhost", unix_socket=str(server.settings.api_socket)))
 
 
+async def _refusal(wanted: ServerSettings) -> BaseException:
+    """Why a server does not start."""
+    with pytest.raises(ExceptionGroup) as caught:
+        async with serve(wanted):
+            pass
+    found: BaseException = caught.value
+    while isinstance(found, BaseExceptionGroup):
+        (found,) = found.exceptions
+    return found
+
+
 def test_a_second_server_on_the_directory_fails_at_once_and_harms_nothing(tmp_path: Path) -> None:
     async def story() -> None:
         async with serve(settings(tmp_path)) as server:
@@ -64,9 +75,7 @@ def test_a_second_server_on_the_directory_fails_at_once_and_harms_nothing(tmp_pa
 def test_an_address_that_cannot_be_had_fails_before_anything_is_promised(tmp_path: Path) -> None:
     async def story() -> None:
         for host in ("192.0.2.1", "no-such-host.invalid"):
-            with pytest.raises(OSError, match="."):  # noqa: RUF043  # the resolver's text differs
-                async with serve(settings(tmp_path, listen_host=host)):
-                    pass
+            assert isinstance(await _refusal(settings(tmp_path, listen_host=host)), OSError)
         assert not (tmp_path / "data" / "admin.kubeconfig").exists()
         # the directory is free again
         async with serve(settings(tmp_path)) as server:
@@ -80,9 +89,8 @@ def test_a_flag_that_is_wrong_leaves_no_socket_behind(tmp_path: Path) -> None:
     tokens.write_text("good,alice,1\nonly-a-token\n")
 
     async def story() -> None:
-        with pytest.raises(ValueError, match="line 2"):
-            async with serve(settings(tmp_path, token_auth_file=tokens)):
-                pass
+        refusal = await _refusal(settings(tmp_path, token_auth_file=tokens))
+        assert str(refusal) == f"{tokens}, line 2: want token,user,uid[,groups], found 1 columns"
 
     run(story)
 

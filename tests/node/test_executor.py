@@ -47,7 +47,7 @@ async def executing(root: Path, client: FakeClient) -> AsyncIterator[tuple[NodeE
 
     async def build(cidr: str) -> NodeParts:
         built.append(cidr)
-        return NodeParts(FakeRuntime(), network, network, images, close)
+        return NodeParts(FakeRuntime(), network, network, images, close=close)
 
     settings = NodeSettings(name="n1", data_dir=root, address="192.0.2.1", capacity={"cpu": "4"}, reserved={"cpu": "1"})
     executor = NodeExecutor(settings, client, build, dialer=FakeDialer())

@@ -72,9 +72,7 @@ def test_refusals_are_upstreams(text: str, message: str) -> None:
 
 
 def test_a_wrong_key_is_named_with_the_rule() -> None:
-    with pytest.raises(
-        SelectorError, match=r'^unable to parse requirement: invalid label key "-bad": name part must'
-    ):
+    with pytest.raises(SelectorError, match=r'^unable to parse requirement: invalid label key "-bad": name part must'):
         selectors.parse("-bad=x")
 
 

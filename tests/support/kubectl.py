@@ -7,10 +7,9 @@ import json
 import os
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,14 +50,17 @@ class Kubectl:
     program: Path
     kubeconfig: Path
     namespace: str = "default"
-    cache: str = field(default_factory=lambda: tempfile.mkdtemp(prefix="kl-kubectl-"))
+    inside: Sequence[str] = ()
+    """A command to run it by, to be in another network namespace."""
 
     def command(self, *arguments: str) -> list[str]:
         """The whole command line."""
-        return [str(self.program), f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.cache}", *self._ns(arguments)]
-
-    def _ns(self, arguments: tuple[str, ...]) -> list[str]:
-        return [f"--namespace={self.namespace}", *arguments]
+        settings = [
+            f"--kubeconfig={self.kubeconfig}",
+            f"--cache-dir={self.kubeconfig.parent}-kubectl",
+            f"--namespace={self.namespace}",
+        ]
+        return [*self.inside, str(self.program), *settings, *arguments]
 
     def run(self, *arguments: str, stdin: str = "", timeout: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run it, whatever its exit code."""

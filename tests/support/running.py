@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -58,13 +58,12 @@ class KubeLite:
         directory: Path,
         *,
         inside: Sequence[str] = (),
-        environment: Mapping[str, str] | None = None,
     ) -> None:
-        """:param directory: where its output goes; ``inside`` is a command to run it by (ip netns exec NAME)"""
+        """:param directory: where its output goes; ``inside`` is a command to run it by (nsenter)"""
         directory.mkdir(parents=True, exist_ok=True)
         self._out, self._err = directory / "stdout", directory / "stderr"
         command = [*inside, sys.executable, "-m", "kube_lite", *arguments]
-        env = {**os.environ, "PYTHONPATH": str(REPOSITORY), **(environment or {})}
+        env = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(command, stdout=out, stderr=err, env=env, cwd=directory)
 
@@ -108,13 +107,11 @@ class KubeLite:
 class Server(KubeLite):
     """A control plane, ready when made; with a real node when ``command`` is ``up``."""
 
-    def __init__(
-        self, command: str, data_dir: Path, *flags: str, listen: str = "", environment: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, command: str, data_dir: Path, *flags: str, listen: str = "", inside: Sequence[str] = ()) -> None:
         self.data_dir = data_dir
         self.listen = listen or f"127.0.0.1:{free_port()}"
         arguments = [command, "--data-dir", str(data_dir), "--listen", self.listen, *flags]
-        super().__init__(arguments, data_dir.parent / f"{data_dir.name}-output", environment=environment)
+        super().__init__(arguments, data_dir.parent / f"{data_dir.name}-output", inside=inside)
         try:
             found = self.wait_ready()
         except BaseException:

@@ -1,0 +1,113 @@
+"""Scale, eviction and finalize over HTTP."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from kube_lite.api.plane import Plane
+from tests.api.wire import Answer, call, run
+from tests.plane import admin
+from tests.test_cluster import DEPLOYMENT
+
+SCALE = "/apis/apps/v1/namespaces/default/deployments/web/scale"
+PODS = "/api/v1/namespaces/default/pods"
+JSON = {"content-type": "application/json"}
+MERGE = {"content-type": "application/merge-patch+json"}
+
+
+def test_scale_reads_and_writes_replicas_and_nothing_else() -> None:
+    async def story(plane: Plane) -> None:
+        await admin(plane).create("deployments.apps", DEPLOYMENT, "default")
+        scale = (await call(plane.app, "GET", SCALE)).json()
+        assert (scale["kind"], scale["apiVersion"], scale["spec"]) == ("Scale", "autoscaling/v1", {"replicas": 3})
+        assert scale["status"] == {"replicas": 0, "selector": "a=web"}
+        changed = await call(plane.app, "PUT", SCALE, {**scale, "spec": {"replicas": 5}}, JSON)
+        assert (changed.code, changed.json()["spec"]["replicas"]) == (200, 5)
+        stale = await call(plane.app, "PUT", SCALE, {**scale, "spec": {"replicas": 6}}, JSON)
+        assert stale.refusal() == (409, "Conflict")
+        patch = {"spec": {"replicas": 0, "paused": True}, "metadata": {"labels": {"no": "no"}}}
+        assert (await call(plane.app, "PATCH", SCALE, patch, MERGE)).json()["spec"] == {}
+        deployment = json.loads(await admin(plane).get("deployments.apps", "web", "default"))
+        assert (deployment["spec"]["replicas"], deployment["metadata"]["generation"]) == (0, 3)
+        assert "paused" not in deployment["spec"]
+        assert "labels" not in deployment["metadata"]
+
+    run(story)
+
+
+def test_a_scale_that_makes_no_sense_is_refused() -> None:
+    async def story(plane: Plane) -> None:
+        await admin(plane).create("deployments.apps", DEPLOYMENT, "default")
+        cases: list[tuple[Any, tuple[int, str]]] = [
+            ({"metadata": {"name": "web"}, "spec": {"replicas": -1}}, (422, "Invalid")),
+            ({"metadata": {"name": "other"}, "spec": {"replicas": 1}}, (400, "BadRequest")),
+            ({"spec": {"replicas": 1}}, (400, "BadRequest")),
+            ({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "web"}}, (400, "BadRequest")),
+            ({"metadata": {"name": "web"}, "spec": {"replicas": "many"}}, (400, "BadRequest")),
+        ]
+        for body, wanted in cases:
+            assert (await call(plane.app, "PUT", SCALE, body, JSON)).refusal() == wanted, body
+        assert (await call(plane.app, "GET", SCALE.replace("web", "none"))).refusal() == (404, "NotFound")
+        assert (await call(plane.app, "DELETE", SCALE)).refusal() == (405, "MethodNotAllowed")
+
+    run(story)
+
+
+async def _running(plane: Plane, name: str) -> None:
+    client = admin(plane)
+    spec = {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}
+    await client.create("pods", {"metadata": {"name": name, "labels": {"a": "b"}}, "spec": spec}, "default")
+    await client.patch("pods", name, {"status": {"phase": "Running"}}, "default", subresource="status")
+
+
+async def _evict(plane: Plane, name: str, query: str = "") -> Answer:
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+    return await call(plane.app, "POST", f"{PODS}/{name}/eviction{query}", body, JSON)
+
+
+def test_an_eviction_takes_from_the_budget_until_it_is_used_up() -> None:
+    async def story(plane: Plane) -> None:
+        client = admin(plane)
+        for name in ("a", "b", "c"):
+            await _running(plane, name)
+        budget = {"metadata": {"name": "pdb"}, "spec": {"minAvailable": 2, "selector": {"matchLabels": {"a": "b"}}}}
+        await client.create("poddisruptionbudgets.policy", budget, "default")
+        early = await _evict(plane, "a")
+        assert early.refusal() == (429, "TooManyRequests")
+        assert "is still being processed" in early.json()["details"]["causes"][0]["message"]
+        status = {"observedGeneration": 1, "disruptionsAllowed": 1, "desiredHealthy": 2, "currentHealthy": 3}
+        counted = {"status": {**status, "expectedPods": 3}}
+        await client.patch("poddisruptionbudgets.policy", "pdb", counted, "default", subresource="status")
+        assert (await _evict(plane, "a", "?dryRun=All")).code == 201
+        assert (await _evict(plane, "a")).code == 201
+        held = await _evict(plane, "b")
+        assert held.refusal() == (429, "TooManyRequests")
+        assert held.json()["message"] == "Cannot evict pod as it would violate the pod's disruption budget."
+        assert held.json()["details"]["causes"][0]["message"] == (
+            "The disruption budget pdb needs 2 healthy pods and has 3 currently"
+        )
+        left = json.loads(await client.get("poddisruptionbudgets.policy", "pdb", "default"))["status"]
+        assert (left["disruptionsAllowed"], list(left["disruptedPods"])) == (0, ["a"])
+        assert json.loads(await client.get("pods", "a", "default"))["metadata"]["deletionTimestamp"]
+        assert "deletionTimestamp" not in json.loads(await client.get("pods", "b", "default"))["metadata"]
+        # one that goes already, or has ended, needs no budget
+        assert (await _evict(plane, "a")).code == 201
+        await client.patch("pods", "b", {"status": {"phase": "Succeeded"}}, "default", subresource="status")
+        assert (await _evict(plane, "b")).code == 201
+        assert (await _evict(plane, "none")).refusal() == (404, "NotFound")
+
+    run(story)
+
+
+def test_two_budgets_for_one_pod_are_not_supported() -> None:
+    async def story(plane: Plane) -> None:
+        await _running(plane, "a")
+        for name in ("one", "two"):
+            budget = {"metadata": {"name": name}, "spec": {"minAvailable": 0, "selector": {}}}
+            await admin(plane).create("poddisruptionbudgets.policy", budget, "default")
+        refused = await _evict(plane, "a")
+        assert refused.refusal() == (500, "InternalError")
+        assert "more than one PodDisruptionBudget" in refused.json()["message"]
+
+    run(story)
