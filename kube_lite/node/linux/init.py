@@ -101,7 +101,7 @@ def _settle(stdio: tuple[int, int, int], *kept: int) -> None:
     os.setsid()
     for number in _IGNORED:
         signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    syscalls.unblock_all_signals()
     syscalls.set_parent_death_signal(signal.SIGKILL)
     os.umask(0o022)
 

@@ -29,6 +29,8 @@ _NR_FSCONFIG = 431
 _NR_FSMOUNT = 432
 _NR_CLONE3 = 435
 _NR_CLOSE_RANGE = 436
+_NR_RT_SIGPROCMASK = 14 if _X86 else 135
+_SIG_SETMASK = 2
 _NR_OPENAT2 = 437
 _NR_MOUNT_SETATTR = 442
 
@@ -218,6 +220,12 @@ def close_range(first: int, last: int = 0x7FFFFFFF) -> None:
     """Close all descriptors from ``first`` to ``last``."""
     if first <= last:
         _syscall("close_range", _NR_CLOSE_RANGE, first, last, 0)
+
+
+def unblock_all_signals() -> None:
+    """An empty signal mask, with the two signals that glibc keeps for itself and never unblocks (32 and 33)."""
+    mask = ctypes.c_uint64(0)
+    _syscall("rt_sigprocmask", _NR_RT_SIGPROCMASK, _SIG_SETMASK, ctypes.addressof(mask), 0, ctypes.sizeof(mask))
 
 
 def set_parent_death_signal(signal: int) -> None:
