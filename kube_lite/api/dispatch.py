@@ -53,7 +53,7 @@ class Dispatcher:
             request.warnings.append(resource.deprecation)
         if info.subresource:
             return await self._subresource(request, resource)
-        if resource.namespaced and not info.namespace and info.verb in ("create", "update", "patch", "delete"):
+        if resource.namespaced and not info.namespace and (info.name or info.verb in ("create", "update", "patch")):
             if resource.custom:
                 return _page_not_found()
             if info.verb == "create" and not resource.answered_only:
@@ -64,7 +64,8 @@ class Dispatcher:
             if resource.custom:
                 return _page_not_found()
             raise errors.no_such_path()
-        if info.verb not in resource.verbs or (info.verb == "create" and info.name):
+        nameless = info.verb in ("update", "patch") and not info.name
+        if nameless or info.verb not in resource.verbs or (info.verb == "create" and info.name):
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
         if resource.answered_only:
             return await self.reviews[resource.group_resource](request, resource)

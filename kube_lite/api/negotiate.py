@@ -96,4 +96,6 @@ def negotiate(accept: str, *, table: bool = True, protobuf: bool = True) -> Form
         return Form(media)
     if fallback is not None:
         return fallback
+    if table and not any(media in _ACCEPTED for media, _ in clauses(accept)):
+        raise NotAcceptable("406: Not Acceptable", {})  # upstream's words for objects in an unknown media type
     raise not_acceptable()

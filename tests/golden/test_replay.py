@@ -10,7 +10,8 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,19 +40,34 @@ def replayed(url: str, directory: Path, *arguments: str) -> list[Outcome]:
     return [Outcome(**outcome) for outcome in json.loads(found.read_text(encoding="utf-8"))]
 
 
-def judge(outcomes: list[Outcome]) -> None:
-    """Fail on differences that are not listed, and on lines whose case is equal."""
-    known = {**listed("allow.tsv"), **listed("pending.tsv")}
+Replay = Callable[..., list[Outcome]]
+
+
+def judge(replay: Replay) -> None:
+    """Fail on differences that are not listed, and on allowed cases that are equal.
+
+    Recorded times are whole seconds and many cases run at once, so one that differs gets a second, quiet look. A
+    pending case that is equal is told, not refused: several of them turn on timing.
+    """
+    allowed, pending = listed("allow.tsv"), listed("pending.tsv")
+    outcomes = replay()
+    unlisted = [o.case for o in outcomes if o.differences and o.case not in allowed and o.case not in pending]
+    if unlisted:
+        names = "^(" + "|".join(re.escape(case) for case in unlisted) + ")$"
+        again = {o.case: o for o in replay("--only", names, "--jobs", "1")}
+        outcomes = [again.get(o.case, o) for o in outcomes]
     unstable = {case["id"] for _, case in cases("stories") if case.get("stable") is False}
     told = []
     for outcome in outcomes:
-        if outcome.case in unstable:
+        if outcome.case in unstable or (outcome.differences and outcome.case in pending):
             continue
-        if outcome.differences and outcome.case not in known:
+        if outcome.differences and outcome.case not in allowed:
             path, wanted, got = outcome.differences[0]
             told.append(f"{outcome.case} differs at {path}: recorded {str(wanted)[:200]}, got {str(got)[:200]}")
-        elif not outcome.differences and outcome.case in known:
+        elif not outcome.differences and outcome.case in allowed:
             told.append(f"{outcome.case} is equal, take it off its list")
+        elif outcome.case in pending:
+            print(f"{outcome.case} is equal now: take it off pending.tsv if that stays so")
     assert not told, "\n".join(sorted(told))
 
 
@@ -64,18 +80,19 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.timeout(170)
 def test_requests_are_answered_as_recorded(quiet: str, tmp_path: Path) -> None:
-    judge(replayed(quiet, tmp_path, "--folder", "objects"))
+    judge(partial(replayed, quiet, tmp_path, "--folder", "objects"))
 
 
 @pytest.mark.timeout(170)
 def test_stories_without_controllers_go_as_recorded(quiet: str, tmp_path: Path) -> None:
-    judge(replayed(quiet, tmp_path, "--folder", "stories"))
+    judge(partial(replayed, quiet, tmp_path, "--folder", "stories"))
 
 
+@pytest.mark.long  # three minutes, most of it spent in recorded timeouts
 @pytest.mark.timeout(300)
 def test_stories_with_controllers_go_as_recorded(tmp_path: Path) -> None:
     with serving(tmp_path, controllers=True) as url:
-        judge(replayed(url, tmp_path, "--controllers", "--jobs", "16"))
+        judge(partial(replayed, url, tmp_path, "--controllers", "--jobs", "16"))
 
 
 def test_few_cases_differ_on_purpose_and_each_says_why() -> None:
