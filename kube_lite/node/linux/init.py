@@ -29,8 +29,6 @@ READY = b"ready"
 
 _TIOCSPTLCK, _TIOCGPTPEER = 0x40045431, 0x5441
 
-_IGNORED = (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ)
-"""What the zygote and Python itself ignore; an exec would hand that on."""
 
 START_FAILED = 128
 """Exit code of a container whose program could not be executed, as containerd reports it (``StartError``)."""
@@ -99,9 +97,7 @@ def _settle(stdio: tuple[int, int, int], *kept: int) -> None:
         os.dup2(fd, number, inheritable=number < _STATUS_FD)
     syscalls.close_range(len(high))
     os.setsid()
-    for number in _IGNORED:
-        signal.signal(number, signal.SIG_DFL)
-    syscalls.unblock_all_signals()
+    syscalls.reset_signals()
     syscalls.set_parent_death_signal(signal.SIGKILL)
     os.umask(0o022)
 

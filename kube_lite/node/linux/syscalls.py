@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import signal as signals
 import struct
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -30,7 +31,10 @@ _NR_FSMOUNT = 432
 _NR_CLONE3 = 435
 _NR_CLOSE_RANGE = 436
 _NR_RT_SIGPROCMASK = 14 if _X86 else 135
+_NR_RT_SIGACTION = 13 if _X86 else 134
 _SIG_SETMASK = 2
+_SIGNALS = 64
+_SIGNAL_SET_BYTES = 8
 _NR_OPENAT2 = 437
 _NR_MOUNT_SETATTR = 442
 
@@ -222,10 +226,17 @@ def close_range(first: int, last: int = 0x7FFFFFFF) -> None:
         _syscall("close_range", _NR_CLOSE_RANGE, first, last, 0)
 
 
-def unblock_all_signals() -> None:
-    """An empty signal mask, with the two signals that glibc keeps for itself and never unblocks (32 and 33)."""
+def reset_signals() -> None:
+    """Default handling and no mask for every signal, with the two that glibc keeps for itself (32 and 33).
+
+    Its own functions leave these two alone, but GNU make passes them on ignored, and an ignored signal survives exec.
+    """
+    default = (ctypes.c_uint64 * 4)()  # struct kernel_sigaction: handler SIG_DFL, no flags, no restorer, no mask
+    for number in range(1, _SIGNALS + 1):
+        if number not in (signals.SIGKILL, signals.SIGSTOP):
+            _syscall("rt_sigaction", _NR_RT_SIGACTION, number, ctypes.addressof(default), 0, _SIGNAL_SET_BYTES)
     mask = ctypes.c_uint64(0)
-    _syscall("rt_sigprocmask", _NR_RT_SIGPROCMASK, _SIG_SETMASK, ctypes.addressof(mask), 0, ctypes.sizeof(mask))
+    _syscall("rt_sigprocmask", _NR_RT_SIGPROCMASK, _SIG_SETMASK, ctypes.addressof(mask), 0, _SIGNAL_SET_BYTES)
 
 
 def set_parent_death_signal(signal: int) -> None:
