@@ -24,9 +24,6 @@ from kube_lite.resources.registry import Resource, Subresource
 
 Handler = Callable[[Request, Resource], Awaitable[Response]]
 
-# subresources that write their parent object; all others have a handler of their own
-_PARENT_VERBS = ("get", "update", "patch")
-
 
 class Dispatcher:
     """Answers resource requests."""

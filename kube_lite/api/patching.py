@@ -8,12 +8,10 @@ from kube_lite.api import codec, managed, patch
 from kube_lite.api.http import Request, decode_json, encode_json
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.verbs import Manner, Target, Verbs, Written
-from kube_lite.client.protocol import APPLY_PATCH, JSON_PATCH, MERGE_PATCH
+from kube_lite.client.protocol import APPLY_PATCH
 from kube_lite.resources import decode
 from kube_lite.resources.field import Errors, forbidden, required
 from kube_lite.resources.meta import Obj
-
-CUSTOM_PATCHES = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
 
 
 async def patch_object(verbs: Verbs, target: Target, request: Request, raw: bytes, wanted: WriteOptions) -> Written:
@@ -40,7 +38,7 @@ async def patch_object(verbs: Verbs, target: Target, request: Request, raw: byte
 
 def _read(target: Target, media: str, raw: bytes) -> patch.Patch:
     if target.resource.custom:
-        return patch.read(media, raw, CUSTOM_PATCHES)
+        return patch.read(media, raw, patch.CUSTOM_PATCHES)
     return patch.read(media, raw)
 
 

@@ -25,7 +25,6 @@ from kube_lite import clock
 from kube_lite.api.protobuf_wire import BYTES, VARINT, field, fields, read_varint, signed, varint
 from kube_lite.errors import BadRequest, NotAcceptable
 
-MEDIA_TYPE: Final = "application/vnd.kubernetes.protobuf"
 MAGIC: Final = b"k8s\x00"
 
 Obj = dict[str, Any]

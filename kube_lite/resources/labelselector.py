@@ -21,8 +21,6 @@ from kube_lite.resources.field import (
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import validate_labels
 
-OPERATORS = frozenset({"In", "NotIn", "Exists", "DoesNotExist"})
-
 
 def validate_label_selector(selector: Mapping[str, Any] | None, path: str) -> Errors:
     """The rules of a ``LabelSelector``; None, which selects nothing, is valid."""

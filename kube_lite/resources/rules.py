@@ -14,9 +14,6 @@ NOT_NEGATIVE = "must be greater than or equal to 0"
 POSITIVE = "must be greater than zero"
 BAD_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 
-ROLLOUT_LIMIT = 2**31 - 1
-"""Largest 32-bit number, where a bound is needed at all."""
-
 
 def nonnegative(value: int | None, path: str) -> Errors:
     """A number that may be missing, but not below zero."""

@@ -24,8 +24,6 @@ from kube_lite.resources.kinds.pod.view import Pod
 log = logging.getLogger(__name__)
 
 DEFAULT_MODE = 0o644
-TOKEN_MODE = 0o644
-"""Upstream uses 0600 owned by the pod's user when it knows one, else 0644."""
 
 MAX_TOKEN_AGE = timedelta(hours=24)
 

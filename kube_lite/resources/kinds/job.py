@@ -29,8 +29,6 @@ NAME_LABEL = "batch.kubernetes.io/job-name"
 LEGACY_UID_LABEL = "controller-uid"
 LEGACY_NAME_LABEL = "job-name"
 MAX_BACKOFF = 2**31 - 1
-MAX_INDEXED = 100_000
-"""Most completions of an indexed job that may fail per index."""
 _RESTARTS = 'valid values: "OnFailure", "Never"'
 
 
