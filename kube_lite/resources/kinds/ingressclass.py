@@ -14,11 +14,6 @@ MAX_CONTROLLER = 250
 """Longest controller name in characters."""
 
 
-def _default(obj: Obj) -> None:
-    if (parameters := (obj.get("spec") or {}).get("parameters")) is not None:
-        parameters.setdefault("scope", "Cluster")
-
-
 def _parameters(parameters: Obj) -> Errors:
     found: Errors = []
     at = "spec.parameters"
@@ -29,13 +24,11 @@ def _parameters(parameters: Obj) -> Errors:
         else:
             found.extend(invalid(f"{at}.{name}", value, problem) for problem in names.path_segment(value))
     scope, namespace = parameters.get("scope"), parameters.get("namespace")
-    if scope is None:
-        found.append(required(f"{at}.scope"))
-    elif scope not in ("Cluster", "Namespace"):
+    if scope is not None and scope not in ("Cluster", "Namespace"):
         found.append(not_supported(f"{at}.scope", scope, ("Cluster", "Namespace")))
     if scope == "Namespace" and not namespace:
         found.append(required(f"{at}.namespace", "`parameters.scope` is set to 'Namespace'"))
-    if scope == "Cluster" and namespace:
+    if scope != "Namespace" and namespace:
         found.append(forbidden(f"{at}.namespace", "`parameters.scope` is set to 'Cluster'"))
     return found
 
@@ -81,7 +74,6 @@ RESOURCES = (
         group="networking.k8s.io",
         definition="io.k8s.api.networking.v1.IngressClass",
         namespaced=False,
-        default=_default,
         validate=_validate,
         validate_update=_validate_update,
         columns=(NAME_COLUMN, Column("Controller"), Column("Parameters"), AGE_COLUMN),

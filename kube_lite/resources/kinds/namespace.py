@@ -54,6 +54,8 @@ def _prepare_finalize(new: Obj, old: Obj) -> None:
     wanted = (new.get("spec") or {}).get("finalizers", [])
     prepare_status_update(new, old)
     new["spec"] = {**(old.get("spec") or {}), "finalizers": wanted}
+    if not wanted:
+        new["spec"].pop("finalizers")
     new["status"] = old.get("status", {})
 
 

@@ -6,7 +6,9 @@ from datetime import datetime
 
 from kube_lite.resources import quantity
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, child, forbidden, invalid, key, not_supported, required
+from kube_lite.resources.field import IMMUTABLE, Errors, child, forbidden, invalid, key, not_supported, required
+from kube_lite.resources.go_diff import go_diff
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.persistentvolumeclaim import claim_class, short_modes, validate_access_modes
 from kube_lite.resources.kinds.pod.defaults import VOLUME_DEFAULTS
 from kube_lite.resources.kinds.pod.scheduling import validate_node_selector
@@ -120,13 +122,14 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     found = _validate(new)
     after, before = new.get("spec") or {}, old.get("spec") or {}
     if {n: after.get(n) for n in SOURCES} != {n: before.get(n) for n in SOURCES}:
-        detail = "spec.persistentvolumesource is immutable after creation"
+        changed = go_diff("core.PersistentVolumeSource", after, before)
+        detail = f"spec.persistentvolumesource is immutable after creation\n{changed}"
         found.append(forbidden("spec.persistentvolumesource", detail))
     if after.get("volumeMode") != before.get("volumeMode"):
-        found.append(invalid("spec.volumeMode", after.get("volumeMode"), "field is immutable"))
+        found.append(invalid("spec.volumeMode", after.get("volumeMode"), IMMUTABLE))
     if before.get("nodeAffinity") and after.get("nodeAffinity") != before["nodeAffinity"]:
-        detail = "field is immutable, except for updating from beta label to GA"
-        found.append(invalid("spec.nodeAffinity", after.get("nodeAffinity"), detail))
+        shown = go_value("core.VolumeNodeAffinity", after["nodeAffinity"]) if after.get("nodeAffinity") else "null"
+        found.append(invalid("spec.nodeAffinity", shown, IMMUTABLE))
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from kube_lite.resources import quantity
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, forbidden, invalid, key, not_supported, required
+from kube_lite.resources.go_diff import go_diff
 from kube_lite.resources.kinds.pod.defaults import default_claim_spec
 from kube_lite.resources.kinds.pod.requirements import validate_amount, validate_resource_name
 from kube_lite.resources.labelselector import validate_label_selector
@@ -46,9 +47,7 @@ def _normalize_sources(spec: Obj) -> None:
     if source is not None and (source.get("apiGroup") or "", source.get("kind")) not in _SOURCES:
         spec.pop("dataSource")
         source = None
-    if source is not None and reference is None:
-        spec["dataSourceRef"] = dict(source)
-    elif reference is not None and source is None and _is_plain(reference):
+    if reference is not None and source is None and _is_plain(reference):
         spec["dataSource"] = dict(reference)
 
 
@@ -69,7 +68,8 @@ def validate_access_modes(modes: list[str], path: str) -> Errors:
     """At least one known mode; ReadWriteOncePod stands alone."""
     if not modes:
         return [required(path, "at least 1 access mode is required")]
-    found: Errors = [not_supported(path, mode, ACCESS_MODES) for mode in modes if mode not in ACCESS_MODES]
+    told = sorted(ACCESS_MODES - {"ReadWriteOncePod"})
+    found: Errors = [not_supported(path, mode, told) for mode in modes if mode not in ACCESS_MODES]
     if "ReadWriteOncePod" in modes and len(set(modes)) > 1:
         found.append(forbidden(path, "may not use ReadWriteOncePod with other access modes"))
     return found
@@ -117,9 +117,8 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
         changeable["storageClassName"] = before.get("storageClassName")
     kept = {k: v for k, v in changeable.items() if v is not None}
     if kept != {k: v for k, v in before.items() if v is not None}:
-        detail = (
-            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
-        )
+        changed = go_diff("core.PersistentVolumeClaimSpec", changeable, before)
+        detail = f"spec is immutable after creation except resources.requests for bound claims\n{changed}"
         found.append(forbidden("spec", detail))
     wanted = ((after.get("resources") or {}).get("requests") or {}).get("storage")
     had = ((before.get("resources") or {}).get("requests") or {}).get("storage")

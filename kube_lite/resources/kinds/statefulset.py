@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, GoLiteral, forbidden, invalid, required
+from kube_lite.resources.field import Errors, forbidden, invalid, required
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.persistentvolumeclaim import default_claim
 from kube_lite.resources.kinds.pod.template import (
     TEMPLATE_COLUMNS,
@@ -40,13 +41,8 @@ _MAY_CHANGE = frozenset(
     }
 )
 _FORBIDDEN = (
-    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
-    "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+    "updates to statefulset spec for fields other than 'replicas', 'template', and 'updateStrategy' are forbidden"
 )
-
-
-def _go_rolling(rolling: Obj) -> GoLiteral:
-    return GoLiteral(f"apps.RollingUpdateStatefulSetStrategy{{Partition:{rolling.get('partition', 0)}}}")
 
 
 def _default(obj: Obj) -> None:
@@ -58,10 +54,10 @@ def _default(obj: Obj) -> None:
         strategy["type"] = "RollingUpdate"
     if strategy["type"] == "RollingUpdate":
         strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
-    retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
-    for name in ("whenDeleted", "whenScaled"):
-        if not retention.get(name):
-            retention[name] = "Retain"
+    if (retention := spec.get("persistentVolumeClaimRetentionPolicy")) is not None:
+        for name in ("whenDeleted", "whenScaled"):
+            if not retention.get(name):
+                retention[name] = "Retain"
     spec.setdefault("replicas", 1)
     spec.setdefault("revisionHistoryLimit", 10)
     default_template(spec)
@@ -78,12 +74,12 @@ def _strategy(strategy: Obj) -> Errors:
         return [required(at)]
     if kind == "OnDelete":
         if rolling is not None:
-            return [
-                invalid(f"{at}.rollingUpdate", _go_rolling(rolling), "only allowed for updateStrategy 'RollingUpdate'")
-            ]
+            shown = go_value("apps.RollingUpdateStatefulSetStrategy", rolling)
+            return [invalid(f"{at}.rollingUpdate", shown, "only allowed for updateStrategy 'RollingUpdate'")]
         return []
     if kind != "RollingUpdate":
-        return [invalid(at, strategy, "must be 'RollingUpdate' or 'OnDelete'")]
+        shown = go_value("apps.StatefulSetUpdateStrategy", strategy)
+        return [invalid(at, shown, "must be 'RollingUpdate' or 'OnDelete'")]
     found: Errors = []
     if rolling is not None:
         found.extend(nonnegative(rolling.get("partition"), f"{at}.rollingUpdate.partition"))
