@@ -49,6 +49,8 @@ def on_create(resource: Resource, obj: Obj, options: WriteOptions, manage: Manag
     if manage is not None:
         _set(obj, manage({}, obj))
         return
+    if not resource.managed_fields:
+        return
     whole = decode_json(encode_json(obj))  # nulls are owned too, and the hooks are not to see them
     complete(resource, whole)
     _set(obj, apply.created(codec.type_of(resource), whole, _writer(resource, options)))
@@ -65,6 +67,9 @@ def on_update(
     """Own the fields that an update changes."""
     if manage is not None:
         _set(new, manage(old, new))
+        return
+    if not resource.managed_fields:
+        _set(new, untouched(old, new))
         return
     sent = new["metadata"].get("managedFields")
     whole = decode_json(encode_json(new))

@@ -44,7 +44,7 @@ Transform = Callable[[Obj], Awaitable[Obj]]
 
 
 Guard = Callable[[AdmissionRequest], None]
-"""Refuses a write by raising an ApiError; asked once mutating admission is done."""
+"""Refuses a write by raising an ApiError, or states who makes it; asked once mutating admission is done."""
 
 
 @dataclass(frozen=True, slots=True)

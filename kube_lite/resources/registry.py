@@ -151,6 +151,8 @@ class Resource:
     """Annotations that the server makes up for the wire; tables do not show them."""
     generation: bool = True
     """Whether ``metadata.generation`` counts changes of anything but metadata and status."""
+    managed_fields: bool = True
+    """Whether ordinary writes record who owns which field; applies always do."""
     allow_create_on_update: bool = False
     """Whether PUT to a missing name creates it (Lease, Event, Endpoints, ...)."""
     allow_unconditional_update: bool = True

@@ -88,6 +88,7 @@ RESOURCES = (
         subresources={"status": status(validate=_validate_status)},
         name_rule=names.path_segment,
         generation=False,
+        managed_fields=False,
         allow_unconditional_update=False,
         default=_default,
         prepare_create=prepare_create,

@@ -52,8 +52,9 @@ def _default(obj: Obj) -> None:
     strategy = spec.setdefault("updateStrategy", {})
     if not strategy.get("type"):
         strategy["type"] = "RollingUpdate"
-    if strategy["type"] == "RollingUpdate":
-        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
+        strategy.setdefault("rollingUpdate", {})
+    if strategy["type"] == "RollingUpdate" and strategy.get("rollingUpdate") is not None:
+        strategy["rollingUpdate"].setdefault("partition", 0)
     if (retention := spec.get("persistentVolumeClaimRetentionPolicy")) is not None:
         for name in ("whenDeleted", "whenScaled"):
             if not retention.get(name):
