@@ -112,9 +112,6 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     if bound:
         changeable["resources"] = before.get("resources")
         changeable["volumeAttributesClassName"] = before.get("volumeAttributesClassName")
-    # A claim made before a default class existed may be given one later.
-    if before.get("storageClassName") is None and not before.get("volumeName"):
-        changeable["storageClassName"] = before.get("storageClassName")
     kept = {k: v for k, v in changeable.items() if v is not None}
     if kept != {k: v for k, v in before.items() if v is not None}:
         changed = go_diff("core.PersistentVolumeClaimSpec", changeable, before)
