@@ -33,6 +33,7 @@ from kube_lite.resources.registry import (
     Column,
     Resource,
     Subresource,
+    UpdateCheck,
     prepare_status_update,
     status,
 )
@@ -221,6 +222,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="CertificateSigningRequest",
+        update_checks=(UpdateCheck.METADATA, UpdateCheck.CHANGE),
         plural="certificatesigningrequests",
         group="certificates.k8s.io",
         definition="io.k8s.api.certificates.v1.CertificateSigningRequest",

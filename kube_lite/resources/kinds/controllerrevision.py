@@ -10,7 +10,7 @@ from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, GoLiteral, invalid, required
 from kube_lite.resources.go_types import go_bytes
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
 from kube_lite.resources.rules import nonnegative
 
 
@@ -46,6 +46,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="ControllerRevision",
+        update_checks=REPLACED,
         plural="controllerrevisions",
         group="apps",
         definition="io.k8s.api.apps.v1.ControllerRevision",

@@ -8,7 +8,7 @@ from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, duplicate, index, invalid, not_supported, required
 from kube_lite.resources.go_types import go_value
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
 
 GROUP_POLICIES = frozenset({"File", "None", "ReadWriteOnceWithFSType"})
 MODES = frozenset({"Ephemeral", "Persistent"})
@@ -86,6 +86,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="CSIDriver",
+        update_checks=(UpdateCheck.METADATA,),
         plural="csidrivers",
         group="storage.k8s.io",
         generation=False,

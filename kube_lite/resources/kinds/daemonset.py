@@ -15,7 +15,7 @@ from kube_lite.resources.kinds.pod.template import (
 from kube_lite.resources.kinds.replicaset import prepare_update, validate_selector_kept
 from kube_lite.resources.labelselector import go_selector, is_empty, text, text_of_map, validate_label_selector
 from kube_lite.resources.meta import Obj, metadata, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource, status
 from kube_lite.resources.rules import as_number, at_most_100_percent, nonnegative, number_or_percent
 
 GENERATION = "deprecated.daemonset.template.generation"
@@ -127,6 +127,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="DaemonSet",
+        update_checks=TWICE,
         plural="daemonsets",
         group="apps",
         definition="io.k8s.api.apps.v1.DaemonSet",

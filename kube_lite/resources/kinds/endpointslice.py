@@ -20,7 +20,7 @@ from kube_lite.resources.field import (
 from kube_lite.resources.kinds.endpoints import SHOWN
 from kube_lite.resources.kinds.service import validate_public_ip
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
 from kube_lite.resources.rules import dns_label, dns_subdomain, parse_ip, port_number, qualified_name
 
 TYPES = frozenset({"FQDN", "IPv4", "IPv6"})
@@ -136,6 +136,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="EndpointSlice",
+        update_checks=(UpdateCheck.METADATA,),
         plural="endpointslices",
         group="discovery.k8s.io",
         definition="io.k8s.api.discovery.v1.EndpointSlice",

@@ -9,7 +9,7 @@ from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, index, invalid, not_supported, required
 from kube_lite.resources.kinds.replicaset import prepare_update
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource, status
 from kube_lite.resources.rules import dns_subdomain, parse_ip, port_number
 
 PATH_TYPES = frozenset({"Exact", "ImplementationSpecific", "Prefix"})
@@ -152,6 +152,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Ingress",
+        update_checks=REPLACED,
         invalid_group="extensions",
         plural="ingresses",
         group="networking.k8s.io",

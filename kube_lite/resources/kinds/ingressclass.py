@@ -8,7 +8,7 @@ from kube_lite.resources import names
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, forbidden, invalid, not_supported, required
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
 
 MAX_CONTROLLER = 250
 """Longest controller name in characters."""
@@ -70,6 +70,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="IngressClass",
+        update_checks=REPLACED,
         plural="ingressclasses",
         group="networking.k8s.io",
         definition="io.k8s.api.networking.v1.IngressClass",

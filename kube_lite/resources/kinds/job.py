@@ -27,7 +27,7 @@ from kube_lite.resources.kinds.pod.template import TEMPLATE_COLUMNS, template_ce
 from kube_lite.resources.kinds.replicaset import prepare_update
 from kube_lite.resources.labelselector import go_selector, is_valid, matches, text, validate_label_selector
 from kube_lite.resources.meta import Obj, metadata, name_of, uid_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource, status
 from kube_lite.resources.rules import nonnegative
 
 UID_LABEL = "controller-uid"
@@ -270,6 +270,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Job",
+        update_checks=TWICE,
         plural="jobs",
         group="batch",
         definition="io.k8s.api.batch.v1.Job",

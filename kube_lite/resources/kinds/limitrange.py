@@ -7,7 +7,7 @@ from kube_lite.resources.field import Errors, child, duplicate, forbidden, index
 from kube_lite.resources.go_types import go_quantity
 from kube_lite.resources.kinds.pod.requirements import is_overcommitable, validate_resource_name
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.registry import Resource
+from kube_lite.resources.registry import Resource, UpdateCheck
 from kube_lite.resources.rules import qualified_name
 
 TYPES = frozenset({"Container", "PersistentVolumeClaim", "Pod"})
@@ -104,6 +104,7 @@ def _validate(obj: Obj) -> Errors:
 RESOURCES = (
     Resource(
         kind="LimitRange",
+        update_checks=(UpdateCheck.METADATA,),
         plural="limitranges",
         definition="io.k8s.api.core.v1.LimitRange",
         short_names=("limits",),

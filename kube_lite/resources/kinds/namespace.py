@@ -16,6 +16,7 @@ from kube_lite.resources.registry import (
     Column,
     Resource,
     Subresource,
+    UpdateCheck,
     prepare_status_update,
     status,
 )
@@ -87,6 +88,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Namespace",
+        update_checks=(UpdateCheck.METADATA, UpdateCheck.CHANGE),
         plural="namespaces",
         definition="io.k8s.api.core.v1.Namespace",
         namespaced=False,

@@ -9,7 +9,7 @@ from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, forbidden, go_strings, index, invalid, not_supported, required
 from kube_lite.resources.labelselector import text, validate_label_selector
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource
 from kube_lite.resources.rules import parse_cidr, port_number, port_number_or_name
 
 TYPES = ("Ingress", "Egress")
@@ -118,6 +118,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="NetworkPolicy",
+        update_checks=TWICE,
         invalid_group="extensions",
         plural="networkpolicies",
         group="networking.k8s.io",

@@ -16,6 +16,7 @@ from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
     NAME_COLUMN,
+    TWICE,
     Cells,
     Column,
     Resource,
@@ -74,7 +75,7 @@ def _same_taint(taint: Obj, path: str) -> FieldError:
 def _pod_cidrs(cidrs: list[str]) -> Errors:
     found: Errors = []
     parsed = [parse_cidr(cidr) for cidr in cidrs]
-    for i, cidr in enumerate(cidrs):
+    for i in range(len(cidrs)):
         if parsed[i] is None:
             found.append(invalid(index("spec.podCIDRs", i), cidrs, "must be valid CIDR"))
     families = [network.version for network in parsed if network is not None]
@@ -188,6 +189,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Node",
+        update_checks=TWICE,
         plural="nodes",
         definition="io.k8s.api.core.v1.Node",
         namespaced=False,

@@ -14,7 +14,7 @@ from kube_lite.resources.kinds.pod.defaults import VOLUME_DEFAULTS
 from kube_lite.resources.kinds.pod.scheduling import validate_node_selector
 from kube_lite.resources.kinds.pod.volumes import Check, needs, nfs, no_backsteps
 from kube_lite.resources.meta import Obj, metadata, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status
 from kube_lite.resources.rules import POSITIVE, dns_subdomain
 
 FINALIZER = "kubernetes.io/pv-protection"
@@ -154,6 +154,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="PersistentVolume",
+        update_checks=(UpdateCheck.WHOLE, UpdateCheck.METADATA),
         returns_deleted=True,
         plural="persistentvolumes",
         definition="io.k8s.api.core.v1.PersistentVolume",

@@ -13,7 +13,7 @@ from kube_lite.resources.kinds.pod.defaults import default_claim_spec
 from kube_lite.resources.kinds.pod.requirements import validate_amount, validate_resource_name
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, metadata, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource, UpdateCheck, status
 from kube_lite.resources.rules import POSITIVE, dns_subdomain
 
 FINALIZER = "kubernetes.io/pvc-protection"
@@ -159,6 +159,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="PersistentVolumeClaim",
+        update_checks=(*TWICE, UpdateCheck.METADATA),
         returns_deleted=True,
         plural="persistentvolumeclaims",
         definition="io.k8s.api.core.v1.PersistentVolumeClaim",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from kube_lite.resources import names
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, invalid, not_supported
 from kube_lite.resources.go_types import go_value
@@ -54,6 +55,8 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="PodDisruptionBudget",
+        update_checks=(),
+        name_rule=names.path_segment,
         plural="poddisruptionbudgets",
         group="policy",
         definition="io.k8s.api.policy.v1.PodDisruptionBudget",

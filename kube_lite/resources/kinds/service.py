@@ -28,6 +28,7 @@ from kube_lite.resources.metadata import validate_labels
 from kube_lite.resources.registry import (
     AGE_COLUMN,
     NAME_COLUMN,
+    REPLACED,
     Cells,
     Column,
     Resource,
@@ -436,6 +437,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Service",
+        update_checks=REPLACED,
         plural="services",
         definition="io.k8s.api.core.v1.Service",
         short_names=("svc",),

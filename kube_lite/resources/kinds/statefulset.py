@@ -20,6 +20,7 @@ from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
     NAME_COLUMN,
+    TWICE,
     Cells,
     Column,
     Resource,
@@ -119,11 +120,11 @@ def _validate(obj: Obj) -> Errors:
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
     after, before = new.get("spec") or {}, old.get("spec") or {}
-    found = _validate(new)
+    found: Errors = []
     fixed = {k: v for k, v in before.items() if k not in _MAY_CHANGE}
     if {k: v for k, v in after.items() if k not in _MAY_CHANGE} != fixed:
         found.append(forbidden("spec", _FORBIDDEN))
-    return found
+    return found + nonnegative(after.get("replicas"), "spec.replicas")
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
@@ -135,6 +136,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="StatefulSet",
+        update_checks=TWICE,
         plural="statefulsets",
         group="apps",
         definition="io.k8s.api.apps.v1.StatefulSet",

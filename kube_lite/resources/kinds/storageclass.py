@@ -8,7 +8,7 @@ from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, forbidden, invalid, not_supported, required, too_long
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.names import size
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource
 from kube_lite.resources.rules import qualified_name
 
 DEFAULT_ANNOTATION = "storageclass.kubernetes.io/is-default-class"
@@ -84,6 +84,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="StorageClass",
+        update_checks=TWICE,
         plural="storageclasses",
         group="storage.k8s.io",
         definition="io.k8s.api.storage.v1.StorageClass",

@@ -10,7 +10,7 @@ from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, duplicate, index, invalid, not_supported, required
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
 from kube_lite.resources.rules import in_range, qualified_name
 
 GROUP = "admissionregistration.k8s.io"
@@ -202,6 +202,7 @@ _COLUMNS = (NAME_COLUMN, Column("Webhooks", type="integer"), AGE_COLUMN)
 RESOURCES = (
     Resource(
         kind="MutatingWebhookConfiguration",
+        update_checks=(UpdateCheck.METADATA,),
         plural="mutatingwebhookconfigurations",
         group=GROUP,
         definition="io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration",
@@ -216,6 +217,7 @@ RESOURCES = (
     ),
     Resource(
         kind="ValidatingWebhookConfiguration",
+        update_checks=(UpdateCheck.METADATA,),
         plural="validatingwebhookconfigurations",
         group=GROUP,
         definition="io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration",
