@@ -49,14 +49,10 @@ def _addresses(addresses: list[str], kind: str, path: str) -> Errors:
         elif kind in ("IPv4", "IPv6"):
             parsed = parse_ip(text)
             if parsed is None or f"IPv{parsed.version}" != kind:
-                found.append(invalid(at, text, f"must be an {kind} address" if parsed else _not_an_ip(kind)))
+                found.append(invalid(at, text, f"must be a valid {kind} address"))
             else:
                 found.extend(validate_public_ip(text, at))
     return found
-
-
-def _not_an_ip(kind: str) -> str:
-    return f"must be a valid {kind} address"
 
 
 def _endpoints(endpoints: list[Obj], kind: str) -> Errors:

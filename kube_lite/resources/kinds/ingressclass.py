@@ -7,6 +7,7 @@ from datetime import datetime
 from kube_lite.resources import names
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, forbidden, invalid, not_supported, required
+from kube_lite.resources.kinds.ingress import validate_object_reference
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
 
@@ -15,14 +16,8 @@ MAX_CONTROLLER = 250
 
 
 def _parameters(parameters: Obj) -> Errors:
-    found: Errors = []
     at = "spec.parameters"
-    for name in ("kind", "name"):
-        value = parameters.get(name, "")
-        if not value:
-            found.append(required(f"{at}.{name}"))
-        else:
-            found.extend(invalid(f"{at}.{name}", value, problem) for problem in names.path_segment(value))
+    found = validate_object_reference(parameters, at)
     scope, namespace = parameters.get("scope"), parameters.get("namespace")
     if scope is not None and scope not in ("Cluster", "Namespace"):
         found.append(not_supported(f"{at}.scope", scope, ("Cluster", "Namespace")))

@@ -80,7 +80,7 @@ def _capacity(capacity: Obj) -> Errors:
     if not capacity:
         return [required("spec.capacity")]
     if "storage" not in capacity or len(capacity) > 1:
-        return [not_supported("spec.capacity", capacity, ("storage",))]
+        return [not_supported("spec.capacity", go_value("core.ResourceList", capacity), ("storage",))]
     amount = capacity["storage"]
     at = key("spec.capacity", "storage")
     return [] if quantity.parse(amount).nanos > 0 else [invalid(at, amount, POSITIVE)]
@@ -88,7 +88,8 @@ def _capacity(capacity: Obj) -> Errors:
 
 def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
-    found = validate_access_modes(spec.get("accessModes") or [], "spec.accessModes")
+    modes = spec.get("accessModes") or []
+    found = validate_access_modes(modes, "spec.accessModes") if modes else [required("spec.accessModes")]
     found.extend(_capacity(spec.get("capacity") or {}))
     policy = spec.get("persistentVolumeReclaimPolicy")
     if policy and policy not in RECLAIM:
@@ -126,10 +127,11 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
         detail = f"spec.persistentvolumesource is immutable after creation\n{changed}"
         found.append(forbidden("spec.persistentvolumesource", detail))
     if after.get("volumeMode") != before.get("volumeMode"):
-        found.append(invalid("spec.volumeMode", after.get("volumeMode"), IMMUTABLE))
+        found.append(invalid("volumeMode", after.get("volumeMode"), IMMUTABLE))
     if before.get("nodeAffinity") and after.get("nodeAffinity") != before["nodeAffinity"]:
-        shown = go_value("core.VolumeNodeAffinity", after["nodeAffinity"]) if after.get("nodeAffinity") else "null"
-        found.append(invalid("spec.nodeAffinity", shown, IMMUTABLE))
+        affinity = after.get("nodeAffinity")
+        shown = go_value("core.VolumeNodeAffinity", affinity) if affinity else None
+        found.append(invalid("nodeAffinity", shown, IMMUTABLE))
     return found
 
 

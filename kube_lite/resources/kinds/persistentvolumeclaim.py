@@ -7,7 +7,7 @@ from typing import Any
 
 from kube_lite.resources import quantity
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, child, forbidden, invalid, key, not_supported, required
+from kube_lite.resources.field import IMMUTABLE, Errors, child, forbidden, invalid, key, not_supported, required
 from kube_lite.resources.go_diff import go_diff
 from kube_lite.resources.kinds.pod.defaults import default_claim_spec
 from kube_lite.resources.kinds.pod.requirements import validate_amount, validate_resource_name
@@ -105,6 +105,9 @@ def validate_claim_spec(spec: Obj, path: str) -> Errors:
 def _validate_update(new: Obj, old: Obj) -> Errors:
     after, before = new.get("spec") or {}, old.get("spec") or {}
     found = validate_claim_spec(after, "spec")
+    classes = [((obj.get("metadata") or {}).get("annotations") or {}).get(CLASS_ANNOTATION, "") for obj in (new, old)]
+    if classes[0] != classes[1]:
+        found.append(invalid(f"metadata.annotations.{CLASS_ANNOTATION}", classes[0], IMMUTABLE))
     changeable: dict[str, Any] = dict(after)
     if not before.get("volumeName"):
         changeable["volumeName"] = before.get("volumeName")
@@ -122,7 +125,7 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     given = ((old.get("status") or {}).get("capacity") or {}).get("storage")
     shrinks = quantity.parse(wanted or "0") < quantity.parse(had or "0")
     if shrinks and (not given or quantity.parse(wanted or "0") < quantity.parse(given)):
-        found.append(forbidden("spec.resources.requests.storage", "field can not be less than status.capacity"))
+        found.append(forbidden("spec.resources.requests.storage", "field can not be less than previous value"))
     return found
 
 

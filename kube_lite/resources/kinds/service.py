@@ -196,7 +196,7 @@ def _by_type(spec: Obj) -> Errors:
         for i, port in enumerate(spec.get("ports") or ()):
             if port.get("port") == 10250:
                 detail = "may not expose port 10250 externally since it is used by kubelet"
-                found.append(invalid(child(index("spec.ports", i), "port"), 10250, detail))
+                found.append(invalid(index("spec.ports", i), 10250, detail))
     if kind in ("LoadBalancer", "NodePort") and is_headless(spec):
         found.append(invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services"))
     if kind == "ExternalName":
@@ -333,17 +333,16 @@ def _traffic(spec: Obj) -> Errors:
     found: Errors = []
     policy = spec.get("externalTrafficPolicy", "")
     at = "spec.externalTrafficPolicy"
-    if not externally_accessible(spec):
-        if policy:
-            found.append(
-                invalid(at, policy, "ExternalTrafficPolicy can only be set on NodePort and LoadBalancer service")
-            )
-    elif policy and policy not in _TRAFFIC:
+    if policy and policy not in _TRAFFIC:
         found.append(invalid(at, policy, "ExternalTrafficPolicy must be empty, Cluster or Local"))
+    elif policy and not externally_accessible(spec):
+        found.append(invalid(at, policy, "ExternalTrafficPolicy can only be set on NodePort and LoadBalancer service"))
     health = spec.get("healthCheckNodePort", 0)
     if health:
         if spec.get("type") != "LoadBalancer" or policy != "Local":
-            detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+            detail = "HealthCheckNodePort can only be set on LoadBalancer service with ExternalTrafficPolicy=Local"
+            if health < 0:
+                detail = "HealthCheckNodePort must be not less than 0"
             found.append(invalid("spec.healthCheckNodePort", health, detail))
         else:
             found.extend(port_number(health, "spec.healthCheckNodePort"))
