@@ -51,6 +51,7 @@ class ContainerPlan(TypedDict):
     attempt: int
     image: str
     image_id: str
+    image_ref: str
     directory: str
     mount_point: str
     record: str
@@ -94,6 +95,7 @@ class Record(TypedDict, total=False):
     attempt: int
     image: str
     image_id: str
+    image_ref: str
     log_path: str
     phase: str
     pid: int
