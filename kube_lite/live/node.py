@@ -6,6 +6,7 @@ next start finds them.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import socket
@@ -102,7 +103,7 @@ async def _parts(options: LiveNodeOptions, settings: NodeSettings, member: Membe
     )
     network = PodNetwork(pod_cidr, settings.name, data_dir, member.service_cidr)
     proxy = ServiceProxy(settings.name, pod_cidr, member.cluster_cidr, member.service_cidr)
-    runtime = LinuxRuntime(data_dir, images=images, network=network, cgroup_root=f"kube-lite-{settings.name}")
+    runtime = LinuxRuntime(data_dir, images=images, network=network, cgroup_root=_cgroup_root(settings))
     await images.start()
     await network.start()
     await proxy.start()
@@ -126,6 +127,11 @@ async def _parts(options: LiveNodeOptions, settings: NodeSettings, member: Membe
         relay=_relay(options.server, network.node_address),
         close=close,
     )
+
+
+def _cgroup_root(settings: NodeSettings) -> str:
+    """The node's cgroup: its own also beside a node of the same name in another data directory of this machine."""
+    return f"kube-lite-{settings.name}-{hashlib.sha256(str(settings.data_dir).encode()).hexdigest()[:8]}"
 
 
 def _relay(server: str, address: str) -> ApiRelay | None:

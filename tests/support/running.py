@@ -107,13 +107,21 @@ class KubeLite:
 class Server(KubeLite):
     """A control plane, ready when made; with a real node when ``command`` is ``up``."""
 
-    def __init__(self, command: str, data_dir: Path, *flags: str, listen: str = "", inside: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        command: str,
+        data_dir: Path,
+        *flags: str,
+        listen: str = "",
+        inside: Sequence[str] = (),
+        seconds: float = 60.0,
+    ) -> None:
         self.data_dir = data_dir
         self.listen = listen or f"127.0.0.1:{free_port()}"
         arguments = [command, "--data-dir", str(data_dir), "--listen", self.listen, *flags]
         super().__init__(arguments, data_dir.parent / f"{data_dir.name}-output", inside=inside)
         try:
-            found = self.wait_ready()
+            found = self.wait_ready(seconds=seconds)
         except BaseException:
             self.process.kill()
             raise

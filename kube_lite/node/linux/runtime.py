@@ -18,9 +18,10 @@ from typing import Any
 import anyio
 
 from kube_lite import clock
+from kube_lite.node.keyring import Credential
 from kube_lite.node.linux import layout, state
 from kube_lite.node.linux import spec as specs
-from kube_lite.node.linux.cgroups import Cgroups, Usage
+from kube_lite.node.linux.cgroups import PAUSE, Cgroups, Usage
 from kube_lite.node.linux.plan import ContainerPlan, Record, SandboxPlan
 from kube_lite.node.linux.pod import Pod, container_plan, container_state, own_namespaces
 from kube_lite.node.linux.zygote_client import ZygoteClient
@@ -61,7 +62,7 @@ class LinuxRuntime:
         self._zygote = ZygoteClient(self._data, self._exited, self._lost)
         self._pods: dict[str, Pod] = {}
         self._locks: dict[str, anyio.Lock] = {}
-        self._image_ids: dict[str, str] = {}
+        self._ensured: dict[str, ImageState] = {}
 
     @property
     def warnings(self) -> list[str]:
@@ -172,12 +173,12 @@ class LinuxRuntime:
 
     def images_in_use(self) -> list[str]:
         """Ids of the images that containers on disk were made from; these may not be removed."""
-        return sorted({state.image_id for pod in self._pods.values() for state in pod.state().containers})
+        return sorted({record["image_id"] for pod in self._pods.values() for record in pod.records.values()})
 
-    async def ensure_image(self, image: str, policy: str) -> ImageState:
+    async def ensure_image(self, image: str, policy: str, credentials: Sequence[Credential] = ()) -> ImageState:
         """See :class:`NodeRuntime`."""
-        found = await self._images.ensure(image, policy)
-        self._image_ids[image] = found.image_id
+        found = await self._images.ensure(image, policy, credentials)
+        self._ensured[image] = found
         return found
 
     async def run_sandbox(self, spec: SandboxSpec) -> PodState:
@@ -205,14 +206,16 @@ class LinuxRuntime:
     async def _make_sandbox(self, pod: Pod) -> None:
         spec, paths = pod.spec, pod.paths
         await clock.run_in_thread(paths.make_directories)
-        groups = await clock.run_in_thread(partial(self._cgroups.create, spec.pod_uid, spec.resources, devices=False))
+        pause = spec.share_process_namespace and not spec.host_pid
+        await clock.run_in_thread(partial(self._cgroups.create, spec.pod_uid, spec.resources, devices=False))
+        groups = await clock.run_in_thread(self._cgroups.create, f"{spec.pod_uid}/{PAUSE}") if pause else {}
         plan = SandboxPlan(
             pod_uid=spec.pod_uid,
             hostname=spec.hostname,
             namespaces={kind: str(paths.pin(kind)) for kind in own_namespaces(spec)},
             shm=str(paths.shm),
             sysctls=dict(spec.sysctls),
-            pause=spec.share_process_namespace and not spec.host_pid,
+            pause=pause,
             cgroup_version=self._cgroups.version,
             cgroups=groups,
         )
@@ -251,9 +254,10 @@ class LinuxRuntime:
                 return container_state(known)
             if not pod.ready:
                 raise RuntimeFailure("CreateContainerError", f"the sandbox of pod {pod_uid} is not ready")
-            image_id = self._image_ids.get(spec.image) or (await self.ensure_image(spec.image, "IfNotPresent")).image_id
-            rootfs = await self._images.rootfs(image_id)
+            image = self._ensured.get(spec.image) or await self.ensure_image(spec.image, "IfNotPresent")
+            rootfs = await self._images.rootfs(image.image_id)
             plan = container_plan(pod, spec, rootfs, self._cgroups, self._data / "base")
+            plan["image_ref"] = specs.image_reference(spec.image, image)
             with anyio.CancelScope(shield=True):  # a container that has been started must be known
                 await clock.run_in_thread(self._prepare_container, pod, spec, plan)
                 try:
