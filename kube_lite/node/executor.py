@@ -150,4 +150,5 @@ class NodeExecutor:
             handlers=Handlers(parts.runtime, self._dialer),
             service_variables=services.variables,
             allocatable=self._heartbeat.allocatable,
+            node=lambda: self._nodes.get(self.settings.name),
         )
