@@ -36,7 +36,7 @@ def _cli(server: Server, *arguments: str, stdin: str = "") -> str:
     command = [sys.executable, "-m", "kube_lite", *arguments]
     env = {**os.environ, "PYTHONPATH": str(REPOSITORY), "KUBECONFIG": str(server.kubeconfig)}
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, env=env)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}\nthe server said:\n{server.err}"
     return done.stdout
 
 
@@ -57,7 +57,10 @@ def test_a_deployment_runs_within_its_limits_and_leaves_nothing(tmp_path: Path) 
     try:
         limits = {"requests": {"cpu": "500m"}, "limits": {"cpu": "1", "memory": "128Mi"}}
         _cli(server, "apply", "-f", "-", stdin=web(resources=limits))
-        _cli(server, "rollout", "status", "deployment/web", f"--timeout={PATIENCE:.0f}s")
+        try:
+            _cli(server, "rollout", "status", "deployment/web", f"--timeout={PATIENCE:.0f}s")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{_cli(server, 'describe', 'pods')}") from None
         address = _json(server, "service", "web")["spec"]["clusterIP"]
         pods = {item["metadata"]["name"]: item for item in _json(server, "pods")["items"]}
         answered: set[str] = set()
