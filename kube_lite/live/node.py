@@ -26,6 +26,7 @@ from kube_lite.node.linux.images.store import ImageStore
 from kube_lite.node.linux.network.pods import PodNetwork
 from kube_lite.node.linux.network.services import ServiceProxy
 from kube_lite.node.linux.runtime import LinuxRuntime
+from kube_lite.node.linux.tmpfs import TmpfsMounter
 from kube_lite.node.relay import ApiRelay
 from kube_lite.node.settings import NodeSettings
 
@@ -111,10 +112,13 @@ async def _parts(options: LiveNodeOptions, settings: NodeSettings, member: Membe
     for warning in runtime.warnings:
         logger.warning("%s", warning)
     started = runtime
+    mounter = TmpfsMounter(data_dir / "volumes")
     await network.retain([pod.pod_uid for pod in await started.pods()])
 
     async def close() -> None:
         await started.close(keep_pods=options.keep_pods)
+        if not options.keep_pods:
+            await clock.run_in_thread(mounter.unmount_all)
         await proxy.close(keep=options.keep_pods)
         await network.close(keep_pods=options.keep_pods)
         await images.close()
@@ -124,6 +128,7 @@ async def _parts(options: LiveNodeOptions, settings: NodeSettings, member: Membe
         network=network,
         proxy=proxy,
         images=images.list,
+        mounter=mounter,
         relay=_relay(options.server, network.node_address),
         close=close,
     )

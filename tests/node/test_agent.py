@@ -511,3 +511,17 @@ def test_a_container_whose_image_was_changed_is_restarted_whatever_the_policy() 
             assert node.status()["containerStatuses"][0]["restartCount"] == 1
 
     run(story)
+
+
+def test_a_pod_that_wants_a_user_namespace_is_not_run_without_one() -> None:
+    async def story() -> None:
+        async with running_node() as node:
+            node.client.put("pods", pod("p", hostUsers=False))
+            await anyio.sleep(1)
+            why = "can't set `spec.hostUsers: false`, runtime does not support user namespaces"
+            found = [(reason, message) for reason, message, _ in node.client.events()]
+            assert found == [("FailedCreatePodSandBox", f"Failed to create pod sandbox: {why}")]
+            assert node.status()["phase"] == "Pending"
+            assert node.runtime.sandboxes == []
+
+    run(story)
