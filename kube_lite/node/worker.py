@@ -29,6 +29,7 @@ from kube_lite.node.probes import ProbeKind, probe_of
 from kube_lite.node.publisher import StatusPublisher
 from kube_lite.node.runtime import ContainerPhase, ContainerState, PodState
 from kube_lite.node.starting import NotStarted, Starter, crash_key, crash_waiting
+from kube_lite.node.usage import UsageWatch
 from kube_lite.resources.kinds.pod.view import Container, Pod
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class PodWorker:
         self._tasks: TaskGroup | None = None
         self._jobs: dict[str, anyio.CancelScope] = {}
         self._preparation = Preparation(node, self.view, lambda: self.pod)
+        self._usage = UsageWatch(node, self.view, lambda: self.pod)
         self._starting: set[str] = set()
         self._retry_at: dict[str, datetime] = {}
         self._condemned: dict[str, _Condemned] = {}
@@ -240,7 +242,7 @@ class PodWorker:
         self._monitor.sync(tasks, pod, self._running())
         if self.view.finished:
             self._monitor.stop()
-        delays.append(self._refresh())
+        delays += [self._refresh(), self._look_at_usage()]
         self._publish()
         return min((d for d in delays if d is not None), default=None)
 
@@ -338,6 +340,14 @@ class PodWorker:
             return None  # the end of the job wakes
         return left
 
+    def _look_at_usage(self) -> float | None:
+        """See whether volumes have outgrown their limits when it is time; seconds until then."""
+        left = self._usage.due()
+        if left == 0:
+            self._spawn("usage", self._usage.look)
+            return None  # the end of the job wakes
+        return left
+
     # --- ending ---
 
     def _unhealthy(self, container: Container, kind: ProbeKind) -> None:
@@ -387,7 +397,7 @@ class PodWorker:
         grace = grace_of(self._node, self.pod, gone=self.gone)
         if self._grace is not None and grace < self._grace:
             self._cancel("terminate")
-        if self._cancel("setup", "start", "halt", "refresh") or "terminate" in self._jobs:
+        if self._cancel("setup", "start", "halt", "refresh", "usage") or "terminate" in self._jobs:
             return
         self._grace = grace
         self._spawn("terminate", self._end_and_remove)

@@ -134,6 +134,10 @@ class Volumes:
             found.append(Mount(str(path), mount.mount_path, read_only, mount.mount_propagation or "None"))
         return found
 
+    async def used(self, pod: Pod, name: str) -> int:
+        """Bytes on disk of an emptyDir volume; 0 while it is not there."""
+        return await clock.run_in_thread(_disk_usage, self.pod_dir(pod.metadata.uid) / EMPTY_DIR / name)
+
     async def remove(self, uid: str) -> None:
         """Remove the volumes of a pod."""
         await clock.run_in_thread(self._remove, self.pod_dir(uid))
@@ -148,6 +152,24 @@ class Volumes:
         """The uids of pods that have a directory here."""
         base = self._root / "volumes"
         return [p.name for p in base.iterdir()] if base.is_dir() else []
+
+
+def _disk_usage(root: Path) -> int:
+    """Bytes in blocks on disk below a directory; a file with several names counts once."""
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    for directory, _, names in os.walk(root):  # does not follow links, which may lead anywhere
+        for name in (".", *names):
+            try:
+                found = os.lstat(os.path.join(directory, name))
+            except OSError:
+                continue  # removed meanwhile
+            if found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
+                if (found.st_dev, found.st_ino) in seen:
+                    continue
+                seen.add((found.st_dev, found.st_ino))
+            total += found.st_blocks * 512
+    return total
 
 
 def in_memory(volume: Mapping[str, Any]) -> bool:
