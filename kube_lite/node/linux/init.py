@@ -162,6 +162,7 @@ def _become(process: ProcessPlan, *, privileged: bool, make_cwd: bool) -> NoRetu
         syscalls.set_no_new_privileges()
     if process["seccomp"] and not privileged:
         syscalls.load_seccomp(seccomp.program(process["capabilities"]))
+    _own_streams(who)
     os.setgroups(who.groups)
     os.setresgid(who.gid, who.gid, who.gid)
     os.setresuid(who.uid, who.uid, who.uid)
@@ -176,6 +177,13 @@ def _become(process: ProcessPlan, *, privileged: bool, make_cwd: bool) -> NoRetu
         os.execve(program, process["argv"], env)
     except OSError as error:
         raise ExecFailure(f"exec {program}: {os.strerror(error.errno or 0).lower()}", 126) from None
+
+
+def _own_streams(who: users.Identity) -> None:
+    """Give the standard streams to the user, who could otherwise not open /dev/stdout, as a log file may link to."""
+    for fd in range(_STATUS_FD):
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            os.fchown(fd, who.uid, who.gid)
 
 
 def open_terminal() -> int:
