@@ -19,9 +19,6 @@ from kube_lite.node.status import PodView
 from kube_lite.node.volumes import VolumeError
 from kube_lite.resources.kinds.pod.view import Pod
 
-NO_USER_NAMESPACES = "can't set `spec.hostUsers: false`, runtime does not support user namespaces"
-"""Running such a pod as the machine's root would be worse than not running it (upstream's message)."""
-
 
 class Preparation:
     """The volumes and the sandbox of one pod; fills ``view.ip`` and ``view.sandbox``.
@@ -70,8 +67,6 @@ class Preparation:
 
     async def _make_sandbox(self) -> None:
         pod = self._pod()
-        if pod.spec.host_users is False:
-            raise RuntimeFailure("FailedCreatePodSandBox", NO_USER_NAMESPACES)
         with anyio.CancelScope(shield=True):
             state = await self._node.runtime.run_sandbox(specs.sandbox(pod, self._node.settings))
         self._view.sandbox = True

@@ -77,6 +77,8 @@ class SandboxSpec:
     host_pid: bool = False
     host_ipc: bool = False
     share_process_namespace: bool = False
+    host_users: bool = True
+    """False for a user namespace: root inside is nobody outside."""
     hosts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     dns_servers: Sequence[str] = ()
     dns_searches: Sequence[str] = ()

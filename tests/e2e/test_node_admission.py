@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.e2e.test_real_node import PYTHON, container, pod, status
+from tests.e2e.test_real_node import PYTHON, WEB, container, fetch, main_process, pod, status
 from tests.support.kubectl import Kubectl
 from tests.support.running import eventually
 
@@ -54,3 +54,11 @@ def test_a_container_that_is_given_another_image_runs_it(on_node: Kubectl) -> No
     assert after["image"].endswith(":other")
     assert after["containerID"] != before["containerID"]
     assert "Container c definition changed, will be restarted" in on_node("describe", "pod", "p")
+
+
+def test_a_pod_in_a_user_namespace_serves_and_is_nobody_on_the_machine(on_node: Kubectl) -> None:
+    on_node("apply", "-f", "-", stdin=pod("apart", container("c", WEB), hostUsers=False))
+    on_node("wait", "pod/apart", "--for=condition=Ready", "--timeout=30s")
+    address = on_node("get", "pod", "apart", "-o", "jsonpath={.status.podIP}")
+    eventually(lambda: fetch(address, 8080) == "apart")
+    assert os.stat(f"/proc/{main_process(on_node, 'apart')}").st_uid >= 65536

@@ -40,7 +40,9 @@ class Exec(Child):
             name: cgroups.leaf_of(plan["cgroup_version"], directory, self._container.pid)
             for name, directory in plan["cgroups"].items()
         }
-        init.run_exec(self._process, self._container.pidfd, (plan["cgroup_version"], groups), stdio, status)
+        init.run_exec(
+            self._process, self._container.pidfd, (plan["cgroup_version"], groups), stdio, status, plan["id_base"]
+        )
 
     def _expire(self) -> None:
         self._timed_out = True

@@ -65,6 +65,7 @@ MOUNT_ATTR_RDONLY = 0x1
 MOUNT_ATTR_NOSUID = 0x2
 MOUNT_ATTR_NODEV = 0x4
 MOUNT_ATTR_NOEXEC = 0x8
+_MOUNT_ATTR_IDMAP = 0x00100000
 
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
@@ -186,10 +187,24 @@ def move_mount(mount_fd: int, target_fd: int) -> None:
 
 
 def mount_setattr(
-    mount_fd: int, *, set_flags: int = 0, clear_flags: int = 0, propagation: int = 0, recursive: bool = False
+    mount_fd: int,
+    *,
+    set_flags: int = 0,
+    clear_flags: int = 0,
+    propagation: int = 0,
+    recursive: bool = False,
+    user_namespace: int = -1,
 ) -> None:
-    """Change ``MOUNT_ATTR_*`` flags and propagation (``MS_PRIVATE``...) of an open mount."""
-    attributes = ctypes.create_string_buffer(struct.pack("4Q", set_flags, clear_flags, propagation, 0))
+    """Change ``MOUNT_ATTR_*`` flags and propagation (``MS_PRIVATE``...) of an open mount.
+
+    :param user_namespace: show owners as this user namespace maps them (an idmapped mount); EINVAL where the file
+        system cannot
+    """
+    if user_namespace >= 0:
+        set_flags |= _MOUNT_ATTR_IDMAP
+    attributes = ctypes.create_string_buffer(
+        struct.pack("4Q", set_flags, clear_flags, propagation, max(user_namespace, 0))
+    )
     flags = _AT_EMPTY_PATH | (_AT_RECURSIVE if recursive else 0)
     _syscall("mount_setattr", _NR_MOUNT_SETATTR, mount_fd, b"", flags, attributes, 32)
 
