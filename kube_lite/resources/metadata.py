@@ -11,6 +11,7 @@ from typing import Any
 
 from kube_lite.resources import names
 from kube_lite.resources.field import IMMUTABLE, Errors, child, forbidden, index, invalid, key, required, too_long
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.meta import Obj
 
 ANNOTATIONS_LIMIT = 256 * 1024
@@ -82,14 +83,16 @@ def validate_owner_references(owners: list[Obj], path: str) -> Errors:
             if not owner.get(name):
                 found.append(invalid(child(path, name), owner.get(name, ""), f"{name} must not be empty"))
         if version == "v1" and owner.get("kind") == "Event":
-            found.append(invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"))
+            found.append(
+                invalid(path, go_value("v1.OwnerReference", owner), "/v1, Kind=Event is disallowed from being an owner")
+            )
         if owner.get("controller"):
             if controller:
                 detail = (
                     'Only one reference can have Controller set to true. Found "true" in references for '
                     f"{controller} and {owner.get('name', '')}"
                 )
-                found.append(invalid(path, owners, detail))
+                found.append(invalid(path, go_value("[]v1.OwnerReference", owners), detail))
             controller = owner.get("name", "")
     return found
 

@@ -123,34 +123,37 @@ def _validate(obj: Obj) -> Errors:
     return found
 
 
+_DECISIONS = ("Approved", "Denied", "Failed")
+"""Conditions that are true once they are there, and stay."""
+_DECIDED = frozenset({"True"})
+_ANY_STATUS = frozenset({"False", "True", "Unknown"})
+
+
 def _validate_conditions(new: Obj, old: Obj) -> Errors:
     found: Errors = []
     conditions = (new.get("status") or {}).get("conditions") or ()
+    kinds: set[str] = set()
     for i, condition in enumerate(conditions):
         at = index("status.conditions", i)
         kind, state = condition.get("type", ""), condition.get("status", "")
         if not kind:
             found.append(required(child(at, "type")))
-        if kind in ("Approved", "Denied", "Failed"):
-            if state != "True":
-                choices = ("True",)
-                found.append(
-                    not_supported(child(at, "status"), state, choices) if state else required(child(at, "status"))
-                )
-        elif state not in ("True", "False", "Unknown"):
-            choices_of_other = ("True", "False", "Unknown")
-            found.append(not_supported(child(at, "status"), state, choices_of_other))
-    kinds = {condition.get("type") for condition in conditions}
+        choices = _DECIDED if kind in _DECISIONS else _ANY_STATUS
+        if not state:
+            found.append(required(child(at, "status")))
+        elif state not in choices:
+            found.append(not_supported(child(at, "status"), state, choices))
+        if (kind == "Approved" and "Denied" in kinds) or (kind == "Denied" and "Approved" in kinds):
+            found.append(invalid("status.conditions", kind, "Approved and Denied conditions are mutually exclusive"))
+        if kind in kinds:
+            found.append(duplicate(child(at, "type"), kind))
+        kinds.add(kind)
     before = {condition.get("type") for condition in (old.get("status") or {}).get("conditions") or ()}
     found.extend(
         forbidden("status.conditions", f'updates may not remove a condition of type "{kind}"')
-        for kind in ("Approved", "Denied", "Failed")
+        for kind in _DECISIONS
         if kind in before and kind not in kinds
     )
-    if {"Approved", "Denied"} <= kinds:
-        found.append(
-            invalid("status.conditions", list(conditions), "Approved and Denied conditions are mutually exclusive")
-        )
     return found
 
 

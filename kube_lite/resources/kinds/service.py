@@ -389,7 +389,9 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     if after.get("type") != "ExternalName" and before.get("type") != "ExternalName":
         now, was = after.get("clusterIPs") or [], before.get("clusterIPs") or []
         if was and not now:
-            found.append(invalid("spec.clusterIPs[0]", now, "primary clusterIP can not be unset"))
+            found.append(
+                invalid("spec.clusterIPs[0]", go_value("[]string", None), "primary clusterIP can not be unset")
+            )
         elif was and now[0] != was[0]:
             found.append(invalid("spec.clusterIPs[0]", now, "may not change once set"))
     both = after.get("type") == before.get("type") == "LoadBalancer"
