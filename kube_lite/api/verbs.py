@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from kube_lite import errors
 from kube_lite.api import managed, objectmeta
@@ -27,7 +27,7 @@ from kube_lite.api.storage import Storage
 from kube_lite.api.user import User
 from kube_lite.resources.field import Errors, invalid
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.metadata import validate_metadata, validate_metadata_update
+from kube_lite.resources.metadata import validate_common, validate_metadata, validate_metadata_update
 from kube_lite.resources.registry import Resource, Subresource
 from kube_lite.store.store import StorageFull, WriteConflict
 from kube_lite.store.watch_cache import Item
@@ -387,8 +387,13 @@ class Verbs:
 
     @staticmethod
     def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> Errors:
-        found = validate_metadata_update(new["metadata"], old["metadata"], builtin=_is_builtin(resource))
-        found += found  # upstream checks metadata in the generic path and in the kind's own: clients see both causes
+        builtin = _is_builtin(resource)
+        found = validate_metadata_update(new["metadata"], old["metadata"], builtin=builtin)
+        # Upstream checks an update of metadata in the generic path and in the kind's own, and metadata as that of a
+        # new object in the generic path and, of most kinds, in their own: clients see all these causes.
+        whole = validate_common(new["metadata"], builtin=builtin)
+        own = sub is None and not resource.custom and resource.kind not in _UPDATED_WITHOUT_METADATA
+        found += found + whole + (whole if own else [])
         old = _without_nulls(old)  # as ``new`` is here: what is stored has those that are printed for unset times
         if sub is not None:
             return found + sub.validate(new, old)
@@ -433,6 +438,21 @@ def is_finished(obj: Mapping[str, Any]) -> bool:
     if (obj.get("spec") or {}).get("finalizers") and obj.get("kind") == "Namespace":
         return False
     return not meta.get("deletionGracePeriodSeconds")
+
+
+_UPDATED_WITHOUT_METADATA: Final = frozenset(
+    {
+        "CronJob",
+        "CustomResourceDefinition",
+        "Deployment",
+        "HorizontalPodAutoscaler",
+        "Lease",
+        "PodDisruptionBudget",
+        "PriorityClass",
+        "ResourceQuota",
+    }
+)
+"""Kinds whose own rules for an update do not check metadata once more as that of a new object."""
 
 
 def _is_builtin(resource: Resource) -> bool:

@@ -8,18 +8,17 @@ k8s.io/api and k8s.io/apimachinery.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from kube_lite.resources.schema import OBJECT, STRING, Field, Type
 from kube_lite.resources.shapes import POINTER_SCALARS_OF, short_name
 
 _INITIALISMS: Final = (
-    "api ip id uid cidr pid ipc tcp http fs nfs iscsi rbd csi fc gce aws dns se tty url qos ca tls os uuid sctp udp "
-    "cpu ttl ssl fqdn gid wwn wwid scsi sni io pv pvc vm acl"
-).split()
-_AT_START: Final = re.compile(
-    rf"^({'|'.join(sorted(_INITIALISMS, key=len, reverse=True))})(?=s?(?:[A-Z0-9]|$))"
+    "api|aws|ca|cidr|cpu|csi|dns|fc|fqdn|fs|gce|gid|http|id|io|ipc|ip|iscsi|nfs|os|pid|qos|rbd|sctp|se|ssl|tcp|tls|"
+    "ttl|tty|udp|uid|url|uuid|wwid|wwn"
 )
+_AT_START: Final = re.compile(rf"^({_INITIALISMS})(?=s?(?:[A-Z0-9]|$))")
 _NAMES: Final = {
     "cephfs": "CephFS",
     "storageos": "StorageOS",
@@ -141,3 +140,83 @@ def is_pointer(owner: Type, field: Field) -> bool:
     if field.type.kind == STRING:
         return f"{short_name(owner.definition)}.{field.name}" in POINTER_SCALARS_OF
     return field.type.item is None and not field.drop_empty and not field.always
+
+
+def _fields(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+_ORDER: Final = {
+    "ObjectMeta": _fields(
+        "name generateName namespace selfLink uid resourceVersion generation creationTimestamp deletionTimestamp "
+        "deletionGracePeriodSeconds labels annotations ownerReferences finalizers managedFields"
+    ),
+    "ManagedFieldsEntry": _fields("manager operation apiVersion time fieldsType fieldsV1 subresource"),
+    "OwnerReference": _fields("apiVersion kind name uid controller blockOwnerDeletion"),
+    "DeploymentSpec": _fields(
+        "replicas selector template strategy minReadySeconds revisionHistoryLimit paused progressDeadlineSeconds"
+    ),
+    "ReplicaSetSpec": _fields("replicas minReadySeconds selector template"),
+    "StatefulSetSpec": _fields(
+        "replicas selector template volumeClaimTemplates serviceName podManagementPolicy updateStrategy "
+        "revisionHistoryLimit"
+    ),
+    "DaemonSetSpec": _fields("selector template updateStrategy minReadySeconds revisionHistoryLimit"),
+    "JobSpec": _fields(
+        "parallelism completions activeDeadlineSeconds backoffLimit selector manualSelector template "
+        "ttlSecondsAfterFinished"
+    ),
+    "CronJobSpec": _fields(
+        "schedule startingDeadlineSeconds concurrencyPolicy suspend jobTemplate successfulJobsHistoryLimit "
+        "failedJobsHistoryLimit"
+    ),
+    "PodSpec": _fields(
+        "volumes initContainers containers ephemeralContainers restartPolicy terminationGracePeriodSeconds "
+        "activeDeadlineSeconds dnsPolicy nodeSelector serviceAccountName serviceAccount automountServiceAccountToken "
+        "nodeName hostNetwork hostPID hostIPC shareProcessNamespace securityContext imagePullSecrets hostname "
+        "subdomain affinity schedulerName tolerations hostAliases priorityClassName priority dnsConfig "
+        "readinessGates runtimeClassName enableServiceLinks preemptionPolicy overhead topologySpreadConstraints "
+        "setHostnameAsFQDN"
+    ),
+    "PodStatus": _fields(
+        "phase conditions message reason nominatedNodeName hostIP podIP podIPs startTime initContainerStatuses "
+        "containerStatuses qosClass ephemeralContainerStatuses"
+    ),
+    "Container": _fields(
+        "name image command args workingDir ports envFrom env resources volumeMounts volumeDevices livenessProbe "
+        "readinessProbe startupProbe lifecycle terminationMessagePath terminationMessagePolicy imagePullPolicy "
+        "securityContext stdin stdinOnce tty"
+    ),
+    "ContainerPort": _fields("name hostPort containerPort protocol hostIP"),
+    "EnvVar": _fields("name value valueFrom"),
+    "ServiceSpec": _fields(
+        "ports selector clusterIP clusterIPs type externalIPs sessionAffinity loadBalancerIP "
+        "loadBalancerSourceRanges externalName externalTrafficPolicy healthCheckNodePort publishNotReadyAddresses "
+        "sessionAffinityConfig topologyKeys ipFamilies ipFamilyPolicy allocateLoadBalancerNodePorts"
+    ),
+    "ServicePort": _fields("name protocol appProtocol port targetPort nodePort"),
+    "NodeSpec": _fields("podCIDR podCIDRs providerID unschedulable taints configSource externalID"),
+    "PersistentVolumeClaimSpec": _fields(
+        "accessModes selector resources volumeName storageClassName volumeMode dataSource"
+    ),
+    "LeaseSpec": _fields("holderIdentity leaseDurationSeconds acquireTime renewTime leaseTransitions"),
+    "RollingUpdateDeployment": _fields("maxUnavailable maxSurge"),
+    "DeploymentStrategy": _fields("type rollingUpdate"),
+    "Secret": _fields("kind apiVersion metadata immutable data stringData type"),
+    "ConfigMap": _fields("kind apiVersion metadata immutable data binaryData"),
+    "LabelSelector": _fields("matchLabels matchExpressions"),
+    "LabelSelectorRequirement": _fields("key operator values"),
+    "Probe": _fields(
+        "exec httpGet tcpSocket initialDelaySeconds timeoutSeconds periodSeconds successThreshold failureThreshold"
+    ),
+    "HTTPGetAction": _fields("path port host scheme httpHeaders"),
+}
+"""Fields in the order of Go's structs, in which their JSON is printed."""
+_TOP: Final = _fields("kind apiVersion metadata spec status")
+
+
+def struct_order(struct: Type, keys: Iterable[str]) -> list[str]:
+    """``keys`` in the order in which Go prints the struct's fields; those of structs unknown here stay as they are."""
+    known = _ORDER.get(struct.go_struct, _TOP)
+    place = {name: position for position, name in enumerate(known)}
+    return sorted(keys, key=lambda name: place.get(name, len(place)))

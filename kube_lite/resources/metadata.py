@@ -94,7 +94,8 @@ def validate_owner_references(owners: list[Obj], path: str) -> Errors:
     return found
 
 
-def _validate_common(meta: Mapping[str, Any], path: str, builtin: bool) -> Errors:
+def validate_common(meta: Mapping[str, Any], path: str = "metadata", *, builtin: bool = True) -> Errors:
+    """What holds for new and for changed metadata alike: labels, annotations, owners and finalizers."""
     found: Errors = []
     if labels := meta.get("labels"):
         found.extend(validate_labels(labels, child(path, "labels")))
@@ -140,7 +141,7 @@ def validate_metadata(
         found.append(forbidden(child(path, "namespace"), "not allowed on this type"))
     if meta.get("generation", 0) < 0:
         found.append(invalid(child(path, "generation"), meta["generation"], "must be greater than or equal to 0"))
-    return found + _validate_common(meta, path, builtin)
+    return found + validate_common(meta, path, builtin=builtin)
 
 
 def validate_template_metadata(meta: Mapping[str, Any], path: str) -> Errors:
@@ -173,7 +174,7 @@ def validate_metadata_update(
     for name in _IMMUTABLE_FIELDS:
         if new.get(name) != old.get(name):
             found.append(invalid(child(path, name), new.get(name, ""), IMMUTABLE))
-    return found + _validate_common(new, path, builtin)
+    return found + validate_common(new, path, builtin=builtin)
 
 
 def annotation_path(name: str, path: str = "metadata") -> str:

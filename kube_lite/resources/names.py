@@ -82,7 +82,7 @@ _QUALIFIED_WHAT = (
 )
 QUALIFIED_MESSAGE = _explain(_QUALIFIED_WHAT, _QUALIFIED, "MyName", "my.name", "123-abc")
 TWO_SLASHES_MESSAGE = (
-    f"a valid label key {QUALIFIED_MESSAGE} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+    f"a qualified name {QUALIFIED_MESSAGE} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
 )
 LABEL_VALUE_MESSAGE = _explain(
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
@@ -137,7 +137,7 @@ def max_length(limit: int) -> str:
 
 def max_bytes(limit: int) -> str:
     """The same for label keys and values, whose newer rules name the unit."""
-    return f"must be no more than {limit} bytes"
+    return f"must be no more than {limit} characters"
 
 
 EMPTY = "must be non-empty"

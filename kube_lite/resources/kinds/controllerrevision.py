@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import IMMUTABLE, Errors, invalid, required
+from kube_lite.resources.field import IMMUTABLE, Errors, GoLiteral, invalid, required
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
 from kube_lite.resources.rules import nonnegative
@@ -21,8 +22,18 @@ def _validate(obj: Obj) -> Errors:
 def _validate_update(new: Obj, old: Obj) -> Errors:
     found = _validate(new)
     if new.get("data") != old.get("data"):
-        found.append(invalid("data", new.get("data"), IMMUTABLE))
+        found.append(invalid("data", _go_unknown(new.get("data")), IMMUTABLE))
     return found
+
+
+def _go_unknown(data: object) -> GoLiteral:
+    """The data as Go prints it: as the bytes of its JSON."""
+    raw = json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
+    shown = ", ".join(f"0x{byte:x}" for byte in raw)
+    return GoLiteral(
+        'runtime.Unknown{TypeMeta:runtime.TypeMeta{APIVersion:"", Kind:""}, '
+        f'Raw:[]uint8{{{shown}}}, ContentEncoding:"", ContentType:"application/json"}}'
+    )
 
 
 def _row(obj: Obj, now: datetime) -> Cells:

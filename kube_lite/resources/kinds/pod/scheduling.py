@@ -105,7 +105,7 @@ def _label_keys(term: Obj, path: str) -> Errors:
 
 def _pod_affinity_term(term: Obj, path: str) -> Errors:
     found: Errors = []
-    found.extend(validate_label_selector(term.get("labelSelector"), child(path, "labelSelector")))
+    found.extend(validate_label_selector(term.get("labelSelector"), child(path, "matchExpressions")))
     found.extend(validate_label_selector(term.get("namespaceSelector"), child(path, "namespaceSelector")))
     for name in term.get("namespaces") or ():
         found.extend(invalid(child(path, "namespace"), name, problem) for problem in names.dns_label(name))

@@ -25,9 +25,10 @@ from kube_lite.resources.kinds.pod.security import validate_pod_security
 from kube_lite.resources.kinds.pod.volumes import validate_volumes
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import validate_labels
-from kube_lite.resources.rules import BAD_IP, dns_label, dns_subdomain, parse_ip
+from kube_lite.resources.rules import dns_label, dns_subdomain, parse_ip
 
-DNS_POLICIES = frozenset({"ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"})
+DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_BAD_IP = "must be valid IP address"
 MAX_NAMESERVERS = 3
 """As many as glibc reads."""
 MAX_SEARCHES = 32
@@ -53,7 +54,7 @@ def _dns_config(spec: Obj, path: str) -> Errors:
         found.append(invalid(at, servers, f"must not have more than {MAX_NAMESERVERS} nameservers"))
     for i, server in enumerate(servers):
         if parse_ip(server) is None:
-            found.append(invalid(index(at, i), server, BAD_IP))
+            found.append(invalid(index(at, i), server, _BAD_IP))
     at = child(path, "searches")
     if len(searches) > MAX_SEARCHES:
         found.append(invalid(at, searches, f"must not have more than {MAX_SEARCHES} search paths"))
@@ -74,13 +75,13 @@ def _dns_config(spec: Obj, path: str) -> Errors:
 def _host_network_ports(spec: Obj, path: str, is_pod: bool) -> Errors:
     """On the node's network a port is the node's port; a template may leave saying so to the pod."""
     found: Errors = []
-    what = "must match" if is_pod else "must be 0 or match"
     for i, container in enumerate(spec.get("containers") or ()):
         for j, port in enumerate(container.get("ports") or ()):
             host = port.get("hostPort", 0)
             if host != port.get("containerPort", 0) and (is_pod or host):
-                at = child(index(child(index(child(path, "containers"), i), "ports"), j), "hostPort")
-                found.append(invalid(at, host, f"{what} `containerPort` when `hostNetwork` is true"))
+                at = child(index(child(index(child(path, "containers"), i), "ports"), j), "containerPort")
+                shown = port.get("containerPort", 0)
+                found.append(invalid(at, shown, "must match `hostPort` when `hostNetwork` is true"))
     return found
 
 
@@ -182,7 +183,7 @@ def _rest(spec: Obj, path: str) -> Errors:
     for i, alias in enumerate(spec.get("hostAliases") or ()):
         at = index(child(path, "hostAliases"), i)
         if parse_ip(alias.get("ip", "")) is None:
-            found.append(invalid(child(at, "ip"), alias.get("ip", ""), BAD_IP))
+            found.append(invalid(child(at, "ip"), alias.get("ip", ""), _BAD_IP))
         for hostname in alias.get("hostnames") or ():
             found.extend(dns_subdomain(hostname, child(at, "hostnames")))
     if name := spec.get("priorityClassName"):
