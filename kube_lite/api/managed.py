@@ -6,6 +6,7 @@ as upstream does it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -52,10 +53,8 @@ def on_create(resource: Resource, obj: Obj, options: WriteOptions, manage: Manag
         return
     whole = decode_json(encode_json(obj))  # nulls are owned too, and the hooks are not to see them
     complete(resource, whole)
-    try:
+    with contextlib.suppress(Unnameable):  # upstream leaves ownership out of what its merge library cannot read
         _set(obj, apply.created(codec.type_of(resource), whole, _writer(resource, options)))
-    except Unnameable:
-        pass  # upstream leaves ownership out of what its merge library cannot read
 
 
 def on_update(

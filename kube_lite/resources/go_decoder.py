@@ -18,7 +18,7 @@ import json
 from collections.abc import Callable
 from typing import Any, Final
 
-from kube_lite.resources.go_structs import field_path, is_pointer, is_small
+from kube_lite.resources.go_structs import RENAMED, field_path, is_pointer, is_small
 from kube_lite.resources.scalars import INT32_MAX, INT64_MAX, canonical_base64
 from kube_lite.resources.schema import (
     BOOLEAN,
@@ -194,12 +194,12 @@ class _Decoder:
                     what = f"object ended prematurely, unexpected char {_shown(token)}"
                     self._report("isObjectEnd", what)
                 break
-            self._wrap(f"{type_.go}.")
+            self._wrap(f"{_named(type_)}.")
             return
         self._named_field(type_)
         while (token := self._token()) == b",":
             self._named_field(type_)
-        self._wrap(f"{type_.go}.")
+        self._wrap(f"{_named(type_)}.")
         if token != b"}":
             self._report("struct Decode", f"expect }}, but found {_shown(token)}")
 
@@ -482,6 +482,11 @@ class _Decoder:
             token = self._token()
         if token != b"}":
             self._report("ReadObjectCB", "object not ended with }")
+
+
+def _named(struct: Type) -> str:
+    name = struct.go_struct
+    return struct.go if name not in RENAMED else f"{struct.go.rpartition('.')[0]}.{RENAMED[name]}"
 
 
 def _shown(token: bytes) -> str:

@@ -210,9 +210,96 @@ _ORDER: Final = {
         "exec httpGet tcpSocket initialDelaySeconds timeoutSeconds periodSeconds successThreshold failureThreshold"
     ),
     "HTTPGetAction": _fields("path port host scheme httpHeaders"),
+    "TCPSocketAction": _fields("port host"),
+    "ExecAction": _fields("command"),
+    "Handler": _fields("exec httpGet tcpSocket"),
+    "LifecycleHandler": _fields("exec httpGet tcpSocket"),
+    "Lifecycle": _fields("postStart preStop"),
+    "Toleration": _fields("key operator value effect tolerationSeconds"),
+    "ResourceRequirements": _fields("limits requests"),
+    "VolumeResourceRequirements": _fields("limits requests"),
+    "EnvVarSource": _fields("fieldRef resourceFieldRef configMapKeyRef secretKeyRef"),
+    "ObjectFieldSelector": _fields("apiVersion fieldPath"),
+    "ResourceFieldSelector": _fields("containerName resource divisor"),
+    "ConfigMapKeySelector": _fields("name key optional"),
+    "SecretKeySelector": _fields("name key optional"),
+    "EnvFromSource": _fields("prefix configMapRef secretRef"),
+    "ConfigMapEnvSource": _fields("name optional"),
+    "SecretEnvSource": _fields("name optional"),
+    "VolumeMount": _fields("name readOnly mountPath subPath mountPropagation subPathExpr"),
+    "VolumeDevice": _fields("name devicePath"),
+    "SecurityContext": _fields(
+        "capabilities privileged seLinuxOptions windowsOptions runAsUser runAsGroup runAsNonRoot "
+        "readOnlyRootFilesystem allowPrivilegeEscalation procMount seccompProfile"
+    ),
+    "PodSecurityContext": _fields(
+        "seLinuxOptions windowsOptions runAsUser runAsGroup runAsNonRoot supplementalGroups fsGroup "
+        "fsGroupChangePolicy sysctls seccompProfile"
+    ),
+    "Capabilities": _fields("add drop"),
+    "SELinuxOptions": _fields("user role type level"),
+    "SeccompProfile": _fields("type localhostProfile"),
+    "Sysctl": _fields("name value"),
+    "HostAlias": _fields("ip hostnames"),
+    "PodDNSConfig": _fields("nameservers searches options"),
+    "PodDNSConfigOption": _fields("name value"),
+    "PodReadinessGate": _fields("conditionType"),
+    "LocalObjectReference": _fields("name"),
+    "TypedLocalObjectReference": _fields("apiGroup kind name"),
+    "TopologySpreadConstraint": _fields("maxSkew topologyKey whenUnsatisfiable labelSelector"),
+    "Affinity": _fields("nodeAffinity podAffinity podAntiAffinity"),
+    "PodAffinityTerm": _fields("labelSelector namespaces topologyKey"),
+    "WeightedPodAffinityTerm": _fields("weight podAffinityTerm"),
+    "PodAffinity": _fields(
+        "requiredDuringSchedulingIgnoredDuringExecution preferredDuringSchedulingIgnoredDuringExecution"
+    ),
+    "PodAntiAffinity": _fields(
+        "requiredDuringSchedulingIgnoredDuringExecution preferredDuringSchedulingIgnoredDuringExecution"
+    ),
+    "NodeAffinity": _fields(
+        "requiredDuringSchedulingIgnoredDuringExecution preferredDuringSchedulingIgnoredDuringExecution"
+    ),
+    "PreferredSchedulingTerm": _fields("weight preference"),
+    "NodeSelectorTerm": _fields("matchExpressions matchFields"),
+    "NodeSelectorRequirement": _fields("key operator values"),
+    "Volume": _fields(
+        "name hostPath emptyDir gcePersistentDisk awsElasticBlockStore gitRepo secret nfs iscsi glusterfs "
+        "persistentVolumeClaim rbd quobyte flexVolume cinder cephfs flocker downwardAPI fc azureFile configMap "
+        "vsphereVolume azureDisk photonPersistentDisk projected portworxVolume scaleIO storageos csi ephemeral"
+    ),
+    "EmptyDirVolumeSource": _fields("medium sizeLimit"),
+    "HostPathVolumeSource": _fields("path type"),
+    "SecretVolumeSource": _fields("secretName items defaultMode optional"),
+    "ConfigMapVolumeSource": _fields("name items defaultMode optional"),
+    "KeyToPath": _fields("key path mode"),
+    "PersistentVolumeClaimVolumeSource": _fields("claimName readOnly"),
+    "NFSVolumeSource": _fields("server path readOnly"),
+    "ServiceReference": _fields("namespace name path port"),
 }
 """Fields in the order of Go's structs, in which their JSON is printed."""
 _TOP: Final = _fields("kind apiVersion metadata spec status")
+
+
+_INTERNAL_ORDER: Final = {
+    "PodSpec": _fields(
+        "volumes initContainers containers ephemeralContainers restartPolicy terminationGracePeriodSeconds "
+        "activeDeadlineSeconds dnsPolicy nodeSelector serviceAccountName automountServiceAccountToken nodeName "
+        "securityContext imagePullSecrets hostname subdomain setHostnameAsFQDN affinity schedulerName tolerations "
+        "hostAliases priorityClassName priority preemptionPolicy dnsConfig readinessGates runtimeClassName overhead "
+        "enableServiceLinks topologySpreadConstraints"
+    ),
+}
+"""The same of internal structs, where they differ."""
+
+
+def internal_order(struct: Type) -> tuple[str, ...]:
+    """The fields of the internal struct in order, by their JSON names; those newer than v1.20 are left out."""
+    name = struct.go_struct
+    return _INTERNAL_ORDER.get(name) or _ORDER.get(name) or tuple(struct.fields)
+
+
+RENAMED: Final = {"LifecycleHandler": "Handler", "VolumeResourceRequirements": "ResourceRequirements"}
+"""Structs that were split up since, and the name that they had."""
 
 
 def struct_order(struct: Type, keys: Iterable[str]) -> list[str]:

@@ -17,11 +17,13 @@ from kube_lite.resources.field import (
     not_supported,
     required,
 )
+from kube_lite.resources.go_values import literal
 from kube_lite.resources.kinds.pod.environment import validate_env, validate_env_from
 from kube_lite.resources.kinds.pod.requirements import validate_requirements
 from kube_lite.resources.kinds.pod.security import validate_container_security
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.rules import nonnegative, port_number, port_number_or_name
+from kube_lite.resources.schema import type_of
 
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -29,7 +31,9 @@ MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
 RESTART_POLICIES = ("Always", "Never", "OnFailure")
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
 _ONE_HANDLER = "may not specify more than 1 handler type"
-_NOT_IN_INIT = "may not be set for init containers without restartPolicy=Always"
+_NOT_IN_INIT = "must not be set for init containers"
+_HOOKS = {"lifecycle": "Lifecycle", "livenessProbe": "Probe", "readinessProbe": "Probe", "startupProbe": "Probe"}
+"""What only containers that keep running may have, and the type of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,9 +355,10 @@ def validate_init_containers(containers: list[Obj], others: list[Obj], path: str
         if policy == "Always":
             found.extend(_lifecycle_and_probes(container, at, facts.grace_period))
         else:
-            for name in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
+            for name, struct in _HOOKS.items():
                 if container.get(name) is not None:
-                    found.append(forbidden(child(at, name), _NOT_IN_INIT))
+                    shown = literal(type_of(f"io.k8s.api.core.v1.{struct}"), container[name])
+                    found.append(invalid(child(at, name), shown, _NOT_IN_INIT))
             if container.get("resizePolicy"):
                 detail = "must not be set for init containers"
                 found.append(invalid(child(at, "resizePolicy"), container["resizePolicy"], detail))

@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from kube_lite.resources.field import Errors, child, forbidden, index, invalid, required
+from kube_lite.resources.go_diff import diff
+from kube_lite.resources.go_values import of
 from kube_lite.resources.kinds.pod.qos import qos_class
 from kube_lite.resources.kinds.pod.scheduling import validate_tolerations
 from kube_lite.resources.kinds.pod.validation import validate_pod_annotations, validate_pod_spec
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import prepare_status_update
 from kube_lite.resources.rules import dns_subdomain, nonnegative
+from kube_lite.resources.schema import type_for
 
 FORBIDDEN = (
-    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
-    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
-    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+    "pod updates may not change fields other than `spec.containers[*].image`, `spec.initContainers[*].image`, "
+    "`spec.activeDeadlineSeconds` or `spec.tolerations` (only additions to existing tolerations)"
 )
 EPHEMERAL_FORBIDDEN = 'existing ephemeral containers "{}" may not be changed'
 _ADD_OR_REMOVE = "pod updates may not add or remove containers"
@@ -35,6 +37,17 @@ def _changed(new: Any, old: Any, path: str, out: list[str]) -> None:
             _changed(a, b, f"{path}[{i}]", out)
     elif new != old:
         out.append(path.removeprefix("."))
+
+
+def _difference(new: Obj, old: Obj) -> str:
+    """What changed, as Go's values differ; of fields that those did not have yet, their paths."""
+    type_ = type_for("", "v1", "Pod").at("spec")
+    told = diff(of(type_, new), of(type_, old))
+    if told:
+        return told
+    changed: list[str] = []
+    _changed(new, old, "", changed)
+    return f"  changed: {', '.join(changed)}\n"
 
 
 def _comparable(spec: Obj, old: Obj) -> Obj:
@@ -121,9 +134,7 @@ def validate_pod_update(new: Obj, old: Obj) -> Errors:
     found.extend(_gates(after, before))
     munged = _comparable(after, before)
     if munged != before:
-        changed: list[str] = []
-        _changed(munged, before, "", changed)
-        found.append(forbidden("spec", f"{FORBIDDEN}\n  changed: {', '.join(changed)}\n"))
+        found.append(forbidden("spec", f"{FORBIDDEN}\n{_difference(munged, before)}"))
     return found
 
 
