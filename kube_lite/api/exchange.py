@@ -8,7 +8,6 @@ would be a thousand tasks more. The application finds the exchange in the scope,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
 from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -24,10 +23,8 @@ _SLICE: Final = 256 * 1024
 Header = tuple[bytes, bytes]
 
 
-@lru_cache(maxsize=256)
-def _as_go_writes(name: bytes) -> bytes:
-    """``retry-after`` as ``Retry-After``: some clients compare names as they are."""
-    return name.title()
+_AS_GO_WRITES: Final = {b"retry-after": b"Retry-After"}
+"""Headers that some clients look for in the capitals that Go gives them."""
 
 
 class Exchange(RequestResponseCycle):
@@ -106,7 +103,8 @@ class Exchange(RequestResponseCycle):
 
     def _head(self, status: int, headers: Iterable[Header]) -> bytes:
         self.waiting_for_100_continue = False
-        lines = [b"%b: %b\r\n" % (_as_go_writes(name), value) for name, value in (*self.default_headers, *headers)]
+        sent = (*self.default_headers, *headers)
+        lines = [b"%b: %b\r\n" % (_AS_GO_WRITES.get(name, name), value) for name, value in sent]
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
         head = b"".join((STATUS_LINE[status], *lines, b"\r\n"))

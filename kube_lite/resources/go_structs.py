@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from kube_lite.resources.schema import OBJECT, STRING, Field, Type
+from kube_lite.resources.schema import INT_OR_STRING, OBJECT, QUANTITY, STRING, Field, Type
 from kube_lite.resources.shapes import POINTER_SCALARS_OF, short_name
 
 _INITIALISMS: Final = (
@@ -133,12 +133,18 @@ def is_small(struct: Type) -> bool:
     return 0 < len(struct.fields) <= SMALL_STRUCT or struct.go_struct in _ONCE_SMALL
 
 
+_OWN_TEXT_POINTERS: Final = {"maxSurge", "maxUnavailable", "minAvailable", "sizeLimit", "averageValue", "value"}
+"""Fields of quantities and ports that are pointers; elsewhere those are values."""
+
+
 def is_pointer(owner: Type, field: Field) -> bool:
     """Whether the field is a pointer in Go: then its decoder looks for null twice."""
     if field.type.kind == OBJECT:
         return not field.always or field.nullable
     if field.type.kind == STRING:
         return f"{short_name(owner.definition)}.{field.name}" in POINTER_SCALARS_OF
+    if field.type.kind in (INT_OR_STRING, QUANTITY):
+        return field.name in _OWN_TEXT_POINTERS
     return field.type.item is None and not field.drop_empty and not field.always
 
 

@@ -40,7 +40,7 @@ STORED = changed(VALID, {"spec.tolerations": [TOLERATION], "spec.activeDeadlineS
             [(BAD, "spec.activeDeadlineSeconds", "less than or equal to previous")],
         ),
         ("node", {"spec.nodeName": "n"}, [(NOT_HERE, "spec", SPEC)]),
-        ("restart", {"spec.restartPolicy": "Never"}, [(NOT_HERE, "spec", "changed: restartPolicy")]),
+        ("restart", {"spec.restartPolicy": "Never"}, [(NOT_HERE, "spec", '"Never",\n+ \tRestartPolicy: ')]),
         (
             "container",
             {"spec.containers.1": {"name": "d", "image": "i"}},

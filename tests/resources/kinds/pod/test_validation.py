@@ -32,7 +32,7 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
     ("name", {"metadata.name": "a_b"}, [(BAD, "metadata.name", "subdomain")]),
     ("no containers", {"spec.containers": []}, [(NEEDED, "spec.containers", "")]),
     ("restart", {"spec.restartPolicy": "x"}, [(UNKNOWN, "spec.restartPolicy", '"Always", "Never", "OnFailure"')]),
-    ("dns", {"spec.dnsPolicy": "x"}, [(UNKNOWN, "spec.dnsPolicy", '"ClusterFirst", "ClusterFirstWithHostNet"')]),
+    ("dns", {"spec.dnsPolicy": "x"}, [(UNKNOWN, "spec.dnsPolicy", '"ClusterFirstWithHostNet", "ClusterFirst"')]),
     ("dns none", {"spec.dnsPolicy": "None"}, [(NEEDED, "spec.dnsConfig", "must provide `dnsConfig`")]),
     (
         "nameservers",
@@ -98,7 +98,7 @@ CONTAINER_ROWS: list[tuple[str, Change, list[Cause]]] = [
     (
         "host network port",
         {"spec.hostNetwork": True, f"{P}.ports": [{"containerPort": 1, "hostPort": 2}]},
-        [(BAD, f"{C}.ports[0].hostPort", "must match `containerPort`")],
+        [(BAD, f"{C}.ports[0].containerPort", "Invalid value: 1: must match `hostPort`")],
     ),
     ("env name", {f"{P}.env": [{"value": "x"}]}, [(NEEDED, f"{C}.env[0].name", "")]),
     ("env equals", {f"{P}.env": [{"name": "a=b"}]}, [(BAD, f"{C}.env[0].name", "printable ASCII")]),
@@ -151,7 +151,13 @@ CONTAINER_ROWS: list[tuple[str, Change, list[Cause]]] = [
     (
         "init probe",
         {"spec.initContainers": [{"name": "i", "image": "x", "readinessProbe": {"tcpSocket": {"port": 1}}}]},
-        [(NOT_HERE, "spec.initContainers[0].readinessProbe", "restartPolicy=Always")],
+        [
+            (
+                BAD,
+                "spec.initContainers[0].readinessProbe",
+                "core.Probe{Handler:core.Handler{Exec:(*core.ExecAction)(nil)",
+            )
+        ],
     ),
     (
         "sidecar probe",
