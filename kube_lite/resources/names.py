@@ -99,7 +99,15 @@ CONFIG_KEY_MESSAGE = _explain(
     "KEY_NAME",
     "key-name",
 )
-ENV_NAME_MESSAGE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
+ENV_NAME_MESSAGE = _explain(
+    "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not "
+    "start with a digit",
+    r"[-._a-zA-Z][-._a-zA-Z0-9]*",
+    "my.env-name",
+    "MY_ENV.NAME",
+    "MyEnvName1",
+)
+"""The stricter rule that servers had up to v1.33, said of what breaks the present one: printable ASCII without '='."""
 C_IDENTIFIER_MESSAGE = _explain(
     "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric "
     "characters or '_'",

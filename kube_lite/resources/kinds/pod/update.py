@@ -9,7 +9,11 @@ from kube_lite.resources.go_diff import diff
 from kube_lite.resources.go_values import of
 from kube_lite.resources.kinds.pod.qos import qos_class
 from kube_lite.resources.kinds.pod.scheduling import validate_tolerations
-from kube_lite.resources.kinds.pod.validation import validate_pod_annotations, validate_pod_spec
+from kube_lite.resources.kinds.pod.validation import (
+    validate_pod_annotations,
+    validate_pod_spec,
+    validate_whole_pod_spec,
+)
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import prepare_status_update
 from kube_lite.resources.rules import dns_subdomain, nonnegative
@@ -89,12 +93,10 @@ def _deadline(new: Obj, old: Obj) -> Errors:
 
 def _tolerations(new: Obj, old: Obj) -> Errors:
     after, before = new.get("tolerations") or [], old.get("tolerations") or []
-    found = validate_tolerations(after, "spec.tolerations")
     if any(not any(_same_toleration(a, b) for a in after) for b in before):
-        found.append(
-            forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds")
-        )
-    return found
+        detail = "existing toleration can not be modified except its tolerationSeconds"
+        return [forbidden("spec.tolerations", detail)]
+    return validate_tolerations(after, "spec.tolerations")
 
 
 def _same_toleration(a: Obj, b: Obj) -> bool:
@@ -113,6 +115,8 @@ def validate_pod_update(new: Obj, old: Obj) -> Errors:
     """Only images, the deadline and further tolerations may change, and metadata."""
     after, before = new.get("spec") or {}, old.get("spec") or {}
     found = validate_pod_annotations(new.get("metadata") or {}, after)
+    if after != before:
+        found.extend(validate_whole_pod_spec(after))
     for name in ("containers", "initContainers"):
         added = len(after.get(name) or ()) != len(before.get(name) or ())
         if added:
@@ -128,7 +132,10 @@ def validate_pod_update(new: Obj, old: Obj) -> Errors:
                 found.append(required(at))
             elif image != image.strip():
                 found.append(invalid(at, image, "must not have leading or trailing whitespace"))
-    found.extend(_deadline(after, before))
+    deadline = _deadline(after, before)
+    found.extend(deadline)
+    if deadline and after.get("activeDeadlineSeconds") is not None:
+        return found  # as upstream does here too
     if after.get("tolerations") != before.get("tolerations"):
         found.extend(_tolerations(after, before))
     found.extend(_gates(after, before))

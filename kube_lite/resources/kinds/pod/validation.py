@@ -12,6 +12,7 @@ from kube_lite.resources.kinds.pod.containers import (
     PodFacts,
     validate_containers,
     validate_ephemeral_containers,
+    validate_images_of_a_pod,
     validate_init_containers,
 )
 from kube_lite.resources.kinds.pod.requirements import validate_requirements
@@ -89,14 +90,12 @@ def _security(spec: Obj, path: str, is_pod: bool) -> Errors:
     found: Errors = []
     if spec.get("hostNetwork"):
         found.extend(_host_network_ports(spec, path, is_pod))
-    if spec.get("shareProcessNamespace") and spec.get("hostPID"):
-        detail = "ShareProcessNamespace and HostPID cannot both be enabled"
-        found.append(invalid(child(path, "shareProcessNamespace"), True, detail))
     if spec.get("hostUsers") is False:
         for name in ("hostNetwork", "hostPID", "hostIPC"):
             if spec.get(name):
                 found.append(forbidden(child(path, name), "when `hostUsers` is false"))
-    if context := spec.get("securityContext"):
+    context = spec.get("securityContext") or {}
+    if context or spec.get("shareProcessNamespace"):  # which is part of that context in upstream's rules
         found.extend(validate_pod_security(spec, context, child(path, "securityContext")))
     return found
 
@@ -180,8 +179,8 @@ def _rest(spec: Obj, path: str) -> Errors:
     found: Errors = []
     if tolerations := spec.get("tolerations"):
         found.extend(validate_tolerations(tolerations, child(path, "tolerations")))
-    for i, alias in enumerate(spec.get("hostAliases") or ()):
-        at = index(child(path, "hostAliases"), i)
+    for alias in spec.get("hostAliases") or ():
+        at = child(path, "hostAliases")
         if parse_ip(alias.get("ip", "")) is None:
             found.append(invalid(child(at, "ip"), alias.get("ip", ""), _BAD_IP))
         for hostname in alias.get("hostnames") or ():
@@ -267,11 +266,26 @@ def validate_pod_annotations(meta: dict[str, Any], spec: Obj, path: str = "metad
     return found
 
 
+def validate_whole_pod_spec(spec: Obj) -> Errors:
+    """Validate the spec of a pod, with what holds for pods only and not for templates."""
+    found = validate_pod_spec(spec, "spec")
+    if not spec.get("serviceAccountName"):
+        for i, volume in enumerate(spec.get("volumes") or ()):
+            at = child(child(index("spec.volumes", i), "projected"), "sources")
+            for j, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
+                if source.get("serviceAccountToken") is not None:
+                    detail = "must not be specified when serviceAccountName is not set"
+                    found.append(forbidden(child(index(at, j), "serviceAccountToken"), detail))
+    found.extend(validate_images_of_a_pod(spec.get("containers") or [], "spec.containers"))
+    found.extend(validate_images_of_a_pod(spec.get("initContainers") or [], "spec.initContainers"))
+    return found
+
+
 def validate_pod(pod: Obj) -> Errors:
     """Validate a new pod, metadata apart."""
     spec = pod.get("spec") or {}
     found = validate_pod_annotations(pod.get("metadata") or {}, spec)
-    found.extend(validate_pod_spec(spec, "spec"))
+    found.extend(validate_whole_pod_spec(spec))
     if spec.get("ephemeralContainers"):
         found.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
     if spec.get("schedulingGates") and spec.get("nodeName"):

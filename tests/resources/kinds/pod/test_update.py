@@ -29,7 +29,7 @@ STORED = changed(VALID, {"spec.tolerations": [TOLERATION], "spec.activeDeadlineS
     [
         ("labels", {"metadata.labels": {"a": "b"}}, []),
         ("image", {"spec.containers.0.image": "other"}, []),
-        ("no image", {"spec.containers.0.image": ""}, [(NEEDED, "spec.containers[0].image", "")]),
+        ("no image", {"spec.containers.0.image": ""}, [(NEEDED, "spec.containers[0].image", "")] * 2),
         ("more tolerations", {"spec.tolerations.1": {"key": "b", "operator": "Exists"}}, []),
         ("toleration seconds", {"spec.tolerations.0.tolerationSeconds": 5}, []),
         ("fewer tolerations", {"spec.tolerations": []}, [(NOT_HERE, "spec.tolerations", "existing toleration")]),
