@@ -23,6 +23,10 @@ _SLICE: Final = 256 * 1024
 Header = tuple[bytes, bytes]
 
 
+_AS_GO_WRITES: Final = {b"retry-after": b"Retry-After"}
+"""Headers that some clients look for in the capitals that Go gives them."""
+
+
 class Exchange(RequestResponseCycle):
     """A request and its answer on one connection."""
 
@@ -99,7 +103,8 @@ class Exchange(RequestResponseCycle):
 
     def _head(self, status: int, headers: Iterable[Header]) -> bytes:
         self.waiting_for_100_continue = False
-        lines = [b"%b: %b\r\n" % header for header in (*self.default_headers, *headers)]
+        sent = (*self.default_headers, *headers)
+        lines = [b"%b: %b\r\n" % (_AS_GO_WRITES.get(name, name), value) for name, value in sent]
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
         head = b"".join((STATUS_LINE[status], *lines, b"\r\n"))

@@ -6,6 +6,7 @@ as upstream does it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from kube_lite.api.http import decode_json, encode_json
 from kube_lite.api.options import WriteOptions
 from kube_lite.resources import decode
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.ownership import Unnameable
 from kube_lite.resources.registry import Resource
 
 Manage = Callable[[Obj, Obj], list[Obj]]
@@ -53,7 +55,8 @@ def on_create(resource: Resource, obj: Obj, options: WriteOptions, manage: Manag
         return
     whole = decode_json(encode_json(obj))  # nulls are owned too, and the hooks are not to see them
     complete(resource, whole, stored=False)
-    _set(obj, apply.created(codec.type_of(resource), whole, _writer(resource, options)))
+    with contextlib.suppress(Unnameable):  # upstream leaves ownership out of what its merge library cannot read
+        _set(obj, apply.created(codec.type_of(resource), whole, _writer(resource, options)))
 
 
 def on_update(
@@ -74,7 +77,10 @@ def on_update(
     sent = new["metadata"].get("managedFields")
     whole = decode_json(encode_json(new))
     complete(resource, whole, stored=False)
-    _set(new, apply.updated(codec.type_of(resource), old, whole, sent, _writer(resource, options, subresource)))
+    try:
+        _set(new, apply.updated(codec.type_of(resource), old, whole, sent, _writer(resource, options, subresource)))
+    except Unnameable:
+        _set(new, untouched(old, new))
 
 
 class Applied:

@@ -95,7 +95,7 @@ class Subresources:
         kind, version = value.get("kind", "Scale"), value.get("apiVersion", "autoscaling/v1")
         if kind != "Scale" or version not in _SCALE_VERSIONS:
             raise errors.BadRequest(f"{kind} in {version} cannot be handled as a Scale of autoscaling/v1")
-        return codec.decode_scale(value)
+        return codec.decode_scale(value, raw)
 
     @staticmethod
     def _to_scale(resource: Resource, paths: ScalePaths, obj: Obj) -> Obj:

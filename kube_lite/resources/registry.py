@@ -231,7 +231,9 @@ class Resource:
 
     def unknown_field_label(self, label: str) -> str:
         """The message for a field selector on a field that cannot be selected."""
-        if self.selectable_names:
+        if self.group == "batch" and self.selectable_names:
+            return f'field label "{label}" not supported for batch{self.version}.{self.kind}'
+        if self.selectable_names and self.group in ("", "events.k8s.io", "certificates.k8s.io"):
             return f"field label not supported: {label}"
         return f'"{label}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 

@@ -149,6 +149,23 @@ NAMED_GO_TYPES = {
     "api.core.v1.ServicePort.protocol": "v1.Protocol",
     "api.core.v1.ServiceSpec.type": "v1.ServiceType",
     "apis.meta.v1.ObjectMeta.uid": "types.UID",
+    "api.core.v1.VolumeResourceRequirements.limits": "v1.ResourceList",
+    "api.core.v1.VolumeResourceRequirements.requests": "v1.ResourceList",
+    "api.core.v1.PodSpec.overhead": "v1.ResourceList",
+    "api.core.v1.NodeStatus.capacity": "v1.ResourceList",
+    "api.core.v1.NodeStatus.allocatable": "v1.ResourceList",
+    "api.core.v1.PersistentVolumeSpec.capacity": "v1.ResourceList",
+    "api.core.v1.PersistentVolumeSpec.accessModes": "v1.PersistentVolumeAccessMode",
+    "api.core.v1.PersistentVolumeClaimSpec.accessModes": "v1.PersistentVolumeAccessMode",
+    "api.core.v1.Capabilities.add": "v1.Capability",
+    "api.core.v1.Capabilities.drop": "v1.Capability",
+    "api.core.v1.NamespaceSpec.finalizers": "v1.FinalizerName",
+    "api.core.v1.ResourceQuotaSpec.scopes": "v1.ResourceQuotaScope",
+    "api.core.v1.ServiceSpec.ipFamilies": "v1.IPFamily",
+    "api.networking.v1.NetworkPolicySpec.policyTypes": "v1.PolicyType",
+    "api.admissionregistration.v1.RuleWithOperations.operations": "v1.OperationType",
+    "api.certificates.v1.CertificateSigningRequestSpec.usages": "v1.KeyUsage",
+    "api.storage.v1.CSIDriverSpec.volumeLifecycleModes": "v1.VolumeLifecycleMode",
 }
 """Go names of named scalar and map types, for decoding messages."""
 

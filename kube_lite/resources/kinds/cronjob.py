@@ -109,6 +109,7 @@ RESOURCES = (
         plural="cronjobs",
         group="batch",
         definition="io.k8s.api.batch.v1.CronJob",
+        generation=False,
         short_names=("cj",),
         categories=("all",),
         subresources={"status": status()},
