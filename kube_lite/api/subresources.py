@@ -257,6 +257,7 @@ class Subresources:
         raw = await request.body()
         wanted = options.write_options(request, "UpdateOptions")
         obj = codec.decode_body(request, resource, raw, wanted)
+        obj.setdefault("status", {}).setdefault("phase", "Active")  # the default, so that its owner keeps it
         target = Target(resource, "", request.info.name, resource.subresources["finalize"])
         written = await self._verbs.update(target, obj, request.user, wanted, request.warnings)
         form = negotiate(request.header("accept"))

@@ -286,24 +286,6 @@ _ORDER: Final = {
 _TOP: Final = _fields("kind apiVersion metadata spec status")
 
 
-_INTERNAL_ORDER: Final = {
-    "PodSpec": _fields(
-        "volumes initContainers containers ephemeralContainers restartPolicy terminationGracePeriodSeconds "
-        "activeDeadlineSeconds dnsPolicy nodeSelector serviceAccountName automountServiceAccountToken nodeName "
-        "securityContext imagePullSecrets hostname subdomain setHostnameAsFQDN affinity schedulerName tolerations "
-        "hostAliases priorityClassName priority preemptionPolicy dnsConfig readinessGates runtimeClassName overhead "
-        "enableServiceLinks topologySpreadConstraints"
-    ),
-}
-"""The same of internal structs, where they differ."""
-
-
-def internal_order(struct: Type) -> tuple[str, ...]:
-    """The fields of the internal struct in order, by their JSON names; those newer than v1.20 are left out."""
-    name = struct.go_struct
-    return _INTERNAL_ORDER.get(name) or _ORDER.get(name) or tuple(struct.fields)
-
-
 RENAMED: Final = {"LifecycleHandler": "Handler", "VolumeResourceRequirements": "ResourceRequirements"}
 """Structs that were split up since, and the name that they had."""
 

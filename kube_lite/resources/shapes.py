@@ -112,7 +112,7 @@ ALWAYS_OF = _words("""
     api.core.v1.Event.reportingComponent api.core.v1.Event.reportingInstance
     api.core.v1.TypedLocalObjectReference.apiGroup api.core.v1.TypedObjectReference.apiGroup
     api.rbac.v1.ClusterRole.rules api.rbac.v1.Role.rules
-    api.apps.v1.StatefulSetStatus.availableReplicas api.apps.v1.StatefulSetSpec.serviceName
+    api.apps.v1.StatefulSetSpec.serviceName
     apiextensions.v1.CustomResourceDefinitionStatus.conditions
     apiextensions.v1.CustomResourceDefinitionStatus.storedVersions
     api.policy.v1.PodDisruptionBudgetStatus.currentHealthy api.policy.v1.PodDisruptionBudgetStatus.desiredHealthy

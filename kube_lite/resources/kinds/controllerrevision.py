@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from typing import Any
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, GoLiteral, invalid, required
+from kube_lite.resources.go_types import go_bytes
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
 from kube_lite.resources.rules import nonnegative
 
 
@@ -22,18 +24,15 @@ def _validate(obj: Obj) -> Errors:
 def _validate_update(new: Obj, old: Obj) -> Errors:
     found = _validate(new)
     if new.get("data") != old.get("data"):
-        found.append(invalid("data", _go_unknown(new.get("data")), IMMUTABLE))
+        found.append(invalid("data", _go_raw(new.get("data")), IMMUTABLE))
     return found
 
 
-def _go_unknown(data: object) -> GoLiteral:
-    """The data as Go prints it: as the bytes of its JSON."""
-    raw = json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
-    shown = ", ".join(f"0x{byte:x}" for byte in raw)
-    return GoLiteral(
-        'runtime.Unknown{TypeMeta:runtime.TypeMeta{APIVersion:"", Kind:""}, '
-        f'Raw:[]uint8{{{shown}}}, ContentEncoding:"", ContentType:"application/json"}}'
-    )
+def _go_raw(value: Any) -> GoLiteral:
+    """Any JSON as Go holds it: its bytes."""
+    raw = go_bytes(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), "[]uint8")
+    about = 'TypeMeta:runtime.TypeMeta{APIVersion:"", Kind:""}'
+    return GoLiteral(f'runtime.Unknown{{{about}, Raw:{raw}, ContentEncoding:"", ContentType:"application/json"}}')
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
@@ -47,6 +46,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="ControllerRevision",
+        update_checks=REPLACED,
         plural="controllerrevisions",
         group="apps",
         definition="io.k8s.api.apps.v1.ControllerRevision",

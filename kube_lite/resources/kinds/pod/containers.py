@@ -17,13 +17,12 @@ from kube_lite.resources.field import (
     not_supported,
     required,
 )
-from kube_lite.resources.go_values import literal
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.pod.environment import validate_env, validate_env_from
 from kube_lite.resources.kinds.pod.requirements import validate_requirements
 from kube_lite.resources.kinds.pod.security import validate_container_security
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.rules import nonnegative, port_number, port_number_or_name
-from kube_lite.resources.schema import type_of
 
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
@@ -371,7 +370,7 @@ def validate_init_containers(containers: list[Obj], others: list[Obj], path: str
             continue
         for hook, struct in _HOOKS.items():
             if container.get(hook) is not None:
-                shown = literal(type_of(f"io.k8s.api.core.v1.{struct}"), container[hook])
+                shown = go_value(f"core.{struct}", container[hook])
                 found.append(invalid(child(at, hook), shown, _NOT_IN_INIT))
         if container.get("resizePolicy"):
             found.append(invalid(child(at, "resizePolicy"), container["resizePolicy"], _NOT_IN_INIT))

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from kube_lite.resources import names
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, not_supported, required
-from kube_lite.resources.go_values import literal
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.rules import POSITIVE, qualified_name
-from kube_lite.resources.schema import type_of
 
 TAINT_EFFECTS = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"
-_TOLERATION = "io.k8s.api.core.v1.Toleration"
 _BAD_OPERATOR = "not a valid selector operator"
 _BAD_WEIGHT = "must be in the range 1-100"
 
@@ -171,7 +169,7 @@ def validate_tolerations(tolerations: list[Obj], path: str) -> Errors:
         elif operator == "Exists":
             if value:
                 detail = "value must be empty when `operator` is 'Exists'"
-                found.append(invalid(child(at, "operator"), literal(type_of(_TOLERATION), toleration), detail))
+                found.append(invalid(child(at, "operator"), go_value("core.Toleration", toleration), detail))
         else:
             found.append(not_supported(child(at, "operator"), operator, ("Equal", "Exists")))
         found.extend(validate_taint_effect(effect, child(at, "effect"), allow_empty=True))

@@ -5,13 +5,9 @@ from __future__ import annotations
 import re
 
 from kube_lite.resources.field import Errors, child, duplicate, index, invalid, not_supported, required
-from kube_lite.resources.go_values import literal
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.names import in_range
-from kube_lite.resources.schema import type_of
-
-_CONTEXT = "io.k8s.api.core.v1.SecurityContext"
-_SECCOMP = "io.k8s.api.core.v1.SeccompProfile"
 
 MAX_ID = 2**32 - 1
 """Largest user or group id that validation lets through."""
@@ -49,7 +45,7 @@ def _profile(profile: Obj, path: str, what: str, choices: tuple[str, ...]) -> Er
         elif what == "seccomp" and ".." in local.split("/"):
             found.append(invalid(at, local, "must not contain '..'"))
     elif local is not None:
-        shown = literal(type_of(_SECCOMP), profile) if what == "seccomp" else local
+        shown = go_value("core.SeccompProfile", profile) if what == "seccomp" else local
         found.append(invalid(at, shown, f"can only be set when {what} type is Localhost"))
     return found
 
@@ -114,8 +110,8 @@ def validate_container_security(context: Obj, path: str) -> Errors:
     if context.get("allowPrivilegeEscalation") is False:
         if context.get("privileged"):
             detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
-            found.append(invalid(path, literal(type_of(_CONTEXT), context), detail))
+            found.append(invalid(path, go_value("core.SecurityContext", context), detail))
         if {"CAP_SYS_ADMIN", "SYS_ADMIN"} & set((context.get("capabilities") or {}).get("add") or ()):
             detail = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
-            found.append(invalid(path, literal(type_of(_CONTEXT), context), detail))
+            found.append(invalid(path, go_value("core.SecurityContext", context), detail))
     return found

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kube_lite.resources.field import Errors, child, forbidden, index, invalid, required
-from kube_lite.resources.go_diff import diff
-from kube_lite.resources.go_values import of
+from kube_lite.resources.go_diff import go_diff
 from kube_lite.resources.kinds.pod.qos import qos_class
 from kube_lite.resources.kinds.pod.scheduling import validate_tolerations
 from kube_lite.resources.kinds.pod.validation import (
@@ -17,7 +16,6 @@ from kube_lite.resources.kinds.pod.validation import (
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import prepare_status_update
 from kube_lite.resources.rules import dns_subdomain, nonnegative
-from kube_lite.resources.schema import type_for
 
 FORBIDDEN = (
     "pod updates may not change fields other than `spec.containers[*].image`, `spec.initContainers[*].image`, "
@@ -45,8 +43,7 @@ def _changed(new: Any, old: Any, path: str, out: list[str]) -> None:
 
 def _difference(new: Obj, old: Obj) -> str:
     """What changed, as Go's values differ; of fields that those did not have yet, their paths."""
-    type_ = type_for("", "v1", "Pod").at("spec")
-    told = diff(of(type_, new), of(type_, old))
+    told = go_diff("core.PodSpec", new, old)
     if told:
         return told
     changed: list[str] = []
