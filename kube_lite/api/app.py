@@ -1,6 +1,8 @@
 """The ASGI edge: the pipeline as one ordered list, errors turned into answers once.
 
-    request info -> authenticate -> impersonate -> authorize -> flow control -> dispatch     (audited around all)
+    request info -> authenticate -> impersonate -> flow control -> authorize -> dispatch     (audited around all)
+
+The order is upstream's: what is forbidden takes a seat too, so that a flood of it is bounded as any other.
 
 Resource paths are answered here, before FastAPI's router, which costs several times what the request does; the
 remaining routes (documentation, kube-lite's own resources) are ordinary FastAPI routes of ``extra``, which is
@@ -26,6 +28,7 @@ from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.body import MAX_BODY
 from kube_lite.api.exchange import EXCHANGE, Exchange
 from kube_lite.api.flow import FlowControl
+from kube_lite.api.flow_levels import Rejected
 from kube_lite.api.http import Request, Response, error_response
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.objectmeta import uuid4
@@ -74,6 +77,8 @@ class App:
         audit_log.begin()
         started = clock.monotonic()
         response, message = await self._answer(request)
+        if request.seat is not None and (response is None or response.stream is not None):
+            request.release_seat()  # a watch has begun
         try:
             if response is None:
                 extra = self.extra
@@ -82,6 +87,7 @@ class App:
             else:
                 await _send(request, response, send, self._nonresource.version)
         finally:
+            request.release_seat()
             # a stream that failed or was cut off is a request too
             if self._audit is not None:
                 self._audit.record(request, response.code if response is not None else 0, started, message)
@@ -89,6 +95,8 @@ class App:
     async def _answer(self, request: Request) -> tuple[Response | None, str]:
         try:
             return await self._pipeline(request), ""
+        except Rejected as rejected:
+            return _too_many(rejected), rejected.message
         except errors.ApiError as error:
             return error_response(error), error.message
         except Exception as error:
@@ -100,15 +108,17 @@ class App:
         """The stages, in order. None leaves the request to FastAPI."""
         request.user = await self._authenticator.authenticate(request)
         impersonation.apply(request, self.authorizer)
+        request.seat = await self._flow.take(request)
         self.authorizer.require(attributes_of(request.user, request.info))
-        seat = await self._flow.take(request)
-        try:
-            if request.info.is_resource:
-                return await self._resources(request)
-            return await self._nonresource.handle(request, fallback=self.extra is not None)
-        finally:
-            if seat is not None:
-                seat.release()
+        if request.info.is_resource:
+            return await self._resources(request)
+        return await self._nonresource.handle(request, fallback=self.extra is not None)
+
+
+def _too_many(rejected: Rejected) -> Response:
+    """Upstream's refusal, which is no Status: clients make one of it."""
+    headers = {"Retry-After": str(rejected.retry_after), "X-Content-Type-Options": "nosniff"}
+    return Response(429, f"{rejected.message}\n".encode(), "text/plain; charset=utf-8", headers)
 
 
 def _request(scope: Scope, receive: Receive) -> Request:
@@ -196,6 +206,7 @@ async def _send(request: Request, response: Response, send: Send, version: str) 
         (b"content-type", response.content_type.encode()),
         (b"cache-control", b"no-cache, private"),
         (b"audit-id", request.audit_id.encode()),
+        *request.flow_headers,
     ]
     for warning in request.warnings:
         headers.append((b"warning", _warning(warning)))
