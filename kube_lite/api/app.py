@@ -29,7 +29,7 @@ from kube_lite.api.body import MAX_BODY
 from kube_lite.api.exchange import EXCHANGE, Exchange
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.flow_levels import Rejected
-from kube_lite.api.http import Request, Response, error_response
+from kube_lite.api.http import PushStream, Request, Response, error_response
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.objectmeta import uuid4
 
@@ -261,10 +261,13 @@ async def _stream_over(exchange: Exchange, response: Response, headers: list[tup
             exchange.on_disconnect = scope.cancel
             if exchange.disconnected:  # before it could be told
                 scope.cancel()
-            async for chunk in stream:
-                await exchange.chunk(chunk)
-                if exchange.disconnected:
-                    break
+            if isinstance(stream, PushStream):
+                await stream.push_to(exchange)
+            else:
+                async for chunk in stream:
+                    await exchange.chunk(chunk)
+                    if exchange.disconnected:
+                        break
     finally:
         await _close(stream)
     await exchange.end()

@@ -182,7 +182,7 @@ class Dispatcher:
             send_initial=initial,
             include=table.include_object(info.param("includeObject")) if form.as_ == "Table" else "Metadata",
         )
-        return Response(stream=watch.stream(self.storage, resource, source, wanted, form))
+        return Response(stream=watch.Stream(self.storage, resource, source, wanted, form))
 
     # ---- writes
 

@@ -28,6 +28,8 @@ class Exchange(RequestResponseCycle):
 
     on_disconnect: Callable[[], None] | None = None
     """Called once when the client goes away during a stream."""
+    on_writable: Callable[[], None] | None = None
+    """Called when a client that was slower than we are has caught up."""
 
     def whole_body(self) -> bytes | None:
         """The request's body if all of it has arrived, else None: then it is to be received."""
@@ -78,11 +80,31 @@ class Exchange(RequestResponseCycle):
         if self.flow.write_paused:
             await self._drain()
         if data and not self.disconnected:
-            self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+            self.transport.write(self.frame(data))
+
+    @staticmethod
+    def frame(data: bytes) -> bytes:
+        """A part of a stream as it goes over the wire."""
+        return b"%x\r\n%b\r\n" % (len(data), data)
+
+    @property
+    def full(self) -> bool:
+        """Whether the client is slower than we are: nothing more should be pushed until it is writable."""
+        return bool(self.flow.write_paused)
+
+    def push(self, frame: bytes) -> None:
+        """Send what :meth:`frame` made of a part of the stream, now."""
+        if not self.disconnected:
+            self.transport.write(frame)
+
+    def writable(self) -> None:
+        """The client has caught up."""
+        if self.on_writable is not None:
+            self.on_writable()
 
     async def end(self) -> None:
         """End the stream."""
-        self.on_disconnect = None
+        self.on_disconnect = self.on_writable = None
         await self._drain()
         if not self.disconnected:
             self.transport.write(b"0\r\n\r\n")

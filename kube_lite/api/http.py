@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -55,6 +55,34 @@ class Request:
         seat, self.seat = self.seat, None
         if seat is not None:
             seat.release()
+
+
+class Sink(Protocol):
+    """A connection that a stream may write to at any moment, without a task of its own."""
+
+    on_writable: Callable[[], None] | None
+    """Called when a sink that was full no longer is."""
+
+    @property
+    def full(self) -> bool:
+        """Whether to wait before anything else is pushed."""
+
+    def frame(self, data: bytes) -> bytes:
+        """``data`` as it goes over the wire; the same for every sink of that class."""
+
+    def push(self, frame: bytes) -> None:
+        """Send what :meth:`frame` made."""
+
+    async def chunk(self, data: bytes) -> None:
+        """Send ``data``, waiting while the sink is full."""
+
+
+@runtime_checkable
+class PushStream(Protocol):
+    """A stream that need not be asked for each chunk."""
+
+    async def push_to(self, sink: Sink) -> None:
+        """Write all chunks; returns at the stream's end."""
 
 
 @dataclass(slots=True)

@@ -57,6 +57,12 @@ class Protocol(HttpToolsProtocol):
         if isinstance(self.cycle, Exchange):
             self.cycle.lost()
 
+    def resume_writing(self) -> None:
+        """Tell a stream that the client has caught up."""
+        super().resume_writing()
+        if isinstance(self.cycle, Exchange):
+            self.cycle.writable()
+
     def on_message_begin(self) -> None:
         """Put the peer into the new request's scope."""
         super().on_message_begin()

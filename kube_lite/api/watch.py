@@ -1,19 +1,23 @@
 """Watch streams: a cursor into the kind's ring, turned into lines of ``{"type","object"}``.
 
-A watch is an async iterator of chunks; each chunk holds all events that were ready, so a burst is one send.
+A watch is an async iterator of chunks; each chunk holds all events that were ready, so a burst is one send. Over
+HTTP it is pushed instead: when there are events the cache calls each watcher, which writes to its connection at
+once; what is written is made once for all that watch the same.
 An event is encoded once per form and shared by every watcher that takes it as it is. A selector turns changes
 into ADDED and DELETED when an object begins or ceases to match.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from kube_lite import clock, errors
 from kube_lite.api import reads, table
-from kube_lite.api.http import encode_json
+from kube_lite.api.http import Sink, encode_json
 from kube_lite.api.negotiate import PLAIN, Form
 from kube_lite.api.reads import ListQuery, Match
 from kube_lite.api.storage import Storage
@@ -138,15 +142,42 @@ class WatchSource:
         would cost more than sending them.
         """
         events = await self._events(timeout)
+        if events and not self.immediate:
+            return encoder.joined(await self.converted(self._changes(events)))
+        return self._pieces(events, encoder, None)
+
+    @property
+    def immediate(self) -> bool:
+        """Whether events can be encoded without waiting for a webhook that converts them."""
+        return self._resource.webhook is None
+
+    def frames(self, encoder: Encoder, sink: Sink) -> list[bytes]:
+        """What is ready now, encoded, joined, and framed for the sink.
+
+        :raises Expired: the watcher was too slow, the ring has passed it
+        """
+        assert self._cursor is not None
+        try:
+            events = self._cursor.ready()
+        except Compacted as gone:
+            raise expired(gone.revision, gone.compacted) from gone
+        return self._pieces(events, encoder, sink)
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Have ``listener`` called whenever there may be events."""
+        assert self._cursor is not None
+        self._cursor.listen(listener)
+
+    def _pieces(self, events: Sequence[CachedEvent], encoder: Encoder, sink: Sink | None) -> list[bytes]:
         if not events:
             return []
-        if self._match is not None or not encoder.shareable or self._resource.webhook is not None:
-            return encoder.joined(await self.converted(self._changes(events)))
+        if self._match is not None or not encoder.shareable:
+            return _framed(encoder.joined(self._changes(events)), sink)
         shared = self._storage.cache(self._resource).shared
-        key = (self._prefix, self._resource.api_version, events[0].revision, events[-1].revision)
+        key = (self._prefix, self._resource.api_version, events[0].revision, events[-1].revision, type(sink))
         found: list[bytes] | None = shared.get(key)
         if found is None:
-            found = encoder.joined(self._changes(events))
+            found = _framed(encoder.joined(self._changes(events)), sink)
             if len(shared) < MOST_SHARED:
                 shared[key] = found
         return found
@@ -199,6 +230,10 @@ class WatchSource:
         """Let go of the cursor."""
         if self._cursor is not None:
             self._cursor.close()
+
+
+def _framed(pieces: list[bytes], sink: Sink | None) -> list[bytes]:
+    return pieces if sink is None else [sink.frame(piece) for piece in pieces]
 
 
 def _selected(match: Match | None, labels: Any, fields: Any) -> bool:
@@ -298,37 +333,114 @@ class Encoder:
         return encode_json({"type": "ERROR", "object": error.to_status()}) + b"\n"
 
 
-async def stream(
-    storage: Storage,
-    resource: Resource,
-    source: WatchSource,
-    query: WatchQuery,
-    form: Form = PLAIN,
-) -> AsyncIterator[bytes]:
+class Stream:
     """The chunks of an opened watch, until its timeout."""
-    encoder = Encoder(storage, resource, form, query.include)
-    timeout = query.timeout
-    deadline = clock.monotonic() + timeout
-    next_bookmark = clock.monotonic() + BOOKMARK_INTERVAL
-    try:
+
+    def __init__(
+        self, storage: Storage, resource: Resource, source: WatchSource, query: WatchQuery, form: Form = PLAIN
+    ) -> None:
+        self._source = source
+        self._query = query
+        self._encoder = Encoder(storage, resource, form, query.include)
+        now = clock.monotonic()
+        self._deadline = now + query.timeout
+        self._next_bookmark = now + BOOKMARK_INTERVAL if query.bookmarks else math.inf
+        self._chunks = self._generate()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self._chunks
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._chunks)
+
+    async def aclose(self) -> None:
+        """Let go of the events."""
+        self._source.close()
+        await self._chunks.aclose()
+
+    def _initial(self) -> Iterator[bytes]:
+        source, encoder = self._source, self._encoder
         for start in range(0, len(source.initial), LONGEST_CHUNK):
             yield encoder.joined(source.initial[start : start + LONGEST_CHUNK])[0]
         source.initial = []
-        if query.send_initial and query.bookmarks:
+        if self._query.send_initial and self._query.bookmarks:
             yield encoder.bookmark(source.revision, initial_end=True)
-        while (now := clock.monotonic()) < deadline:
-            if query.bookmarks and now >= next_bookmark:
-                next_bookmark = now + BOOKMARK_INTERVAL
+
+    async def _generate(self) -> AsyncGenerator[bytes, None]:
+        source, encoder = self._source, self._encoder
+        try:
+            for chunk in self._initial():
+                yield chunk
+            while (now := clock.monotonic()) < self._deadline:
+                if now >= self._next_bookmark:
+                    yield self._bookmark(now)
+                try:
+                    pieces = await source.pieces(max(self._wake_at() - now, 0.0), encoder)
+                except errors.ApiError as error:
+                    yield encoder.error(error)
+                    return
+                for piece in pieces:
+                    yield piece
+            if self._query.bookmarks:
                 yield encoder.bookmark(source.revision)
-            wake = min(deadline, next_bookmark) if query.bookmarks else deadline
+        finally:
+            source.close()
+
+    def _wake_at(self) -> float:
+        return min(self._deadline, self._next_bookmark)
+
+    def _bookmark(self, now: float) -> bytes:
+        self._next_bookmark = now + BOOKMARK_INTERVAL
+        return self._encoder.bookmark(self._source.revision)
+
+    async def push_to(self, sink: Sink) -> None:
+        """Write every chunk to ``sink`` as soon as its events are there; returns at the end of the watch."""
+        for chunk in self._initial():
+            await sink.chunk(chunk)
+        if not self._source.immediate:
+            async for chunk in self:
+                await sink.chunk(chunk)
+            return
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+        timer: asyncio.Handle | None = None
+
+        def write() -> None:
+            if sink.full or ended.done():
+                return  # the events wait in the ring, where they are anyway
             try:
-                pieces = await source.pieces(max(wake - now, 0.0), encoder)
+                for frame in self._source.frames(self._encoder, sink):
+                    sink.push(frame)
             except errors.ApiError as error:
-                yield encoder.error(error)
+                sink.push(sink.frame(self._encoder.error(error)))
+                end()
+
+        def tick() -> None:
+            nonlocal timer
+            now = clock.monotonic()
+            write()
+            if now >= self._deadline:
+                if self._query.bookmarks and not sink.full:
+                    sink.push(sink.frame(self._encoder.bookmark(self._source.revision)))
+                end()
                 return
-            for piece in pieces:
-                yield piece
-        if query.bookmarks:
-            yield encoder.bookmark(source.revision)
-    finally:
-        source.close()
+            if now >= self._next_bookmark:
+                bookmark = self._bookmark(now)
+                if not sink.full:
+                    sink.push(sink.frame(bookmark))
+            timer = loop.call_later(self._wake_at() - now, tick)
+
+        def end() -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        try:
+            sink.on_writable = write
+            self._source.listen(write)
+            tick()
+            await ended
+        finally:
+            if timer is not None:
+                timer.cancel()
+            sink.on_writable = None
+            self._source.close()
