@@ -1,6 +1,6 @@
 """The ASGI edge: the pipeline as one ordered list, errors turned into answers once.
 
-    request info -> authenticate -> impersonate -> flow control -> authorize -> dispatch     (audited around all)
+    request info -> origin -> authenticate -> impersonate -> flow control -> authorize -> dispatch (audited)
 
 The order is upstream's: what is forbidden takes a seat too, so that a flood of it is bounded as any other.
 
@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
 import anyio
 
 from kube_lite import clock, errors
 from kube_lite.api import audit as audit_log
-from kube_lite.api import impersonation, request_info
+from kube_lite.api import impersonation, origin, request_info, websocket
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
 from kube_lite.api.authz.attributes import attributes_of
@@ -67,6 +67,8 @@ class App:
         self._rng = rng
         self.extra: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
         """The FastAPI application for the remaining paths, once it is built."""
+        self.hosts: Collection[str] = frozenset()
+        """The names that browsers may know the server by, besides ``localhost`` and addresses."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request; lifespan and websocket scopes are none of ours."""
@@ -106,6 +108,7 @@ class App:
 
     async def _pipeline(self, request: Request) -> Response | None:
         """The stages, in order. None leaves the request to FastAPI."""
+        origin.check(request, self.hosts)
         request.user = await self._authenticator.authenticate(request)
         impersonation.apply(request, self.authorizer)
         request.seat = await self._flow.take(request)
@@ -127,7 +130,7 @@ def _request(scope: Scope, receive: Receive) -> Request:
         scope.get("raw_path", b"").decode("latin-1").split("?", 1)[0] or scope["path"],
         scope["query_string"].decode("latin-1"),
     )
-    headers = dict(scope["headers"])
+    headers = dict(reversed(scope["headers"]))  # of several of one name the first counts, as in Go
 
     async def read_body() -> bytes:
         exchange: Exchange | None = scope.get(EXCHANGE)
@@ -216,7 +219,9 @@ async def _send(request: Request, response: Response, send: Send, version: str) 
         await _close(response.stream)
         response.stream = None
     if response.stream is not None:
-        if exchange is not None:
+        if exchange is not None and exchange.upgrade and request.info.verb == "watch" and websocket.wanted(request):
+            await _stream_over_websocket(exchange, request, response, headers)
+        elif exchange is not None:
             await _stream_over(exchange, response, headers)
         else:
             await _send_stream(request, response, headers, send)
@@ -271,6 +276,22 @@ async def _stream_over(exchange: Exchange, response: Response, headers: list[tup
     finally:
         await _close(stream)
     await exchange.end()
+
+
+async def _stream_over_websocket(
+    exchange: Exchange, request: Request, response: Response, headers: list[tuple[bytes, bytes]]
+) -> None:
+    stream = response.stream
+    assert stream is not None
+    try:
+        switched = websocket.handshake(request)
+        await websocket.serve(exchange, [*switched, *headers], stream)
+    except errors.BadRequest as error:
+        refusal = error_response(error)
+        length = (b"content-length", b"%d" % len(refusal.body))
+        await exchange.respond(refusal.code, [*headers, length], refusal.body)
+    finally:
+        await _close(stream)
 
 
 async def _close(stream: AsyncIterator[bytes]) -> None:
