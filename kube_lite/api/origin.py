@@ -32,7 +32,7 @@ def check(request: Request, hosts: Collection[str]) -> None:
     if not origin:
         return
     name = _name(origin)
-    same = urlsplit(origin).netloc.lower() == host.lower()
+    same = bool(name) and origin.lower().partition("://")[2] == host.lower()
     # kubectl proxy, and Go's websocket clients, send an origin that is not the host they ask
     if not (same or _loopback(name) or (site == "same-origin" and _ours(name, hosts))):
         raise _refusal()
