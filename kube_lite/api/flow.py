@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from kube_lite.api.flow_levels import Level, Pool, shared_out
 from kube_lite.api.flow_rules import Classifier, Schema, compiled
 from kube_lite.api.following import Following
-from kube_lite.api.http import Request
+from kube_lite.api.http import Request, Response
 from kube_lite.api.storage import Storage
 from kube_lite.resources.flow_defaults import MANDATORY_LEVELS, MANDATORY_SCHEMAS
 from kube_lite.resources.meta import Obj
@@ -33,8 +33,19 @@ SCHEMAS = "flowschemas.flowcontrol.apiserver.k8s.io"
 LEVELS = "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io"
 _LONG_SUBRESOURCES = ("log", "exec", "attach", "portforward", "proxy", "tunnel", "streams")
 
-Weigh = Callable[[Request], int]
-"""How many objects a list reads."""
+DUMP = "/debug/api_priority_and_fairness/dump_priority_levels"
+DUMP_COLUMNS = (
+    "PriorityLevelName",
+    "ActiveQueues",
+    "IsIdle",
+    "IsQuiescing",
+    "WaitingRequests",
+    "ExecutingRequests",
+    "DispatchedRequests",
+    "RejectedRequests",
+    "TimedoutRequests",
+    "CancelledRequests",
+)
 
 
 class Seat:
@@ -158,6 +169,30 @@ class FlowControl:
         if limit.isdecimal() and int(limit[:9]) and not info.param("labelSelector") and not info.param("fieldSelector"):
             count = min(count, int(limit[:9]))
         return min(max(-(-count // OBJECTS_PER_SEAT), 1), WIDEST)
+
+    async def debug_page(self, request: Request) -> Response | None:
+        """The page :data:`DUMP`: what each level does now, in upstream's form."""
+        if request.info.path.rstrip("/") != DUMP or request.info.method != "GET":
+            return None
+        rows: list[tuple[str, ...]] = [DUMP_COLUMNS]
+        for name, level in sorted(self.levels.items()):
+            idle = not (level.in_use or level.waiting)
+            refused = level.rejected
+            numbers = (
+                len(level.queues),
+                str(idle).lower(),
+                "false",
+                level.waiting,
+                level.in_use,
+                level.dispatched,
+                refused.get("queue-full", 0) + refused.get("concurrency-limit", 0),
+                refused.get("time-out", 0),
+                level.cancelled,
+            )
+            rows.append((name, *map(str, numbers)))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = [", ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+        return Response(200, ("\n".join(line.rstrip() for line in lines) + "\n").encode(), "text/plain; charset=utf-8")
 
 
 def objects(storage: Storage, group_resource: str) -> dict[str, Obj]:

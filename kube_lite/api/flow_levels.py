@@ -101,6 +101,8 @@ class Level:
         """The work done for the queue that was served last: what a queue begins with that was empty."""
         self.rejected: dict[str, int] = {}
         """Refused requests by reason."""
+        self.cancelled = 0
+        """Requests that gave up while they waited."""
         self.dispatched = 0
         """Requests that got a seat."""
 
@@ -182,6 +184,7 @@ class Level:
             with anyio.move_on_after(QUEUE_SECONDS):
                 await waiter.granted.wait()
         except BaseException:
+            self.cancelled += 1
             self._give_up(waiter)
             raise
         if not waiter.granted.is_set():

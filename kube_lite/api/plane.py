@@ -102,10 +102,12 @@ class Plane:
         self.openapi = OpenAPI(self.registry, lambda resource: resource.openapi)
         self.nonresource.pages["openapi"] = self._openapi
         self.nonresource.pages.update(self.tokens.pages(f"https://{options.advertise_address}:{options.port}"))
+        self.flow = FlowControl(storage=self.storage)
+        self.nonresource.pages["debug"] = self.flow.debug_page
         self.app = App(
             authenticator=self.authenticator,
             authorizer=self.authorizer,
-            flow=FlowControl(storage=self.storage),
+            flow=self.flow,
             resources=self.dispatcher.handle,
             nonresource=self.nonresource,
             audit=audit,

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from kube_lite import clock
-from kube_lite.api.flow import FlowControl
+from kube_lite.api.flow import DUMP_COLUMNS, FlowControl
 from kube_lite.api.flow_levels import Rejected
 from kube_lite.api.http import Request
 from kube_lite.api.plane import Plane
@@ -343,3 +343,21 @@ def test_a_list_of_many_objects_takes_more_seats_and_one_begins_in_each_round_of
         assert order.index("health") < order.index("list 2")
 
     run(story)
+
+
+def test_what_the_levels_do_can_be_looked_at() -> None:
+    async def story(plane: Plane) -> None:
+        path = "/debug/api_priority_and_fairness/dump_priority_levels"
+        lines = (await call(plane.app, "GET", path)).body.decode().splitlines()
+        rows = {name: dict(zip(DUMP_COLUMNS, cells, strict=True)) for cells in map(_cells, lines) for name in cells[:1]}
+        assert lines[0].split() == [f"{name}," for name in DUMP_COLUMNS[:-1]] + [DUMP_COLUMNS[-1]]
+        assert set(rows) == {"PriorityLevelName", *plane.flow.levels}
+        assert rows["exempt"]["ExecutingRequests"] == "1"
+        assert rows["system"]["IsIdle"] == "true"
+        assert (await call(plane.app, "GET", "/debug/else")).code == 404
+
+    run(story)
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split(",")]
