@@ -74,6 +74,7 @@ def _key_paths(items: list[Obj] | None, path: str) -> Errors:
 
 
 def host_path(source: Obj, path: str) -> Errors:
+    """A path of the node, without ``..``, and what must be there."""
     where = source.get("path", "")
     if not where:
         return [required(child(path, "path"))]
