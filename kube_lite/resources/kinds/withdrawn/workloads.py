@@ -1,0 +1,50 @@
+"""Deployments, CronJobs and PodDisruptionBudgets of old: the fields are those of v1, the defaults are not."""
+
+from __future__ import annotations
+
+from kube_lite.resources.kinds import cronjob, deployment, poddisruptionbudget
+from kube_lite.resources.kinds.withdrawn.legacy import Release, legacy
+from kube_lite.resources.meta import Obj
+
+NO_DEADLINE = 2**31 - 1
+"""How extensions/v1beta1 says that there is no progress deadline, or no limit of revisions."""
+
+
+def _selector_from_template(spec: Obj) -> None:
+    """Before v1 the selector could be left out: it was the labels of the template."""
+    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
+    if labels and not spec.get("selector"):
+        spec["selector"] = {"matchLabels": dict(labels)}
+
+
+def _default_extensions(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    _selector_from_template(spec)
+    strategy = spec.setdefault("strategy", {})
+    if strategy.get("type", "RollingUpdate") == "RollingUpdate":
+        rolling = strategy.setdefault("rollingUpdate", {})
+        rolling.setdefault("maxUnavailable", 1)
+        rolling.setdefault("maxSurge", 1)
+    spec.setdefault("progressDeadlineSeconds", NO_DEADLINE)
+    spec.setdefault("revisionHistoryLimit", NO_DEADLINE)
+    spec.pop("rollbackTo", None)
+
+
+def _default_apps_beta1(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    _selector_from_template(spec)
+    spec.setdefault("revisionHistoryLimit", 2)
+    spec.pop("rollbackTo", None)
+
+
+_DEPLOYMENT = deployment.RESOURCES[0]
+
+RESOURCES = (
+    legacy(_DEPLOYMENT, "v1beta2", Release("v1.9", "v1.16"), short_names=(), categories=()),
+    legacy(
+        _DEPLOYMENT, "v1beta1", Release("v1.8", "v1.16"), default=_default_apps_beta1, short_names=(), categories=()
+    ),
+    legacy(_DEPLOYMENT, "v1beta1", Release("v1.8", "v1.16"), group="extensions", default=_default_extensions),
+    legacy(cronjob.RESOURCES[0], "v1beta1", Release("v1.21", "v1.25")),
+    legacy(poddisruptionbudget.RESOURCES[0], "v1beta1", Release("v1.21", "v1.25")),
+)
