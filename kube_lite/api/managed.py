@@ -113,6 +113,6 @@ class Applied:
         return self._entries
 
 
-def complete(resource: Resource, obj: Any, *, nulls: bool = True) -> None:
+def complete(resource: Resource, obj: Any, *, nulls: bool = True, stored: bool = False) -> None:
     """Add what upstream always prints; without ``nulls`` for an object that hooks are still to see."""
-    decode.complete(codec.type_of(resource), obj, nulls=nulls)
+    decode.complete(codec.type_of(resource), obj, nulls=nulls, stored=stored)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kube_lite import clock
-from kube_lite.api import bootstrap
+from kube_lite.api import bootstrap, certificate_requests
 from kube_lite.api.admission import chain
 from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.app import App
@@ -84,6 +84,7 @@ class Plane:
         self.authenticator.reviewers.append(self.tokens.authenticate)
         self.dispatcher.subresources["serviceaccounts/token"] = self.tokens.request
         Escalation(self.verbs, self.authorizer)
+        certificate_requests.install(self.verbs)
         self.reviews = Reviews(self.dispatcher, self.authorizer, self.authenticator, self.tokens)
         self.discovery = Discovery(self.registry, f"{options.advertise_address}:{options.port}")
         self.custom_resources = CustomResources(self.verbs, caller, self.discovery.changed)

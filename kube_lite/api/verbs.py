@@ -169,7 +169,7 @@ class Verbs:
             self._check(resource, obj, _metadata_errors(resource, obj) + resource.validate(obj))
             request.name = obj["metadata"].get("name") or ""
             await self.admission.validate(request, self)
-            managed.complete(resource, obj)
+            managed.complete(resource, obj, stored=True)
             written = await self._insert(target, obj, options)
         except BaseException as error:
             if undo is not None:
@@ -358,7 +358,7 @@ class Verbs:
             if not manner.trusted:
                 self._check(resource, new, self._update_errors(resource, sub, new, old))
                 await self.admission.validate(request, self)
-            managed.complete(resource, new)
+            managed.complete(resource, new, stored=True)
             if sub is None and resource.generation and objectmeta.changed_beyond_metadata(new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old:

@@ -271,13 +271,14 @@ def _scalar(type_: Type, value: Any) -> Any:
 # ---- what is printed although it was never set
 
 
-def complete(type_: Type, obj: dict[str, Any], *, nulls: bool = True) -> None:
+def complete(type_: Type, obj: dict[str, Any], *, nulls: bool = True, stored: bool = False) -> None:
     """Add the fields that upstream always prints: ``status: {}``, ``numberReady: 0``, ``rules: null``.
 
     :param nulls: whether to add nulls too; not while hooks are still to see the object, only before storing
+    :param stored: whether this is what will be stored: empty lists come back as null then
     """
     if type_.completes:
-        _complete(type_, obj, nulls)
+        _complete(type_, obj, nulls, stored)
 
 
 _ZERO_OF = {STRING: "", INTEGER: 0, NUMBER: 0, BOOLEAN: False, QUANTITY: "0"}
@@ -291,21 +292,23 @@ def _additions(type_: Type) -> tuple[list[tuple[str, int]], list[tuple[str, Type
     return type_.additions
 
 
-def _complete(type_: Type, obj: dict[str, Any], nulls: bool) -> None:
+def _complete(type_: Type, obj: dict[str, Any], nulls: bool, stored: bool) -> None:
     add, below = type_.additions or _additions(type_)
     for name, kind in add:
         if name not in obj:
             zero = {} if kind == OBJECT else _ZERO_OF.get(kind)
             if nulls or zero is not None:
                 obj[name] = zero
+        elif stored and kind == LIST and not obj[name]:
+            obj[name] = None
     for name, sub in below:
         value = obj.get(name)
         if value is None:
             continue
         if sub.kind == OBJECT:
-            _complete(sub, value, nulls)
+            _complete(sub, value, nulls, stored)
         elif value:
             item = sub.item
             if item is not None and item.kind == OBJECT:
                 for one in value if sub.kind == LIST else value.values():
-                    _complete(item, one, nulls)
+                    _complete(item, one, nulls, stored)

@@ -280,7 +280,8 @@ def _field(owner: str, name: str, schema: _Schema, required: bool, top_level: bo
     field.always = where in ALWAYS_OF
     field.nullable = where in POINTER_SCALARS_OF or (where in ALWAYS_OF and kind == OBJECT)
     if kind in (LIST, MAP, BYTES):
-        field.drop_empty = True
+        # who sends such a list empty owns it, though nothing but null is stored
+        field.drop_empty = kind != LIST or where not in ALWAYS_OF
         field.always |= required
     elif kind == STRING:
         field.always |= required and owner in PRINTED_STRINGS_OF

@@ -8,9 +8,9 @@ import re
 from datetime import datetime
 
 from kube_lite.resources import names
-from kube_lite.resources.ages import age, human_duration
+from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, duplicate, index, invalid, not_supported, required
-from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
+from kube_lite.resources.kinds.replicaset import prepare_create
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
@@ -128,6 +128,15 @@ def _validate_conditions(new: Obj, old: Obj) -> Errors:
     return found
 
 
+def _prepare_update(new: Obj, old: Obj) -> None:
+    """What was asked for stays, and answers go through the subresources."""
+    for name in ("spec", "status"):
+        if name in old:
+            new[name] = old[name]
+        else:
+            new.pop(name, None)
+
+
 def _prepare_status(new: Obj, old: Obj) -> None:
     """The signer writes the certificate; approval is not its to change."""
     prepare_status_update(new, old)
@@ -163,13 +172,11 @@ def _condition(state: Obj) -> str:
 
 def _row(obj: Obj, now: datetime) -> Cells:
     spec, state = obj.get("spec") or {}, obj.get("status") or {}
-    seconds = spec.get("expirationSeconds")
     return [
         name_of(obj),
         age(obj, now),
         spec.get("signerName") or "<none>",
         spec.get("username", ""),
-        human_duration(seconds) if seconds is not None else "<none>",
         _condition(state),
     ]
 
@@ -189,14 +196,13 @@ RESOURCES = (
         name_rule=names.any_name,
         generation=False,
         prepare_create=prepare_create,
-        prepare_update=prepare_update,
+        prepare_update=_prepare_update,
         validate=_validate,
         columns=(
             NAME_COLUMN,
             AGE_COLUMN,
             Column("SignerName"),
             Column("Requestor"),
-            Column("RequestedDuration"),
             Column("Condition"),
         ),
         row=_row,

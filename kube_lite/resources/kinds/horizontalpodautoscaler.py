@@ -107,7 +107,7 @@ _OLD_NAMES = {
 
 def _identified(name: str, source: Obj) -> Obj:
     """What v2 says of a metric of v1 beside its amounts."""
-    kept = {k: source[k] for k in ("name", "container") if k in source}
+    kept: Obj = {k: source[k] for k in ("name", "container") if k in source}
     if "metricName" in source:
         selector = source.get("selector") or source.get("metricSelector")
         kept["metric"] = {"name": source["metricName"], **({"selector": selector} if selector else {})}
@@ -118,7 +118,7 @@ def _identified(name: str, source: Obj) -> Obj:
 
 def _identified_in_v1(name: str, source: Obj) -> Obj:
     """The reverse of :func:`_identified`."""
-    kept = {k: source[k] for k in ("name", "container") if k in source}
+    kept: Obj = {k: source[k] for k in ("name", "container") if k in source}
     if (identifier := source.get("metric")) is not None:
         kept["metricName"] = identifier.get("name", "")
         if selector := identifier.get("selector"):

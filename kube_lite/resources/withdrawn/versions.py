@@ -286,7 +286,6 @@ _METRICS = {
         },
     ),
 }
-_CONDITIONS_ALWAYS = {"HorizontalPodAutoscalerStatus": Edit(required=("currentReplicas", "conditions"))}
 
 _BETA = _EXTENSIONS + "v1beta1."
 
@@ -325,8 +324,17 @@ _DEFINITIONS = {
     ),
 }
 
-_HPA = ("HorizontalPodAutoscaler",)
-_AUTOSCALING = {"group": "autoscaling", "base": _API + "autoscaling.v2", "kinds": _HPA}
+
+def _autoscaling(version: str, edits: Mapping[str, Edit]) -> Derived:
+    return Derived(
+        group="autoscaling",
+        version=version,
+        package=_API + f"autoscaling.{version}",
+        base=_API + "autoscaling.v2",
+        kinds=("HorizontalPodAutoscaler",),
+        edits={**edits, "HorizontalPodAutoscalerStatus": Edit(required=("currentReplicas", "conditions"))},
+    )
+
 
 DERIVED = (
     Derived(
@@ -387,18 +395,8 @@ DERIVED = (
         )
         for version, edits in (("v1beta1", _ASSURED), ("v1beta2", _ASSURED), ("v1beta3", {}))
     ),
-    Derived(
-        version="v2beta2",
-        package=_API + "autoscaling.v2beta2",
-        edits=_CONDITIONS_ALWAYS,
-        **_AUTOSCALING,
-    ),
-    Derived(
-        version="v2beta1",
-        package=_API + "autoscaling.v2beta1",
-        edits={**_METRICS, **_CONDITIONS_ALWAYS},
-        **_AUTOSCALING,
-    ),
+    _autoscaling("v2beta2", {}),
+    _autoscaling("v2beta1", _METRICS),
     Derived(
         group="apiextensions.k8s.io",
         version="v1beta1",

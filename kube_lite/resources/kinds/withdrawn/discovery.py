@@ -57,6 +57,4 @@ def down(obj: Obj) -> Obj:
     return _converted(obj, _endpoint_down)
 
 
-RESOURCES = (
-    legacy(endpointslice.RESOURCES[0], "v1beta1", Release("v1.21", "v1.25"), conversion=Conversion(up, down)),
-)
+RESOURCES = (legacy(endpointslice.RESOURCES[0], "v1beta1", Release("v1.21", "v1.25"), conversion=Conversion(up, down)),)

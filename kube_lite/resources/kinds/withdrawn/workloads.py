@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from kube_lite.resources.kinds import cronjob, deployment, poddisruptionbudget
 from kube_lite.resources.kinds.withdrawn.legacy import Release, legacy
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.registry import Cells
 
 NO_DEADLINE = 2**31 - 1
 """How extensions/v1beta1 says that there is no progress deadline, or no limit of revisions."""
@@ -37,7 +40,18 @@ def _default_apps_beta1(obj: Obj) -> None:
     spec.pop("rollbackTo", None)
 
 
+_CRONJOB = cronjob.RESOURCES[0]
 _DEPLOYMENT = deployment.RESOURCES[0]
+
+_ZONE = next(i for i, column in enumerate(_CRONJOB.columns) if column.name == "Timezone")
+
+
+def _row_without_zone(obj: Obj, now: datetime) -> Cells:
+    """CronJobs had no time zone then."""
+    assert _CRONJOB.row is not None
+    cells = _CRONJOB.row(obj, now)
+    return [*cells[:_ZONE], *cells[_ZONE + 1 :]]
+
 
 RESOURCES = (
     legacy(_DEPLOYMENT, "v1beta2", Release("v1.9", "v1.16"), short_names=(), categories=()),
@@ -45,6 +59,13 @@ RESOURCES = (
         _DEPLOYMENT, "v1beta1", Release("v1.8", "v1.16"), default=_default_apps_beta1, short_names=(), categories=()
     ),
     legacy(_DEPLOYMENT, "v1beta1", Release("v1.8", "v1.16"), group="extensions", default=_default_extensions),
-    legacy(cronjob.RESOURCES[0], "v1beta1", Release("v1.21", "v1.25")),
+    legacy(
+        _CRONJOB,
+        "v1beta1",
+        Release("v1.21", "v1.25"),
+        generation=False,
+        columns=tuple(column for column in _CRONJOB.columns if column.name != "Timezone"),
+        row=_row_without_zone,
+    ),
     legacy(poddisruptionbudget.RESOURCES[0], "v1beta1", Release("v1.21", "v1.25")),
 )
