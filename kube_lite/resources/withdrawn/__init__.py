@@ -6,6 +6,6 @@ name_of(group, version, kind) -> the definition of an old kind
 messages(current)    -> the protobuf messages of the old versions
 """
 
-from kube_lite.resources.withdrawn.derivation import definitions, like, messages, name_of
+from kube_lite.resources.withdrawn.derivation import Messages, definitions, like, messages, name_of
 
-__all__ = ["definitions", "like", "messages", "name_of"]
+__all__ = ["Messages", "definitions", "like", "messages", "name_of"]

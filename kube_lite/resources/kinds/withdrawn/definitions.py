@@ -7,16 +7,22 @@ and unknown fields are kept unless it says otherwise.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from kube_lite.resources.field import Errors, invalid, required
 from kube_lite.resources.kinds import customresourcedefinition
 from kube_lite.resources.kinds.withdrawn.legacy import Conversion, Release, legacy
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.registry import NAME_COLUMN, Column
 
+_CURRENT = customresourcedefinition.RESOURCES[0]
 _SHARED = (("validation", "schema"), ("subresources", "subresources"), ("additionalPrinterColumns",) * 2)
 """Names at the top of an old definition, and in a version."""
+_STRUCTURAL = (
+    "must be object at the root",
+    "must not be empty for specified object fields",
+)
+"""What is said of schemas that leave types out."""
 _NEITHER = "either spec.versions or spec.version is required"
 
 
@@ -100,16 +106,19 @@ def _default(obj: Obj) -> None:
     conversion = spec.get("conversion") or {}
     if conversion.get("strategy") == "Webhook" and not conversion.get("conversionReviewVersions"):
         conversion["conversionReviewVersions"] = ["v1beta1"]
+    service = (conversion.get("webhookClientConfig") or {}).get("service")
+    if service is not None:
+        service.setdefault("port", 443)
+    _CURRENT.default(obj)
 
 
 def _told(obj: Obj, problems: Errors) -> Errors:
-    """Old definitions need no schema, and may keep unknown fields."""
+    """Old definitions need no schema, and may keep unknown fields; then the schema need not be structural."""
     spec = obj.get("spec") or {}
-    found = [
-        problem
-        for problem in problems
-        if problem.field != "spec.preserveUnknownFields" and not problem.message.endswith("schemas are required")
-    ]
+    untold: tuple[str, ...] = ("schemas are required",)
+    if spec.get("preserveUnknownFields"):
+        untold += _STRUCTURAL
+    found = [p for p in problems if p.field != "spec.preserveUnknownFields" and not p.message.endswith(untold)]
     if not spec.get("versions") and not spec.get("version"):
         found.append(required("spec.version", _NEITHER))
     first = (spec.get("versions") or [{}])[0].get("name")
@@ -118,14 +127,9 @@ def _told(obj: Obj, problems: Errors) -> Errors:
     return found
 
 
+_BETA = legacy(_CURRENT, "v1beta1", Release("v1.16", "v1.22"), conversion=Conversion(up, down), errors=_told)
+
 RESOURCES = (
-    legacy(
-        customresourcedefinition.RESOURCES[0],
-        "v1beta1",
-        Release("v1.16", "v1.22"),
-        conversion=Conversion(up, down),
-        default=_default,
-        errors=_told,
-        columns=(NAME_COLUMN, Column("Created At", type="date")),
-    ),
+    # names, versions and status are where they are today; converted and back, a wrong version would be mended
+    replace(_BETA, default=_default, prepare_create=_CURRENT.prepare_create, prepare_update=_CURRENT.prepare_update),
 )
