@@ -103,6 +103,7 @@ class ImageStore:
     def _open(self) -> tuple[Catalog, LayerStore, Workspace]:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         (self._directory / "empty").mkdir(exist_ok=True, mode=0o755)
+        self._builtin.sweep()
         workspace = Workspace(self._directory / "work")
         layers = LayerStore(self._directory / "layers", workspace, self._max_layer_bytes)
         return Catalog(self._directory), layers, workspace
@@ -161,6 +162,7 @@ class ImageStore:
     async def rootfs(self, image_id: str) -> Rootfs:
         """What a container of that image gets as its root. :raises RuntimeFailure: CreateContainerError, not here"""
         if image_id == self._builtin.image_id:
+            await self.start()
             await clock.run_in_thread(self._builtin.ensure)
             return self._builtin.rootfs()
         await self.start()
