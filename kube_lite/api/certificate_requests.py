@@ -1,29 +1,24 @@
-"""Who asks for a certificate: written into the request by the server, whatever the client says of it.
-
-Approvers decide by these fields, so a client must not be able to choose them; signers put them into certificates
-(kube-apiserver ``registry/certificates/certificates/strategy.go``).
-"""
+"""Certificate requests carry who made them, as the server knows it: signers and approvers go by that."""
 
 from __future__ import annotations
-
-from typing import Final
 
 from kube_lite.api.admission.plugin import AdmissionRequest
 from kube_lite.api.verbs import Verbs
 
-RESOURCE: Final = "certificatesigningrequests.certificates.k8s.io"
-
-
-def install(verbs: Verbs) -> None:
-    """Have every new request name its sender."""
-    verbs.guards[RESOURCE] = name_requester
+RESOURCE = "certificatesigningrequests.certificates.k8s.io"
+_FIELDS = ("username", "uid", "groups", "extra")
 
 
 def name_requester(request: AdmissionRequest) -> None:
-    """Put the user of a creation into the object."""
-    if request.operation != "CREATE" or request.subresource or request.obj is None:
+    """Write the user into the spec of a new request, over whatever the request says of itself."""
+    if request.operation != "CREATE" or request.obj is None:
         return
     spec = request.obj.setdefault("spec", {})
-    for name in ("username", "uid", "groups", "extra"):
-        spec.pop(name, None)
+    for field in _FIELDS:
+        spec.pop(field, None)
     spec.update(request.user.to_json())
+
+
+def install(verbs: Verbs) -> None:
+    """Put it before the writes of a verbs object."""
+    verbs.guards[RESOURCE] = name_requester

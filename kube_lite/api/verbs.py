@@ -169,7 +169,7 @@ class Verbs:
             self._check(resource, obj, _metadata_errors(resource, obj) + resource.validate(obj))
             request.name = obj["metadata"].get("name") or ""
             await self.admission.validate(request, self)
-            managed.complete(resource, obj, stored=True)
+            managed.complete(resource, obj)
             written = await self._insert(target, obj, options)
         except BaseException as error:
             if undo is not None:
@@ -229,6 +229,10 @@ class Verbs:
         """See ``Registry.of_kind``."""
         group, _, version = api_version.rpartition("/")
         return self.storage.registry.of_kind(group, version, kind)
+
+    def versions_of(self, resource: Resource) -> managed.Lookup:
+        """Finds the versions in which the same objects are served, by apiVersion."""
+        return lambda version: next((r for r in self.storage.equivalents(resource) if r.api_version == version), None)
 
     def equivalents(self, resource: Resource) -> list[Resource]:
         """See ``Storage.equivalents``."""
@@ -334,7 +338,7 @@ class Verbs:
             resource.default(new)
         managed.complete(resource, new, nulls=False)
         part = manner.managed_as or target.subresource_name
-        managed.on_update(resource, old, new, options, part, manner.manage)
+        managed.on_update(resource, old, new, options, part, manner.manage, self.versions_of(resource))
         request = AdmissionRequest(
             operation="UPDATE",
             resource=resource,
@@ -358,7 +362,7 @@ class Verbs:
             if not manner.trusted:
                 self._check(resource, new, self._update_errors(resource, sub, new, old))
                 await self.admission.validate(request, self)
-            managed.complete(resource, new, stored=True)
+            managed.complete(resource, new)
             if sub is None and resource.generation and objectmeta.changed_beyond_metadata(new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old:

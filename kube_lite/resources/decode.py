@@ -271,14 +271,14 @@ def _scalar(type_: Type, value: Any) -> Any:
 # ---- what is printed although it was never set
 
 
-def complete(type_: Type, obj: dict[str, Any], *, nulls: bool = True, stored: bool = False) -> None:
+def complete(type_: Type, obj: dict[str, Any], *, nulls: bool = True, stored: bool = True) -> None:
     """Add the fields that upstream always prints: ``status: {}``, ``numberReady: 0``, ``rules: null``.
 
     :param nulls: whether to add nulls too; not while hooks are still to see the object, only before storing
-    :param stored: whether this is what will be stored: empty lists come back as null then
+    :param stored: whether empty lists become null too, as what is stored has them; their owners are told apart
     """
     if type_.completes:
-        _complete(type_, obj, nulls, stored)
+        _complete(type_, obj, nulls, nulls and stored)
 
 
 _ZERO_OF = {STRING: "", INTEGER: 0, NUMBER: 0, BOOLEAN: False, QUANTITY: "0"}

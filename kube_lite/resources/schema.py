@@ -280,9 +280,9 @@ def _field(owner: str, name: str, schema: _Schema, required: bool, top_level: bo
     field.always = where in ALWAYS_OF
     field.nullable = where in POINTER_SCALARS_OF or (where in ALWAYS_OF and kind == OBJECT)
     if kind in (LIST, MAP, BYTES):
-        # who sends such a list empty owns it, though nothing but null is stored
-        field.drop_empty = kind != LIST or where not in ALWAYS_OF
         field.always |= required
+        # An empty list that is always printed is owned by who sent it, and then stored as null (``complete``).
+        field.drop_empty = kind != LIST or not field.always
     elif kind == STRING:
         field.always |= required and owner in PRINTED_STRINGS_OF
         field.drop_empty = not required and not field.always and where not in POINTER_SCALARS_OF

@@ -155,3 +155,32 @@ def test_a_table_has_the_columns_of_its_version() -> None:
         assert [name for name in columns["v1"] if name not in columns["v1beta1"]] == ["Timezone"]
 
     anyio.run(main)
+
+
+def test_a_write_in_one_version_takes_the_field_from_its_owner_in_another() -> None:
+    async def main() -> None:
+        plane = await world()
+        old, new = (NETWORKING.format(version) + "/i?fieldManager=" for version in ("v1beta1", "v1"))
+        await send(plane, "POST", NETWORKING.format("v1beta1") + "?fieldManager=a", OLD)
+        port = {"spec": {"defaultBackend": {"service": {"port": {"number": 81}}}}}
+        made = await send(plane, "PATCH", new + "b", port, MERGE)
+        owned = {entry["manager"]: entry["fieldsV1"]["f:spec"] for entry in made.json["metadata"]["managedFields"]}
+        assert owned == {
+            "a": {"f:backend": {".": {}, "f:serviceName": {}}},
+            "b": {"f:defaultBackend": {"f:service": {"f:port": {"f:number": {}}}}},
+        }
+        config = {"apiVersion": "networking.k8s.io/v1beta1", "kind": "Ingress", **OLD}
+        refused = await send(plane, "PATCH", old + "c", config, APPLY)
+        assert refused.code == 409
+        assert [cause["field"] for cause in refused.json["details"]["causes"]] == [
+            ".spec.defaultBackend.service.port.number"
+        ]
+        forced = await send(plane, "PATCH", old + "c&force=true", config, APPLY)
+        assert forced.code == 200, forced.raw
+        owned = {entry["manager"]: entry["fieldsV1"]["f:spec"] for entry in forced.json["metadata"]["managedFields"]}
+        assert owned == {
+            "a": {"f:backend": {".": {}, "f:serviceName": {}}},
+            "c": {"f:backend": {"f:serviceName": {}, "f:servicePort": {}}},
+        }
+
+    anyio.run(main)

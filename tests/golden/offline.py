@@ -94,7 +94,7 @@ def create(resource: Resource, body: dict[str, Any], namespace: str) -> tuple[di
     errors = errors + resource.validate(obj)
     obj.setdefault("kind", resource.kind)
     obj.setdefault("apiVersion", resource.api_version)
-    complete(type_, obj, stored=True)
+    complete(type_, obj)
     return obj, errors
 
 

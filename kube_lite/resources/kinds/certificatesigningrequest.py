@@ -10,7 +10,7 @@ from datetime import datetime
 from kube_lite.resources import names
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, duplicate, index, invalid, not_supported, required
-from kube_lite.resources.kinds.replicaset import prepare_create
+from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
@@ -128,15 +128,6 @@ def _validate_conditions(new: Obj, old: Obj) -> Errors:
     return found
 
 
-def _prepare_update(new: Obj, old: Obj) -> None:
-    """What was asked for stays, and answers go through the subresources."""
-    for name in ("spec", "status"):
-        if name in old:
-            new[name] = old[name]
-        else:
-            new.pop(name, None)
-
-
 def _prepare_status(new: Obj, old: Obj) -> None:
     """The signer writes the certificate; approval is not its to change."""
     prepare_status_update(new, old)
@@ -196,7 +187,7 @@ RESOURCES = (
         name_rule=names.any_name,
         generation=False,
         prepare_create=prepare_create,
-        prepare_update=_prepare_update,
+        prepare_update=prepare_update,
         validate=_validate,
         columns=(
             NAME_COLUMN,

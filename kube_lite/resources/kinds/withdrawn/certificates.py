@@ -69,8 +69,13 @@ def _default(obj: Obj) -> None:
 
 
 def _told(obj: Obj, problems: Errors) -> Errors:
-    """Any usages were taken."""
-    return [problem for problem in problems if not problem.field.startswith("spec.usages")]
+    """Any usages were taken, and a signer that v1 has no more."""
+    return [
+        problem
+        for problem in problems
+        if not problem.field.startswith("spec.usages")
+        and not problem.message.endswith("is not allowed via this API version")
+    ]
 
 
 def _approvable(resource: Resource) -> Resource:
