@@ -442,6 +442,6 @@ DERIVED = (
     _plain("policy", "v1beta1", "PodDisruptionBudget"),
     _plain("rbac.authorization.k8s.io", "v1beta1", "ClusterRole ClusterRoleBinding Role RoleBinding"),
     _plain("scheduling.k8s.io", "v1beta1", "PriorityClass"),
-    _plain("storage.k8s.io", "v1beta1", "CSIDriver CSINode CSIStorageCapacity StorageClass VolumeAttachment"),
+    _plain("storage.k8s.io", "v1beta1", "CSIDriver CSINode StorageClass VolumeAttachment"),
 )
 """Every withdrawn version that is served."""

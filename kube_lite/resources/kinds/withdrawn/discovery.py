@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from kube_lite.resources.field import Errors
 from kube_lite.resources.kinds import endpointslice
-from kube_lite.resources.kinds.withdrawn.legacy import Conversion, Release, legacy
+from kube_lite.resources.kinds.withdrawn.legacy import Conversion, Release, legacy, renamed
 from kube_lite.resources.meta import Obj
 
 ZONE = "topology.kubernetes.io/zone"
@@ -57,4 +58,12 @@ def down(obj: Obj) -> Obj:
     return _converted(obj, _endpoint_down)
 
 
-RESOURCES = (legacy(endpointslice.RESOURCES[0], "v1beta1", Release("v1.21", "v1.25"), conversion=Conversion(up, down)),)
+def _told(obj: Obj, problems: Errors) -> Errors:
+    return renamed(problems, {"deprecatedTopology": "topology"})
+
+
+RESOURCES = (
+    legacy(
+        endpointslice.RESOURCES[0], "v1beta1", Release("v1.21", "v1.25"), conversion=Conversion(up, down), errors=_told
+    ),
+)

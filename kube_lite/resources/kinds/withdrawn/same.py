@@ -6,7 +6,6 @@ from kube_lite.resources.kinds import (
     apiservice,
     csidriver,
     csinode,
-    csistoragecapacity,
     event,
     lease,
     priorityclass,
@@ -61,7 +60,6 @@ RESOURCES = (
         for module in (csidriver, storageclass, volumeattachment)
     ),
     legacy(csinode.RESOURCES[0], "v1beta1", Release("v1.17", _V1_22)),
-    legacy(csistoragecapacity.RESOURCES[0], "v1beta1", Release("v1.24", "v1.27")),
     *(
         legacy(r, "v1beta1", Release("v1.19", _V1_22), conversion=_REVIEWS)
         for r in review.RESOURCES

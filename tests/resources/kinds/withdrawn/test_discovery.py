@@ -37,6 +37,12 @@ def test_the_node_of_a_stored_endpoint_is_its_hostname() -> None:
     assert shown_as(*HERE, endpoints({"nodeName": "n"})) == endpoints({"nodeName": "n", "topology": {HOSTNAME: "n"}})
 
 
+def test_refusals_name_the_topology() -> None:
+    old = {**endpoints({"topology": {"bad key": "v"}}), "metadata": {"name": "x"}}
+    _, causes = create(resource("discovery.k8s.io", "endpointslices", "v1beta1"), old)
+    assert [cause[1] for cause in causes] == ["endpoints[0].topology"]
+
+
 def test_ports_have_the_defaults_of_today() -> None:
     made, causes = create(
         resource("discovery.k8s.io", "endpointslices", "v1beta1"),
