@@ -230,10 +230,6 @@ class Verbs:
         group, _, version = api_version.rpartition("/")
         return self.storage.registry.of_kind(group, version, kind)
 
-    def versions_of(self, resource: Resource) -> managed.Lookup:
-        """Finds the versions in which the same objects are served, by apiVersion."""
-        return lambda version: next((r for r in self.storage.equivalents(resource) if r.api_version == version), None)
-
     def equivalents(self, resource: Resource) -> list[Resource]:
         """See ``Storage.equivalents``."""
         return self.storage.equivalents(resource)
@@ -241,6 +237,10 @@ class Verbs:
     def select(self, group_resource: str, namespace: str = "") -> list[Obj]:
         """See ``Storage.select``."""
         return self.storage.select(group_resource, namespace)
+
+    def versions_of(self, resource: Resource) -> managed.Lookup:
+        """Finds the versions in which the same objects are served, by apiVersion."""
+        return lambda version: next((r for r in self.storage.equivalents(resource) if r.api_version == version), None)
 
     # ---- update
 
