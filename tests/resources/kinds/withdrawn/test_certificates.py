@@ -66,7 +66,8 @@ def test_what_is_no_request_has_the_unknown_signer_and_is_refused() -> None:
 def test_approvers_may_leave_the_status_of_a_condition_out() -> None:
     kind = resource("certificates.k8s.io", "certificatesigningrequests", "v1beta1")
     approval = kind.subresources["approval"]
-    new = {"metadata": {"name": "x"}, "spec": {}, "status": {"conditions": [{"type": "Approved"}]}}
+    condition = {"type": "Approved"}
+    new = {"metadata": {"name": "x"}, "spec": {}, "status": {"conditions": [condition]}}
     approval.prepare(new, {"metadata": {"name": "x"}, "spec": {}})
-    assert new["status"] == {"conditions": [{"type": "Approved", "status": "True"}]}
+    assert condition["status"] == "True"
     assert not approval.validate(new, new)
