@@ -80,7 +80,19 @@ def _plain(group: str, version: str, kinds: str, *, listed: bool = True, base: s
     )
 
 
-_ROLLBACK = {
+_WORKLOADS = {
+    "DaemonSetSpec": Edit(
+        added={
+            "templateGeneration": {
+                "type": "integer",
+                "format": "int64",
+                "description": "How often the template changed. It was never to be set: the field is passed over.",
+            }
+        },
+        optional=("selector",),
+    ),
+    "ReplicaSetSpec": Edit(optional=("selector",)),
+    "StatefulSetSpec": Edit(optional=("selector",)),
     "DeploymentSpec": Edit(
         added={
             "rollbackTo": {
@@ -96,7 +108,7 @@ _ROLLBACK = {
             }
         },
         optional=("selector",),
-    )
+    ),
 }
 
 _INGRESS = {
@@ -342,23 +354,30 @@ DERIVED = (
         version="v1beta2",
         package=_API + "apps.v1beta2",
         base=_API + "apps.v1",
-        kinds=("Deployment",),
+        kinds=("ControllerRevision", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet"),
     ),
     Derived(
         group="apps",
         version="v1beta1",
         package=_API + "apps.v1beta1",
         base=_API + "apps.v1",
-        kinds=("Deployment",),
-        edits=_ROLLBACK,
+        kinds=("ControllerRevision", "Deployment", "StatefulSet"),
+        edits=_WORKLOADS,
     ),
     Derived(
         group="extensions",
         version="v1beta1",
         package=_API + "extensions.v1beta1",
         base=_API + "apps.v1",
-        kinds=("Deployment",),
-        edits=_ROLLBACK,
+        kinds=("DaemonSet", "Deployment", "ReplicaSet"),
+        edits=_WORKLOADS,
+    ),
+    Derived(
+        group="extensions",
+        version="v1beta1",
+        package=_API + "extensions.v1beta1",
+        base=_API + "networking.v1",
+        kinds=("NetworkPolicy",),
     ),
     Derived(
         group="extensions",

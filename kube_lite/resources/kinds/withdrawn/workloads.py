@@ -1,10 +1,20 @@
-"""Deployments, CronJobs and PodDisruptionBudgets of old: the fields are those of v1, the defaults are not."""
+"""Workloads of apps and extensions before v1, CronJobs and PodDisruptionBudgets: the fields are those of v1 but for
+some that were never kept; the defaults are not."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from kube_lite.resources.kinds import cronjob, deployment, poddisruptionbudget
+from kube_lite.resources.kinds import (
+    controllerrevision,
+    cronjob,
+    daemonset,
+    deployment,
+    networkpolicy,
+    poddisruptionbudget,
+    replicaset,
+    statefulset,
+)
 from kube_lite.resources.kinds.withdrawn.legacy import Release, legacy
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Cells
@@ -33,6 +43,28 @@ def _default_extensions(obj: Obj) -> None:
     spec.pop("rollbackTo", None)
 
 
+def _default_selector(obj: Obj) -> None:
+    _selector_from_template(obj.setdefault("spec", {}))
+
+
+def _default_daemon_set(obj: Obj) -> None:
+    """Pods of old were replaced only when somebody deleted them."""
+    spec = obj.setdefault("spec", {})
+    _selector_from_template(spec)
+    spec.pop("templateGeneration", None)
+    strategy = spec.setdefault("updateStrategy", {})
+    if not strategy.get("type"):
+        strategy["type"] = "OnDelete"
+
+
+def _default_stateful_set(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    _selector_from_template(spec)
+    strategy = spec.setdefault("updateStrategy", {})
+    if not strategy.get("type"):
+        strategy["type"] = "OnDelete"
+
+
 def _default_apps_beta1(obj: Obj) -> None:
     spec = obj.setdefault("spec", {})
     _selector_from_template(spec)
@@ -53,12 +85,20 @@ def _row_without_zone(obj: Obj, now: datetime) -> Cells:
     return [*cells[:_ZONE], *cells[_ZONE + 1 :]]
 
 
+_BETA1, _BETA2 = Release("v1.8", "v1.16"), Release("v1.9", "v1.16")
+
 RESOURCES = (
-    legacy(_DEPLOYMENT, "v1beta2", Release("v1.9", "v1.16"), short_names=(), categories=()),
-    legacy(
-        _DEPLOYMENT, "v1beta1", Release("v1.8", "v1.16"), default=_default_apps_beta1, short_names=(), categories=()
+    *(
+        legacy(module.RESOURCES[0], "v1beta2", _BETA2, short_names=(), categories=())
+        for module in (deployment, statefulset, daemonset, replicaset, controllerrevision)
     ),
-    legacy(_DEPLOYMENT, "v1beta1", Release("v1.8", "v1.16"), group="extensions", default=_default_extensions),
+    legacy(_DEPLOYMENT, "v1beta1", _BETA1, default=_default_apps_beta1, short_names=(), categories=()),
+    legacy(statefulset.RESOURCES[0], "v1beta1", _BETA1, default=_default_stateful_set, short_names=(), categories=()),
+    legacy(controllerrevision.RESOURCES[0], "v1beta1", _BETA1),
+    legacy(_DEPLOYMENT, "v1beta1", _BETA1, group="extensions", default=_default_extensions),
+    legacy(daemonset.RESOURCES[0], "v1beta1", _BETA1, group="extensions", default=_default_daemon_set),
+    legacy(replicaset.RESOURCES[0], "v1beta1", _BETA1, group="extensions", default=_default_selector),
+    legacy(networkpolicy.RESOURCES[0], "v1beta1", Release("v1.9", "v1.16"), group="extensions"),
     legacy(
         _CRONJOB,
         "v1beta1",
