@@ -6,6 +6,7 @@ as upstream does it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from kube_lite.api.http import decode_json, encode_json
 from kube_lite.api.options import WriteOptions
 from kube_lite.resources import decode
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.ownership import Unnameable
 from kube_lite.resources.registry import Resource
 
 Manage = Callable[[Obj, Obj], list[Obj]]
@@ -78,9 +80,12 @@ def on_create(resource: Resource, obj: Obj, options: WriteOptions, manage: Manag
     if manage is not None:
         _set(obj, manage({}, obj))
         return
+    if not resource.managed_fields:
+        return
     whole = decode_json(encode_json(obj))  # nulls are owned too, and the hooks are not to see them
     complete(resource, whole, stored=False)
-    _set(obj, apply.created(codec.type_of(resource), whole, _writer(resource, options)))
+    with contextlib.suppress(Unnameable):  # upstream leaves ownership out of what its merge library cannot read
+        _set(obj, apply.created(codec.type_of(resource), whole, _writer(resource, options)))
 
 
 def on_update(
@@ -96,10 +101,17 @@ def on_update(
     if manage is not None:
         _set(new, manage(old, new))
         return
+    if not resource.managed_fields:
+        _set(new, untouched(old, new))
+        return
     sent = new["metadata"].get("managedFields")
     whole = decode_json(encode_json(new))
     complete(resource, whole, stored=False)
-    _set(new, apply.updated(codec.type_of(resource), old, whole, sent, _writer(resource, options, subresource, lookup)))
+    try:
+        writer = _writer(resource, options, subresource, lookup)
+        _set(new, apply.updated(codec.type_of(resource), old, whole, sent, writer))
+    except Unnameable:
+        _set(new, untouched(old, new))
 
 
 class Applied:

@@ -50,6 +50,7 @@ class Reviews:
         wanted = options.write_options(request, "CreateOptions")
         obj = codec.decode_body(request, resource, raw, wanted)
         managed.on_create(resource, obj, wanted)
+        obj["metadata"].setdefault("creationTimestamp", None)
         return obj if resource.convert_to_storage is None else resource.convert_to_storage(obj)
 
     @staticmethod

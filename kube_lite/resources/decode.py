@@ -11,11 +11,12 @@ then finds where. :func:`complete` is the other half: what Go prints although no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from kube_lite.resources.decode_complaints import first_problem, unknown_paths
+from kube_lite.resources.decode_complaints import first_problem, told_by_go, unknown_paths
 from kube_lite.resources.scalars import INT32_MAX, INT64_MAX, canonical_base64, canonical_quantity
 from kube_lite.resources.schema import (
     ANY,
@@ -68,9 +69,10 @@ class _Walk:
         self.unknown = False
 
 
-def decode(type_: Type, obj: Any) -> DecodeResult:
+def decode(type_: Type, obj: Any, text: Callable[[], bytes] | None = None) -> DecodeResult:
     """Make ``obj``, fresh from a JSON parser, canonical in place.
 
+    :param text: gives the JSON that ``obj`` was read from; errors then quote it as upstream's decoder does
     :raises DecodeError: a value has the wrong type; ``obj`` is then half changed and of no more use
     """
     walk = _Walk()
@@ -79,7 +81,8 @@ def decode(type_: Type, obj: Any) -> DecodeResult:
             raise _Wrong
         _object(type_, obj, walk)
     except _Wrong:
-        raise DecodeError(first_problem(type_, obj)) from None
+        told = told_by_go(type_, text()) if text is not None else ""
+        raise DecodeError(told or first_problem(type_, obj)) from None
     unknown = list(islice(unknown_paths(type_, obj, ""), MAX_STRICT_ERRORS)) if walk.unknown else []
     for owner, key in walk.drops:
         owner.pop(key, None)

@@ -317,13 +317,20 @@ def _node(schema: _Schema, where: str) -> Type:
         made.item = _node(schema.items, where) if schema.items is not None else Type(ANY)
         made.list_type = schema.list_type or "atomic"
         made.keys = tuple(schema.list_keys)
-        made.key_defaults = LIST_KEY_DEFAULTS.get(where, {})
+        made.key_defaults = {**_zero_keys(made.item, made.keys), **LIST_KEY_DEFAULTS.get(where, {})}
         made.go = f"[]{made.item.go}"
     else:
         made = _scalar(json_type, schema.format)
         if where in NAMED_GO_TYPES and made.kind == STRING:
             made = Type(STRING, NAMED_GO_TYPES[where])
     return made
+
+
+def _zero_keys(item: Type, keys: tuple[str, ...]) -> dict[str, Any]:
+    """Required keys of a list's items are zero where an item leaves them out, and refused by validation later."""
+    zeros = {STRING: "", INTEGER: 0}
+    held = {key: item.fields[key] for key in keys if key in item.fields}
+    return {key: zeros[f.type.kind] for key, f in held.items() if f.required and f.type.kind in zeros}
 
 
 @cache
