@@ -52,6 +52,26 @@ def _group_rank(group: str) -> tuple[int, str]:
     return (GROUP_ORDER.index(group) if group in GROUP_ORDER else len(GROUP_ORDER), group)
 
 
+_HASHED_AS = {
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): "v1beta1",
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): "v1beta1",
+    ("apiextensions.k8s.io", "customresourcedefinitions"): "v1beta1",
+    ("apiregistration.k8s.io", "apiservices"): "v1beta1",
+    ("autoscaling", "horizontalpodautoscalers"): "v1",
+    ("batch", "cronjobs"): "v1beta1",
+    ("certificates.k8s.io", "certificatesigningrequests"): "v1beta1",
+    ("coordination.k8s.io", "leases"): "v1beta1",
+    ("discovery.k8s.io", "endpointslices"): "v1beta1",
+    ("flowcontrol.apiserver.k8s.io", "flowschemas"): "v1beta1",
+    ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): "v1beta1",
+    ("networking.k8s.io", "ingresses"): "v1beta1",
+    ("networking.k8s.io", "ingressclasses"): "v1beta1",
+    ("node.k8s.io", "runtimeclasses"): "v1beta1",
+    ("policy", "poddisruptionbudgets"): "v1beta1",
+}
+"""Versions over which ``storageVersionHash`` is worked out, by group and plural, where that is not the stored one."""
+
+
 _VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
 
 
@@ -245,8 +265,13 @@ class Discovery:
 
 
 def storage_hash(resource: Resource) -> str:
-    """Identifies the stored version: base64 of SHA-256 over group/version/kind, 8 bytes (apiserver ``discovery``)."""
+    """Identifies the stored version: base64 of SHA-256 over group/version/kind, 8 bytes (apiserver ``discovery``).
+
+    Clients compare it with an earlier one and nothing else, so it may stay what it was when betas were stored.
+    """
     import base64
 
-    text = f"{resource.group}/{resource.storage_version or resource.version}/{resource.kind}"
+    group = "" if resource.storage_group == "core" else resource.storage_group or resource.group
+    version = _HASHED_AS.get((group, resource.plural)) or resource.storage_version or resource.version
+    text = f"{group}/{version}/{resource.kind}"
     return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()
