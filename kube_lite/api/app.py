@@ -64,6 +64,8 @@ class App:
         self._rng = rng
         self.extra: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
         """The FastAPI application for the remaining paths, once it is built."""
+        self.elsewhere: Callable[[Request], Awaitable[Response | None]] | None = None
+        """Answers requests that belong to other servers (the aggregator), None where they do not."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request; lifespan and websocket scopes are none of ours."""
@@ -103,6 +105,10 @@ class App:
         self.authorizer.require(attributes_of(request.user, request.info))
         seat = await self._flow.take(request)
         try:
+            if self.elsewhere is not None:
+                response = await self.elsewhere(request)
+                if response is not None:
+                    return response
             if request.info.is_resource:
                 return await self._resources(request)
             return await self._nonresource.handle(request, fallback=self.extra is not None)

@@ -71,7 +71,7 @@ class Plane:
         self.options = options
         self.registry = registry or builtin()
         self.storage = Storage(store, self.registry)
-        caller = WebhookCaller(rng, frozenset({options.advertise_address}), options.port)
+        caller = self.webhook_caller = WebhookCaller(rng, frozenset({options.advertise_address}), options.port)
         self.verbs = Verbs(
             self.storage, chain.build(rng, options.disabled_admission_plugins, caller, options.pod_security), rng
         )

@@ -22,6 +22,8 @@ import anyio
 
 from kube_lite import clock
 from kube_lite.api import certs, listener
+from kube_lite.api.aggregation.aggregator import Aggregator
+from kube_lite.api.aggregation.proxying import Proxying
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import read_token_file
 from kube_lite.api.nodes import NodeEndpoints
@@ -74,6 +76,9 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
         _write_credentials(settings, authority, url)
         secret = node_secret(settings, authority)
         NodeEndpoints(running.plane, authority, secret, settings.cluster_cidr)
+        front_proxy = certs.Authority(settings.pki_dir / "front-proxy")
+        aggregator = Aggregator(running.plane, front_proxy, authority.certificate_pem)
+        stack.push_async_callback(Proxying(running.plane).close)
         names = certs.server_names(settings.listen_host, advertise, running.plane.service_ip)
         context = listener.tls_context(authority.server_pair(names), authority.pair.certificate)
         owners = stack.enter_context(listener.bind_unix(settings.api_socket))
@@ -88,6 +93,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
         for server, _ in servers:
             await server.wait_started()
         tasks.start_soon(running.plane.dispatcher.timeline.run)
+        tasks.start_soon(aggregator.run)
         tasks.start_soon(compact_regularly, store, HistorySettings())
         _calm_collector()
         tasks.start_soon(_build_extra, running)
