@@ -1,0 +1,98 @@
+"""Every story of ``stories`` with the kubectls of this machine, against one server with simulated nodes.
+
+The newest and the oldest program run in ``make test``, all the others in ``make test-long``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from _pytest.mark import ParameterSet
+
+from kube_lite.api.certs import Authority
+from tests.e2e.stories import applying, changing, creating, describing, nodes, reading, rollouts
+from tests.e2e.stories.story import Row, Story
+from tests.support.kubectl import Kubectl, installed
+from tests.support.running import Server, eventually
+
+STORIES = [s for part in (creating, applying, reading, changing, rollouts, nodes, describing) for s in part.STORIES]
+
+
+def cases() -> list[ParameterSet]:
+    """A case for each program and story; none where there is no kubectl."""
+    programs, found = list(installed()), []
+    for version in programs:
+        marks = [] if version == programs[-1] else [pytest.mark.long]
+        for story in STORIES:
+            name = f"{version}-{story.name.replace(' ', '-')}"
+            found.append(pytest.param(version, story, id=name, marks=marks))
+    return found
+
+
+@pytest.fixture(scope="session")
+def key_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a certificate and its key, for secrets of type tls."""
+    directory = tmp_path_factory.mktemp("pair")
+    made = Authority(directory / "pki").server_pair(["x.example"])
+    (directory / "tls.crt").write_bytes(made.certificate.read_bytes())
+    (directory / "tls.key").write_bytes(made.key.read_bytes())
+    return directory
+
+
+def told(row: Row, kubectl: Kubectl, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Run one row's command."""
+    arguments = shlex.split(row.arguments.replace("DIR", str(directory)))
+    settings = dict(row.settings)
+    if row.editor:
+        script = directory / "editor.sed"
+        script.write_text(row.editor + "\n")
+        settings["KUBE_EDITOR"] = f"sed -i -f {script}"
+    return subprocess.run(
+        kubectl.command(*(a.replace("NS", kubectl.namespace) for a in arguments)),
+        input=row.stdin.replace("NS", kubectl.namespace),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **settings},
+    )
+
+
+def check(row: Row, kubectl: Kubectl, directory: Path) -> None:
+    """:raises AssertionError: it did not say what it should"""
+    done = told(row, kubectl, directory)
+    said = done.stdout + done.stderr
+    shown = f"kubectl {row.arguments}\nexit {done.returncode}, wanted {row.code}\n{said}"
+    assert done.returncode == row.code, shown
+    for pattern in row.patterns():
+        wanted = pattern.replace("NS", kubectl.namespace)
+        assert re.search(wanted, said, re.M), f"{shown}\nwanted: {wanted}"
+
+
+@pytest.mark.parametrize(("version", "story"), cases())
+def test_kubectl(version: str, story: Story, simulated: Server, key_pair: Path, tmp_path: Path) -> None:
+    namespace = f"s-{secrets.token_hex(3)}"
+    kubectl = Kubectl(installed()[version], simulated.kubeconfig, namespace)
+    kubectl("create", "namespace", namespace)
+    for name, text in story.files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text.replace("NS", namespace))
+    for path in key_pair.glob("tls.*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    minor = int(version.split(".")[1])
+    try:
+        for row in story.rows:
+            if not row.since <= minor <= row.until:
+                continue
+            if row.eventually:
+                eventually(lambda row=row: check(row, kubectl, tmp_path) is None)  # type: ignore[misc]
+            else:
+                check(row, kubectl, tmp_path)
+    finally:
+        kubectl("delete", "namespace", namespace, "--wait=false")
