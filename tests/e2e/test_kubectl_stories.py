@@ -5,6 +5,7 @@ The newest and the oldest program run in ``make test``, all the others in ``make
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import secrets
@@ -63,8 +64,8 @@ def told(row: Row, kubectl: Kubectl, directory: Path) -> subprocess.CompletedPro
     )
 
 
-def check(row: Row, kubectl: Kubectl, directory: Path) -> None:
-    """:raises AssertionError: it did not say what it should"""
+def holds(row: Row, kubectl: Kubectl, directory: Path) -> bool:
+    """True. :raises AssertionError: it did not say what it should"""
     done = told(row, kubectl, directory)
     said = done.stdout + done.stderr
     shown = f"kubectl {row.arguments}\nexit {done.returncode}, wanted {row.code}\n{said}"
@@ -72,6 +73,7 @@ def check(row: Row, kubectl: Kubectl, directory: Path) -> None:
     for pattern in row.patterns():
         wanted = pattern.replace("NS", kubectl.namespace)
         assert re.search(wanted, said, re.M), f"{shown}\nwanted: {wanted}"
+    return True
 
 
 @pytest.mark.parametrize(("version", "story"), cases())
@@ -91,8 +93,8 @@ def test_kubectl(version: str, story: Story, simulated: Server, key_pair: Path, 
             if not row.since <= minor <= row.until:
                 continue
             if row.eventually:
-                eventually(lambda row=row: check(row, kubectl, tmp_path) is None)  # type: ignore[misc]
+                eventually(functools.partial(holds, row, kubectl, tmp_path))
             else:
-                check(row, kubectl, tmp_path)
+                holds(row, kubectl, tmp_path)
     finally:
         kubectl("delete", "namespace", namespace, "--wait=false")

@@ -102,7 +102,7 @@ STORIES = (
             Row("describe clusterrole view", "^PolicyRule:$"),
             Row("describe clusterrolebinding cluster-admin", "^  Group  system:masters"),
             Row("describe hpa web", r"^Min replicas: +1$"),
-            Row("describe pvc claim", ("^Status: +Pending$", "^Used By: +<none>$")),
+            Row("describe pvc claim", ("^Status: +Bound$", "^Used By: +<none>$"), eventually=True),
             Row("describe pv NS-pv", ("^Reclaim Policy: +Retain$", "^    Path: +/tmp/x$")),
             Row("describe sc NS-sc", "^Provisioner: +example.com/none$"),
             Row("describe ingressclass NS-ic", "^Controller: +example.com/none$"),
