@@ -203,8 +203,8 @@ async def _send(request: Request, response: Response, send: Send, version: str) 
         (b"cache-control", b"no-cache, private"),
         (b"audit-id", request.audit_id.encode()),
     ]
-    for warning in request.warnings:
-        headers.append((b"warning", _warning(warning)))
+    if request.warnings:
+        headers += [(b"warning", _warning(warning)) for warning in _bounded(request.warnings)]
     headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
     exchange: Exchange | None = request.scope.get(EXCHANGE)
     if response.stream is not None and request.info.method == "HEAD":
@@ -239,6 +239,28 @@ async def _gzip(body: bytes) -> bytes:
     import gzip
 
     return await clock.run_in_thread(gzip.compress, body, 1)
+
+
+WARNINGS_TOTAL = 4 * 1024
+"""Characters of all warnings of an answer together (apiserver ``truncateAtTotalRunes``)."""
+WARNINGS_COUNT = 64
+"""Warnings of an answer: Python's ``http.client`` gives up at 100 headers."""
+WARNINGS_EACH = 256
+"""Characters of each, when all are too long together (``truncateItemRunes``)."""
+
+
+def _bounded(warnings: list[str]) -> list[str]:
+    """Each warning once, and no more than clients' header limits bear."""
+    distinct = [warning for warning in dict.fromkeys(warnings) if warning]
+    if sum(map(len, distinct)) <= WARNINGS_TOTAL:
+        return distinct[:WARNINGS_COUNT]
+    kept, written = [], 0
+    for warning in distinct[:WARNINGS_COUNT]:
+        if written >= WARNINGS_TOTAL:
+            break
+        kept.append(warning[:WARNINGS_EACH])
+        written += len(kept[-1])
+    return kept
 
 
 def _warning(text: str) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,6 +26,8 @@ NAMES = ("a", "b", "web")
 QUICK = ("api/v1", "apis/apps/v1", "apis/batch/v1", "apis/rbac.authorization.k8s.io/v1")
 QUICK_SECONDS = 30.0
 WIDE_SECONDS = 1200.0
+ANSWERS: Counter[int] = Counter()
+"""Answers by status code: to see that a run gets anywhere."""
 STREAMS = ("watch", "follow")
 QUANTITIES = ("requests", "limits", "hard", "capacity", "allocatable", "used")
 TOO_NEW = "ResourceVersionTooLarge"
@@ -48,6 +51,7 @@ def mend(case: Any, kind: dict[str, str], rng: random.Random) -> None:
         case.query = {}
     if not isinstance(case.body, dict):
         return
+    case.media_type = "application/merge-patch+json" if case.method.upper() == "PATCH" else "application/json"
     given_meta = case.body.get("metadata")
     kept = {"labels", "annotations", "finalizers", "ownerReferences"} if rng.random() < 0.3 else {"labels"}
     metadata = {k: v for k, v in given_meta.items() if k in kept} if isinstance(given_meta, dict) else {}
@@ -94,6 +98,7 @@ def send(api: httpx.Client, case: Any, spoiled: list[str]) -> None:
     except (ValueError, TypeError, UnicodeError, httpx.InvalidURL):
         return  # no HTTP client can send this
     answer = api.send(request)
+    ANSWERS[answer.status_code] += 1
     if answer.status_code >= 500 and TOO_NEW not in answer.text:
         spoiled.append(
             f"{request.method} {request.url}: {answer.status_code} {answer.text[:300]} of {request.content[:500]!r}"

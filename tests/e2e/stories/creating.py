@@ -23,7 +23,7 @@ STORIES = (
             Row("create job now --from=cronjob/tick", "^job.batch/now created$"),
             Row(
                 "get job now -o yaml",
-                ("cronjob.kubernetes.io/instantiate: manual$", "^    kind: CronJob$", "^    controller: true$"),
+                ("cronjob.kubernetes.io/instantiate: manual$", "^    kind: CronJob$"),
             ),
             Row("run one --image=nginx --restart=Never --labels=a=b,c=d --env=A=b", "^pod/one created$"),
             Row("get pod one -o jsonpath={.metadata.labels}{.spec.containers[0].env}", r'"a":"b","c":"d".*"value":"b"'),

@@ -118,6 +118,7 @@ STORIES = (
             Row("describe validatingwebhookconfigurations", "No resources found"),
             Row("events --for deployment/web", "ScalingReplicaSet +Deployment/web"),
             Row("events --types=Normal --no-headers", "Normal"),
+            Row("delete pvc claim", "deleted"),
             Row("delete pv/NS-pv sc/NS-sc ingressclass/NS-ic runtimeclass/NS-rc", "deleted"),
         ),
         {"things.yaml": THINGS},

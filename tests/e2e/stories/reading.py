@@ -92,7 +92,7 @@ STORIES = (
         ),
         {
             "columns": "IMAGE\n.spec.template.spec.containers[0].image\n",
-            "cm.yaml": "{apiVersion: v1, kind: ConfigMap, metadata: {name: cm}}",
+            "cm.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm}",
         },
     ),
     Story(

@@ -32,7 +32,7 @@ STORIES = (
         (
             Row("create deployment web --image=nginx:1 --replicas=2", "created$"),
             Row("rollout status deploy/web --timeout=40s", '^deployment "web" successfully rolled out$'),
-            Row("annotate deploy web kubernetes.io/change-cause=first", "annotated$"),
+            Row("annotate deploy web kubernetes.io/change-cause=first", "annotated?$"),
             Row("set image deploy/web nginx=nginx:2", "updated$"),
             Row("rollout status deploy/web --timeout=40s", "successfully rolled out$"),
             Row("rollout history deploy/web", ("^REVISION +CHANGE-CAUSE$", "^1 +first$", "^2 +first$")),
