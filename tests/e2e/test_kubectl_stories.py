@@ -6,12 +6,16 @@ The newest and the oldest program run in ``make test``, all the others in ``make
 from __future__ import annotations
 
 import functools
+import http.client
+import json
 import os
 import re
 import secrets
+import select
 import shlex
 import subprocess
 from pathlib import Path
+from typing import IO
 
 import pytest
 from _pytest.mark import ParameterSet
@@ -25,15 +29,19 @@ from tests.support.running import Server, eventually
 STORIES = [s for part in (creating, applying, reading, changing, rollouts, nodes, describing) for s in part.STORIES]
 
 
+def versions() -> list[ParameterSet]:
+    """A case for each program: the newest in ``make test``."""
+    programs = list(installed())
+    return [pytest.param(v, id=v, marks=[] if v == programs[-1] else [pytest.mark.long]) for v in programs]
+
+
 def cases() -> list[ParameterSet]:
     """A case for each program and story; none where there is no kubectl."""
-    programs, found = list(installed()), []
-    for version in programs:
-        marks = [] if version == programs[-1] else [pytest.mark.long]
-        for story in STORIES:
-            name = f"{version}-{story.name.replace(' ', '-')}"
-            found.append(pytest.param(version, story, id=name, marks=marks))
-    return found
+    return [
+        pytest.param(*program.values, story, id=f"{program.id}-{story.name.replace(' ', '-')}", marks=program.marks)
+        for program in versions()
+        for story in STORIES
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -98,3 +106,44 @@ def test_kubectl(version: str, story: Story, simulated: Server, key_pair: Path, 
                 holds(row, kubectl, tmp_path)
     finally:
         kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+@pytest.mark.parametrize("version", versions())
+def test_a_watch_prints_tables_that_go_on(version: str, simulated: Server) -> None:
+    namespace = f"s-{secrets.token_hex(3)}"
+    kubectl = Kubectl(installed()[version], simulated.kubeconfig, namespace)
+    kubectl("create", "namespace", namespace)
+    kubectl("create", "configmap", "cm", "--from-literal=a=1")
+    with (
+        kubectl.running("get", "configmap", "cm", "-w", "--output-watch-events") as table,
+        kubectl.running("get", "configmaps", "--watch-only", "-o", "name") as names,
+    ):
+        assert table.readline().split() == ["EVENT", "NAME", "DATA", "AGE"]
+        assert table.readline().split()[:3] == ["ADDED", "cm", "1"]
+        eventually(functools.partial(_heard, kubectl, names))
+        kubectl("patch", "configmap", "cm", "-p", '{"data":{"b":"2"}}')
+        assert table.readline().split()[:3] == ["MODIFIED", "cm", "2"]
+        kubectl("delete", "configmap", "cm")
+        assert table.readline().split()[:3] == ["DELETED", "cm", "2"]
+    kubectl("delete", "namespace", namespace, "--wait=false")
+
+
+def _heard(kubectl: Kubectl, names: IO[str]) -> bool:
+    """Whether a watch of names hears of an object made now: it has begun."""
+    made = f"seen-{secrets.token_hex(3)}"
+    kubectl("create", "configmap", made)
+    readable, _, _ = select.select([names], [], [], 2)
+    return bool(readable) and "configmap/seen-" in names.readline()
+
+
+@pytest.mark.parametrize("version", versions())
+def test_a_proxy_forwards_plain_requests(version: str, simulated: Server) -> None:
+    kubectl = Kubectl(installed()[version], simulated.kubeconfig)
+    with kubectl.running("proxy", "--port=0") as said:
+        found = re.search(r"^Starting to serve on (\S+)$", said.readline().strip())
+        assert found is not None
+        connection = http.client.HTTPConnection(found[1], timeout=20)
+        connection.request("GET", "/api/v1/nodes/sim-0")
+        answer = connection.getresponse()
+        assert (answer.status, json.loads(answer.read())["kind"]) == (200, "Node")
+        connection.close()

@@ -87,8 +87,6 @@ STORIES = (
             Row("get pods --as=joe", 'User "joe" cannot list resource "pods" in API group "" in the namespace "NS"', 1),
             Row("get -f DIR/cm.yaml -o name", "^configmap/cm$"),
             Row("get events --field-selector=involvedObject.kind=Deployment", "ScalingReplicaSet +deployment/web"),
-            Row("get cs", "", until=0),
-            Row("get cm -w --request-timeout=1s --output-watch-events", "^ADDED +cm +1 ", 0, until=0),
         ),
         {
             "columns": "IMAGE\n.spec.template.spec.containers[0].image\n",
