@@ -143,3 +143,20 @@ def test_a_backend_with_a_foreign_certificate_is_not_believed(kubectl: Kubectl, 
     finally:
         kubectl("delete", "apiservice", NAME)
         kubectl("delete", "service", other, "-n", "kube-system")
+
+
+@pytest.mark.long
+def test_an_autoscaler_scales_by_the_metrics_of_an_extension_server(kubectl: Kubectl, registered: Extension) -> None:
+    kubectl("create", "deployment", "busy", "--image=x")
+    kubectl("set", "resources", "deployment/busy", "--requests=cpu=200m")
+    kubectl("rollout", "status", "deployment/busy")
+    kubectl("autoscale", "deployment", "busy", "--min=1", "--max=3", "--cpu-percent=50")
+
+    def scaled() -> bool:
+        names = kubectl("get", "pods", "-l", "app=busy", "-o", "jsonpath={.items[*].metadata.name}").split()
+        registered.pods = tuple(names)
+        return bool(kubectl.json("deployment", "busy")["spec"]["replicas"] == 3)
+
+    eventually(scaled, seconds=80.0, every=1.0)
+    conditions = {c["type"]: c["status"] for c in kubectl.json("hpa", "busy")["status"]["conditions"]}
+    assert (conditions["ScalingActive"], conditions["AbleToScale"]) == ("True", "True")

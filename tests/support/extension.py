@@ -17,6 +17,8 @@ from kube_lite.api.certs import Authority
 
 GROUP = "metrics.k8s.io"
 BASE = f"/apis/{GROUP}/v1beta1"
+STAMP = "2099-01-01T00:00:00Z"
+"""Measured after every pod began: what is older than a young pod says nothing about it."""
 USAGE = {"cpu": "250m", "memory": "64Mi"}
 
 
@@ -28,6 +30,7 @@ class Extension:
     ca: bytes
     seen: list[dict[str, Any]] = field(default_factory=list)
     nodes: tuple[str, ...] = ()
+    pods: tuple[str, ...] = ("measured",)
 
 
 def _node(name: str) -> dict[str, Any]:
@@ -35,7 +38,7 @@ def _node(name: str) -> dict[str, Any]:
         "kind": "NodeMetrics",
         "apiVersion": f"{GROUP}/v1beta1",
         "metadata": {"name": name, "creationTimestamp": "2026-01-01T00:00:00Z"},
-        "timestamp": "2026-01-01T00:00:00Z",
+        "timestamp": STAMP,
         "window": "10s",
         "usage": USAGE,
     }
@@ -44,7 +47,7 @@ def _node(name: str) -> dict[str, Any]:
 def _pod(namespace: str, name: str) -> dict[str, Any]:
     metadata = {"name": name, "namespace": namespace, "creationTimestamp": "2026-01-01T00:00:00Z"}
     containers = [{"name": "c", "usage": USAGE}]
-    return {"metadata": metadata, "timestamp": "2026-01-01T00:00:00Z", "window": "10s", "containers": containers}
+    return {"metadata": metadata, "timestamp": STAMP, "window": "10s", "containers": containers}
 
 
 def _document(extension: Extension, path: str) -> Any:
@@ -61,7 +64,7 @@ def _document(extension: Extension, path: str) -> Any:
         case ["nodes", name]:
             return _node(name)
         case ["namespaces", namespace, "pods"]:
-            items = [_pod(namespace, "measured")]
+            items = [_pod(namespace, name) for name in extension.pods]
             return {"kind": "PodMetricsList", "apiVersion": f"{GROUP}/v1beta1", "metadata": {}, "items": items}
     if path == "/openapi/v3":
         return {"paths": {BASE.lstrip("/"): {"serverRelativeURL": f"/openapi/v3{BASE}?hash=1"}}}

@@ -12,13 +12,15 @@ import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import quote, urlencode
 
 import anyio
 
 from kube_lite import errors
-from kube_lite.api import bootstrap
+from kube_lite.api import bootstrap, request_info
 from kube_lite.api.aggregation.backend import Backend
 from kube_lite.api.aggregation.conditions import LOCAL, Availability, condition_of, with_condition
+from kube_lite.api.authz.attributes import attributes_of
 from kube_lite.api.certs import Authority, Pair
 from kube_lite.api.discovery import GROUP_ORDER, version_rank
 from kube_lite.api.http import Request, Response, decode_json, encode_json, json_response
@@ -72,11 +74,14 @@ class Aggregator:
         storage.store.subscribe(self._committed)
         plane.discovery.on_change.append(self._wake)
         plane.app.elsewhere = self.answer
+        plane.dispatcher.list_elsewhere = self.list
         self._own_openapi = plane.nonresource.pages["openapi"]
         plane.nonresource.pages["openapi"] = self._openapi
 
     def _committed(self, events: Sequence[Event]) -> None:
-        if any(event.key.startswith(self._prefixes) for event in events):
+        # Services come and go all the time, and matter to none while every version is served here
+        prefixes = self._prefixes if self._backends else self._prefixes[:1]
+        if any(event.key.startswith(prefixes) for event in events):
             self._wake()
 
     def _wake(self) -> None:
@@ -95,6 +100,28 @@ class Aggregator:
         if backend is None:
             return None
         return await backend.pass_on(request, request.info.path)
+
+    async def list(self, user: User, resource: str, namespace: str, selector: str) -> Sequence[bytes] | None:
+        """The items of a list from another server, for a client in this process; None when none has the resource.
+
+        :raises ApiError: the user may not, or the server refuses or cannot be reached
+        """
+        plural, _, group = resource.partition(".")
+        backend = next((b for (g, _), b in self._backends.items() if g == group and b.has(plural)), None)
+        if backend is None:
+            return None
+        within = f"/namespaces/{quote(namespace)}" if namespace else ""
+        path = f"/apis/{group}/{backend.version}{within}/{plural}"
+        query = urlencode({"labelSelector": selector}) if selector else ""
+        request = Request(request_info.parse("GET", path, query), scope={"query_string": query.encode()}, user=user)
+        self._plane.authorizer.require(attributes_of(user, request.info))
+        answer = await backend.pass_on(request, path)
+        body = answer.body
+        if answer.stream is not None:
+            body = b"".join([chunk async for chunk in answer.stream])
+        if answer.code != 200:
+            raise errors.from_status(_status(body), answer.code)
+        return [encode_json(item) for item in decode_json(body).get("items") or ()]
 
     async def _openapi(self, request: Request) -> Response | None:
         path = request.info.path.rstrip("/")
@@ -233,6 +260,15 @@ class Aggregator:
         target = Target(self._resource, "", name, self._resource.subresources["status"])
         with contextlib.suppress(errors.NotFound):  # it went meanwhile
             await self._plane.verbs.guaranteed_update(target, changed, _USER, _OPTIONS)
+
+
+def _status(body: bytes) -> Obj:
+    """The Status in a refusal; other servers may answer in plain text."""
+    try:
+        found = decode_json(body)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"message": body[:1024].decode("utf-8", "replace").strip()}
 
 
 def _local(group: str, version: str, custom: bool) -> Obj:

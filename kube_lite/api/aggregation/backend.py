@@ -58,6 +58,10 @@ class Backend:
         """Whether this backend is what the object describes now."""
         return bool(api_service["spec"] == self._spec)
 
+    def has(self, plural: str) -> bool:
+        """Whether the version holds this resource."""
+        return any(resource.get("resource") == plural for resource in self.discovered.resources)
+
     async def close(self) -> None:
         """Close its connections."""
         client, self._client = self._client, None

@@ -113,6 +113,13 @@ async def test_methods_and_bodies_go_along_but_credentials_do_not(backend: Backe
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+async def test_every_method_is_passed_on(backend: Backend, method: str) -> None:
+    assert (await ask("10.1.2.3", f"{POD}/p/proxy/", method=method)).code == 200
+    assert [asked.method for asked in backend.asked] == [method]
+
+
+@pytest.mark.anyio
 async def test_a_service_is_reached_through_its_endpoints(backend: Backend) -> None:
     for name in ("s:web", "s:80"):
         await ask("10.1.2.3", f"{SERVICE}/{name}/proxy/")
