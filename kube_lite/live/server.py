@@ -28,6 +28,7 @@ from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import read_token_file
 from kube_lite.api.nodes import NodeEndpoints
 from kube_lite.api.plane import PlaneOptions
+from kube_lite.api.signer import Signer
 from kube_lite.api.user import User
 from kube_lite.client import kubeconfig
 from kube_lite.cluster import Cluster, ClusterOptions, cluster
@@ -94,6 +95,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
             await server.wait_started()
         tasks.start_soon(running.plane.dispatcher.timeline.run)
         tasks.start_soon(aggregator.run)
+        tasks.start_soon(Signer(running.plane, authority).run)
         tasks.start_soon(compact_regularly, store, HistorySettings())
         _calm_collector()
         tasks.start_soon(_build_extra, running)
