@@ -15,6 +15,7 @@ from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.app import App
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
+from kube_lite.api.authz.approval import Approval
 from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.authz.escalation import Escalation
 from kube_lite.api.crds import CustomResources
@@ -84,6 +85,7 @@ class Plane:
         self.authenticator.reviewers.append(self.tokens.authenticate)
         self.dispatcher.subresources["serviceaccounts/token"] = self.tokens.request
         Escalation(self.verbs, self.authorizer)
+        Approval(self.verbs, self.authorizer)
         self.reviews = Reviews(self.dispatcher, self.authorizer, self.authenticator, self.tokens)
         self.discovery = Discovery(self.registry, f"{options.advertise_address}:{options.port}")
         self.custom_resources = CustomResources(self.verbs, caller, self.discovery.changed)
