@@ -81,6 +81,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
         aggregator = Aggregator(running.plane, front_proxy, authority.certificate_pem)
         stack.push_async_callback(Proxying(running.plane).close)
         names = certs.server_names(settings.listen_host, advertise, running.plane.service_ip)
+        running.plane.app.hosts = frozenset(names)
         context = listener.tls_context(authority.server_pair(names), authority.pair.certificate)
         owners = stack.enter_context(listener.bind_unix(settings.api_socket))
         stack.callback(settings.api_socket.unlink, missing_ok=True)
