@@ -9,7 +9,6 @@ from pathlib import Path
 
 from kube_lite.node.linux import syscalls
 
-
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 """Space, tab, newline and backslash in mountinfo, as octal numbers (proc(5))."""
 
