@@ -403,14 +403,17 @@ class Verbs:
         gone = is_finished(new)
         try:
             if gone:
-                record = await self.storage.store.delete(item.key, item.revision, encode)
+                await self.storage.store.delete(item.key, item.revision, encode)
             else:
                 record = await self.storage.store.write(item.key, item.revision, encode, transient=resource.transient)
         except StorageFull as full:
             raise errors.InsufficientStorage(str(full)) from full
-        if gone and (hook := self.hooks.get(resource.group_resource)) is not None:
+        if not gone:
+            return Written(record.value, record.revision)
+        if (hook := self.hooks.get(resource.group_resource)) is not None:
             hook.deleted(new)
-        return Written(record.value, record.revision, deleted=gone)
+        # as upstream answers: what was to be written, under the revision that the object had
+        return Written(encode(item.revision), item.revision, deleted=True)
 
     @staticmethod
     def _check_size(options: WriteOptions, encode: Callable[[int], bytes], stored: int = 0) -> None:
@@ -432,7 +435,7 @@ def is_finished(obj: Mapping[str, Any]) -> bool:
         return False
     if (obj.get("spec") or {}).get("finalizers") and obj.get("kind") == "Namespace":
         return False
-    return not meta.get("deletionGracePeriodSeconds")
+    return int(meta.get("deletionGracePeriodSeconds") or 0) <= 0
 
 
 def _is_builtin(resource: Resource) -> bool:
