@@ -72,12 +72,12 @@ class Plane:
         self.registry = registry or builtin()
         self.storage = Storage(store, self.registry)
         caller = WebhookCaller(rng, frozenset({options.advertise_address}), options.port)
-        self.verbs = Verbs(
-            self.storage, chain.build(rng, options.disabled_admission_plugins, caller, options.pod_security), rng
-        )
+        self.authorizer = Authorizer(self.storage)
+        disabled = options.disabled_admission_plugins
+        admission = chain.build(rng, disabled, caller, options.pod_security, self.authorizer)
+        self.verbs = Verbs(self.storage, admission, rng)
         self.dispatcher = Dispatcher(self.storage, self.verbs, rng)
         self.subresources = Subresources(self.dispatcher)
-        self.authorizer = Authorizer(self.storage)
         self.authenticator = Authenticator(options.tokens, options.owner_uid)
         signer = Signer(options.service_account_key)
         self.tokens = Tokens(signer, self.verbs, self.verbs.names, admission=self.verbs.admission)

@@ -149,6 +149,7 @@ def _cluster_options(settings: ServerSettings, advertise: str, authority: certs.
         sim_nodes=settings.sim_nodes,
         seed=settings.seed or 0,
         ca_pem=authority.certificate_pem.decode(),
+        sign_certificate=authority.sign_as_asked,
     )
 
 

@@ -18,7 +18,6 @@ from kube_lite.sched.podinfo import PodInfo
 NO_SCHEDULE, NO_EXECUTE, PREFER_NO_SCHEDULE = "NoSchedule", "NoExecute", "PreferNoSchedule"
 
 
-
 def _tolerates(toleration: Toleration, taint: tuple[str, str, str]) -> bool:
     key, value, effect = taint
     if toleration.effect and toleration.effect != effect:
