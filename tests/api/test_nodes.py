@@ -182,6 +182,15 @@ def test_a_node_answers_its_own_questions_only(tmp_path: Path) -> None:
 def test_a_node_that_is_not_there_or_silent_is_an_error_in_time(tmp_path: Path) -> None:
     async def story(plane: Plane, endpoints: NodeEndpoints) -> None:
         absent = await call(plane.app, "GET", POD + "/log?container=c")
+        assert absent.refusal() == (404, "NotFound")
+        node = {"metadata": {"name": "n"}}
+        await admin(plane).create("nodes", node)
+        mute = await call(plane.app, "GET", POD + "/log?container=c")
+        assert mute.refusal() == (500, "")
+        assert mute.json()["message"] == "no preferred addresses found; known addresses: []"
+        addresses = {"status": {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}]}}
+        await admin(plane).patch("nodes", "n", addresses, subresource="status")
+        absent = await call(plane.app, "GET", POD + "/log?container=c")
         assert absent.refusal() == (500, "InternalError")
         assert 'node "n" is not connected' in absent.json()["message"]
         async with opened(plane.app, BASE + "/tunnel"):
