@@ -19,7 +19,7 @@ from kube_lite.api import certs, kubelets
 from kube_lite.api.http import Request, Response, encode_json, json_response
 from kube_lite.api.plane import Plane
 from kube_lite.api.subresources import SUCCESS
-from kube_lite.api.user import NODES, User
+from kube_lite.api.user import EXECUTORS, NODES, User
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.registry import Resource
 
@@ -81,7 +81,7 @@ class NodeEndpoints:
             raise errors.BadRequest('the body must be {"request": "<PEM certificate request>"}') from error
         name = request.info.name
         try:
-            certificate = self._authority.sign_request(pem, f"system:node:{name}", [NODES])
+            certificate = self._authority.sign_request(pem, f"system:node:{name}", [NODES, EXECUTORS])
         except ValueError as error:
             raise errors.BadRequest(f"the certificate request cannot be signed: {error}") from error
         answer = {

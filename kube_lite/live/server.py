@@ -36,6 +36,8 @@ from kube_lite.store.sqlite import open_sqlite
 
 logger = logging.getLogger(__name__)
 
+SAFE_GRACE = 25.0
+"""Seconds of grace that nodes which renew their lease every 10 s can keep: two renewals and a delay."""
 EXTRA_DELAY = 0.5
 """Seconds after the start before FastAPI is imported: first come those who waited for the server."""
 
@@ -57,6 +59,14 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
     :raises ExceptionGroup: with an OSError: the address cannot be bound; with a ValueError: a file cannot be read
     """
     prepare_directory(settings.data_dir)
+    if settings.node_monitor_grace_period < SAFE_GRACE:
+        grace = settings.node_monitor_grace_period
+        logger.warning(
+            "nodes renew their leases every 10 s: with --node-monitor-grace-period %g s they will count as gone "
+            "in between; choose %g s or more",
+            grace,
+            SAFE_GRACE,
+        )
     rng = random.Random(settings.seed)  # names and uids; what must be secret is drawn from the system
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_sqlite(settings.data_dir / "kube-lite.db"))

@@ -78,7 +78,7 @@ def test_the_node_token_gives_a_node_its_certificate_and_nothing_else(tmp_path: 
         assert joined.code == 201
         assert (joined.json()["clusterCIDR"], joined.json()["serviceCIDR"]) == ("10.244.0.0/16", "10.96.0.0/12")
         certificate = x509.load_pem_x509_certificate(joined.json()["certificate"].encode())
-        assert certificate.subject.rfc4514_string() == "CN=system:node:n,O=system:nodes"
+        assert certificate.subject.rfc4514_string() == "CN=system:node:n,O=kube-lite:nodes,O=system:nodes"
         for path in ("/api/v1/secrets", "/api/v1/nodes", BASE + "/tunnel"):
             assert (await call(plane.app, "GET", path, headers=bearer, peer={})).refusal() == (403, "Forbidden")
 
