@@ -389,7 +389,8 @@ class Verbs:
     def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> Errors:
         found = validate_metadata_update(new["metadata"], old["metadata"], builtin=_is_builtin(resource))
         found += found  # upstream checks metadata in the generic path and in the kind's own: clients see both causes
-        old = _without_nulls(old)  # as ``new`` is here: what is stored has those that are printed for unset times
+        # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
+        new, old = _without_nulls(new), _without_nulls(old)
         if sub is not None:
             return found + sub.validate(new, old)
         return found + resource.validate_update(new, old)
