@@ -6,13 +6,8 @@ from __future__ import annotations
 import ipaddress
 
 from kube_lite import errors
-<<<<<<< HEAD
-from kube_lite.api import deletion
+from kube_lite.api import deletion, flow_objects
 from kube_lite.api.options import DeleteOptions, WriteOptions
-=======
-from kube_lite.api import flow_objects
-from kube_lite.api.options import WriteOptions
->>>>>>> main
 from kube_lite.api.role_bootstrap import SERVER, ensure_roles
 from kube_lite.api.verbs import Target, Verbs
 from kube_lite.resources.meta import Obj

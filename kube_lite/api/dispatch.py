@@ -12,11 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from kube_lite import errors
-<<<<<<< HEAD
-from kube_lite.api import codec, deletion, kubelets, options, patching, reads, table, watch
-=======
-from kube_lite.api import codec, deletion, options, patching, reads, table, watch, watch_stream
->>>>>>> main
+from kube_lite.api import codec, deletion, kubelets, options, patching, reads, table, watch, watch_stream
 from kube_lite.api.history import Timeline
 from kube_lite.api.http import Request, Response, encode_json
 from kube_lite.api.negotiate import Form, negotiate

@@ -387,18 +387,12 @@ class Verbs:
 
     @staticmethod
     def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> Errors:
-<<<<<<< HEAD
-        found = validate_metadata_update(new["metadata"], old["metadata"], builtin=_is_builtin(resource))
-        found += found  # upstream checks metadata in the generic path and in the kind's own: clients see both causes
-        # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
-        new, old = _without_nulls(new), _without_nulls(old)
-=======
         """What is wrong, as often as upstream finds it: metadata is checked in the generic path and in the kind's."""
         whole = validate_common(new["metadata"], builtin=_is_builtin(resource))
         change = validate_metadata_update(new["metadata"], old["metadata"])
         found = validate_common(new["metadata"], builtin=False) + change if whole else list(change)
-        old = _without_nulls(old)  # as ``new`` is here: what is stored has those that are printed for unset times
->>>>>>> main
+        # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
+        new, old = _without_nulls(new), _without_nulls(old)
         if sub is not None:
             return found + change + sub.validate(new, old)
         for check in resource.update_checks:
