@@ -395,7 +395,8 @@ class Verbs:
         whole = validate_common(new["metadata"], builtin=_is_builtin(resource))
         change = validate_metadata_update(new["metadata"], old["metadata"])
         found = validate_common(new["metadata"], builtin=False) + change if whole else list(change)
-        old = _without_nulls(old)  # as ``new`` is here: what is stored has those that are printed for unset times
+        # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
+        new, old = _without_nulls(new), _without_nulls(old)
         if sub is not None:
             return found + change + sub.validate(new, old)
         for check in resource.update_checks:
@@ -414,14 +415,17 @@ class Verbs:
         gone = is_finished(new)
         try:
             if gone:
-                record = await self.storage.store.delete(item.key, item.revision, encode)
+                await self.storage.store.delete(item.key, item.revision, encode)
             else:
                 record = await self.storage.store.write(item.key, item.revision, encode, transient=resource.transient)
         except StorageFull as full:
             raise errors.InsufficientStorage(str(full)) from full
-        if gone and (hook := self.hooks.get(resource.group_resource)) is not None:
+        if not gone:
+            return Written(record.value, record.revision)
+        if (hook := self.hooks.get(resource.group_resource)) is not None:
             hook.deleted(new)
-        return Written(record.value, record.revision, deleted=gone)
+        # as upstream answers: what was to be written, under the revision that the object had
+        return Written(encode(item.revision), item.revision, deleted=True)
 
     @staticmethod
     def _check_size(options: WriteOptions, encode: Callable[[int], bytes], stored: int = 0) -> None:
@@ -443,7 +447,7 @@ def is_finished(obj: Mapping[str, Any]) -> bool:
         return False
     if (obj.get("spec") or {}).get("finalizers") and obj.get("kind") == "Namespace":
         return False
-    return not meta.get("deletionGracePeriodSeconds")
+    return int(meta.get("deletionGracePeriodSeconds") or 0) <= 0
 
 
 def _is_builtin(resource: Resource) -> bool:
