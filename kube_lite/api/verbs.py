@@ -402,15 +402,16 @@ class Verbs:
             return Written(encode(item.revision), item.revision)
         gone = is_finished(new)
         try:
-            if gone:
-                record = await self.storage.store.delete(item.key, item.revision, encode)
-            else:
+            if not gone:
                 record = await self.storage.store.write(item.key, item.revision, encode, transient=resource.transient)
+                return Written(record.value, record.revision)
+            # nothing is written before the removal: watchers are shown what was stored, the client what it asked for
+            await self.storage.store.delete(item.key, item.revision, self.storage.again(item.value))
         except StorageFull as full:
             raise errors.InsufficientStorage(str(full)) from full
-        if gone and (hook := self.hooks.get(resource.group_resource)) is not None:
+        if (hook := self.hooks.get(resource.group_resource)) is not None:
             hook.deleted(new)
-        return Written(record.value, record.revision, deleted=gone)
+        return Written(encode(item.revision), item.revision, deleted=True)
 
     @staticmethod
     def _check_size(options: WriteOptions, encode: Callable[[int], bytes], stored: int = 0) -> None:

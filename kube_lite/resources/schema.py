@@ -221,6 +221,12 @@ ATOMIC = (
 selectors), but the recordings own their fields one by one, as every server before that mark did: see
 docs/decisions.md."""
 
+ATOMIC_LISTS_OF = frozenset({"apiextensions.v1.CustomResourceDefinitionStatus.conditions"})
+"""Lists that have keys today, but are owned as a whole in the recordings."""
+
+KEPT_EMPTY_OF = frozenset({"apiextensions.v1.CustomResourceDefinitionSpec.versions"})
+"""Lists of which validation tells an empty one from none."""
+
 _types: dict[str, Type] = {}
 _decoder = msgspec.json.Decoder(_Schema)
 
@@ -278,7 +284,7 @@ def _field(owner: str, name: str, schema: _Schema, required: bool, top_level: bo
     field.always = where in ALWAYS_OF
     field.nullable = where in POINTER_SCALARS_OF or (where in ALWAYS_OF and kind == OBJECT)
     if kind in (LIST, MAP, BYTES):
-        field.drop_empty = True
+        field.drop_empty = where not in KEPT_EMPTY_OF
         field.always |= required
     elif kind == STRING:
         field.always |= required and owner in PRINTED_STRINGS_OF
@@ -312,8 +318,9 @@ def _node(schema: _Schema, where: str) -> Type:
     elif json_type == "array":
         made = Type(LIST)
         made.item = _node(schema.items, where) if schema.items is not None else Type(ANY)
-        made.list_type = schema.list_type or "atomic"
-        made.keys = tuple(schema.list_keys)
+        if where not in ATOMIC_LISTS_OF:
+            made.list_type = schema.list_type or "atomic"
+            made.keys = tuple(schema.list_keys)
         made.key_defaults = LIST_KEY_DEFAULTS.get(where, {})
         made.go = f"[]{made.item.go}"
     else:

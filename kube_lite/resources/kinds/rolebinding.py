@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources import names
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, child, index, invalid, not_supported, required
+from kube_lite.resources.field import Errors, GoLiteral, child, index, invalid, not_supported, required, show
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
 from kube_lite.resources.rules import dns_subdomain
@@ -64,7 +64,10 @@ def _validate(obj: Obj, namespaced: bool) -> Errors:
 def _validate_update(new: Obj, old: Obj, namespaced: bool) -> Errors:
     found = _validate(new, namespaced)
     if new.get("roleRef") != old.get("roleRef"):
-        found.append(invalid("roleRef", new.get("roleRef"), "cannot change roleRef"))
+        reference = new.get("roleRef") or {}
+        parts = (("APIGroup", "apiGroup"), ("Kind", "kind"), ("Name", "name"))
+        inside = ", ".join(f"{go}:{show(reference.get(name, ''))}" for go, name in parts)
+        found.append(invalid("roleRef", GoLiteral(f"rbac.RoleRef{{{inside}}}"), "cannot change roleRef"))
     return found
 
 

@@ -7,11 +7,23 @@ from functools import lru_cache
 
 from kube_lite.errors import FieldError
 from kube_lite.resources import names, quantity
-from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, key, not_found, required
+from kube_lite.resources.field import (
+    Errors,
+    GoLiteral,
+    child,
+    duplicate,
+    forbidden,
+    index,
+    invalid,
+    key,
+    not_found,
+    required,
+)
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.rules import NOT_NEGATIVE
 
 HUGE_PAGES = "hugepages-"
+QUOTA_HUGE_PAGES = (HUGE_PAGES, f"requests.{HUGE_PAGES}")
 
 CONTAINER_RESOURCES = frozenset({"cpu", "memory", "ephemeral-storage"})
 
@@ -41,6 +53,7 @@ QUOTA_RESOURCES = frozenset(
 
 STANDARD_RESOURCES = QUOTA_RESOURCES | {"storage", "count"}
 
+_NOT_WHOLE = "must be an integer"
 _INTEGER_RESOURCES = frozenset(
     {
         "pods",
@@ -76,21 +89,28 @@ def is_overcommitable(name: str) -> bool:
 def _name_problems(name: str) -> tuple[str, ...]:
     if problems := names.qualified_name(name):
         return tuple(problems)
-    if "/" not in name and name not in STANDARD_RESOURCES and not name.startswith(HUGE_PAGES):
+    if "/" not in name and name not in STANDARD_RESOURCES and not name.startswith(QUOTA_HUGE_PAGES):
         return ("must be a standard resource type or fully qualified",)
     return ()
 
 
 @lru_cache(maxsize=512)
 def _container_problems(name: str) -> tuple[str, ...]:
-    if problems := _name_problems(name):
-        return problems
+    problems = _name_problems(name)
     if "/" not in name:
         if name not in CONTAINER_RESOURCES and not name.startswith(HUGE_PAGES):
-            return ("must be a standard resource for containers",)
+            return (*problems, "must be a standard resource for containers")
     elif not is_native(name) and not is_extended(name):
-        return ("doesn't follow extended resource name standard",)
-    return ()
+        return (*problems, "doesn't follow extended resource name standard")
+    return problems
+
+
+def validate_quota_resource_name(name: str, path: str) -> Errors:
+    """A resource that a quota can limit: upstream tells of both rules that one breaks."""
+    problems = _name_problems(name)
+    if "/" not in name and name not in QUOTA_RESOURCES and not name.startswith(QUOTA_HUGE_PAGES):
+        problems = (*problems, "must be a standard resource for quota")
+    return [invalid(path, name, problem) for problem in problems]
 
 
 def validate_resource_name(name: str, path: str) -> Errors:
@@ -105,7 +125,8 @@ def validate_container_resource_name(name: str, path: str) -> Errors:
 
 def validate_amount(name: str, text: str, path: str) -> Errors:
     """An amount: not negative, and whole where halves make no sense."""
-    return [invalid(path, text, problem) for problem in _amount_problems(name, text)]
+    shown = {_NOT_WHOLE: GoLiteral(quantity.go_literal(text))}
+    return [invalid(path, shown.get(problem, text), problem) for problem in _amount_problems(name, text)]
 
 
 @lru_cache(maxsize=4096)
@@ -113,7 +134,7 @@ def _amount_problems(name: str, text: str) -> tuple[str, ...]:
     nanos = quantity.parse(text).nanos
     negative = (NOT_NEGATIVE,) if nanos < 0 else ()
     if nanos % quantity.NANO and (name in _INTEGER_RESOURCES or is_extended(name)):
-        return (*negative, "must be an integer")
+        return (*negative, _NOT_WHOLE)
     return negative
 
 
