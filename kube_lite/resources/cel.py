@@ -243,6 +243,15 @@ class Program:
             raise CelError(_plain(str(error))) from error
 
 
+def syntax_problem(source: str) -> str:
+    """What the library's parser says of a source that cannot be read; empty when it can."""
+    try:
+        _library().compile(source)
+    except (ValueError, RuntimeError) as error:
+        return _syntax_error(str(error))
+    return ""
+
+
 @lru_cache(maxsize=4096)
 def _compiled(source: str) -> Program:
     return Program(source)

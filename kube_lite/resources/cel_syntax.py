@@ -48,6 +48,12 @@ def tokens(source: str) -> list[Token]:
     return [token for token in found if token.kind != "space"]
 
 
+def positioned(source: str) -> list[tuple[Token, int]]:
+    """The tokens with the offsets at which they stand."""
+    found = ((Token(m.lastgroup or "sign", m[0]), m.start()) for m in _TOKEN.finditer(source))
+    return [(token, offset) for token, offset in found if token.kind != "space"]
+
+
 def names(source: str) -> set[str]:
     """The names that are not fields of something else: variables and functions."""
     found = tokens(source)

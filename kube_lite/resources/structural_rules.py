@@ -18,7 +18,7 @@ from kube_lite.errors import FieldError
 from kube_lite.resources import cel, cel_syntax
 from kube_lite.resources import field as fields
 from kube_lite.resources.cel import CelError, CostExceeded, Program, optional
-from kube_lite.resources.field import Errors, child, index, invalid, not_supported, required
+from kube_lite.resources.field import Errors, invalid, required
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.structural import Path, Schema, key_of, text, type_name
 
@@ -27,7 +27,6 @@ OBJECT_COST_LIMIT: Final = 10_000_000
 """Steps of all rules on one object (apiserver ``celconfig.RuntimeCELCostBudget``)."""
 LONGEST_RULE_MESSAGE: Final = 5_120
 """Bytes of a message that an expression makes."""
-_REASONS: Final = ("FieldValueRequired", "FieldValueForbidden", "FieldValueInvalid", "FieldValueDuplicate")
 _OUT_OF_BUDGET: Final = "validation failed due to running out of cost budget, no further validation rules will be run"
 _DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _UNIT_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -89,15 +88,16 @@ class _OutOfBudget(Exception):
 
 def compile_rules(schema: Schema) -> Rules | None:
     """The rules of a schema, None when it has none. :raises CelError: one cannot be compiled"""
-    if not _has_rules(schema):
+    if not has_rules(schema):
         return None
     root = _compile(schema)
     return None if root is None else Rules(root)
 
 
-def _has_rules(schema: Any) -> bool:
+def has_rules(schema: Any) -> bool:
+    """Whether a schema has rules anywhere."""
     if isinstance(schema, Mapping):
-        return RULES in schema or any(_has_rules(sub) for sub in schema.values())
+        return RULES in schema or any(has_rules(sub) for sub in schema.values())
     return False
 
 
@@ -301,48 +301,3 @@ def _failure(rule: _Rule, path: str, shown: str, detail: str, value: Any) -> Fie
     if rule.reason == "FieldValueDuplicate":
         return fields.duplicate(at, value)
     return invalid(at, shown, detail)
-
-
-# ---- are the rules themselves in order
-
-
-def validate_rules(schema: Schema, path: str) -> Errors:
-    """What is wrong with the rules of a schema."""
-    if not _has_rules(schema):
-        return []
-    found: Errors = []
-    for i, raw in enumerate(schema.get(RULES) or ()):
-        found += _validate_rule(raw, index(child(path, RULES), i))
-    for name, sub in (schema.get("properties") or {}).items():
-        found += validate_rules(sub, fields.key(child(path, "properties"), name))
-    for name in ("items", "additionalProperties"):
-        if isinstance(schema.get(name), Mapping):
-            found += validate_rules(schema[name], child(path, name))
-    return found
-
-
-def _validate_rule(raw: Mapping[str, Any], at: str) -> Errors:
-    found: Errors = []
-    source = (raw.get("rule") or "").strip()
-    if not source:
-        return [required(child(at, "rule"), "rule is not specified")]
-    message = raw.get("message", "")
-    if message and not message.strip():
-        found.append(invalid(child(at, "message"), message, "message must be non-empty if specified"))
-    elif "\n" in message.strip():
-        found.append(invalid(child(at, "message"), message, "message must not contain line breaks"))
-    elif "\n" in source and not message:
-        found.append(required(child(at, "message"), "message must be specified if rule contains line breaks"))
-    reason = raw.get("reason")
-    if reason and reason not in _REASONS:
-        found.append(not_supported(child(at, "reason"), reason, _REASONS))
-    if raw.get("optionalOldSelf") and "oldSelf" not in cel_syntax.names(source):
-        detail = "may not be set to true when oldSelf is not used in rule"
-        found.append(invalid(child(at, "optionalOldSelf"), True, detail))
-    for name in ("rule", "messageExpression"):
-        if raw.get(name):
-            try:
-                cel.compile(raw[name], ("self", "oldSelf"))
-            except CelError as error:
-                found.append(invalid(child(at, name), raw[name], str(error)))
-    return found
