@@ -80,10 +80,10 @@ class _Checker:
         if node.kind == "select":
             return self._select(node, scope)
         if node.kind == "list":
-            return list_of(self._joined(node.args, scope), len(node.args))
+            return list_of(self._joined(node.args, scope, node.fields), len(node.args))
         if node.kind == "map":
             keys, values = node.args[::2], node.args[1::2]
-            return map_of(self._joined(keys, scope), self._joined(values, scope), len(keys))
+            return map_of(self._joined(keys, scope), self._joined(values, scope, node.fields), len(keys))
         if node.kind == "struct":
             return self._struct(node, scope)
         return self._call(node, scope)
@@ -96,11 +96,13 @@ class _Checker:
             return CelType("type", (read(node.name),))
         return self._wrong(node, f"undeclared reference to '{node.name}' (in container '')")
 
-    def _joined(self, nodes: tuple[Node, ...], scope: Scope) -> CelType:
+    def _joined(self, nodes: tuple[Node, ...], scope: Scope, flags: tuple[str, ...] = ()) -> CelType:
         """The one type of all: aggregates must be of one kind (``HomogeneousAggregateLiterals``)."""
         joined: CelType | None = None
-        for node in nodes:
+        for position, node in enumerate(nodes):
             found = self.of(node, scope)
+            if any(flags) and flags[position]:
+                found = found.params[0] if found.name == "optional_type" else DYN
             if joined is None or joined.name == "dyn":
                 joined = found
             elif not unify(joined, found, {}):

@@ -34,7 +34,8 @@ class Node:
 
     ``kind`` is ``const`` (``name`` its type, ``text`` its source), ``ident``, ``select`` (``test`` inside
     ``has()``), ``call`` (``target`` for methods), ``list``, ``map`` (keys and values in turn in ``args``) or
-    ``struct`` (``name`` its type, ``fields`` its field names, ``args`` their values).
+    ``struct`` (``name`` its type, ``fields`` its field names, ``args`` their values). ``fields`` of lists and maps
+    holds ``?`` for optional entries.
     """
 
     kind: str
@@ -168,20 +169,35 @@ class _Parser:
 
     def _arguments(self, depth: int) -> tuple[Node, ...]:
         self._take("(")
-        return self._listed(")", depth)
-
-    def _listed(self, closing: str, depth: int) -> tuple[Node, ...]:
         found: list[Node] = []
-        while not self._is(closing):
-            if self._is("?") and closing == "]":
-                self._at += 1
+        while not self._is(")"):
             found.append(self.expression(depth + 1))
-            if not self._is(closing):
+            if not self._is(")"):
                 self._take(",")
-                if closing == ")" and self._is(closing):
+                if self._is(")"):
                     raise self.unexpected()
-        self._take(closing)
+        self._take(")")
         return tuple(found)
+
+    def _list(self, offset: int, depth: int) -> Node:
+        found: list[Node] = []
+        flags: list[str] = ["?"] if self.token.text == "[?" else []
+        self._at += 1
+        while not self._is("]"):
+            if len(flags) == len(found):
+                flags.append(self._flag())
+            found.append(self.expression(depth + 1))
+            if not self._is("]"):
+                self._take(",")
+        self._take("]")
+        return Node("list", "", offset, tuple(found), fields=tuple(flags))
+
+    def _flag(self) -> str:
+        """``?`` before an entry that is left out when its optional value is absent."""
+        if not self._is("?"):
+            return ""
+        self._at += 1
+        return "?"
 
     def _number(self, offset: int, sign: str = "") -> Node:
         text = self.token.text
@@ -209,8 +225,7 @@ class _Parser:
             self._take(")")
             return inner
         if self._is("[", "[?"):
-            self._at += 1
-            return Node("list", "", offset, self._listed("]", depth))
+            return self._list(offset, depth)
         if self._is("{"):
             return self._map(offset, depth)
         if self._is("."):
@@ -250,8 +265,7 @@ class _Parser:
         fields: list[str] = []
         values: list[Node] = []
         while not self._is("}"):
-            if self._is("?"):
-                self._at += 1
+            self._flag()
             fields.append(self._name())
             self._take(":")
             values.append(self.expression(depth + 1))
@@ -263,16 +277,16 @@ class _Parser:
     def _map(self, offset: int, depth: int) -> Node:
         self._take("{")
         entries: list[Node] = []
+        flags: list[str] = []
         while not self._is("}"):
-            if self._is("?"):
-                self._at += 1
+            flags.append(self._flag())
             entries.append(self.expression(depth + 1))
             self._take(":")
             entries.append(self.expression(depth + 1))
             if not self._is("}"):
                 self._take(",")
         self._take("}")
-        return Node("map", "", offset, tuple(entries))
+        return Node("map", "", offset, tuple(entries), fields=tuple(flags))
 
 
 def located(source: str, offset: int, text: str) -> str:

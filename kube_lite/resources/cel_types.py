@@ -210,3 +210,42 @@ def _object(schema: Mapping[str, Any], whole: bool) -> CelType | None:
 
 METADATA: Final = object_of("object", {"name": replace(STRING, most=1012), "generateName": replace(STRING, most=1012)})
 """What a custom resource's rules see of metadata: its name (253 characters) and what it was made from."""
+
+
+# ---- from data
+
+
+def of_value(value: Any) -> CelType:
+    """The type of a value with the sizes that it has; items and entries are bounded by the largest."""
+    if isinstance(value, bool):
+        return BOOL
+    if isinstance(value, int | float):
+        return INT if isinstance(value, int) else DOUBLE
+    if isinstance(value, str | bytes):
+        return replace(STRING, most=len(value))
+    if isinstance(value, list):
+        return list_of(_largest(value), len(value))
+    if isinstance(value, dict):
+        fields = {str(key): of_value(item) for key, item in value.items()}
+        return replace(map_of(STRING, _joined(list(fields.values())), len(value)), fields=fields)
+    return DYN
+
+
+def _largest(values: list[Any]) -> CelType:
+    return _joined([of_value(value) for value in values])
+
+
+def _joined(types: list[CelType]) -> CelType:
+    """A type that has room for values of all these."""
+    if not types:
+        return DYN
+    if len({t.name for t in types}) > 1:
+        return replace(DYN, most=max(t.most or 1 for t in types))
+    most = None if all(t.most is None for t in types) else max(t.most or 0 for t in types)
+    first = types[0]
+    params = tuple(_joined([t.params[i] for t in types]) for i in range(len(first.params)))
+    fields: dict[str, CelType] | None = None
+    if first.name == "map":
+        names = {name for t in types for name in t.fields or ()}
+        fields = {name: _joined([t.fields[name] for t in types if t.fields and name in t.fields]) for name in names}
+    return replace(first, params=params, fields=fields, most=most)

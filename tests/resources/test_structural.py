@@ -36,7 +36,11 @@ def _problems(schema: dict[str, Any], obj: Any) -> list[str]:
         ({"type": "string", "enum": ["a", "b"]}, "c", 'spec.a: Unsupported value: "c": supported values: "a", "b"'),
         ({"type": "string", "format": "date-time"}, "c", 'spec.a in body must be of type date-time: "c"'),
         ({"type": "string", "format": "ipv4"}, "::1", "spec.a in body must be of type ipv4"),
-        ({"type": "array", "maxItems": 1, "items": {}}, [1, 2], "spec.a: Invalid value: 2: spec.a in body should have at most 1 items"),
+        (
+            {"type": "array", "maxItems": 1, "items": {}},
+            [1, 2],
+            "spec.a: Invalid value: 2: spec.a in body should have at most 1 items",
+        ),
         ({"type": "array", "items": {"type": "string"}}, ["a", 1], "spec.a[1]: Invalid value: "),
         ({"type": "array", "x-kubernetes-list-type": "set"}, ["a", "a"], 'spec.a[1]: Duplicate value: "a"'),
         ({"type": "object", "required": ["n"]}, {}, "spec.a.n: Required value"),
