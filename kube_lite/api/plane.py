@@ -77,7 +77,7 @@ class Plane:
         )
         self.dispatcher = Dispatcher(self.storage, self.verbs, rng)
         self.subresources = Subresources(self.dispatcher)
-        self.authorizer = Authorizer(self.storage)
+        self.authorizer = self.verbs.authorizer = Authorizer(self.storage)
         self.authenticator = Authenticator(options.tokens, options.owner_uid)
         signer = Signer(options.service_account_key)
         self.tokens = Tokens(signer, self.verbs, self.verbs.names, admission=self.verbs.admission)

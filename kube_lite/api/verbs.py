@@ -19,6 +19,8 @@ from typing import Any
 from kube_lite import errors
 from kube_lite.api import managed, objectmeta
 from kube_lite.api.admission.plugin import AdmissionRequest, Chain
+from kube_lite.api.authz.attributes import Attributes
+from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.http import decode_json, encode_json
 from kube_lite.api.objectmeta import Names
 from kube_lite.api.options import WriteOptions
@@ -97,6 +99,8 @@ class Verbs:
     def __init__(self, storage: Storage, admission: Chain, rng: random.Random) -> None:
         self.storage = storage
         self.admission = admission
+        self.authorizer: Authorizer | None = None
+        """Whom CEL's ``authorizer`` asks."""
         self.names = Names(rng)
         self.hooks: MutableMapping[str, RestHook] = {}
         """Work beyond the object itself, by ``group_resource`` (addresses of Services)."""
@@ -229,6 +233,13 @@ class Verbs:
         """See ``Registry.of_kind``."""
         group, _, version = api_version.rpartition("/")
         return self.storage.registry.of_kind(group, version, kind)
+
+    def decide(self, attributes: Attributes) -> tuple[bool, str]:
+        """See ``admission.plugin.Objects``; nobody is allowed anything before there is an authorizer."""
+        if self.authorizer is None:
+            return False, ""
+        decision = self.authorizer.decide(attributes)
+        return decision.allowed, decision.reason
 
     def equivalents(self, resource: Resource) -> list[Resource]:
         """See ``Storage.equivalents``."""
