@@ -30,6 +30,8 @@ _MACROS: Final = cel_declared.MACROS | {"has", "cel.bind", "_?_:_"}
 _TYPE_NAMES: Final = frozenset({"int", "uint", "double", "string", "bool", "bytes", "list", "map", "null_type", "type"})
 MAX_LENGTH: Final = 16_384
 """Characters of an expression at most; bounds the work of parsing it."""
+_STEPS_PER_TURN: Final = 10
+"""More than a turn of a plain loop takes; data for which this is little enough is not looked at closely."""
 MAX_NESTED_LOOPS: Final = 6
 """How deep comprehensions may be nested: the cost of each multiplies with that of those around it."""
 
@@ -149,7 +151,7 @@ class Program:
         try:
             self._program = library.compile(cel_rewrite.rewrite(self._root))
         except (ValueError, RuntimeError) as error:
-            raise CelError(f"compilation failed: {_syntax_error(str(error))}") from error
+            raise CelError(f"compilation failed: {error}") from error
         self._context = library.Context({"format": {}})
         self._add_functions()
 
@@ -185,7 +187,7 @@ class Program:
             used["authorizer"] = authorizer.shown()
         else:
             authorizer = None
-        if self.depth > 1:
+        if self.depth:
             self._check_cost(used)
         self._context.update(used)
         try:
@@ -205,7 +207,7 @@ class Program:
     def _check_cost(self, variables: Mapping[str, Any]) -> None:
         """:raises CostExceeded: even a close look at the data does not show that the steps are few enough"""
         size = sum(weight(value) for value in variables.values())
-        if size**self.depth <= CALL_COST_LIMIT:
+        if size**self.depth * _STEPS_PER_TURN <= CALL_COST_LIMIT:
             return
         types = {name: cel_types.of_value(value) for name, value in variables.items()}
         if cel_cost.estimate(check(self.source, self._root, types)) > CALL_COST_LIMIT:
@@ -217,7 +219,7 @@ def syntax_problem(source: str) -> str:
     try:
         _library().compile(source)
     except (ValueError, RuntimeError) as error:
-        return _syntax_error(str(error))
+        return _syntax_error(source, str(error))
     return ""
 
 
@@ -245,6 +247,11 @@ def _plain(text: str) -> str:
     return found[1] if found else text
 
 
-def _syntax_error(text: str) -> str:
-    found = re.search(r"ERROR: <input>:(\d+):(\d+): (.*)", text)
-    return f"ERROR: <input>:{found[1]}:{found[2]}: {found[3]}" if found else text
+def _syntax_error(source: str, text: str) -> str:
+    """The first message of the library's parser, with the line that it is about."""
+    found = re.search(r"ERROR: <input>:(\d+):(\d+): (Syntax error: .*)", text)
+    if found is None:
+        return ""
+    lines = source.split("\n")[: int(found[1]) - 1]
+    offset = sum(len(line) + 1 for line in lines) + int(found[2]) - 1
+    return cel_parse.located(source, min(offset, len(source)), found[3])

@@ -6,8 +6,10 @@ is told once. What cannot be known (``dyn``) is let pass and shows when the expr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Final
 
 from kube_lite.resources.cel_declared import MACROS, NAMESPACES, Overload, overloads
@@ -26,6 +28,7 @@ from kube_lite.resources.cel_types import (
     read,
     unify,
 )
+from kube_lite.resources.regexes import go_regex
 
 Scope = Mapping[str, CelType]
 MAX_MESSAGES: Final = 100
@@ -54,6 +57,30 @@ def check(source: str, root: Node, scope: Scope) -> Checked:
     checker = _Checker(source, root)
     checker.result.type = checker.of(root, scope)
     return checker.result
+
+
+def _is_pattern(text: str) -> bool:
+    try:
+        go_regex(text)
+    except re.error:
+        return False
+    return True
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return "T" in text.upper()
+
+
+_DURATION: Final = re.compile(r"[+-]?(0|(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+", re.ASCII)
+_LITERALS: Final[Mapping[str, Callable[[str], bool]]] = {
+    "duration": lambda text: _DURATION.fullmatch(text) is not None,
+    "timestamp": _is_time,
+    "matches": _is_pattern,
+}
 
 
 class _Checker:
@@ -190,7 +217,8 @@ class _Checker:
         return self.of(node.args[2], {**scope, node.args[0].name: value})
 
     def _overloaded(self, node: Node, name: str, args: tuple[Node, ...], scope: Scope, *, method: bool) -> CelType:
-        given = [self.of(arg, scope) for arg in args]
+        given = [self._argument(name, arg, scope) for arg in args]
+        self._literals(name, args)
         forms = overloads().get(name)
         if forms is None:
             return self._wrong(node, f"undeclared reference to '{name}' (in container '')")
@@ -202,6 +230,28 @@ class _Checker:
             receiver = f"{given[0]}." if method else ""
             return self._wrong(node, f"found no matching overload for '{name}' applied to '{receiver}({shown})'")
         return results[0] if all(r == results[0] for r in results) else DYN
+
+    def _argument(self, name: str, node: Node, scope: Scope) -> CelType:
+        if name != "format" or node.kind != "list":
+            return self.of(node, scope)
+        for item in node.args:  # what is printed need not be of one kind
+            self.of(item, scope)
+        made = self.result.types[id(node)] = list_of(DYN, len(node.args))
+        return made
+
+    def _literals(self, name: str, args: tuple[Node, ...]) -> None:
+        """Durations, times and patterns that are written out must be some."""
+        fits = _LITERALS.get(name)
+        if fits is None or not args:
+            return
+        node = args[-1]
+        if (
+            node.kind == "const"
+            and node.name == "string"
+            and "\\" not in node.text
+            and not fits(node.text.strip("rR\"'"))
+        ):
+            self._wrong(node, f"invalid {name} argument")
 
     # ---- macros
 

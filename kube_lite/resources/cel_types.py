@@ -201,6 +201,8 @@ def _object(schema: Mapping[str, Any], whole: bool) -> CelType | None:
         if type_ is None or seen is None:
             continue
         fields[seen] = type_
+        if name in cel_syntax.RESERVED:
+            fields[name] = type_  # where the grammar takes it as it is
         if name in required and "default" not in sub:
             least += len(name) + type_.least + 4
     if whole:

@@ -168,7 +168,10 @@ def _object_view(schema: Schema) -> View | None:
             if value is None and name in nullable:
                 continue
             convert = views.get(name) if name in properties else other
-            shown[escaped.get(name, name) or name] = value if convert is None or value is None else convert(value)
+            seen = value if convert is None or value is None else convert(value)
+            shown[escaped.get(name, name) or name] = seen
+            if name in cel_syntax.RESERVED:
+                shown[name] = seen
         return shown
 
     return view

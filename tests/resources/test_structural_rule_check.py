@@ -107,3 +107,21 @@ def test_old_values_of_items_without_keys_cannot_be_told() -> None:
     item = {**SIZE, "x-kubernetes-validations": [rule]}
     (text,) = [str(e) for e in validate_rules(_object(items=_list(item, maxItems=3)), "r")]
     assert "oldSelf cannot be used on the uncorrelatable portion of the schema within r.properties[items]" in text
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("duration('1x') > duration('0s')", "invalid duration argument"),
+        ("timestamp('yesterday') == timestamp('2020-01-01T00:00:00Z')", "invalid timestamp argument"),
+        ("self.name.matches('(')", "invalid matches argument"),
+    ],
+)
+def test_a_text_that_is_no_duration_time_or_pattern_is_refused(rule: str, message: str) -> None:
+    (text,) = _found(_object(name=NAME), {"rule": rule})
+    assert message in text
+
+
+def test_a_field_named_by_a_reserved_word_is_seen_escaped_and_as_it_is() -> None:
+    node = _object(namespace=NAME)
+    assert _found(node, {"rule": "has(self.namespace) && self.__namespace__ != ''"}) == []
