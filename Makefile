@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup up demo test test-long check bench clean
+.PHONY: setup up demo test test-long test-cgroup2 check bench clean
 
 setup: $(STAMP)
 
@@ -28,6 +28,10 @@ test: setup
 test-long: setup
 	$(BIN)/python -m pytest -m long
 
+# cgroup v2 in a virtual machine (qemu, no KVM needed), also where this machine has v1; part of test-long.
+test-cgroup2: setup
+	$(BIN)/python -m pytest -m long tests/vm
+
 check: setup
 	$(BIN)/ruff check kube_lite tests benchmarks examples
 	$(BIN)/ruff format --check kube_lite tests benchmarks examples
@@ -37,4 +41,4 @@ bench: setup
 	$(BIN)/python -m benchmarks.run
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .cache

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from kube_lite.controllers.node_taints import NO_EXECUTE, NO_SCHEDULE
 from kube_lite.controllers.tainteviction import tolerates
-from kube_lite.resources.kinds.pod.view import NodeSelectorRequirement, NodeSelectorTerm, PodSpec, Toleration
+from kube_lite.resources.kinds.pod.view import PodSpec, Toleration
+from kube_lite.resources.node_selection import selects
 from kube_lite.resources.views import Node
 
 DAEMON_TOLERATIONS: tuple[tuple[str, str], ...] = (
@@ -29,44 +28,11 @@ def daemon_tolerations(spec: PodSpec) -> list[Toleration]:
     return [Toleration(key=key, operator="Exists", effect=effect) for key, effect in pairs]
 
 
-def _meets(requirement: NodeSelectorRequirement, values: Mapping[str, str]) -> bool:
-    value = values.get(requirement.key)
-    match requirement.operator:
-        case "In":
-            return value is not None and value in requirement.values
-        case "NotIn":
-            return value is None or value not in requirement.values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case "Gt" | "Lt":
-            try:
-                number, limit = int(value or ""), int(requirement.values[0])
-            except (ValueError, IndexError):
-                return False
-            return number > limit if requirement.operator == "Gt" else number < limit
-    return False
-
-
-def _term_matches(term: NodeSelectorTerm, node: Node) -> bool:
-    if not term.match_expressions and not term.match_fields:
-        return False
-    fields = {"metadata.name": node.metadata.name}
-    return all(_meets(r, node.metadata.labels) for r in term.match_expressions) and all(
-        _meets(r, fields) for r in term.match_fields
-    )
-
-
 def belongs(spec: PodSpec, node: Node) -> tuple[bool, bool]:
     """Whether a pod of this kind should be started on the node, and whether one there may stay."""
     if spec.node_name and spec.node_name != node.metadata.name:
         return False, False
-    if not spec.node_selector.items() <= node.metadata.labels.items():
-        return False, False
-    affinity = spec.affinity.node_affinity if spec.affinity is not None else None
-    required = affinity.required_during_scheduling_ignored_during_execution if affinity is not None else None
-    if required is not None and not any(_term_matches(term, node) for term in required.node_selector_terms):
+    if not selects(spec, node.metadata.name, node.metadata.labels):
         return False, False
     tolerations = [*spec.tolerations, *daemon_tolerations(spec)]
     refused = {t.effect for t in node.spec.taints if not any(tolerates(toleration, t) for toleration in tolerations)}

@@ -6,6 +6,7 @@ next start finds them.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import re
 import socket
@@ -25,6 +26,7 @@ from kube_lite.node.linux.images.store import ImageStore
 from kube_lite.node.linux.network.pods import PodNetwork
 from kube_lite.node.linux.network.services import ServiceProxy
 from kube_lite.node.linux.runtime import LinuxRuntime
+from kube_lite.node.linux.tmpfs import TmpfsMounter
 from kube_lite.node.relay import ApiRelay
 from kube_lite.node.settings import NodeSettings
 
@@ -102,7 +104,7 @@ async def _parts(options: LiveNodeOptions, settings: NodeSettings, member: Membe
     )
     network = PodNetwork(pod_cidr, settings.name, data_dir, member.service_cidr)
     proxy = ServiceProxy(settings.name, pod_cidr, member.cluster_cidr, member.service_cidr)
-    runtime = LinuxRuntime(data_dir, images=images, network=network, cgroup_root=f"kube-lite-{settings.name}")
+    runtime = LinuxRuntime(data_dir, images=images, network=network, cgroup_root=_cgroup_root(settings))
     await images.start()
     await network.start()
     await proxy.start()
@@ -110,10 +112,13 @@ async def _parts(options: LiveNodeOptions, settings: NodeSettings, member: Membe
     for warning in runtime.warnings:
         logger.warning("%s", warning)
     started = runtime
+    mounter = TmpfsMounter(data_dir / "volumes")
     await network.retain([pod.pod_uid for pod in await started.pods()])
 
     async def close() -> None:
         await started.close(keep_pods=options.keep_pods)
+        if not options.keep_pods:
+            await clock.run_in_thread(mounter.unmount_all)
         await proxy.close(keep=options.keep_pods)
         await network.close(keep_pods=options.keep_pods)
         await images.close()
@@ -123,9 +128,15 @@ async def _parts(options: LiveNodeOptions, settings: NodeSettings, member: Membe
         network=network,
         proxy=proxy,
         images=images.list,
+        mounter=mounter,
         relay=_relay(options.server, network.node_address),
         close=close,
     )
+
+
+def _cgroup_root(settings: NodeSettings) -> str:
+    """The node's cgroup: its own also beside a node of the same name in another data directory of this machine."""
+    return f"kube-lite-{settings.name}-{hashlib.sha256(str(settings.data_dir).encode()).hexdigest()[:8]}"
 
 
 def _relay(server: str, address: str) -> ApiRelay | None:

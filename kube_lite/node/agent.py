@@ -10,19 +10,25 @@ The number of workers is bounded by the pods that the API assigns to this node.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Mapping
 
 import anyio
+import msgspec
 from anyio.abc import TaskGroup
 
 from kube_lite.client.informer import Informer
+from kube_lite.errors import ApiError
+from kube_lite.node import admission
 from kube_lite.node.context import NodeContext
 from kube_lite.node.runtime import PodState
 from kube_lite.node.starting import Starter
+from kube_lite.node.status import Verdict
 from kube_lite.node.worker import PodWorker
 from kube_lite.resources.kinds.pod.view import Pod
 from kube_lite.resources.meta import ObjectMeta
+from kube_lite.resources.views import Node
 
 log = logging.getLogger(__name__)
 
@@ -144,10 +150,35 @@ class Agent:
 
     def _begin(self, pod: Pod, state: PodState | None) -> PodWorker:
         assert self._tasks is not None
-        worker = PodWorker(self._node, self._starter, pod, state)
+        known = state is not None or pod.status.start_time is not None or pod.finished or pod.terminating
+        rejection = None if known else self._refusal(pod, self._node.node())
+        worker = PodWorker(self._node, self._starter, pod, state, rejection)
         self._workers[pod.metadata.uid] = worker
-        self._tasks.start_soon(self._drive, worker)
+        self._tasks.start_soon(self._admit, worker, rejection)
         return worker
+
+    def _refusal(self, pod: Pod, node: Node | None) -> Verdict | None:
+        """Why a pod that is new here cannot run; None when it can, or while the Node object is not known."""
+        if node is None:
+            return None
+        others = [worker.pod for worker in self._workers.values() if worker.active]
+        allocatable = node.status.allocatable or self._node.allocatable
+        return admission.refusal(pod, others, node.metadata.name, node.metadata.labels, allocatable)
+
+    async def _admit(self, worker: PodWorker, rejection: Verdict | None) -> None:
+        """Drive a worker. One rejected for its node's labels gets a second look: they may be newer than we know."""
+        if rejection is not None and rejection.reason == admission.AFFINITY:
+            with contextlib.suppress(ApiError, OSError):
+                raw = await self._node.client.get("nodes", self._node.settings.name)
+                rejection = self._refusal(worker.pod, msgspec.json.decode(raw, type=Node))
+            if rejection is None:
+                fresh = PodWorker(self._node, self._starter, worker.pod)
+                if worker.gone:
+                    fresh.remove()
+                worker = self._workers[worker.pod.metadata.uid] = fresh
+        if rejection is not None:
+            self._node.event(worker.pod, "Warning", rejection.reason, rejection.message)
+        await self._drive(worker)
 
     async def _drive(self, worker: PodWorker) -> None:
         """Run a worker to its end; one that fails is replaced by a new one, which finds out anew what is."""

@@ -15,6 +15,7 @@ from kube_lite.node.settings import NodeSettings
 from kube_lite.node.volumes import Volumes
 from kube_lite.node.volumes.content import Tokens
 from kube_lite.resources.kinds.pod.view import Container, Pod
+from kube_lite.resources.views import Node
 
 
 async def _no_relist() -> None:
@@ -23,6 +24,10 @@ async def _no_relist() -> None:
 
 def _no_variables(namespace: str) -> Mapping[str, str]:
     return {}
+
+
+def _no_node() -> Node | None:
+    return None
 
 
 @dataclass(slots=True)
@@ -40,6 +45,8 @@ class NodeContext:
     service_variables: Callable[[str], Mapping[str, str]] = _no_variables
     """The variables of Services for pods of a namespace; '' for those every pod gets."""
     allocatable: Mapping[str, str] = field(default_factory=dict)
+    node: Callable[[], Node | None] = _no_node
+    """The Node object as last seen; None while it has not been."""
     relist: Callable[[], Awaitable[None]] = _no_relist
     """Reads the runtime's state and hands it to every worker; returns when they have it."""
     crash_backoff: BackOff = field(init=False)

@@ -29,7 +29,7 @@ from kube_lite.node.runtime import ImageState, NodeRuntime
 from kube_lite.node.services import Routes, Services
 from kube_lite.node.settings import NodeSettings
 from kube_lite.node.tunnel import Transport, Tunnel
-from kube_lite.node.volumes import Volumes
+from kube_lite.node.volumes import Mounter, Volumes
 from kube_lite.node.volumes.content import Content, Tokens
 from kube_lite.resources.kinds.pod.view import Pod
 from kube_lite.resources.views import EndpointSlice, Node, Service
@@ -44,6 +44,8 @@ class NodeParts:
     proxy: ServiceProxy | None = None
     images: ListImages | None = None
     """Lists the images that are here, for the Node's status."""
+    mounter: Mounter | None = None
+    """Mounts volumes that live in memory."""
     relay: ApiRelay | None = None
     """Lets pods reach an API server on this machine's loopback; None when they reach it themselves."""
     close: Callable[[], Awaitable[None]] | None = None
@@ -144,10 +146,11 @@ class NodeExecutor:
             client=self._client,
             runtime=parts.runtime,
             recorder=recorder,
-            volumes=Volumes(self.settings.data_dir, Content(source, tokens)),
+            volumes=Volumes(self.settings.data_dir, Content(source, tokens), parts.mounter),
             tokens=tokens,
             environment=Environment(source),
             handlers=Handlers(parts.runtime, self._dialer),
             service_variables=services.variables,
             allocatable=self._heartbeat.allocatable,
+            node=lambda: self._nodes.get(self.settings.name),
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from kube_lite import clock
 from kube_lite.node.context import NodeContext
+from kube_lite.node.keyring import Credential
+from kube_lite.node.objects import ApiSource
 from kube_lite.node.runtime import ImageState, RuntimeFailure
 from kube_lite.resources.kinds.pod.view import Container, Pod
 
@@ -29,7 +31,20 @@ class Images:
 
     def __init__(self, node: NodeContext) -> None:
         self._node = node
+        self._source = ApiSource(node.client)
         self._errors: dict[str, str] = {}
+
+    async def _credentials(self, pod: Pod) -> list[Credential]:
+        """Those of the pod's pull secrets. :raises ValueError: one of them is malformed"""
+        names = [secret.name for secret in pod.spec.image_pull_secrets if secret.name]
+        found, missing = await self._source.credentials(pod.metadata.namespace, names)
+        if missing:
+            message = (
+                f"Unable to retrieve some image pull secrets ({', '.join(missing)}); "
+                "attempting to pull the image may not succeed."
+            )
+            self._node.event(pod, "Warning", "FailedToRetrieveImagePullSecret", message)
+        return found
 
     async def ensure(self, pod: Pod, container: Container) -> ImageState:
         """The image of ``container``, pulled if its policy asks for it. :raises PullFailure:"""
@@ -67,14 +82,14 @@ class Images:
         self._node.event(pod, "Normal", "Pulling", f'Pulling image "{image}"', container)
         began = clock.now()
         try:
-            state = await self._node.runtime.ensure_image(image, container.image_pull_policy)
+            credentials = await self._credentials(pod)
+            state = await self._node.runtime.ensure_image(image, container.image_pull_policy, credentials)
+        except ValueError as error:
+            raise self._pull_failed(pod, container, key, f"invalid pull secret: {error}") from error
         except RuntimeFailure as failure:
             if failure.reason == "InvalidImageName":
                 self._fail(pod, container, "InspectFailed", failure)
-            self._node.event(pod, "Warning", "Failed", f'Failed to pull image "{image}": {failure.message}', container)
-            backoff.next(key, clock.now())
-            self._errors[key] = f"ErrImagePull: {failure.message}"
-            raise PullFailure("ErrImagePull", failure.message, SHOW_ERROR) from failure
+            raise self._pull_failed(pod, container, key, failure.message) from failure
         self._errors.pop(key, None)
         took = f"{(clock.now() - began).total_seconds():.3g}s"
         message = (
@@ -82,6 +97,12 @@ class Images:
         )
         self._node.event(pod, "Normal", "Pulled", message, container)
         return state
+
+    def _pull_failed(self, pod: Pod, container: Container, key: str, why: str) -> PullFailure:
+        self._node.event(pod, "Warning", "Failed", f'Failed to pull image "{container.image}": {why}', container)
+        self._node.pull_backoff.next(key, clock.now())
+        self._errors[key] = f"ErrImagePull: {why}"
+        return PullFailure("ErrImagePull", why, SHOW_ERROR)
 
     def forget(self, uid: str) -> None:
         """Drop what is remembered of a pod."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
 
 from kube_lite.client.protocol import Client
 from kube_lite.errors import Forbidden, NotFound
+from kube_lite.node.keyring import Credential, of_secret
 
 
 class ApiSource:
@@ -36,7 +37,25 @@ class ApiSource:
 
     async def secret(self, namespace: str, name: str) -> Mapping[str, bytes] | None:
         """``data`` decoded, None when there is no such Secret."""
+        found = await self._secret(namespace, name)
+        return None if found is None else found[1]
+
+    async def _secret(self, namespace: str, name: str) -> tuple[str, dict[str, bytes]] | None:
+        """Type and data."""
         found = await self._get("secrets", namespace, name)
         if found is None:
             return None
-        return {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
+        data = {key: base64.b64decode(value) for key, value in (found.get("data") or {}).items()}
+        return str(found.get("type") or "Opaque"), data
+
+    async def credentials(self, namespace: str, names: Iterable[str]) -> tuple[list[Credential], list[str]]:
+        """What pull secrets hold, and the names of those that could not be read. :raises ValueError: malformed"""
+        found: list[Credential] = []
+        missing = []
+        for name in names:
+            secret = await self._secret(namespace, name)
+            if secret is None:
+                missing.append(name)
+            else:
+                found += of_secret(*secret)
+        return found, missing

@@ -32,6 +32,7 @@ class StatusPublisher:
         self._meta = pod.metadata
         self._settings = settings
         self._sent: dict[str, Any] = known(pod)
+        self._on_its_way: dict[str, Any] | None = None
         self._newest: dict[str, Any] = {}
         self._wake = anyio.Event()
         self._urgent = anyio.Event()
@@ -48,11 +49,11 @@ class StatusPublisher:
         if status != self._newest:
             self._newest = status
             self._clean = anyio.Event()
-        if difference(self._sent, self._newest):
+        if difference(self._sent if self._on_its_way is None else self._on_its_way, self._newest):
             self._wake.set()
             if urgent:
                 self._urgent.set()
-        else:
+        elif self._on_its_way is None:
             self._clean.set()
 
     def stop(self) -> None:
@@ -86,6 +87,16 @@ class StatusPublisher:
     async def _write(self) -> None:
         target = self._newest
         patch = difference(self._sent, target)
+        self._on_its_way = target
+        try:
+            await self._send(patch)
+        finally:
+            self._on_its_way = None
+        self._sent = target
+        if not difference(target, self._newest):
+            self._clean.set()
+
+    async def _send(self, patch: dict[str, Any]) -> None:
         if patch:
             body = {"metadata": {"uid": self._meta.uid}, "status": patch}
             try:
@@ -99,6 +110,3 @@ class StatusPublisher:
                 )
             except (NotFound, Conflict):
                 self.stop()
-        self._sent = target
-        if self._newest is target:
-            self._clean.set()

@@ -92,12 +92,17 @@ def _sidecars(pod: Pod, latest: Latest) -> list[Container]:
 
 
 def decide(
-    pod: Pod, latest: Latest, started: Callable[[str], bool] = lambda name: True, failed: Collection[str] = ()
+    pod: Pod,
+    latest: Latest,
+    started: Callable[[str], bool] = lambda name: True,
+    failed: Collection[str] = (),
+    changed: Collection[str] = (),
 ) -> Decision:
     """What to start and stop, from what runs.
 
     :param started: whether a running container has passed its startup probe
     :param failed: containers whose latest attempt was ended because a probe failed
+    :param changed: those whose latest attempt was ended because they are to run another image, whatever the policy
     """
     spec = pod.spec
     if not any(c.name in latest for c in spec.containers):
@@ -112,7 +117,9 @@ def decide(
             start.append(container)
         elif running(state):
             alive = True
-        elif will_restart(container.restart_policy or spec.restart_policy, state, container.name in failed):
+        elif container.name in changed or will_restart(
+            container.restart_policy or spec.restart_policy, state, container.name in failed
+        ):
             start.append(container)
     if not start and not alive:
         return Decision(initialized=True, finished=True, stop=_sidecars(pod, latest))

@@ -13,6 +13,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from kube_lite.node.keyring import Credential
+
 
 class ContainerPhase(StrEnum):
     """Where a container is in its life; ``UNKNOWN`` when its record outlived a reboot."""
@@ -75,6 +77,8 @@ class SandboxSpec:
     host_pid: bool = False
     host_ipc: bool = False
     share_process_namespace: bool = False
+    host_users: bool = True
+    """False for a user namespace: root inside is nobody outside."""
     hosts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     dns_servers: Sequence[str] = ()
     dns_searches: Sequence[str] = ()
@@ -167,8 +171,10 @@ class NodeRuntime(Protocol):
     on_change: Callable[[str], None] | None
     """Called with a pod uid when one of its containers ended by itself."""
 
-    async def ensure_image(self, image: str, policy: str) -> ImageState:
+    async def ensure_image(self, image: str, policy: str, credentials: Sequence[Credential] = ()) -> ImageState:
         """Have ``image`` here by ``policy`` (Always, IfNotPresent, Never).
+
+        :param credentials: those of the pod, for any registry; the ones that fit are tried
 
         :raises RuntimeFailure: ErrImagePull, ErrImageNeverPull or InvalidImageName
         """

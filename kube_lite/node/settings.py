@@ -46,6 +46,8 @@ class NodeSettings:
     """Longest such delay (upstream: 2 min 2 s)."""
     volume_refresh: float = 60.0
     """Between refreshes of ConfigMap, Secret, downward API and token volumes (upstream's sync period)."""
+    usage_period: float = 10.0
+    """Between looks at how much a pod's emptyDir volumes hold (upstream's eviction manager)."""
     orphan_grace: float = 1.0
     """Grace of containers whose pod no longer exists in the API (upstream)."""
     minimum_grace: float = 2.0

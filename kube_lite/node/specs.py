@@ -165,6 +165,7 @@ def sandbox(pod: Pod, settings: NodeSettings) -> SandboxSpec:
         host_pid=spec.host_pid,
         host_ipc=spec.host_ipc,
         share_process_namespace=spec.share_process_namespace,
+        host_users=spec.host_users is not False,
         hosts=hosts,
         dns_servers=servers,
         dns_searches=searches,

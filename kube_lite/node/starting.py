@@ -97,8 +97,8 @@ class Starter:
 
 
 def crash_key(pod: Pod, container: Container) -> str:
-    """The key of a container's crash back-off."""
-    return f"{pod.metadata.uid}/{container.name}"
+    """The key of a container's crash back-off; another image begins anew."""
+    return f"{pod.metadata.uid}/{container.name}/{container.image}"
 
 
 def crash_waiting(node: NodeContext, pod: Pod, container: Container) -> Waiting:

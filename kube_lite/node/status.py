@@ -61,6 +61,8 @@ class PodView:
     started: dict[str, bool] = field(default_factory=dict)
     """Results of startup probes; absent without a probe."""
     verdict: Verdict | None = None
+    rejected: bool = False
+    """The verdict is that the pod was never admitted: its status has nothing else."""
     initialized: bool = False
     finished: bool = False
     """No container runs or will run again."""
@@ -262,6 +264,15 @@ def _condition(pod: Pod, kind: str, content: Json) -> Json:
 
 def build(pod: Pod, view: PodView) -> Json:
     """The whole status, without lastTransitionTime, which :class:`Transitions` adds."""
+    if view.rejected and view.verdict is not None:
+        return {
+            "phase": "Failed",
+            "reason": view.verdict.reason,
+            "message": f"Pod was rejected: {view.verdict.message}",
+            "observedGeneration": pod.metadata.generation,
+            "startTime": clock.timestamp(view.start_time),
+            "conditions": [],
+        }
     old = {s.name: s for s in [*pod.status.init_container_statuses, *pod.status.container_statuses]}
     creating = Waiting("ContainerCreating")
     initializing = Waiting("PodInitializing")

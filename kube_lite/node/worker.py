@@ -29,6 +29,7 @@ from kube_lite.node.probes import ProbeKind, probe_of
 from kube_lite.node.publisher import StatusPublisher
 from kube_lite.node.runtime import ContainerPhase, ContainerState, PodState
 from kube_lite.node.starting import NotStarted, Starter, crash_key, crash_waiting
+from kube_lite.node.usage import UsageWatch
 from kube_lite.resources.kinds.pod.view import Container, Pod
 
 log = logging.getLogger(__name__)
@@ -40,20 +41,29 @@ _ORDER = {ContainerPhase.CREATED: 0, ContainerPhase.RUNNING: 1, ContainerPhase.E
 
 @dataclass(frozen=True, slots=True)
 class _Condemned:
-    """A run of a container that is to be ended, because a probe or a hook of it failed."""
+    """A run of a container that is to be ended: a probe or a hook of it failed, or it is to run another image."""
 
     attempt: int
     grace: float
     message: str
+    changed: bool = False
 
 
 class PodWorker:
     """Drives one pod.
 
     :param state: what the runtime already has of it
+    :param rejection: why it cannot run here at all
     """
 
-    def __init__(self, node: NodeContext, starter: Starter, pod: Pod, state: PodState | None = None) -> None:
+    def __init__(
+        self,
+        node: NodeContext,
+        starter: Starter,
+        pod: Pod,
+        state: PodState | None = None,
+        rejection: status.Verdict | None = None,
+    ) -> None:
         self.pod = pod
         self.gone = False
         began = pod.status.start_time
@@ -72,11 +82,14 @@ class PodWorker:
         self._tasks: TaskGroup | None = None
         self._jobs: dict[str, anyio.CancelScope] = {}
         self._preparation = Preparation(node, self.view, lambda: self.pod)
+        self._usage = UsageWatch(node, self.view, lambda: self.pod)
         self._starting: set[str] = set()
         self._retry_at: dict[str, datetime] = {}
         self._condemned: dict[str, _Condemned] = {}
         self._grace: float | None = None
         self._done = False
+        if rejection is not None:
+            self.view.verdict, self.view.rejected, self.view.finished = rejection, True, True
         if state is not None:
             self.observe(state)
             self._restore_backoff()
@@ -85,6 +98,11 @@ class PodWorker:
     def done(self) -> bool:
         """Whether nothing is left of the pod here."""
         return self._done
+
+    @property
+    def active(self) -> bool:
+        """Whether the pod holds what it asked for: it was admitted, and has not ended for good."""
+        return not self.view.rejected and not self.pod.finished
 
     # --- what others tell ---
 
@@ -209,11 +227,13 @@ class PodWorker:
             self._publish()
             return delays[0]
         latest = self.view.latest()
+        self._condemn_changed(latest)
         failed = {n for n, why in self._condemned.items() if n in latest and latest[n].attempt == why.attempt}
         for name in failed:
             if restarts.running(latest[name]):
                 self._spawn(f"end {name}", partial(self._end_condemned, name))
-        decision = restarts.decide(pod, latest, self.view.is_started, failed)
+        changed = {name for name in failed if self._condemned[name].changed}
+        decision = restarts.decide(pod, latest, self.view.is_started, failed, changed)
         self.view.initialized = decision.initialized
         if decision.stop:
             self._spawn("sidecars", lambda: self._stop_sidecars(decision.stop))
@@ -222,7 +242,7 @@ class PodWorker:
         self._monitor.sync(tasks, pod, self._running())
         if self.view.finished:
             self._monitor.stop()
-        delays.append(self._refresh())
+        delays += [self._refresh(), self._look_at_usage()]
         self._publish()
         return min((d for d in delays if d is not None), default=None)
 
@@ -320,6 +340,14 @@ class PodWorker:
             return None  # the end of the job wakes
         return left
 
+    def _look_at_usage(self) -> float | None:
+        """See whether volumes have outgrown their limits when it is time; seconds until then."""
+        left = self._usage.due()
+        if left == 0:
+            self._spawn("usage", self._usage.look)
+            return None  # the end of the job wakes
+        return left
+
     # --- ending ---
 
     def _unhealthy(self, container: Container, kind: ProbeKind) -> None:
@@ -333,6 +361,20 @@ class PodWorker:
         message = f"Container {container.name} failed {kind.lower()} probe, will be restarted"
         self._condemned[container.name] = _Condemned(state.attempt, grace, message)
         self.wake()
+
+    def _condemn_changed(self, latest: dict[str, ContainerState]) -> None:
+        """A container that runs another image than the pod now says is restarted, whatever the restart policy."""
+        for container in self._declared():
+            state = latest.get(container.name)
+            if state is None or not restarts.running(state) or state.image == container.image:
+                continue
+            if container not in self.pod.spec.containers and not restarts.is_sidecar(container):
+                continue
+            known = self._condemned.get(container.name)
+            if known is None or known.attempt != state.attempt:
+                grace = grace_of(self._node, self.pod, gone=False)
+                message = f"Container {container.name} definition changed, will be restarted"
+                self._condemned[container.name] = _Condemned(state.attempt, grace, message, changed=True)
 
     async def _end_condemned(self, name: str) -> None:
         why = self._condemned[name]
@@ -355,7 +397,7 @@ class PodWorker:
         grace = grace_of(self._node, self.pod, gone=self.gone)
         if self._grace is not None and grace < self._grace:
             self._cancel("terminate")
-        if self._cancel("setup", "start", "halt", "refresh") or "terminate" in self._jobs:
+        if self._cancel("setup", "start", "halt", "refresh", "usage") or "terminate" in self._jobs:
             return
         self._grace = grace
         self._spawn("terminate", self._end_and_remove)

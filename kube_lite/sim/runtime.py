@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 import anyio
 
 from kube_lite import clock
+from kube_lite.node.keyring import Credential
 from kube_lite.node.runtime import (
     ContainerPhase,
     ContainerSpec,
@@ -118,7 +119,7 @@ class SimRuntime:
         if stage.fails(self._rng):
             raise RuntimeFailure(stage.reason, stage.message)
 
-    async def ensure_image(self, image: str, policy: str) -> ImageState:
+    async def ensure_image(self, image: str, policy: str, credentials: Sequence[Credential] = ()) -> ImageState:
         """See NodeRuntime."""
         name = image.rsplit("@", 1)[0]
         if re.search(r"[A-Z\s]|//", name) or not name:

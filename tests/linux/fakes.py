@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+from kube_lite.node.keyring import Credential
 from kube_lite.node.linux.spec import ImageConfig, Rootfs
 from kube_lite.node.runtime import ImageState, Mount, RuntimeFailure
 
@@ -38,7 +40,7 @@ class HostImages:
         (self.layer / "etc/passwd").write_text(_PASSWD)
         (self.layer / "etc/group").write_text(_GROUP)
 
-    async def ensure(self, image: str, policy: str) -> ImageState:
+    async def ensure(self, image: str, policy: str, credentials: Sequence[Credential] = ()) -> ImageState:
         """Known names are present, others cannot be pulled."""
         if image not in self.configs:
             raise RuntimeFailure("ErrImageNeverPull" if policy == "Never" else "ErrImagePull", f"no image {image}")

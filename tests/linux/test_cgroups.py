@@ -57,11 +57,11 @@ def test_v2_limits_and_delegation(tmp_path: Path) -> None:
     found = Cgroups.detect("kl", mountinfo)
     assert found.version == 2
     limits = Resources(cpu_shares=1024, cpu_quota=30_000, memory_limit=1 << 26, pids_limit=100)
-    directories = found.create("pod/c.0", limits)
+    directories = found.create("pod/c.0", limits, devices=False)
     assert directories == {"": str(tmp_path / "kl/pod/c.0")}
     group = tmp_path / "kl/pod/c.0"
     values = {name: (group / name).read_text() for name in ("cpu.weight", "cpu.max", "memory.max", "pids.max")}
-    assert values == {"cpu.weight": "39", "cpu.max": "30000 100000", "memory.max": str(1 << 26), "pids.max": "100"}
+    assert values == {"cpu.weight": "100", "cpu.max": "30000 100000", "memory.max": str(1 << 26), "pids.max": "100"}
     assert (group / "memory.oom.group").read_text() == "1"
     for parent in (tmp_path, tmp_path / "kl", tmp_path / "kl/pod"):
         assert (parent / "cgroup.subtree_control").read_text() == "+cpu +memory +pids"
@@ -93,6 +93,9 @@ def test_limit_that_cannot_be_set_is_a_warning(tmp_path: Path) -> None:
     assert any("pids.max: cannot set 5" in warning for warning in found.warnings)
 
 
-@pytest.mark.parametrize(("shares", "weight"), [(0, 1), (2, 1), (1024, 39), (262_144, 10_000), (999_999, 10_000)])
+@pytest.mark.parametrize(
+    ("shares", "weight"),
+    [(0, 1), (2, 1), (3, 2), (102, 17), (1024, 100), (2048, 174), (262_144, 10_000), (999_999, 10_000)],
+)
 def test_shares_become_weights(shares: int, weight: int) -> None:
     assert weight_of(shares) == weight

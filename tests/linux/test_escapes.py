@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from kube_lite.node.linux import syscalls
+from kube_lite.node.linux.cgroups import Cgroups
 from kube_lite.node.runtime import Mount, RuntimeFailure, Security
 from tests.linux.node import Node
 
@@ -57,6 +58,8 @@ class Probe:
 
 
 _X32 = 0x40000000
+V2 = Cgroups.detect("kl").version == 2
+
 PROBES = [
     Probe("1 core_pattern", "writable('/proc/sys/kernel/core_pattern')"),
     Probe("2 load a module", "call(313, 0, b'', 0)", control=False),
@@ -79,7 +82,7 @@ PROBES = [
     Probe("15b mknod char", "os.mknod('/tmp/mem', stat.S_IFCHR | 0o600, os.makedev(1, 1))"),
     Probe("16 host disk", "os.close(os.open('/dev/vda', os.O_RDONLY))", control=False),
     Probe("16b kmsg", "os.close(os.open('/dev/kmsg', os.O_RDONLY))"),
-    Probe("17 device cgroup", "writable('/sys/fs/cgroup/devices/devices.allow')"),
+    Probe("17 device cgroup", "writable('/sys/fs/cgroup/devices/devices.allow')", control=not V2),
     Probe("19 TIOCSTI", "import fcntl, pty\n    m, s = pty.openpty()\n    fcntl.ioctl(s, 0x5412, b'x')", control=False),
     Probe("20 mount tmpfs", "mount(b'x', b'/tmp', b'tmpfs')"),
     Probe("20b bind", "mount(b'/etc', b'/tmp', b'', 4096)"),
@@ -100,8 +103,8 @@ PROBES = [
     Probe("38 unshare mounts", "unshare(0x20000)"),
     Probe("38b unshare pid", "unshare(0x20000000)"),
     Probe("39 clone3 with flags", "call(435, b'\\0' * 88, 88)", control=False),
-    Probe("43 cgroupfs", "os.mkdir('/sys/fs/cgroup/memory/x')"),
-    Probe("44 release_agent", "mount(b'c', b'/tmp', b'cgroup', 0, b'memory')"),
+    Probe("43 cgroupfs", f"os.mkdir('/sys/fs/cgroup/{'' if V2 else 'memory/'}x')"),
+    Probe("44 release_agent", "mount(b'c', b'/tmp', b'cgroup', 0, b'memory')", control=not V2),
     Probe("46 raise own limit", "open('/sys/fs/cgroup/pids/pids.max', 'w').write('max')", control=False),
     Probe("48 add_key", "call(248, b'user', b'k', b'v', 1, -3)"),
     Probe("48b keyctl", "call(250, 0, -3, 1)"),

@@ -225,3 +225,10 @@ async def test_shell_on_a_terminal_waits_for_input(node: Node) -> None:
     await node.logged(uid, "up")
     assert (await node.state(uid)).phase == ContainerPhase.RUNNING
     await node.runtime.remove_pod(uid)
+
+
+async def test_any_user_may_open_its_standard_streams_by_name(node: Node) -> None:
+    """As images do whose log files are links to /dev/stdout and /dev/stderr."""
+    script = "echo out > /dev/stdout; echo err > /dev/stderr; exec 3< /dev/stdin; echo $?"
+    ended = await node.sh(script, security=Security(user=1234))
+    assert sorted(ended.output.splitlines()) == ["0", "err", "out"]

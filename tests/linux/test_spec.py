@@ -9,12 +9,13 @@ from kube_lite.node.linux.spec import (
     command_line,
     environment,
     hosts_file,
+    image_reference,
     mount_plan,
     process_plan,
     resolv_conf,
     user_of,
 )
-from kube_lite.node.runtime import ContainerSpec, Mount, RuntimeFailure, SandboxSpec, Security
+from kube_lite.node.runtime import ContainerSpec, ImageState, Mount, RuntimeFailure, SandboxSpec, Security
 
 _POD = SandboxSpec("uid", "web", "shop", "web-0")
 
@@ -84,3 +85,25 @@ def test_files_for_etc() -> None:
     assert text.endswith("10.0.0.5\tweb-0\n\n# Entries added by HostAliases.\n1.2.3.4\ta\tb\n")
     assert resolv_conf(pod) == "nameserver 9.9.9.9\nnameserver 8.8.8.8\n"
     assert resolv_conf(_POD) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "shown"),
+    [
+        (
+            "nginx:1.7.9",
+            ["docker.io/library/nginx:1.7.9", "docker.io/library/nginx@sha256:m"],
+            "docker.io/library/nginx@sha256:m",
+        ),
+        (
+            "r.test:5000/b",
+            ["q.test/a@sha256:m", "r.test:5000/b:v1", "r.test:5000/b@sha256:m"],
+            "r.test:5000/b@sha256:m",
+        ),
+        ("r.test:5000/b@sha256:m", ["q.test/a@sha256:m", "r.test:5000/b@sha256:m"], "r.test:5000/b@sha256:m"),
+        ("other", ["q.test/a@sha256:m"], "q.test/a@sha256:m"),
+        ("imported:v1", ["docker.io/library/imported:v1"], "sha256:id"),
+    ],
+)
+def test_image_id_names_repository_and_digest(name: str, names: list[str], shown: str) -> None:
+    assert image_reference(name, ImageState("sha256:id", 1, names)) == shown

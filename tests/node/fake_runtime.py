@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import anyio
 
 from kube_lite import clock
+from kube_lite.node.keyring import Credential
 from kube_lite.node.runtime import (
     ContainerPhase,
     ContainerSpec,
@@ -58,6 +59,8 @@ class FakeRuntime:
         self.log: list[tuple[float, str, str]] = []
         """Virtual seconds, what was done, to what."""
         self.specs: list[ContainerSpec] = []
+        self.credentials: list[Credential] = []
+        """Those of the last image that came with any."""
         self.sandboxes: list[SandboxSpec] = []
         self._pods: dict[str, _Pod] = {}
         self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
@@ -79,7 +82,8 @@ class FakeRuntime:
             if state.phase is ContainerPhase.RUNNING:
                 self._gone[pod.pod_uid, state.name] = anyio.Event()
 
-    async def ensure_image(self, image: str, policy: str) -> ImageState:
+    async def ensure_image(self, image: str, policy: str, credentials: Sequence[Credential] = ()) -> ImageState:
+        self.credentials = list(credentials) or self.credentials
         if image in self.missing:
             if policy == "Never":
                 raise RuntimeFailure("ErrImageNeverPull", f"{image} is not here")

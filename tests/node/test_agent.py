@@ -491,3 +491,34 @@ def test_a_verdict_outlives_the_executor_that_gave_it() -> None:
             assert len(runtime.times("start")) == 1
 
     run(story)
+
+
+def test_a_container_whose_image_was_changed_is_restarted_whatever_the_policy() -> None:
+    async def story() -> None:
+        async with running_node() as node:
+            node.client.put("pods", pod("p", container(image="one"), restartPolicy="Never"))
+            await anyio.sleep(1)
+            obj = node.client.pod("p")
+            obj["spec"]["containers"][0]["image"] = "two"
+            node.client.put("pods", obj)
+            await anyio.sleep(1)
+            [now] = node.status()["containerStatuses"]
+            assert (now["restartCount"], now["image"], "running" in now["state"]) == (1, "two", True)
+            assert now["lastState"]["terminated"]["containerID"].endswith("/c/0")
+            assert ("Killing", "Container c definition changed, will be restarted", 1) in node.client.events()
+            assert node.status()["phase"] == "Running"
+            await anyio.sleep(30)
+            assert node.status()["containerStatuses"][0]["restartCount"] == 1
+
+    run(story)
+
+
+def test_a_pod_may_ask_for_a_user_namespace() -> None:
+    async def story() -> None:
+        async with running_node() as node:
+            node.client.put("pods", pod("p", hostUsers=False))
+            node.client.put("pods", pod("q"))
+            await anyio.sleep(1)
+            assert {spec.name: spec.host_users for spec in node.runtime.sandboxes} == {"p": False, "q": True}
+
+    run(story)

@@ -29,8 +29,17 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def own_ranges() -> list[str]:
-    """Flags for pod and Service addresses that another cluster on this machine hardly uses."""
-    number = random.SystemRandom().randrange(32)
+    """Flags for pod and Service addresses of which no other cluster on this machine uses any.
+
+    What others use shows in the routes, but only once their nodes are up: test processes that run beside each other
+    (pytest-xdist) therefore choose from different numbers.
+    """
+    routes = [line.split()[1] for line in Path("/proc/net/route").read_text().splitlines()[1:]]
+    used = {int(route[4:6], 16) for route in routes if route.endswith("64")}  # 100.x.y.z, lowest byte first
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    own = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    free = [n for n in range(32) if n % workers == own % workers and not {64 + n, 96 + n} & used]
+    number = random.SystemRandom().choice(free)
     return ["--cluster-cidr", f"100.{64 + number}.0.0/16", "--service-cluster-ip-range", f"100.{96 + number}.0.0/20"]
 
 
@@ -107,13 +116,21 @@ class KubeLite:
 class Server(KubeLite):
     """A control plane, ready when made; with a real node when ``command`` is ``up``."""
 
-    def __init__(self, command: str, data_dir: Path, *flags: str, listen: str = "", inside: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        command: str,
+        data_dir: Path,
+        *flags: str,
+        listen: str = "",
+        inside: Sequence[str] = (),
+        seconds: float = 60.0,
+    ) -> None:
         self.data_dir = data_dir
         self.listen = listen or f"127.0.0.1:{free_port()}"
         arguments = [command, "--data-dir", str(data_dir), "--listen", self.listen, *flags]
         super().__init__(arguments, data_dir.parent / f"{data_dir.name}-output", inside=inside)
         try:
-            found = self.wait_ready()
+            found = self.wait_ready(seconds=seconds)
         except BaseException:
             self.process.kill()
             raise

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import signal
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from kube_lite.node.linux import devices as device_rules
 
 if TYPE_CHECKING:
     from kube_lite.node.runtime import Resources
@@ -26,20 +29,9 @@ PERIOD = 100_000
 _V1_WANTED = ("cpu", "cpuacct", "memory", "pids", "devices")
 _V2_WANTED = ("cpu", "memory", "pids")
 
-# type, major:minor, access: what Docker allows; `m` on all, since CAP_MKNOD is what forbids making nodes.
-_DEVICES = (
-    "c *:* m",
-    "b *:* m",
-    "c 1:3 rwm",
-    "c 1:5 rwm",
-    "c 1:7 rwm",
-    "c 1:8 rwm",
-    "c 1:9 rwm",
-    "c 5:0 rwm",
-    "c 5:1 rwm",
-    "c 5:2 rwm",
-    "c 136:* rwm",
-)
+PAUSE = "pause"
+"""Group, below a pod's, of the process that holds its shared pid namespace. It needs one of its own: on v2 a group
+that hands controllers down may hold no process. No container's group is named so, as those end in their attempt."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +44,17 @@ class Usage:
 
 
 def weight_of(shares: int) -> int:
-    """cgroup v1 ``cpu.shares`` (2 to 262144) as v2 ``cpu.weight`` (1 to 10000): upstream's linear map."""
-    shares = min(max(shares, 2), 262_144)
-    return 1 + (shares - 2) * 9999 // 262_142
+    """cgroup v1 ``cpu.shares`` (2 to 262144) as v2 ``cpu.weight`` (1 to 10000).
+
+    The map of the OCI runtimes since runc 1.3.2 and crun 1.23, through (2, 1), (1024, 100) and (262144, 10000): a
+    container that requests a whole CPU weighs as much as any group with the kernel's default.
+    """
+    if shares <= 2:
+        return 1
+    if shares >= 262_144:
+        return 10_000
+    power = math.log2(shares)
+    return math.ceil(10 ** ((power * power + 125 * power) / 612 - 7 / 34))
 
 
 def parse_mountinfo(text: str) -> tuple[dict[str, str], str]:
@@ -144,7 +144,7 @@ class Cgroups:
     def create(self, group: str, resources: Resources | None = None, *, devices: bool = True) -> dict[str, str]:
         """Make a group with its limits, and its parents; returns its directories.
 
-        :param devices: restrict devices to the standard ones (v1; on v2 missing CAP_MKNOD does it)
+        :param devices: restrict devices to the standard ones; only where ``resources`` are given
         """
         if self.version == 2:
             self._delegate(group)
@@ -156,12 +156,21 @@ class Cgroups:
                 directory = self._directory(controller, group)
                 if directory is not None:
                     self._set(os.path.join(directory, name), value)
-        restricted = self._directory("devices", group) if self.version == 1 and devices else None
-        if restricted and resources is not None:
-            self._set(os.path.join(restricted, "devices.deny"), "a")
-            for rule in _DEVICES:
-                self._set(os.path.join(restricted, "devices.allow"), rule)
+        if devices and resources is not None:
+            self._restrict_devices(group)
         return directories
+
+    def _restrict_devices(self, group: str) -> None:
+        if self.version == 2:
+            directory = self.directories(group)[""]
+            try:
+                device_rules.restrict(directory)
+            except OSError as error:
+                self._warn(f"{directory}: cannot restrict devices: {error.strerror}")
+        elif (restricted := self._directory("devices", group)) is not None:
+            self._set(os.path.join(restricted, "devices.deny"), "a")
+            for rule in device_rules.ALLOWED:
+                self._set(os.path.join(restricted, "devices.allow"), str(rule))
 
     def _delegate(self, group: str) -> None:
         """v2: children get a controller only when each group above hands it down."""
@@ -173,8 +182,27 @@ class Cgroups:
             os.makedirs(directory, exist_ok=True)
             control = os.path.join(directory, "cgroup.subtree_control")
             missing = [c for c in _V2_WANTED if c in offered and c not in _read(control).split()]
-            if missing:
-                self._set(control, " ".join("+" + c for c in missing))
+            if not missing:
+                continue
+            value = " ".join("+" + c for c in missing)
+            try:
+                _write(control, value)
+            except OSError as error:
+                if depth == 0 and error.errno == errno.EBUSY:
+                    self._vacate(directory)
+                self._set(control, value)
+
+    def _vacate(self, top: str) -> None:
+        """Move every process of the group at the top of a cgroup namespace into a group below it.
+
+        Inside a container the top of what we see is no root: as long as it holds processes it may hand down no
+        controllers (the kernel's "no internal processes" rule).
+        """
+        below = os.path.join(top, f"{self.root}.init")
+        os.makedirs(below, exist_ok=True)
+        for word in _read(os.path.join(top, "cgroup.procs")).split():
+            with contextlib.suppress(OSError):  # it has ended, or belongs to the kernel
+                _write(os.path.join(below, "cgroup.procs"), word)
 
     def _settings(self, resources: Resources) -> Iterator[tuple[str, str, str]]:
         quota, memory, pids = resources.cpu_quota, resources.memory_limit, resources.pids_limit
@@ -200,9 +228,11 @@ class Cgroups:
         try:
             _write(path, value)
         except OSError as error:
-            warning = f"{path}: cannot set {value}: {error.strerror}"
-            if len(self.warnings) < 100:
-                self.warnings.append(warning)
+            self._warn(f"{path}: cannot set {value}: {error.strerror}")
+
+    def _warn(self, warning: str) -> None:
+        if len(self.warnings) < 100:
+            self.warnings.append(warning)
 
     def remove(self, group: str, patience: float = 2.0) -> None:
         """Kill what is left in a group and those below, and delete them. :raises OSError: it stays busy"""
@@ -250,6 +280,18 @@ def oom_kills(version: int, directories: Mapping[str, str]) -> int:
         if "memory" in names.split(","):
             return _number(f"{path}/memory.oom_control", "oom_kill")
     return 0
+
+
+def leaf_of(version: int, directory: str, pid: int) -> str:
+    """The group that one more process of a container goes to: the container's own, or that of its first process.
+
+    A privileged container may have divided its group (v2), which then takes no process any more.
+    """
+    if version != 2 or not _read(f"{directory}/cgroup.subtree_control").strip():
+        return directory
+    own = "/".join(directory.split("/")[-2:])  # pod and container, which name the group in any namespace
+    _, found, below = _read(f"/proc/{pid}/cgroup").strip().partition(own)
+    return directory + below if found else directory
 
 
 def kill_all(directory: str) -> None:

@@ -35,6 +35,7 @@ class Container(Child):
             attempt=plan["attempt"],
             image=plan["image"],
             image_id=plan["image_id"],
+            image_ref=plan["image_ref"],
             log_path=plan["log_path"],
             boot_id=state.boot_id(),
             created_at=state.utc_now(),

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 
-from kube_lite.node.linux import init
+from kube_lite.node.linux import cgroups, init
 from kube_lite.node.linux.children import Child, Done
 from kube_lite.node.linux.container import Container
 from kube_lite.node.linux.loop import Loop
@@ -36,8 +36,13 @@ class Exec(Child):
 
     def _become(self, stdio: tuple[int, int, int], status: int) -> None:
         plan = self._container.plan
-        groups = (plan["cgroup_version"], plan["cgroups"])
-        init.run_exec(self._process, self._container.pidfd, groups, stdio, status)
+        groups = {
+            name: cgroups.leaf_of(plan["cgroup_version"], directory, self._container.pid)
+            for name, directory in plan["cgroups"].items()
+        }
+        init.run_exec(
+            self._process, self._container.pidfd, (plan["cgroup_version"], groups), stdio, status, plan["id_base"]
+        )
 
     def _expire(self) -> None:
         self._timed_out = True

@@ -50,9 +50,10 @@ def run_container(plan: ContainerPlan, stdio: tuple[int, int, int], status: int)
         for kind in ("net", "ipc", "uts"):
             if kind in plan["namespaces"]:
                 _enter(plan["namespaces"][kind])
+        user = os.open(plan["namespaces"]["user"], os.O_RDONLY | os.O_CLOEXEC) if plan["id_base"] else -1
         syscalls.unshare(syscalls.CLONE_NEWCGROUP)
-        _build_root(plan)
-        _become(plan["process"], privileged=plan["privileged"], make_cwd=True)
+        _build_root(plan, user)
+        _become(plan["process"], privileged=plan["privileged"], make_cwd=True, user=user, id_base=plan["id_base"])
     except BaseException as error:  # whatever it is, the zygote must hear of it, and this process must not go on
         _report(error)
 
@@ -63,6 +64,7 @@ def run_exec(
     cgroups: tuple[int, dict[str, str]],
     stdio: tuple[int, int, int],
     status: int,
+    id_base: int = 0,
 ) -> NoReturn:
     """Become one more process of a running container. Called in a child born in its pid namespace."""
     try:
@@ -70,9 +72,12 @@ def run_exec(
         join_cgroups(*cgroups)
         kinds = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
         syscalls.setns(_STATUS_FD + 1, kinds | syscalls.CLONE_NEWCGROUP)
-        os.close(_STATUS_FD + 1)
         os.chdir("/")
-        _become(process, privileged=not process["seccomp"], make_cwd=False)
+        # What belongs to the host's root is entered first, with its power; then that is given up.
+        user = _STATUS_FD + 1 if id_base else -1
+        if not id_base:
+            os.close(_STATUS_FD + 1)
+        _become(process, privileged=not process["seccomp"], make_cwd=False, user=user, id_base=id_base)
     except BaseException as error:  # as above
         _report(error)
 
@@ -110,18 +115,18 @@ def _enter(path: str) -> None:
         os.close(fd)
 
 
-def _build_root(plan: ContainerPlan) -> None:
-    sources = [mounts.open_source(bind) for bind in plan["mounts"]]
+def _build_root(plan: ContainerPlan, user: int) -> None:
+    sources = [mounts.open_source(bind, user) for bind in plan["mounts"]]
     shm = MountPlan(source=plan["shm"], target="/dev/shm", read_only=False, propagation="None")
     shm_fd = mounts.open_source(shm)
     devices = mounts.host_devices() if plan["privileged"] else {}
     syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_SLAVE)
-    overlay.mount_root(plan["directory"], plan["layers"], plan["mount_point"])
+    overlay.mount_root(plan["directory"], plan["layers"], plan["mount_point"], user, plan["id_base"])
     os.chdir(plan["mount_point"])
     syscalls.pivot_root_here()
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     mounts.mount_proc_and_sys(root, privileged=plan["privileged"])
-    mounts.mount_dev(root, shm_fd, devices)
+    mounts.mount_dev(root, shm_fd, devices, plan["id_base"])
     mounts.mount_cgroups(plan["cgroup_version"], plan["cgroups"], privileged=plan["privileged"])
     mounts.attach_binds(root, plan["mounts"], sources)
     os.close(root)
@@ -140,8 +145,11 @@ def _ensure_directory(root_fd: int, path: str) -> None:
         os.close(mounts.open_target(root_fd, path, directory=True))
 
 
-def _become(process: ProcessPlan, *, privileged: bool, make_cwd: bool) -> NoReturn:
-    """Give up privileges and execute."""
+def _become(process: ProcessPlan, *, privileged: bool, make_cwd: bool, user: int = -1, id_base: int = 0) -> NoReturn:
+    """Give up privileges and execute.
+
+    :param user: descriptor of a user namespace to enter, whose id 0 is the host's ``id_base``, or -1
+    """
     root = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     who = users.resolve(root, process["user"], tuple(process["groups"]))
     cwd = process["cwd"].lstrip("/") or "."
@@ -152,9 +160,14 @@ def _become(process: ProcessPlan, *, privileged: bool, make_cwd: bool) -> NoRetu
         if not make_cwd:
             raise
         cwd_fd = mounts.open_target(root, cwd, directory=True)
+        os.chown(f"/proc/self/fd/{cwd_fd}", id_base, id_base)
     os.fchdir(cwd_fd)
     os.close(cwd_fd)
     os.close(root)
+    _own_streams(who, id_base)
+    if user >= 0:  # from here on all capabilities count in there only
+        syscalls.setns(user, syscalls.CLONE_NEWUSER)
+        os.close(user)
     syscalls.new_session_keyring()
     permitted = capabilities.available(process["capabilities"])
     capabilities.limit_bounding(permitted)
@@ -176,6 +189,13 @@ def _become(process: ProcessPlan, *, privileged: bool, make_cwd: bool) -> NoRetu
         os.execve(program, process["argv"], env)
     except OSError as error:
         raise ExecFailure(f"exec {program}: {os.strerror(error.errno or 0).lower()}", 126) from None
+
+
+def _own_streams(who: users.Identity, id_base: int) -> None:
+    """Give the standard streams to the user, who could otherwise not open /dev/stdout, as a log file may link to."""
+    for fd in range(_STATUS_FD):
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            os.fchown(fd, id_base + who.uid, id_base + who.gid)
 
 
 def open_terminal() -> int:

@@ -107,18 +107,22 @@ class PodPaths:
             self.etc(name).write_text(text)
             self.etc(name).chmod(0o644)
 
-    def save(self, spec: SandboxSpec, ip: str) -> None:
+    def save(self, spec: SandboxSpec, ip: str, id_base: int = 0) -> None:
         """Complete the sandbox: from now on it is found after a restart."""
-        value = {"spec": dataclasses.asdict(spec), "ip": ip, "boot_id": state.boot_id()}
+        value = {"spec": dataclasses.asdict(spec), "ip": ip, "id_base": id_base, "boot_id": state.boot_id()}
         state.write_atomically(str(self.sandbox_file), json.dumps(value, default=_plain))
 
-    def load(self) -> tuple[SandboxSpec, str, bool] | None:
-        """The pod, its address, and whether it was made since the machine booted; None when half made."""
+    def load(self) -> tuple[SandboxSpec, str, bool, int] | None:
+        """The pod, its address, whether it was made since the machine booted, and where its ids begin.
+
+        None when half made.
+        """
         value = state.read_json(str(self.sandbox_file))
         try:
             assert value is not None
             fields: dict[str, Any] = {**value["spec"], "resources": Resources(**value["spec"]["resources"])}
-            return SandboxSpec(**fields), value["ip"], value["boot_id"] == state.boot_id()
+            booted = value["boot_id"] == state.boot_id()
+            return SandboxSpec(**fields), value["ip"], booted, int(value.get("id_base", 0))
         except (AssertionError, KeyError, TypeError):
             return None
 

@@ -43,13 +43,28 @@ _LINKS = {
 }
 
 
-def open_source(bind: MountPlan) -> int:
-    """A detached copy of the mount at ``bind["source"]``, with its flags set; made as a directory when missing."""
+def open_source(bind: MountPlan, user_namespace: int = -1) -> int:
+    """A detached copy of the mount at ``bind["source"]``, with its flags set; made as a directory when missing.
+
+    :param user_namespace: show owners as this user namespace has them. :raises OSError: the file system cannot
+    """
     if not os.path.exists(bind["source"]):
         os.makedirs(bind["source"], mode=0o755, exist_ok=True)
     fd = syscalls.open_tree(bind["source"], recursive=True)
     flags = syscalls.MOUNT_ATTR_RDONLY if bind["read_only"] else 0
-    syscalls.mount_setattr(fd, set_flags=flags, propagation=_PROPAGATION[bind["propagation"]], recursive=True)
+    try:
+        syscalls.mount_setattr(
+            fd,
+            set_flags=flags,
+            propagation=_PROPAGATION[bind["propagation"]],
+            recursive=True,
+            user_namespace=user_namespace,
+        )
+    except OSError as error:
+        if user_namespace < 0 or error.errno != errno.EINVAL:
+            raise
+        why = "its file system cannot be mounted into a user namespace (hostUsers: false)"
+        raise OSError(error.errno, why, bind["source"]) from None
     return fd
 
 
@@ -143,8 +158,11 @@ def host_devices() -> dict[str, tuple[int, int]]:
     return found
 
 
-def mount_dev(root_fd: int, shm_fd: int, extra: Mapping[str, tuple[int, int]]) -> None:
-    """/dev on a small tmpfs with the usual nodes and links, a pts instance of its own, mqueue and the pod's shm."""
+def mount_dev(root_fd: int, shm_fd: int, extra: Mapping[str, tuple[int, int]], id_base: int = 0) -> None:
+    """/dev on a small tmpfs with the usual nodes and links, a pts instance of its own, mqueue and the pod's shm.
+
+    :param id_base: the host's id for the container's root
+    """
     _attach(
         syscalls.new_filesystem("tmpfs", [("mode", "755"), ("size", "65536k")], syscalls.MOUNT_ATTR_NOSUID),
         _ordinary(root_fd, "dev"),
@@ -159,7 +177,7 @@ def mount_dev(root_fd: int, shm_fd: int, extra: Mapping[str, tuple[int, int]]) -
             os.chmod(name, 0o666, dir_fd=dev)
     for name, target in _LINKS.items():
         os.symlink(target, name, dir_fd=dev)
-    pts = [("newinstance", None), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")]
+    pts = [("newinstance", None), ("ptmxmode", "0666"), ("mode", "0620"), ("gid", str(id_base + 5))]
     no_exec = syscalls.MOUNT_ATTR_NOSUID | syscalls.MOUNT_ATTR_NOEXEC
     for name, mount_fd in (
         ("pts", syscalls.new_filesystem("devpts", pts, no_exec)),
@@ -168,6 +186,9 @@ def mount_dev(root_fd: int, shm_fd: int, extra: Mapping[str, tuple[int, int]]) -
     ):
         os.mkdir(name, 0o755, dir_fd=dev)
         _attach(mount_fd, os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=dev))
+    if id_base:
+        for name in (".", *_LINKS):
+            os.chown(name, id_base, id_base, dir_fd=dev, follow_symlinks=False)
     os.close(dev)
 
 

@@ -30,12 +30,35 @@ def prepare(directory: str) -> None:
         os.umask(mask)
 
 
-def mount_root(directory: str, layers: Sequence[str], mount_point: str) -> None:
+def _shifted(directory: str, layers: Sequence[str], user_namespace: int) -> list[str]:
+    """The layers once more, as the user namespace sees their owners (overlayfs itself cannot be idmapped)."""
+    found = []
+    for number, layer in enumerate(layers):
+        path = os.path.join(directory, "lower", str(number))
+        os.makedirs(path, exist_ok=True)
+        mount_fd = syscalls.open_tree(layer)
+        syscalls.mount_setattr(mount_fd, user_namespace=user_namespace)
+        target = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        syscalls.move_mount(mount_fd, target)
+        os.close(mount_fd)
+        os.close(target)
+        found.append(path)
+    return found
+
+
+def mount_root(
+    directory: str, layers: Sequence[str], mount_point: str, user_namespace: int = -1, id_base: int = 0
+) -> None:
     """Mount the overlay on ``mount_point``; ``layers`` are the lower directories, top first.
 
+    :param user_namespace: a descriptor of the container's own, whose root is the host's ``id_base``
     :raises OSError: EINVAL when the directory is itself on overlayfs, which cannot carry an upper layer
     """
     upper, work = os.path.join(directory, "upper"), os.path.join(directory, "work")
+    if user_namespace >= 0:
+        layers = _shifted(directory, layers, user_namespace)
+        for path in (upper, work):
+            os.chown(path, id_base, id_base)
     target = os.open(mount_point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         options: list[tuple[str, str | None]] = [("lowerdir+", layer) for layer in layers]

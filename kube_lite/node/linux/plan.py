@@ -41,7 +41,8 @@ class ContainerPlan(TypedDict):
     """One start of one container.
 
     ``namespaces`` maps ``net``, ``ipc``, ``uts`` and, when shared, ``pid`` to files to enter; a missing one is the
-    host's, but for pid, where it is a new one, unless ``host_pid``. ``cgroups`` maps
+    host's, but for pid, where it is a new one, unless ``host_pid``. ``id_base`` is the host's id for the
+    container's root when there is a user namespace to enter, ``user``, else 0. ``cgroups`` maps
     the name of a v1 hierarchy (``cpu,cpuacct``), or the empty string for v2, to the directory to be in.
     """
 
@@ -51,6 +52,7 @@ class ContainerPlan(TypedDict):
     attempt: int
     image: str
     image_id: str
+    image_ref: str
     directory: str
     mount_point: str
     record: str
@@ -60,6 +62,7 @@ class ContainerPlan(TypedDict):
     shm: str
     namespaces: dict[str, str]
     host_pid: bool
+    id_base: int
     cgroup_version: int
     cgroups: dict[str, str]
     process: ProcessPlan
@@ -70,7 +73,10 @@ class ContainerPlan(TypedDict):
 
 
 class SandboxPlan(TypedDict):
-    """Namespaces to make and pin; ``namespaces`` maps a kind to the file that it is to be pinned on."""
+    """Namespaces to make and pin; ``namespaces`` maps a kind to the file that it is to be pinned on.
+
+    ``id_base`` is the host's id for id 0 of a user namespace, 0 for none.
+    """
 
     pod_uid: str
     hostname: str
@@ -78,6 +84,7 @@ class SandboxPlan(TypedDict):
     shm: str
     sysctls: dict[str, str]
     pause: bool
+    id_base: int
     cgroup_version: int
     cgroups: dict[str, str]
 
@@ -94,6 +101,7 @@ class Record(TypedDict, total=False):
     attempt: int
     image: str
     image_id: str
+    image_ref: str
     log_path: str
     phase: str
     pid: int

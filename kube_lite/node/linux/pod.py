@@ -20,7 +20,8 @@ _HOST_SHM = "/dev/shm"
 
 def own_namespaces(spec: SandboxSpec) -> list[str]:
     """The namespaces that a pod has for itself; on the host's network it has the host's name too."""
-    return ([] if spec.host_network else ["net", "uts"]) + ([] if spec.host_ipc else ["ipc"])
+    own = ([] if spec.host_network else ["net", "uts"]) + ([] if spec.host_ipc else ["ipc"])
+    return own if spec.host_users else [*own, "user"]
 
 
 @dataclass
@@ -32,6 +33,8 @@ class Pod:
     ip: str = ""
     ready: bool = False
     pause: int = 0
+    id_base: int = 0
+    """The host's id for the root of the pod's user namespace; 0 when it has none."""
     records: dict[tuple[str, int], Record] = field(default_factory=dict)
 
     def running(self, name: str) -> Record | None:
@@ -58,7 +61,7 @@ def container_state(record: Record) -> ContainerState:
         phase=ContainerPhase(record["phase"]),
         container_id=record["id"],
         image=record["image"],
-        image_id=record["image_id"],
+        image_id=record.get("image_ref") or record["image_id"],
         pid=record.get("pid", 0),
         created_at=_moment(record.get("created_at", "")),
         started_at=_moment(record.get("started_at", "")),
@@ -89,6 +92,7 @@ def container_plan(
         attempt=spec.attempt,
         image=spec.image,
         image_id=rootfs.image_id,
+        image_ref=rootfs.image_id,
         directory=str(directory),
         mount_point=str(paths.data / "rootfs"),
         record=str(paths.record(spec.name, spec.attempt)),
@@ -98,6 +102,7 @@ def container_plan(
         shm=_HOST_SHM if pod_spec.host_ipc else str(paths.shm),
         namespaces=namespaces,
         host_pid=pod_spec.host_pid,
+        id_base=pod.id_base,
         cgroup_version=cgroups.version,
         cgroups=cgroups.directories(group),
         process=specs.process_plan(pod_spec, spec, rootfs.config),

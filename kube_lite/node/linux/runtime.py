@@ -18,9 +18,11 @@ from typing import Any
 import anyio
 
 from kube_lite import clock
+from kube_lite.node.keyring import Credential
 from kube_lite.node.linux import layout, state
 from kube_lite.node.linux import spec as specs
-from kube_lite.node.linux.cgroups import Cgroups, Usage
+from kube_lite.node.linux.cgroups import PAUSE, Cgroups, Usage
+from kube_lite.node.linux.namespaces import IDS
 from kube_lite.node.linux.plan import ContainerPlan, Record, SandboxPlan
 from kube_lite.node.linux.pod import Pod, container_plan, container_state, own_namespaces
 from kube_lite.node.linux.zygote_client import ZygoteClient
@@ -61,7 +63,8 @@ class LinuxRuntime:
         self._zygote = ZygoteClient(self._data, self._exited, self._lost)
         self._pods: dict[str, Pod] = {}
         self._locks: dict[str, anyio.Lock] = {}
-        self._image_ids: dict[str, str] = {}
+        self._id_bases: set[int] = set()
+        self._ensured: dict[str, ImageState] = {}
 
     @property
     def warnings(self) -> list[str]:
@@ -82,7 +85,8 @@ class LinuxRuntime:
             if found is None:
                 await self._destroy(uid, paths)
                 continue
-            pod = Pod(found[0], paths, ip=found[1], ready=found[2], pause=hello["pauses"].get(uid, 0))
+            pause = hello["pauses"].get(uid, 0)
+            pod = Pod(found[0], paths, ip=found[1], ready=found[2], pause=pause, id_base=found[3])
             if found[0].share_process_namespace and not pod.pause:
                 pod.ready = False
             self._pods[uid] = pod
@@ -172,12 +176,12 @@ class LinuxRuntime:
 
     def images_in_use(self) -> list[str]:
         """Ids of the images that containers on disk were made from; these may not be removed."""
-        return sorted({state.image_id for pod in self._pods.values() for state in pod.state().containers})
+        return sorted({record["image_id"] for pod in self._pods.values() for record in pod.records.values()})
 
-    async def ensure_image(self, image: str, policy: str) -> ImageState:
+    async def ensure_image(self, image: str, policy: str, credentials: Sequence[Credential] = ()) -> ImageState:
         """See :class:`NodeRuntime`."""
-        found = await self._images.ensure(image, policy)
-        self._image_ids[image] = found.image_id
+        found = await self._images.ensure(image, policy, credentials)
+        self._ensured[image] = found
         return found
 
     async def run_sandbox(self, spec: SandboxSpec) -> PodState:
@@ -193,26 +197,40 @@ class LinuxRuntime:
             if pod is not None:  # the machine was booted, or the zygote lost, since it was made
                 await self._disconnect(spec.pod_uid, paths)
             pod = pod or Pod(spec, paths)
+            if not spec.host_users and not pod.id_base:
+                pod.id_base = self._free_ids()
             try:
                 await self._make_sandbox(pod)
             except BaseException:
                 with anyio.CancelScope(shield=True):
                     await self._destroy(spec.pod_uid, paths)
+                if spec.pod_uid not in self._pods:
+                    self._id_bases.discard(pod.id_base)
                 raise
             self._pods[spec.pod_uid] = pod
             return pod.state()
 
+    def _free_ids(self) -> int:
+        """Where a range of ids begins that no other pod here has; no two pods share an id of the host."""
+        used = {pod.id_base for pod in self._pods.values()} | self._id_bases
+        found = next(base for base in range(IDS, 1 << 32, IDS) if base not in used)
+        self._id_bases.add(found)
+        return found
+
     async def _make_sandbox(self, pod: Pod) -> None:
         spec, paths = pod.spec, pod.paths
         await clock.run_in_thread(paths.make_directories)
-        groups = await clock.run_in_thread(partial(self._cgroups.create, spec.pod_uid, spec.resources, devices=False))
+        pause = spec.share_process_namespace and not spec.host_pid
+        await clock.run_in_thread(partial(self._cgroups.create, spec.pod_uid, spec.resources, devices=False))
+        groups = await clock.run_in_thread(self._cgroups.create, f"{spec.pod_uid}/{PAUSE}") if pause else {}
         plan = SandboxPlan(
             pod_uid=spec.pod_uid,
             hostname=spec.hostname,
             namespaces={kind: str(paths.pin(kind)) for kind in own_namespaces(spec)},
             shm=str(paths.shm),
             sysctls=dict(spec.sysctls),
-            pause=spec.share_process_namespace and not spec.host_pid,
+            pause=pause,
+            id_base=pod.id_base,
             cgroup_version=self._cgroups.version,
             cgroups=groups,
         )
@@ -233,7 +251,7 @@ class LinuxRuntime:
                 "resolv.conf": specs.resolv_conf(spec) or Path("/etc/resolv.conf").read_text(),
             }
         )
-        pod.paths.save(spec, pod.ip)
+        pod.paths.save(spec, pod.ip, pod.id_base)
 
     async def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
         reply = await self._zygote.request(message)
@@ -251,9 +269,10 @@ class LinuxRuntime:
                 return container_state(known)
             if not pod.ready:
                 raise RuntimeFailure("CreateContainerError", f"the sandbox of pod {pod_uid} is not ready")
-            image_id = self._image_ids.get(spec.image) or (await self.ensure_image(spec.image, "IfNotPresent")).image_id
-            rootfs = await self._images.rootfs(image_id)
+            image = self._ensured.get(spec.image) or await self.ensure_image(spec.image, "IfNotPresent")
+            rootfs = await self._images.rootfs(image.image_id)
             plan = container_plan(pod, spec, rootfs, self._cgroups, self._data / "base")
+            plan["image_ref"] = specs.image_reference(spec.image, image)
             with anyio.CancelScope(shield=True):  # a container that has been started must be known
                 await clock.run_in_thread(self._prepare_container, pod, spec, plan)
                 try:
@@ -297,6 +316,7 @@ class LinuxRuntime:
                     group.start_soon(self.stop_container, pod_uid, name, 0.0)
             await self._destroy(pod_uid, pod.paths)
             await clock.run_in_thread(state.remove_tree, str(pod.paths.logs(pod.spec)))
+            self._id_bases.discard(pod.id_base)
             del self._pods[pod_uid]
         if not self._lock(pod_uid).statistics().tasks_waiting:
             del self._locks[pod_uid]
@@ -310,7 +330,7 @@ class LinuxRuntime:
     async def _disconnect(self, pod_uid: str, paths: layout.PodPaths) -> None:
         """Undo network and namespaces."""
         await self._network.detach(pod_uid)
-        pins = [str(paths.pin(kind)) for kind in ("net", "ipc", "uts")] + [str(paths.shm)]
+        pins = [str(paths.pin(kind)) for kind in ("net", "ipc", "uts", "user")] + [str(paths.shm)]
         await self._ask({"op": "release", "pod_uid": pod_uid, "pins": pins})
 
     async def exec(self, pod_uid: str, name: str, command: Sequence[str], timeout: float) -> ExecResult:

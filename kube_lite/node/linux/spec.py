@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from kube_lite.node.keyring import Credential
 from kube_lite.node.linux import capabilities
 from kube_lite.node.linux.plan import MountPlan, ProcessPlan
 from kube_lite.node.runtime import ContainerSpec, ImageState, Mount, RuntimeFailure, SandboxSpec
@@ -44,7 +45,7 @@ class Rootfs:
 class Images(Protocol):
     """Where images come from."""
 
-    async def ensure(self, image: str, policy: str) -> ImageState:
+    async def ensure(self, image: str, policy: str, credentials: Sequence[Credential] = ()) -> ImageState:
         """Have the image here. :raises RuntimeFailure: ErrImagePull, ErrImageNeverPull, InvalidImageName"""
         ...
 
@@ -63,6 +64,17 @@ class Network(Protocol):
     async def detach(self, pod_uid: str) -> None:
         """Undo :meth:`attach`; a pod that is not attached is fine."""
         ...
+
+
+def image_reference(name: str, image: ImageState) -> str:
+    """What a container's ``imageID`` shows, in containerd's form: ``repository@digest`` where it was pulled from a
+    registry, under the name asked for if there are several; else the image's id."""
+    pinned = [known for known in image.names if "@" in known]
+    repository = name.partition("@")[0]
+    head, _, tag = repository.rpartition(":")
+    repository = head if head and "/" not in tag else repository
+    same = [known for known in pinned if f"/{known.partition('@')[0]}".endswith(f"/{repository}")]
+    return (same or pinned or [image.image_id])[0]
 
 
 def command_line(spec: ContainerSpec, image: ImageConfig) -> list[str]:

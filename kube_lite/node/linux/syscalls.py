@@ -22,6 +22,7 @@ _X86 = MACHINE == "x86_64"
 _NR_PIVOT_ROOT = 155 if _X86 else 41
 _NR_CAPSET = 126 if _X86 else 91
 _NR_KEYCTL = 250 if _X86 else 219
+_NR_BPF = 321 if _X86 else 280
 _NR_SECCOMP = 317 if _X86 else 277
 _NR_OPEN_TREE = 428
 _NR_MOVE_MOUNT = 429
@@ -64,6 +65,7 @@ MOUNT_ATTR_RDONLY = 0x1
 MOUNT_ATTR_NOSUID = 0x2
 MOUNT_ATTR_NODEV = 0x4
 MOUNT_ATTR_NOEXEC = 0x8
+_MOUNT_ATTR_IDMAP = 0x00100000
 
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
@@ -87,6 +89,13 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+_BPF_PROG_LOAD = 5
+_BPF_PROG_ATTACH = 8
+_BPF_PROG_TYPE_CGROUP_DEVICE = 15
+_BPF_CGROUP_DEVICE = 6
+_BPF_F_ALLOW_MULTI = 2
+_BPF_ATTRIBUTES = 128
 
 _SECCOMP_SET_MODE_FILTER = 1
 _KEYCTL_JOIN_SESSION_KEYRING = 1
@@ -178,10 +187,24 @@ def move_mount(mount_fd: int, target_fd: int) -> None:
 
 
 def mount_setattr(
-    mount_fd: int, *, set_flags: int = 0, clear_flags: int = 0, propagation: int = 0, recursive: bool = False
+    mount_fd: int,
+    *,
+    set_flags: int = 0,
+    clear_flags: int = 0,
+    propagation: int = 0,
+    recursive: bool = False,
+    user_namespace: int = -1,
 ) -> None:
-    """Change ``MOUNT_ATTR_*`` flags and propagation (``MS_PRIVATE``...) of an open mount."""
-    attributes = ctypes.create_string_buffer(struct.pack("4Q", set_flags, clear_flags, propagation, 0))
+    """Change ``MOUNT_ATTR_*`` flags and propagation (``MS_PRIVATE``...) of an open mount.
+
+    :param user_namespace: show owners as this user namespace maps them (an idmapped mount); EINVAL where the file
+        system cannot
+    """
+    if user_namespace >= 0:
+        set_flags |= _MOUNT_ATTR_IDMAP
+    attributes = ctypes.create_string_buffer(
+        struct.pack("4Q", set_flags, clear_flags, propagation, max(user_namespace, 0))
+    )
     flags = _AT_EMPTY_PATH | (_AT_RECURSIVE if recursive else 0)
     _syscall("mount_setattr", _NR_MOUNT_SETATTR, mount_fd, b"", flags, attributes, 32)
 
@@ -293,3 +316,23 @@ def new_session_keyring() -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSYS, errno.EPERM, errno.EDQUOT):
             raise
+
+
+def attach_device_program(cgroup_fd: int, program: bytes) -> None:
+    """Let a BPF program decide which devices the processes of a cgroup (v2) may use."""
+    code, license_text = ctypes.create_string_buffer(program), ctypes.create_string_buffer(b"Apache-2.0")
+    load = struct.pack(
+        "<IIQQ",
+        _BPF_PROG_TYPE_CGROUP_DEVICE,
+        len(program) // 8,
+        ctypes.addressof(code),
+        ctypes.addressof(license_text),
+    )
+    attributes = ctypes.create_string_buffer(load, _BPF_ATTRIBUTES)
+    fd = _syscall("bpf", _NR_BPF, _BPF_PROG_LOAD, attributes, _BPF_ATTRIBUTES)
+    try:
+        attach = struct.pack("<IIII", cgroup_fd, fd, _BPF_CGROUP_DEVICE, _BPF_F_ALLOW_MULTI)
+        attributes = ctypes.create_string_buffer(attach, _BPF_ATTRIBUTES)
+        _syscall("bpf", _NR_BPF, _BPF_PROG_ATTACH, attributes, _BPF_ATTRIBUTES)
+    finally:
+        os.close(fd)

@@ -2,8 +2,8 @@
 
 A volume lives at ``DATA/volumes/UID/PLUGIN/NAME``, the plugins named as upstream's. emptyDir ends with the pod;
 hostPath is the host's own path; the rest is content from the API (see ``content``), written atomically and
-refreshed while the pod runs. Mounting filesystems is not done here: an emptyDir with medium Memory is a plain
-directory.
+refreshed while the pod runs. An emptyDir with medium Memory is a tmpfs, which a :class:`Mounter` mounts; where there
+is none (a simulated node) it is a plain directory.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ import shutil
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from kube_lite import clock
 from kube_lite.node.environment import Placement, expand
 from kube_lite.node.runtime import Mount
+from kube_lite.node.specs import pod_resources
 from kube_lite.node.volumes import atomic
 from kube_lite.node.volumes.content import Content, VolumeError
+from kube_lite.resources import quantity
 from kube_lite.resources.kinds.pod.view import Container, Pod
 
-__all__ = ["VolumeError", "Volumes"]
+__all__ = ["Mounter", "VolumeError", "Volumes"]
 
 CONTENT = {
     "configMap": "kubernetes.io~configmap",
@@ -43,14 +45,27 @@ _CHECKS = {
 }
 
 
+class Mounter(Protocol):
+    """Mounts what lives in memory. Both calls block, and are fine when nothing is to be done."""
+
+    def mount(self, path: Path, size: int | None) -> None:
+        """Mount a tmpfs of at most ``size`` bytes. :raises OSError:"""
+        ...
+
+    def unmount(self, path: Path) -> None:
+        """Unmount it. :raises OSError:"""
+        ...
+
+
 class Volumes:
     """Sets up, refreshes and removes the volumes of the pods of one node.
 
     :param root: the executor's data directory
     """
 
-    def __init__(self, root: Path, content: Content) -> None:
+    def __init__(self, root: Path, content: Content, mounter: Mounter | None = None) -> None:
         self._root = root
+        self._mounter = mounter
         self._content = content
 
     def pod_dir(self, uid: str) -> Path:
@@ -98,6 +113,9 @@ class Volumes:
             files = await self._content.files(pod, place, volume)
             await clock.run_in_thread(atomic.write, path, files, group)
         else:
+            if self._mounter is not None and in_memory(volume):
+                size = memory_size(pod, volume, place.allocatable)
+                await clock.run_in_thread(self._mounter.mount, path, size)
             _make_empty_dir(path, group)
 
     async def mounts(self, pod: Pod, container: Container, env: Mapping[str, str]) -> list[Mount]:
@@ -116,14 +134,56 @@ class Volumes:
             found.append(Mount(str(path), mount.mount_path, read_only, mount.mount_propagation or "None"))
         return found
 
+    async def used(self, pod: Pod, name: str) -> int:
+        """Bytes on disk of an emptyDir volume; 0 while it is not there."""
+        return await clock.run_in_thread(_disk_usage, self.pod_dir(pod.metadata.uid) / EMPTY_DIR / name)
+
     async def remove(self, uid: str) -> None:
         """Remove the volumes of a pod."""
-        await clock.run_in_thread(shutil.rmtree, self.pod_dir(uid), True)
+        await clock.run_in_thread(self._remove, self.pod_dir(uid))
+
+    def _remove(self, directory: Path) -> None:
+        if self._mounter is not None and (directory / EMPTY_DIR).is_dir():
+            for path in (directory / EMPTY_DIR).iterdir():
+                self._mounter.unmount(path)
+        shutil.rmtree(directory, ignore_errors=True)
 
     def known_pods(self) -> list[str]:
         """The uids of pods that have a directory here."""
         base = self._root / "volumes"
         return [p.name for p in base.iterdir()] if base.is_dir() else []
+
+
+def _disk_usage(root: Path) -> int:
+    """Bytes in blocks on disk below a directory; a file with several names counts once."""
+    total = 0
+    seen: set[tuple[int, int]] = set()
+    for directory, _, names in os.walk(root):  # does not follow links, which may lead anywhere
+        for name in (".", *names):
+            try:
+                found = os.lstat(os.path.join(directory, name))
+            except OSError:
+                continue  # removed meanwhile
+            if found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
+                if (found.st_dev, found.st_ino) in seen:
+                    continue
+                seen.add((found.st_dev, found.st_ino))
+            total += found.st_blocks * 512
+    return total
+
+
+def in_memory(volume: Mapping[str, Any]) -> bool:
+    """Whether it is an emptyDir with medium Memory."""
+    return (volume.get("emptyDir") or {}).get("medium") == "Memory"
+
+
+def memory_size(pod: Pod, volume: Mapping[str, Any], allocatable: Mapping[str, str]) -> int | None:
+    """Bytes that a volume in memory may hold: the least of its own limit, the pod's and what the node has."""
+    bounds = [pod_resources(pod).memory_limit]
+    limit = (volume.get("emptyDir") or {}).get("sizeLimit")
+    bounds.append(quantity.value(str(limit)) if limit is not None else None)
+    bounds.append(quantity.value(allocatable["memory"]) if "memory" in allocatable else None)
+    return min((bound for bound in bounds if bound), default=None)
 
 
 def _make_empty_dir(path: Path, group: int | None) -> None:

@@ -161,17 +161,23 @@ def install(package: str, program: str) -> None:
 
 
 @contextlib.contextmanager
-def serve_registry(directory: Path) -> Iterator[str]:
-    """Run Debian's docker-registry on a free loopback port, its data in ``directory``; yields its base URL."""
+def serve_registry(directory: Path, htpasswd: str = "") -> Iterator[str]:
+    """Run Debian's docker-registry on a free loopback port, its data in ``directory``; yields its base URL.
+
+    :param htpasswd: lines of ``user:bcrypt hash``; with them nobody else may push or pull
+    """
     install("docker-registry", "docker-registry")
     directory.mkdir(parents=True, exist_ok=True)
     address = f"127.0.0.1:{free_port()}"
-    settings = {
+    settings: dict[str, object] = {
         "version": "0.1",
         "log": {"level": "error"},
         "storage": {"filesystem": {"rootdirectory": str(directory / "data")}, "delete": {"enabled": True}},
         "http": {"addr": address},
     }
+    if htpasswd:
+        (directory / "htpasswd").write_text(htpasswd)
+        settings["auth"] = {"htpasswd": {"realm": "test", "path": str(directory / "htpasswd")}}
     configuration = directory / "config.yml"
     configuration.write_text(json.dumps(settings))
     with (directory / "log").open("wb") as log:
@@ -180,7 +186,7 @@ def serve_registry(directory: Path) -> Iterator[str]:
         deadline = time.monotonic() + 30
         while True:
             try:
-                _send(f"http://{address}", "GET", "/v2/")
+                socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), 1).close()
                 break
             except OSError:
                 assert process.poll() is None, (directory / "log").read_text()

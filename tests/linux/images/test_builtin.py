@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,27 @@ def test_its_id_stays_and_building_twice_is_no_error(tmp_path: Path) -> None:
     assert first.image_id == second.image_id
     assert first.image_id.startswith("sha256:")
     assert first.rootfs().config.cmd == ("python3",)
+
+
+def test_the_first_pods_of_a_node_may_ask_for_it_at_the_same_moment(tmp_path: Path) -> None:
+    for attempt in range(20):
+        image = BuiltinImage(tmp_path / f"builtin-{attempt}")
+        together = threading.Barrier(8)
+
+        def ask(image: BuiltinImage = image, together: threading.Barrier = together) -> None:
+            together.wait()
+            image.ensure()
+
+        with ThreadPoolExecutor(8) as threads:
+            for asked in [threads.submit(ask) for _ in range(8)]:
+                asked.result()
+        assert (Path(image.rootfs().layers[0]) / "etc/passwd").exists()
+        assert len(list((tmp_path / f"builtin-{attempt}").iterdir())) == 1
+
+
+def test_what_a_crash_left_half_built_is_swept(tmp_path: Path) -> None:
+    image = BuiltinImage(tmp_path)
+    left = Path(f"{image.rootfs().layers[0]}.new-crashed")
+    left.mkdir()
+    image.sweep()
+    assert not left.exists()

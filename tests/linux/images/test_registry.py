@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from kube_lite.node.linux.images.credentials import Credential, matching, parse_docker_config
+from kube_lite.node.keyring import Credential
 from kube_lite.node.linux.images.reference import Reference
 from kube_lite.node.linux.images.registry import endpoints
 from kube_lite.node.linux.images.store import ImageStore
@@ -347,28 +347,11 @@ def test_encrypted_and_unknown_layers_are_refused_before_the_download(tmp_path: 
 def test_where_an_image_is_looked_for(
     image: str, mirrors: dict[str, str], insecure: list[str], bases: list[str]
 ) -> None:
-    found = endpoints(Reference.parse(image), mirrors, insecure, lambda host: Credential(host))
+    found = endpoints(Reference.parse(image), mirrors, insecure, lambda host: [Credential(host)])
     assert [endpoint.base for endpoint in found] == bases
     assert [endpoint.credential and endpoint.credential.scope for endpoint in found][-1] == Reference.parse(
         image
     ).registry
-
-
-def test_pull_secrets_are_read_and_the_closest_scope_is_taken() -> None:
-    auth = base64.b64encode(b"u:p:with:colons").decode()
-    secret = {
-        "auths": {
-            "https://index.docker.io/v1/": {"auth": auth},
-            "quay.io": {"username": "a", "password": "b"},
-            "quay.io/team": {"identitytoken": "t"},
-        }
-    }
-    found = parse_docker_config(json.dumps(secret).encode())
-    assert matching(found, Reference.parse("nginx")) == Credential("docker.io", "u", "p:with:colons")
-    assert matching(found, Reference.parse("quay.io/other/x")) == Credential("quay.io", "a", "b")
-    assert matching(found, Reference.parse("quay.io/team/x")) == Credential("quay.io/team", identity_token="t")
-    assert matching(found, Reference.parse("quay.io.evil.test/x")) is None
-    assert "p:with" not in repr(found)
 
 
 def test_nobody_listens(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -271,3 +272,66 @@ def test_other_tables_are_left_alone_and_a_restart_takes_over_the_rules(tmp_path
             ask(n.name, IP, 80)
         later.close()
         assert nft(n.name, "list tables") == "table ip foreign\n"
+
+
+@contextlib.contextmanager
+def _echoing(name: str, word: str) -> Iterator[None]:
+    """A UDP server in the namespace that answers every packet with ``word``."""
+    server = socket_inside(name, socket.SOCK_DGRAM)
+    server.bind(("0.0.0.0", 8080))
+    server.settimeout(None)
+
+    def serve() -> None:
+        while True:
+            _, peer = server.recvfrom(100)
+            if peer[0] == "127.0.0.1":
+                return
+            server.sendto(word.encode(), peer)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        with socket_inside(name, socket.SOCK_DGRAM) as last:
+            last.sendto(b"end", ("127.0.0.1", 8080))
+        thread.join(5)
+        server.close()
+
+
+@pytest.mark.parametrize("node_port", [0, 30053])
+def test_a_busy_udp_client_leaves_an_endpoint_that_is_gone(tmp_path: Path, node_port: int) -> None:
+    with contextlib.ExitStack() as stack:
+        n = stack.enter_context(node("node", "10.244.7.0/24", tmp_path))
+        p = stack.enter_context(proxy(n))
+        made = {}
+        for _ in range(2):
+            name = stack.enter_context(namespace("pod"))
+            made[name] = n.attach(name)
+            stack.enter_context(_echoing(name, made[name]))
+        first, second = made.values()
+        target = (n.network.node_address, node_port) if node_port else (IP, 53)
+
+        def serve(*addresses: str) -> None:
+            ends = tuple((address, 8080) for address in addresses)
+            p.sync(dns=ServiceSpec(IP, 53, "UDP", ends, node_port=node_port))
+
+        client = stack.enter_context(socket_inside(n.name, socket.SOCK_DGRAM))
+        client.connect(target)
+
+        def asked() -> str:
+            client.send(b"who?")
+            return client.recv(100).decode()
+
+        serve(first)
+        assert asked() == first
+        serve(first, second)
+        assert asked() == first, "a connection stays where it is"
+        serve(second)
+        assert asked() == second
+        serve()
+        with pytest.raises((ConnectionRefusedError, PermissionError)):
+            asked()
+        serve(first)
+        client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)  # the refusal came twice
+        assert asked() == first

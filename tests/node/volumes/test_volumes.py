@@ -240,3 +240,42 @@ def test_a_token_that_the_api_refuses_fails_the_mount() -> None:
             await make(Path("/nowhere"), client).setup(make_pod(API_ACCESS), PLACE)
 
     clock.run_virtual(story())
+
+
+class _Mounts:
+    """Remembers what was mounted."""
+
+    def __init__(self) -> None:
+        self.mounted: dict[str, int | None] = {}
+        self.unmounted: list[str] = []
+
+    def mount(self, path: Path, size: int | None) -> None:
+        self.mounted[path.name] = size
+
+    def unmount(self, path: Path) -> None:
+        self.unmounted.append(path.name)
+
+
+def test_volumes_in_memory_are_as_large_as_the_smallest_limit(tmp_path: Path) -> None:
+    async def story() -> None:
+        mounts = _Mounts()
+        volumes = Volumes(tmp_path, Content(ApiSource(FakeClient()), Tokens(FakeClient())), mounts)
+        found = make_pod(
+            {"name": "own", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+            {"name": "large", "emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}},
+            {"name": "open", "emptyDir": {"medium": "Memory"}},
+            {"name": "disk", "emptyDir": {"sizeLimit": "1Mi"}},
+        )
+        container = msgspec.structs.replace(
+            found.spec.containers[0],
+            resources=msgspec.convert({"limits": {"memory": "64Mi"}}, type(found.spec.containers[0].resources)),
+        )
+        limited = msgspec.structs.replace(found, spec=msgspec.structs.replace(found.spec, containers=[container]))
+        await volumes.setup(found, Placement("n1", "192.0.2.1", "10.0.0.5", {"memory": "512Mi"}))
+        assert mounts.mounted == {"own": 1 << 20, "large": 512 << 20, "open": 512 << 20}
+        await volumes.setup(limited, Placement("n1", "192.0.2.1", "10.0.0.5", {"memory": "512Mi"}))
+        assert mounts.mounted == {"own": 1 << 20, "large": 64 << 20, "open": 64 << 20}
+        await volumes.remove("u")
+        assert sorted(mounts.unmounted) == ["disk", "large", "open", "own"]
+
+    anyio.run(story)

@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 from kube_lite.node.linux.spec import ImageConfig, Rootfs
@@ -71,20 +72,33 @@ class BuiltinImage:
         """The image as present; its size is 0, as it takes none."""
         return ImageState(self.image_id, 0, names or (f"{REGISTRY}/{REPOSITORY}:latest",))
 
+    def sweep(self) -> None:
+        """Remove what crashed processes left half built; nobody else may be building."""
+        for left in self._root.parent.glob("*.new*"):
+            shutil.rmtree(left, ignore_errors=True)
+
     def ensure(self) -> None:
-        """Make the tree if it is not there. :raises RuntimeFailure: ErrImagePull when the disk refuses"""
+        """Make the tree if it is not there. :raises RuntimeFailure: ErrImagePull when the disk refuses
+
+        Several threads may ask at once, as the first pods of a node do: each builds a tree of its own, the first
+        to finish gives it the name, and the others' are dropped.
+        """
         if self._root.exists():
             return
-        building = self._root.with_name(self._root.name + ".new")
         try:
-            shutil.rmtree(building, ignore_errors=True)
-            self._build(building)
-            building.rename(self._root)
+            self._root.parent.mkdir(parents=True, exist_ok=True)
+            building = Path(tempfile.mkdtemp(dir=self._root.parent, prefix=f"{self._root.name}.new-"))
+            try:
+                self._build(building)
+                building.rename(self._root)
+            except OSError:
+                shutil.rmtree(building, ignore_errors=True)
+                if not self._root.exists():
+                    raise
         except OSError as error:
             raise RuntimeFailure("ErrImagePull", f"building {REGISTRY}/{REPOSITORY}: {error}") from error
 
     def _build(self, root: Path) -> None:
-        root.mkdir(parents=True)
         root.chmod(0o755)
         for name, mode in _DIRECTORIES.items():
             (root / name).mkdir()

@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import ipaddress
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import anyio
 
 from kube_lite import clock
-from kube_lite.node.linux.images.credentials import Credential
+from kube_lite.node.keyring import Credential
 from kube_lite.node.linux.images.manifest import ACCEPT, MAX_DOCUMENT_BYTES, Descriptor
 from kube_lite.node.linux.images.reference import DEFAULT_REGISTRY, Reference, is_digest
 
@@ -74,23 +74,24 @@ def endpoints(
     reference: Reference,
     mirrors: Mapping[str, str],
     insecure: Collection[str],
-    find: Callable[[str], Credential | None],
+    find: Callable[[str], Sequence[Credential]],
 ) -> list[Endpoint]:
     """Where to look for an image, in order: its registry's mirror if one is set, then the registry itself.
 
-    ``find`` gives the credential for a host; a registry's is never sent to its mirror.
+    ``find`` gives the credentials for a host; a registry's are never sent to its mirror. Each is an attempt of its
+    own, and without any there is one that names nobody.
     """
     registry = reference.registry
     found = []
     mirror = mirrors.get(registry)
     if mirror is not None:
         base = (mirror if "://" in mirror else f"https://{mirror}").rstrip("/").removesuffix("/v2")
-        found.append(Endpoint(base, find(urlsplit(base).netloc)))
+        found += [Endpoint(base, credential) for credential in find(urlsplit(base).netloc) or (None,)]
     if registry == DEFAULT_REGISTRY:
         base = DOCKER_HUB
     else:
         base = f"{'http' if registry in insecure or is_loopback(registry) else 'https'}://{registry}"
-    found.append(Endpoint(base, find(registry)))
+    found += [Endpoint(base, credential) for credential in find(registry) or (None,)]
     return found
 
 

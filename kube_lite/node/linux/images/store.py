@@ -18,12 +18,12 @@ from pathlib import Path
 import anyio
 
 from kube_lite import clock
+from kube_lite.node.keyring import Credential, matching
 from kube_lite.node.linux.images import archive
 from kube_lite.node.linux.images.builtin import REGISTRY as BUILTIN_REGISTRY
 from kube_lite.node.linux.images.builtin import REPOSITORY as BUILTIN_REPOSITORY
 from kube_lite.node.linux.images.builtin import BuiltinImage
 from kube_lite.node.linux.images.catalog import Catalog, Record
-from kube_lite.node.linux.images.credentials import Credential, matching
 from kube_lite.node.linux.images.layers import MAX_UNPACKED_BYTES, LayerStore, Workspace
 from kube_lite.node.linux.images.manifest import Descriptor, ImageDocument, Manifest, ManifestError, parse, parse_config
 from kube_lite.node.linux.images.reference import Reference
@@ -103,6 +103,7 @@ class ImageStore:
     def _open(self) -> tuple[Catalog, LayerStore, Workspace]:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         (self._directory / "empty").mkdir(exist_ok=True, mode=0o755)
+        self._builtin.sweep()
         workspace = Workspace(self._directory / "work")
         layers = LayerStore(self._directory / "layers", workspace, self._max_layer_bytes)
         return Catalog(self._directory), layers, workspace
@@ -161,6 +162,7 @@ class ImageStore:
     async def rootfs(self, image_id: str) -> Rootfs:
         """What a container of that image gets as its root. :raises RuntimeFailure: CreateContainerError, not here"""
         if image_id == self._builtin.image_id:
+            await self.start()
             await clock.run_in_thread(self._builtin.ensure)
             return self._builtin.rootfs()
         await self.start()
@@ -207,10 +209,8 @@ class ImageStore:
                 self._pulling.pop(key, None)
 
     async def _pull(self, reference: Reference, progress: Progress, credentials: Sequence[Credential]) -> ImageState:
-        def find(host: str) -> Credential | None:
-            if host == reference.registry:
-                return matching(credentials, reference)
-            return next((item for item in credentials if item.scope == host), None)
+        def find(host: str) -> Sequence[Credential]:
+            return matching(credentials, f"{host}/{reference.repository}")
 
         failures: list[tuple[Endpoint, RegistryError]] = []
         for endpoint in endpoints(reference, self._mirrors, self._insecure, find):
@@ -219,9 +219,9 @@ class ImageStore:
                     return await self._pull_from(registry, reference, progress)
             except RegistryError as error:
                 failures.append((endpoint, error))
-        texts = [f"{endpoint.base}: {error}" for endpoint, error in failures]
-        if len(texts) == 1:
-            texts = [str(failures[0][1])]
+        texts = list(dict.fromkeys(f"{endpoint.base}: {error}" for endpoint, error in failures))
+        if len({endpoint.base for endpoint, _ in failures}) == 1:
+            texts = list(dict.fromkeys(str(error) for _, error in failures))
         raise RegistryError(f'failed to resolve reference "{reference}": {reference}: {"; ".join(texts)}')
 
     async def _pull_from(self, registry: Registry, reference: Reference, progress: Progress) -> ImageState:

@@ -3,20 +3,20 @@
 One nftables table belongs to the node, ``kube-lite-<node>``; no other is ever touched. Each :meth:`sync` is one
 transaction, so no packet sees half of it. The first one replaces the table that an earlier executor left, so
 that a restart leaves no moment without rules. If a transaction is refused (somebody removed our table), the whole
-table is built anew. Connections that exist stay where they are: they are the kernel's connection tracking's.
+table is built anew. TCP connections that exist stay where they are: they are the kernel's connection tracking's.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import anyio
 
 from kube_lite import clock
-from kube_lite.node.linux.network import rules
+from kube_lite.node.linux.network import conntrack, rules
 from kube_lite.node.linux.network.libnftables import Nftables, NftError
 from kube_lite.node.linux.network.pods import POD_LINK_PREFIX
 from kube_lite.node.proxy import ServiceSpec
@@ -152,6 +152,9 @@ class ServiceProxy:
         lines += [rules.count_chains(self._table, *count) for count in sorted(counts)]
         lines += self._in_order(specs, former, wanted)
         await clock.run_in_thread(self._nftables.run, "\n".join(lines))
+        stale = {found for key, spec in specs.items() for found in _stale(self._applied.get(key), spec)}
+        if stale:
+            await clock.run_in_thread(self._forget_connections, stale)
         self._built = True
         self._hairpins.update(pins)
         self._counts |= counts
@@ -162,6 +165,15 @@ class ServiceProxy:
             else:
                 self._applied[key] = spec
                 self._given[key] = changes[key] or spec
+
+    @staticmethod
+    def _forget_connections(stale: Collection[conntrack.Stale]) -> None:
+        try:
+            count = conntrack.forget(stale)
+        except OSError as error:
+            log.warning("UDP clients may go on talking to endpoints that are gone: %s", error)
+        else:
+            log.debug("forgot %d UDP connections", count)
 
     def _in_order(
         self, specs: Mapping[str, ServiceSpec | None], former: rules.Elements, wanted: rules.Elements
@@ -181,6 +193,21 @@ class ServiceProxy:
     def _numbered(self, key: str, spec: ServiceSpec) -> ServiceSpec:
         old = self._applied.get(key)
         return replace(spec, endpoints=rules.reordered(old.endpoints if old else (), spec.endpoints))
+
+
+def _stale(old: ServiceSpec | None, new: ServiceSpec | None) -> set[conntrack.Stale]:
+    """Which UDP connections no longer lead where the Service does: to endpoints that it has lost, and to none."""
+    spec = new or old
+    if spec is None or spec.protocol != "UDP":
+        return set()
+    before = set(old.endpoints) if old is not None else set()
+    after = set(new.endpoints) if new is not None else set()
+    answered: list[conntrack.Address | None] = [*(before - after)]
+    if after and not before:
+        answered.append(None)
+    sent = [(spec.ip, spec.port)] if spec.ip else []
+    sent += [("", spec.node_port)] if spec.node_port else []
+    return {(target, source) for target in sent for source in answered}
 
 
 def _same(one: ServiceSpec | None, other: ServiceSpec | None) -> bool:

@@ -284,6 +284,7 @@ class PodSpec(View, frozen=True):
     host_network: bool = False
     host_pid: bool = field(default=False, name="hostPID")
     host_ipc: bool = field(default=False, name="hostIPC")
+    host_users: bool | None = None
     share_process_namespace: bool = False
     hostname: str = ""
     subdomain: str = ""
