@@ -20,7 +20,7 @@ from kube_lite.resources import field as fields
 from kube_lite.resources.cel import CelError, CostExceeded, Program, optional
 from kube_lite.resources.field import Errors, invalid, required
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.structural import Path, Schema, key_of, text, type_name
+from kube_lite.resources.structural import Path, Schema, canonical, key_of, text, type_name
 
 RULES: Final = "x-kubernetes-validations"
 OBJECT_COST_LIMIT: Final = 10_000_000
@@ -33,6 +33,8 @@ _UNIT_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.
 
 View = Callable[[Any], Any]
 """Turns a value into what expressions see of it."""
+_Pair = tuple[Any, Any]
+"""A value and what it was before."""
 _NONE: Final = object()
 """No old value, or none that can be told."""
 
@@ -207,20 +209,29 @@ _STRING_VIEWS: Final[Mapping[str, View]] = {
 # ---- evaluation
 
 
-def _walk(node: _Node, value: Any, old: Any, path: Path, found: Errors, budget: _Budget) -> None:
+def _walk(
+    node: _Node, value: Any, old: Any, path: Path, found: Errors, budget: _Budget, nearest: _Pair | None = None
+) -> None:
+    """The rules at a value and below. ``nearest`` is the closest value around it whose old one can be told."""
     if value is None:
         return
+    if old is not _NONE:
+        nearest = (value, old)
     for rule in node.rules:
-        _evaluate(rule, node, value, old, path, found, budget)
+        broken: Errors = []
+        _evaluate(rule, node, value, old, path, broken, budget)
+        # what an update leaves as it was may stay wrong, but a transition is always looked at
+        if broken and (rule.transition or nearest is None or canonical(nearest[0]) != canonical(nearest[1])):
+            found += broken
     if isinstance(value, dict):
         before = old if isinstance(old, dict) else {}
         for name, below in _below(node, value):
-            _walk(below, value[name], before.get(name, _NONE), (path, name), found, budget)
+            _walk(below, value[name], before.get(name, _NONE), (path, name), found, budget, nearest)
     elif isinstance(value, list) and node.items is not None:
         known = _by_key(node, old)
         for position, item in enumerate(value):
             previous = known.get(node.identify(item), _NONE) if node.identify is not None else _NONE
-            _walk(node.items, item, previous, (path, position), found, budget)
+            _walk(node.items, item, previous, (path, position), found, budget, nearest)
 
 
 def _below(node: _Node, value: Mapping[str, Any]) -> Iterator[tuple[str, _Node]]:

@@ -91,3 +91,19 @@ def test_rules_that_would_cost_too_much_are_stopped_before_they_run() -> None:
     node = {"type": "array", "items": {"type": "integer"}, "x-kubernetes-validations": [rule]}
     assert _say(node, values[:10]) == []
     assert "cost limit exceeded" in _say(node, values)[0]
+
+
+def test_a_rule_that_was_broken_before_lets_unchanged_values_be() -> None:
+    rule = {"rule": "self.a > 0"}
+    node = _object(rule, a={"type": "integer"})
+    assert _say(node, {"a": 0}, {"a": 0}) == []
+    assert _say(node, {"a": -1}, {"a": 0}) != []
+    transition = _object({"rule": "self.a > oldSelf.a"}, a={"type": "integer"})
+    assert _say(transition, {"a": 0}, {"a": 0}) != []
+
+
+def test_items_without_keys_are_unchanged_when_their_list_is() -> None:
+    item = {"type": "integer", "x-kubernetes-validations": [{"rule": "self > 0"}]}
+    node = {"type": "array", "items": item}
+    assert _say(node, [0, 1], [0, 1]) == []
+    assert len(_say(node, [0, 2], [0, 1])) == 1
