@@ -111,12 +111,17 @@ def _object(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise BadRequest(f"json: cannot unmarshal {json_name(value)} into Go value of type {_TYPE_META}")
+        raise BadRequest(not_an_object(value))
     for name in ("apiVersion", "kind"):
         if not isinstance(value.get(name) or "", str):
             shown = json_name(value[name])
             raise BadRequest(f"json: cannot unmarshal {shown} into Go struct field .{name} of type string")
     return value
+
+
+def not_an_object(value: Any) -> str:
+    """What Go says of JSON that should have been an object with a kind."""
+    return f"json: cannot unmarshal {json_name(value)} into Go value of type {_TYPE_META}"
 
 
 def json_name(value: Any) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from collections.abc import Callable
+from typing import Any, Final
 
 from kube_lite import errors
 from kube_lite.api import body as bodies
@@ -35,7 +37,16 @@ def decode_body(request: Request, resource: Resource, raw: bytes, wanted: WriteO
     if resource.custom:
         check_custom_kind(resource, value, raw)
     check_kind(resource, value)
-    return decode_object(resource, value, wanted, request.warnings, duplicates)
+    return decode_object(resource, value, wanted, request.warnings, duplicates, lambda: _as_json(request, raw))
+
+
+def _as_json(request: Request, raw: bytes) -> bytes:
+    """The JSON text that upstream's decoder reads of a body: YAML is turned into JSON with sorted keys first."""
+    media = bodies.media_type(request.header("content-type"))
+    if media == JSON:
+        return raw
+    value, _ = parse(request, raw, "")
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def parse(request: Request, raw: bytes, kind: str, find_duplicates: bool = False) -> tuple[Obj, list[str]]:
@@ -96,27 +107,97 @@ def _other_kind(kind: str, version: str, wanted_kind: str, wanted_version: str) 
         return group, number
 
     group, number = split(version)
-    wanted_group, wanted_number = split(wanted_version)
-    if kind == wanted_kind or (group, number) == (wanted_group, wanted_number):
-        named = f"the API version in the data ({version}) does not match the expected API version ({wanted_version})"
-        if version != wanted_version:
-            return named
+    wanted_group, _ = split(wanted_version)
+    if not _registered(group, number, kind):
+        return f'{kind} in version "{number}" cannot be handled as a {wanted_kind}: {unregistered(kind, version)}'
+    if kind == wanted_kind and version != wanted_version:
+        return mismatched(version, wanted_version)
     return (
-        f'{kind} in version "{number}" cannot be handled as a {wanted_kind}: converting '
-        f"({_go(group, number, kind)}) to ({_go(wanted_group, wanted_number, wanted_kind)}): unknown conversion"
+        f'{kind} in version "{number}" cannot be handled as a {wanted_kind}: '
+        f"{unconvertible(kind, number, wanted_kind, wanted_group)}"
     )
 
 
-def _go(group: str, version: str, kind: str) -> str:
-    return f"{version}.{kind}"
+_LATER: Final = {
+    ("batch", "v1", "CronJob"),
+    ("storage.k8s.io", "v1", "CSIStorageCapacity"),
+    ("networking.k8s.io", "v1", "IPAddress"),
+    ("networking.k8s.io", "v1", "ServiceCIDR"),
+}
+_LATER_VERSIONS: Final = {
+    ("policy", "v1"),
+    ("discovery.k8s.io", "v1"),
+    ("autoscaling", "v2"),
+    ("flowcontrol.apiserver.k8s.io", "v1"),
+    ("flowcontrol.apiserver.k8s.io", "v1beta3"),
+}
+_EARLIER_VERSIONS: Final = {
+    ("extensions", "v1beta1"),
+    ("apps", "v1beta1"),
+    ("apps", "v1beta2"),
+    ("batch", "v1beta1"),
+    ("autoscaling", "v2beta1"),
+    ("autoscaling", "v2beta2"),
+    ("policy", "v1beta1"),
+    ("networking.k8s.io", "v1beta1"),
+    ("rbac.authorization.k8s.io", "v1beta1"),
+    ("rbac.authorization.k8s.io", "v1alpha1"),
+    ("storage.k8s.io", "v1beta1"),
+    ("scheduling.k8s.io", "v1beta1"),
+    ("coordination.k8s.io", "v1beta1"),
+    ("discovery.k8s.io", "v1beta1"),
+    ("events.k8s.io", "v1beta1"),
+    ("node.k8s.io", "v1beta1"),
+    ("admissionregistration.k8s.io", "v1beta1"),
+    ("authentication.k8s.io", "v1beta1"),
+    ("authorization.k8s.io", "v1beta1"),
+    ("certificates.k8s.io", "v1beta1"),
+    ("flowcontrol.apiserver.k8s.io", "v1beta1"),
+}
+"""Versions that are no longer described, and those that came after the servers whose words are spoken here."""
+
+
+def _registered(group: str, version: str, kind: str) -> bool:
+    """Whether upstream's decoder knew that kind when its answers were recorded; else it says so first."""
+    if (group, version) in _EARLIER_VERSIONS or group == "meta.k8s.io":
+        return True
+    late = (group, version) in _LATER_VERSIONS or (group, version, kind) in _LATER
+    return not late and (group, version, kind) in schema.kinds()
+
+
+def unregistered(kind: str, version: str) -> str:
+    """What upstream's decoder says of a kind that it does not know."""
+    where = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"
+    return f'no kind "{kind}" is registered for version "{version}" in scheme "{where}"'
+
+
+def mismatched(version: str, wanted: str) -> str:
+    """What it says of the right kind in another version."""
+    return f"the API version in the data ({version}) does not match the expected API version ({wanted})"
+
+
+def unconvertible(kind: str, version: str, wanted: str, wanted_group: str) -> str:
+    """What it says of a kind that it knows, but not as the one that was wanted (of its internal package)."""
+    package = {"": "core", "meta.k8s.io": "v1", "events.k8s.io": "core"}.get(wanted_group)
+    package = package or wanted_group.partition(".")[0]
+    return f"converting ({version}.{kind}) to ({package}.{wanted}): unknown conversion"
 
 
 def decode_object(
-    resource: Resource, value: Obj, wanted: WriteOptions, warnings: list[str], duplicates: list[str] | None = None
+    resource: Resource,
+    value: Obj,
+    wanted: WriteOptions,
+    warnings: list[str],
+    duplicates: list[str] | None = None,
+    text: Callable[[], bytes] | None = None,
 ) -> Obj:
-    """Prune and canonicalise a parsed object by its schema; complaints go where fieldValidation says."""
+    """Prune and canonicalise a parsed object by its schema; complaints go where fieldValidation says.
+
+    :param text: gives the object's JSON, which is quoted in complaints
+    :raises BadRequest: a value of the wrong type, or under strict validation an unknown field
+    """
     try:
-        result = decode.decode(type_of(resource), value)
+        result = decode.decode(type_of(resource), value, None if resource.custom else text)
     except decode.DecodeError as error:
         raise errors.BadRequest(
             f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {error}'
@@ -136,10 +217,10 @@ def decode_object(
     return obj
 
 
-def decode_scale(value: Obj) -> Obj:
+def decode_scale(value: Obj, raw: bytes) -> Obj:
     """A parsed Scale, pruned. :raises BadRequest: a value of the wrong type"""
     try:
-        return decode.decode(schema.type_of("io.k8s.api.autoscaling.v1.Scale"), value).obj
+        return decode.decode(schema.type_of("io.k8s.api.autoscaling.v1.Scale"), value, lambda: raw).obj
     except decode.DecodeError as error:
         raise errors.BadRequest(f'Scale in version "v1" cannot be handled as a Scale: {error}') from error
 

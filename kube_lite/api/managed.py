@@ -6,6 +6,7 @@ as upstream does it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,7 @@ from kube_lite.api.http import decode_json, encode_json
 from kube_lite.api.options import WriteOptions
 from kube_lite.resources import decode
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.ownership import Unnameable
 from kube_lite.resources.registry import Resource
 
 Manage = Callable[[Obj, Obj], list[Obj]]
@@ -49,9 +51,12 @@ def on_create(resource: Resource, obj: Obj, options: WriteOptions, manage: Manag
     if manage is not None:
         _set(obj, manage({}, obj))
         return
+    if not resource.managed_fields:
+        return
     whole = decode_json(encode_json(obj))  # nulls are owned too, and the hooks are not to see them
-    complete(resource, whole)
-    _set(obj, apply.created(codec.type_of(resource), whole, _writer(resource, options)))
+    complete(resource, whole, stored=False)
+    with contextlib.suppress(Unnameable):  # upstream leaves ownership out of what its merge library cannot read
+        _set(obj, apply.created(codec.type_of(resource), whole, _writer(resource, options)))
 
 
 def on_update(
@@ -66,10 +71,16 @@ def on_update(
     if manage is not None:
         _set(new, manage(old, new))
         return
+    if not resource.managed_fields:
+        _set(new, untouched(old, new))
+        return
     sent = new["metadata"].get("managedFields")
     whole = decode_json(encode_json(new))
-    complete(resource, whole)
-    _set(new, apply.updated(codec.type_of(resource), old, whole, sent, _writer(resource, options, subresource)))
+    complete(resource, whole, stored=False)
+    try:
+        _set(new, apply.updated(codec.type_of(resource), old, whole, sent, _writer(resource, options, subresource)))
+    except Unnameable:
+        _set(new, untouched(old, new))
 
 
 class Applied:
@@ -113,6 +124,6 @@ class Applied:
         return self._entries
 
 
-def complete(resource: Resource, obj: Any, *, nulls: bool = True) -> None:
+def complete(resource: Resource, obj: Any, *, nulls: bool = True, stored: bool = True) -> None:
     """Add what upstream always prints; without ``nulls`` for an object that hooks are still to see."""
-    decode.complete(codec.type_of(resource), obj, nulls=nulls)
+    decode.complete(codec.type_of(resource), obj, nulls=nulls, stored=stored)

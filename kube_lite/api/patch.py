@@ -21,6 +21,7 @@ from kube_lite import errors
 from kube_lite.api import body, strategic
 from kube_lite.errors import BadRequest, Invalid, RequestEntityTooLarge, UnsupportedMediaType
 from kube_lite.resources.field import invalid as invalid_field
+from kube_lite.resources.go_structs import struct_order
 from kube_lite.resources.schema import Type
 
 JSON_PATCH: Final = "application/json-patch+json"
@@ -83,15 +84,23 @@ class Patch:
             return merged
         return strategic.merge(type_, obj, self.value)
 
-    def undecodable(self, patched: dict[str, Any], why: str) -> Invalid:
-        """The refusal when the patched object is not one of its type, or not strictly so."""
+    def text(self, type_: Type, patched: dict[str, Any]) -> str:
+        """The patched object as messages show it; a strategic merge shows the patch instead."""
         if self.media_type == STRATEGIC_PATCH:
-            shown = strategic.go_text(self.value)
-            if not why.startswith("strict decoding error"):
-                why = f"error decoding from json: {why}"
-        else:
-            touched = self.value if self.media_type == MERGE_PATCH else {}
-            shown = msgspec.json.encode(_as_merged(patched, touched)).decode()
+            return strategic.go_text(self.value)
+        touched = self.value if self.media_type == MERGE_PATCH else _touched(self.value)
+        shown = msgspec.json.encode(_as_merged(type_, patched, touched)).decode()
+        for char in "<>&":
+            shown = shown.replace(char, f"\\u{ord(char):04x}")
+        return shown
+
+    def undecodable(self, shown: str, why: str) -> Invalid:
+        """The refusal when the patched object is not one of its type, or not strictly so.
+
+        :param shown: what :meth:`text` makes of the patched object
+        """
+        if self.media_type == STRATEGIC_PATCH and not why.startswith("strict decoding error"):
+            why = f"error decoding from json: {why}"
         return errors.invalid("", "", "", [invalid_field("patch", shown, why)])
 
 
@@ -121,6 +130,10 @@ def read(content_type: str, raw: bytes, accepted: Sequence[str] = BUILT_IN_PATCH
         except BadRequest as error:
             ended = error.message == "unexpected end of JSON input"
             raise BadRequest("unexpected EOF" if ended and raw.strip() else error.message) from None
+    if isinstance(value, list) and kind == MERGE_PATCH:
+        # upstream's library merges a list into an object as that list, which is then no object
+        why = f"couldn't get version/kind; json parse error: {body.not_an_object(value)}"
+        raise errors.invalid("", "", "", [invalid_field("patch", msgspec.json.encode(value).decode(), why)])
     if not isinstance(value, dict):
         name = body.json_name(value) if value is not None else "null"
         raise BadRequest(f"json: cannot unmarshal {name} into Go value of type map[string]interface {{}}")
@@ -137,13 +150,37 @@ class _UnsupportedPatch(UnsupportedMediaType):
         return {**status, "details": {}, "code": code}
 
 
-def _as_merged(patched: dict[str, Any], touched: Any) -> dict[str, Any]:
-    """``patched`` in the order upstream prints it: keys sorted where the patch has been, the rest as it was."""
-    below = touched if isinstance(touched, dict) else {}
-    return {
-        key: _as_merged(patched[key], below[key]) if key in below and isinstance(patched[key], dict) else patched[key]
-        for key in sorted(patched)
-    }
+def _as_merged(type_: Type | None, patched: Any, touched: Any) -> Any:
+    """``patched`` in the order upstream prints it: keys sorted where the patch has been, else those of Go's struct.
+
+    :param touched: objects within objects, by key or position, that the patch has looked into; None where it has not
+    """
+    if isinstance(patched, list):
+        below = type_.item if type_ is not None else None
+        inside = touched if isinstance(touched, dict) else {}
+        return [_as_merged(below, sub, inside.get(str(position))) for position, sub in enumerate(patched)]
+    if not isinstance(patched, dict):
+        return patched
+    inside = touched if isinstance(touched, dict) else {}
+    fields = type_.fields if type_ is not None else {}
+    keys = sorted(patched)
+    if not isinstance(touched, dict) and fields and type_ is not None:
+        keys = struct_order(type_, patched)
+    item = type_.item if type_ is not None else None
+    return {key: _as_merged(fields[key].type if key in fields else item, patched[key], inside.get(key)) for key in keys}
+
+
+def _touched(operations: list[dict[str, Any]]) -> dict[str, Any]:
+    """The objects and lists that a JSON patch walks through, as nested dicts."""
+    root: dict[str, Any] = {}
+    for operation in operations:
+        for name in ("path", "from"):
+            path = operation.get(name)
+            if isinstance(path, str) and path.startswith("/"):
+                node = root
+                for step in _steps(path)[:-1]:
+                    node = node.setdefault(step, {})
+    return root
 
 
 # ---- merge patch

@@ -9,9 +9,10 @@ from kube_lite.api.http import Request, decode_json, encode_json
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.verbs import Manner, Target, Verbs, Written
 from kube_lite.client.protocol import APPLY_PATCH
-from kube_lite.resources import decode
+from kube_lite.resources import decode, schema
 from kube_lite.resources.field import Errors, forbidden, required
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.registry import Resource
 
 
 async def patch_object(verbs: Verbs, target: Target, request: Request, raw: bytes, wanted: WriteOptions) -> Written:
@@ -47,27 +48,48 @@ def patch_once(target: Target, change: patch.Patch, old: Obj, wanted: WriteOptio
     resource = target.resource
     try:
         # a patch may share parts with what it patches, and hooks change the result in place
-        new: Obj = decode_json(encode_json(change.apply(codec.type_of(resource), old)))
+        given = encode_json(change.apply(codec.type_of(resource), old))
+        new: Obj = decode_json(given)
     except RecursionError as error:
         raise errors.BadRequest("the patch is nested too deeply") from error
+    type_ = codec.type_of(resource)
     if (new.get("kind"), new.get("apiVersion")) != (resource.kind, resource.api_version):
-        raise change.undecodable(new, _wrong_kind(resource.kind, new))
+        text = change.text(type_, new)
+        raise change.undecodable(text, _wrong_kind(resource, change, text, new))
     check_identity(target, new)
+    quoted = not resource.custom and change.media_type != patch.STRATEGIC_PATCH
     try:
-        result = decode.decode(codec.type_of(resource), new)
+        result = decode.decode(
+            type_, new, (lambda: change.text(type_, decode_json(given)).encode()) if quoted else None
+        )
     except decode.DecodeError as error:
-        raise change.undecodable(new, str(error)) from error
+        raise change.undecodable(change.text(type_, decode_json(given)), str(error)) from error
     complaints = [*change.strict_errors(), *result.strict_errors]
     if complaints and wanted.field_validation == "Strict":
-        raise change.undecodable(new, patch.strict_error(complaints))
+        raise change.undecodable(change.text(type_, decode_json(given)), patch.strict_error(complaints))
     if complaints and wanted.field_validation == "Warn":
         warnings.extend(complaints)
     result.obj.setdefault("metadata", {})
     return result.obj
 
 
-def _wrong_kind(kind: str, new: Obj) -> str:
-    return f'no kind "{new.get("kind")}" is registered for version "{new.get("apiVersion")}" of {kind}'
+def _wrong_kind(resource: Resource, change: patch.Patch, shown: str, new: Obj) -> str:
+    """Why an object of another kind is refused: it does not decode as that kind, or it does and is not the one."""
+    kind, version = str(new.get("kind") or ""), str(new.get("apiVersion") or "")
+    group, _, number = version.rpartition("/")
+    if resource.custom or change.media_type == patch.STRATEGIC_PATCH:
+        return codec.unregistered(kind, version)
+    try:
+        type_ = schema.type_for(group, number, kind)
+    except KeyError:
+        return codec.unregistered(kind, version)
+    try:
+        decode.decode(type_, new, shown.encode)
+    except decode.DecodeError as error:
+        return str(error)
+    if kind == resource.kind:
+        return codec.mismatched(version, resource.api_version)
+    return codec.unconvertible(kind, number, resource.kind, resource.group)
 
 
 def check_identity(target: Target, new: Obj) -> None:
@@ -133,6 +155,5 @@ async def _apply_create(
     obj = applied.onto(None)
     if target.namespace:
         obj["metadata"].setdefault("namespace", target.namespace)
-    obj["metadata"].setdefault("name", target.name)
     check_identity(target, obj)
     return await verbs.create(target, obj, request.user, wanted, request.warnings, Manner(applied.manage))

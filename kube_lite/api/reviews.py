@@ -50,6 +50,7 @@ class Reviews:
         wanted = options.write_options(request, "CreateOptions")
         obj = codec.decode_body(request, resource, raw, wanted)
         managed.on_create(resource, obj, wanted)
+        obj["metadata"].setdefault("creationTimestamp", None)
         return obj
 
     @staticmethod

@@ -106,17 +106,13 @@ class ServiceAddresses:
             return  # validation says what is wrong with it
         why = ""
         if not inside:
-            why = (
-                "failed to allocate IP {ip}: the provided IP ({ip}) is not in the valid range. "
-                f"The range of valid IPs is {self._network}"
-            )
-            why = why.replace("{ip}", text)
+            why = f"provided IP is not in the valid range. The range of valid IPs is {self._network}"
         elif text in self._addresses:
-            why = f"failed to allocate IP {text}: provided IP is already allocated"
+            why = "provided IP is already allocated"
         if why:
-            shown = field.invalid("spec.clusterIPs", [text], why)
-            go = errors.FieldError(shown.reason, shown.field, f'Invalid value: []string{{"{text}"}}: {why}')
-            raise errors.invalid("Service", "", service["metadata"].get("name") or "", [go])
+            detail = f"failed to allocated ip:{text} with error:{why}"
+            wrong = field.invalid("spec.clusterIPs", [text], detail)
+            raise errors.invalid("Service", "", service["metadata"].get("name") or "", [wrong])
 
     def _free_address(self) -> str:
         size = self._network.num_addresses
@@ -151,7 +147,7 @@ class ServiceAddresses:
             number = port.get("nodePort")
             protocol = port.get("protocol", "TCP")
             if number:
-                if number in own or (number in by_protocol and protocol not in by_protocol[number]):
+                if number in own or number in by_protocol:  # twice for one protocol: validation refuses that
                     by_protocol.setdefault(number, set()).add(protocol)
                     continue
                 self._check_port(service, index, number)

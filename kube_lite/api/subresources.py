@@ -95,7 +95,7 @@ class Subresources:
         kind, version = value.get("kind", "Scale"), value.get("apiVersion", "autoscaling/v1")
         if kind != "Scale" or version not in _SCALE_VERSIONS:
             raise errors.BadRequest(f"{kind} in {version} cannot be handled as a Scale of autoscaling/v1")
-        return codec.decode_scale(value)
+        return codec.decode_scale(value, raw)
 
     @staticmethod
     def _to_scale(resource: Resource, paths: ScalePaths, obj: Obj) -> Obj:
@@ -257,6 +257,7 @@ class Subresources:
         raw = await request.body()
         wanted = options.write_options(request, "UpdateOptions")
         obj = codec.decode_body(request, resource, raw, wanted)
+        obj.setdefault("status", {}).setdefault("phase", "Active")  # the default, so that its owner keeps it
         target = Target(resource, "", request.info.name, resource.subresources["finalize"])
         written = await self._verbs.update(target, obj, request.user, wanted, request.warnings)
         form = negotiate(request.header("accept"))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kube_lite import clock, errors
-from kube_lite.api import certs, codec, options
+from kube_lite.api import certs, codec, managed, options
 from kube_lite.api.admission.plugin import AdmissionRequest, Chain, Objects
 from kube_lite.api.http import Request, Response, json_response
 from kube_lite.api.negotiate import negotiate
@@ -28,8 +28,8 @@ from kube_lite.resources.registry import Resource
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
-ISSUER = "https://kubernetes.default.svc.cluster.local"
-"""Upstream's kubeadm default for --service-account-issuer."""
+ISSUER = "https://kubernetes.default.svc"
+"""Upstream's usual --service-account-issuer."""
 LEGACY_ISSUER = "kubernetes/serviceaccount"
 """Issuer of the tokens in Secrets (upstream: ``pkg/serviceaccount/legacy.go``)."""
 DEFAULT_SECONDS = 3600
@@ -37,6 +37,13 @@ SHORTEST_SECONDS = 600
 LONGEST_SECONDS = 1 << 32
 """Bounds of ``spec.expirationSeconds`` (upstream: authentication/v1 TokenRequest)."""
 _EC_BYTES = 32
+TOKEN_REQUEST = Resource(
+    kind="TokenRequest",
+    plural="serviceaccounts",
+    group="authentication.k8s.io",
+    definition="io.k8s.api.authentication.v1.TokenRequest",
+)
+"""What travels over ``serviceaccounts/token``."""
 _BOUND = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}
 
 
@@ -166,14 +173,16 @@ class Tokens:
         :raises NotFound: there is no such account, or no such object to bind to
         """
         info = request.info
-        value, _ = codec.parse(request, await request.body(), "TokenRequest")
+        wanted = options.write_options(request, "CreateOptions")
+        value = codec.decode_body(request, TOKEN_REQUEST, await request.body(), wanted)
         account = self._objects.lookup("serviceaccounts", info.namespace, info.name)
         if account is None:
             raise errors.not_found("serviceaccounts", "", info.name)
-        spec = dict(value.get("spec") or {})
-        seconds = spec.get("expirationSeconds") or DEFAULT_SECONDS
+        spec: Obj = value.setdefault("spec", {})
+        seconds = spec.setdefault("expirationSeconds", DEFAULT_SECONDS)
+        managed.on_create(TOKEN_REQUEST, value, wanted)
         self._check(spec, seconds)
-        dry = options.write_options(request, "CreateOptions").dry_run
+        dry = wanted.dry_run
         await self._admit(request, resource, value, dry)
         audiences = list(spec.get("audiences") or self.audiences)
         claims = self._claims(account, audiences, seconds, spec.get("boundObjectRef"))
@@ -183,11 +192,7 @@ class Tokens:
         answer: Obj = {
             "kind": "TokenRequest",
             "apiVersion": "authentication.k8s.io/v1",
-            "metadata": {
-                "name": info.name,
-                "namespace": info.namespace,
-                "creationTimestamp": clock.timestamp(),
-            },
+            "metadata": {**value["metadata"], "creationTimestamp": None},
             "spec": spec,
             "status": {
                 "token": "" if dry else self.signer.sign(claims),
@@ -216,8 +221,6 @@ class Tokens:
     def _check(spec: Obj, seconds: Any) -> None:
         wrong = []
         path = "spec.expirationSeconds"
-        if not isinstance(seconds, int) or isinstance(seconds, bool):
-            raise errors.BadRequest("spec.expirationSeconds must be an integer")
         if seconds < SHORTEST_SECONDS:
             wrong.append(field.invalid(path, seconds, "may not specify a duration less than 10 minutes"))
         elif seconds > LONGEST_SECONDS:

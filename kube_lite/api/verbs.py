@@ -29,8 +29,8 @@ from kube_lite.api.storage import Storage
 from kube_lite.api.user import User
 from kube_lite.resources.field import Errors, invalid
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.metadata import validate_metadata, validate_metadata_update
-from kube_lite.resources.registry import Resource, Subresource
+from kube_lite.resources.metadata import validate_common, validate_metadata, validate_metadata_update
+from kube_lite.resources.registry import Resource, Subresource, UpdateCheck
 from kube_lite.store.store import StorageFull, WriteConflict
 from kube_lite.store.watch_cache import Item
 
@@ -46,7 +46,7 @@ Transform = Callable[[Obj], Awaitable[Obj]]
 
 
 Guard = Callable[[AdmissionRequest], None]
-"""Refuses a write by raising an ApiError; asked once mutating admission is done."""
+"""Refuses a write by raising an ApiError, or states who makes it; asked once mutating admission is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,11 +398,18 @@ class Verbs:
 
     @staticmethod
     def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> Errors:
-        found = validate_metadata_update(new["metadata"], old["metadata"], builtin=_is_builtin(resource))
-        found += found  # upstream checks metadata in the generic path and in the kind's own: clients see both causes
+        """What is wrong, as often as upstream finds it: metadata is checked in the generic path and in the kind's."""
+        whole = validate_common(new["metadata"], builtin=_is_builtin(resource))
+        change = validate_metadata_update(new["metadata"], old["metadata"])
+        found = validate_common(new["metadata"], builtin=False) + change if whole else list(change)
         old = _without_nulls(old)  # as ``new`` is here: what is stored has those that are printed for unset times
         if sub is not None:
-            return found + sub.validate(new, old)
+            return found + change + sub.validate(new, old)
+        for check in resource.update_checks:
+            if check is UpdateCheck.WHOLE:
+                found += whole + resource.validate(new)
+            else:
+                found += whole if check is UpdateCheck.METADATA else change
         return found + resource.validate_update(new, old)
 
     async def _replace(self, target: Target, item: Item, new: Obj, options: WriteOptions) -> Written:

@@ -22,9 +22,11 @@ from kube_lite.controllers.expectations import Expectations
 from kube_lite.controllers.job_failure_policy import IGNORE, judge
 from kube_lite.controllers.job_status import (
     COMPLETE,
+    DOMAIN,
     FAILED,
     FAILURE_TARGET,
     FINALIZER,
+    GENERATED_LABELS,
     INDEX,
     SUCCESS_CRITERIA,
     SUSPENDED,
@@ -277,6 +279,8 @@ class JobController(Controller):
         pod = pod_from_template(job.spec.template, prefix, controller_reference(job, "batch/v1", "Job"))
         meta = pod["metadata"]
         meta["finalizers"] = [*meta.get("finalizers", ()), FINALIZER]
+        labels = meta.get("labels", {})
+        meta["labels"] = {**labels, **{DOMAIN + key: labels[key] for key in GENERATED_LABELS if key in labels}}
         if index is not None:
             meta["annotations"] = {**meta.get("annotations", {}), INDEX: str(index)}
             meta["labels"] = {**meta.get("labels", {}), INDEX: str(index)}

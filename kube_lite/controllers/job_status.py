@@ -15,6 +15,9 @@ from kube_lite.resources.views import WorkloadCondition
 
 FINALIZER = "batch.kubernetes.io/job-tracking"
 INDEX = "batch.kubernetes.io/job-completion-index"
+DOMAIN = "batch.kubernetes.io/"
+GENERATED_LABELS = ("controller-uid", "job-name")
+"""Labels that the API gives the template of a job; its pods carry them with the domain too, as clients ask for both."""
 
 COMPLETE, FAILED, SUSPENDED = "Complete", "Failed", "Suspended"
 SUCCESS_CRITERIA, FAILURE_TARGET = "SuccessCriteriaMet", "FailureTarget"

@@ -73,19 +73,19 @@ def _number(text: str, names: dict[str, int]) -> int:
     if (value := names.get(text.lower())) is not None:
         return value
     if not re.fullmatch(r"[-+]?[0-9]+", text):
-        raise ValueError(f'failed to parse int from {text}: strconv.Atoi: parsing "{text}": invalid syntax')
+        raise ValueError(f'Failed to parse int from {text}: strconv.Atoi: parsing "{text}": invalid syntax')
     if int(text) < 0:
-        raise ValueError(f"negative number ({int(text)}) not allowed: {text}")
+        raise ValueError(f"Negative number ({int(text)}) not allowed: {text}")
     return int(text)
 
 
 def _range(text: str, low: int, high: int, names: dict[str, int]) -> set[int]:
     whole, slash, step_text = text.partition("/")
     if "/" in step_text:
-        raise ValueError(f"too many slashes: {text}")
+        raise ValueError(f"Too many slashes: {text}")
     start_text, dash, end_text = whole.partition("-")
     if "-" in end_text:
-        raise ValueError(f"too many hyphens: {text}")
+        raise ValueError(f"Too many hyphens: {text}")
     if start_text in ("*", "?"):
         start, end = low, high
     else:
@@ -97,20 +97,20 @@ def _range(text: str, low: int, high: int, names: dict[str, int]) -> set[int]:
         if not dash and start_text not in ("*", "?"):
             end = high
     if start < low:
-        raise ValueError(f"beginning of range ({start}) below minimum ({low}): {text}")
+        raise ValueError(f"Beginning of range ({start}) below minimum ({low}): {text}")
     if end > high:
-        raise ValueError(f"end of range ({end}) above maximum ({high}): {text}")
+        raise ValueError(f"End of range ({end}) above maximum ({high}): {text}")
     if start > end:
-        raise ValueError(f"beginning of range ({start}) beyond end of range ({end}): {text}")
+        raise ValueError(f"Beginning of range ({start}) beyond end of range ({end}): {text}")
     if step == 0:
-        raise ValueError(f"step of range should be a positive number: {text}")
+        raise ValueError(f"Step of range should be a positive number: {text}")
     return set(range(start, end + 1, step))
 
 
 def _every(text: str, spec: str) -> Schedule:
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f'failed to parse duration {spec}: time: invalid duration "{text}"')
+        raise ValueError(f'Failed to parse duration {spec}: time: invalid duration "{text}"')
     seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
     return Schedule(every=timedelta(seconds=max(1, int(seconds))))
 
@@ -118,16 +118,16 @@ def _every(text: str, spec: str) -> Schedule:
 def parse(spec: str) -> Schedule:
     """Read a schedule. :raises ValueError: it is none, with the library's message"""
     if not spec:
-        raise ValueError("empty spec string")
+        raise ValueError("Empty spec string")
     if spec.startswith("@every "):
         return _every(spec.removeprefix("@every "), spec)
     if spec.startswith("@"):
         if spec not in _WORDS:
-            raise ValueError(f"unrecognized descriptor: {spec}")
+            raise ValueError(f"Unrecognized descriptor: {spec}")
         spec = _WORDS[spec]
     fields = spec.split()
     if len(fields) != len(_LIMITS):
-        raise ValueError(f"expected exactly {len(_LIMITS)} fields, found {len(fields)}: [{' '.join(fields)}]")
+        raise ValueError(f"Expected exactly {len(_LIMITS)} fields, found {len(fields)}: {spec}")
     sets = []
     for text, (low, high, names) in zip(fields, _LIMITS, strict=True):
         found: set[int] = set()

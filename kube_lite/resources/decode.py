@@ -11,11 +11,12 @@ then finds where. :func:`complete` is the other half: what Go prints although no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from kube_lite.resources.decode_complaints import first_problem, unknown_paths
+from kube_lite.resources.decode_complaints import first_problem, told_by_go, unknown_paths
 from kube_lite.resources.scalars import INT32_MAX, INT64_MAX, canonical_base64, canonical_quantity
 from kube_lite.resources.schema import (
     ANY,
@@ -68,9 +69,10 @@ class _Walk:
         self.unknown = False
 
 
-def decode(type_: Type, obj: Any) -> DecodeResult:
+def decode(type_: Type, obj: Any, text: Callable[[], bytes] | None = None) -> DecodeResult:
     """Make ``obj``, fresh from a JSON parser, canonical in place.
 
+    :param text: gives the JSON that ``obj`` was read from; errors then quote it as upstream's decoder does
     :raises DecodeError: a value has the wrong type; ``obj`` is then half changed and of no more use
     """
     walk = _Walk()
@@ -79,7 +81,8 @@ def decode(type_: Type, obj: Any) -> DecodeResult:
             raise _Wrong
         _object(type_, obj, walk)
     except _Wrong:
-        raise DecodeError(first_problem(type_, obj)) from None
+        told = told_by_go(type_, text()) if text is not None else ""
+        raise DecodeError(told or first_problem(type_, obj)) from None
     unknown = list(islice(unknown_paths(type_, obj, ""), MAX_STRICT_ERRORS)) if walk.unknown else []
     for owner, key in walk.drops:
         owner.pop(key, None)
@@ -271,13 +274,14 @@ def _scalar(type_: Type, value: Any) -> Any:
 # ---- what is printed although it was never set
 
 
-def complete(type_: Type, obj: dict[str, Any], *, nulls: bool = True) -> None:
+def complete(type_: Type, obj: dict[str, Any], *, nulls: bool = True, stored: bool = True) -> None:
     """Add the fields that upstream always prints: ``status: {}``, ``numberReady: 0``, ``rules: null``.
 
     :param nulls: whether to add nulls too; not while hooks are still to see the object, only before storing
+    :param stored: whether empty lists become null too, as what is stored has them; their owners are told apart
     """
     if type_.completes:
-        _complete(type_, obj, nulls)
+        _complete(type_, obj, nulls, nulls and stored)
 
 
 _ZERO_OF = {STRING: "", INTEGER: 0, NUMBER: 0, BOOLEAN: False, QUANTITY: "0"}
@@ -291,21 +295,23 @@ def _additions(type_: Type) -> tuple[list[tuple[str, int]], list[tuple[str, Type
     return type_.additions
 
 
-def _complete(type_: Type, obj: dict[str, Any], nulls: bool) -> None:
+def _complete(type_: Type, obj: dict[str, Any], nulls: bool, stored: bool) -> None:
     add, below = type_.additions or _additions(type_)
     for name, kind in add:
         if name not in obj:
             zero = {} if kind == OBJECT else _ZERO_OF.get(kind)
             if nulls or zero is not None:
                 obj[name] = zero
+        elif stored and kind == LIST and not obj[name]:
+            obj[name] = None
     for name, sub in below:
         value = obj.get(name)
         if value is None:
             continue
         if sub.kind == OBJECT:
-            _complete(sub, value, nulls)
+            _complete(sub, value, nulls, stored)
         elif value:
             item = sub.item
             if item is not None and item.kind == OBJECT:
                 for one in value if sub.kind == LIST else value.values():
-                    _complete(item, one, nulls)
+                    _complete(item, one, nulls, stored)

@@ -73,7 +73,7 @@ def _escaped(character: str) -> str:
 def show(value: Any) -> str:
     """A value as upstream prints it inside a message: strings quoted, lists and maps of strings as Go does."""
     if value is None:
-        return "null"
+        return '"null"'
     if isinstance(value, GoLiteral):
         return str(value)
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):

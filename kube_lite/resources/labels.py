@@ -45,13 +45,13 @@ def label_key_errors(key: str) -> list[str]:
             errors.append("prefix part must be non-empty")
         else:
             if len(prefix.encode()) > MAX_PREFIX:
-                errors.append(f"prefix part must be no more than {MAX_PREFIX} bytes")
+                errors.append(f"prefix part must be no more than {MAX_PREFIX} characters")
             if not _PREFIX.fullmatch(prefix):
                 errors.append(f"prefix part {_PREFIX_RULE}")
     if not name:
         errors.append("name part must be non-empty")
     elif len(name.encode()) > MAX_PART:
-        errors.append(f"name part must be no more than {MAX_PART} bytes")
+        errors.append(f"name part must be no more than {MAX_PART} characters")
     if not _NAME.fullmatch(name):
         errors.append(f"name part {_NAME_RULE}")
     return errors
@@ -61,7 +61,7 @@ def label_value_errors(value: str) -> list[str]:
     """Why ``value`` is not a label value, in upstream's words; empty when it is one."""
     errors = []
     if len(value.encode()) > MAX_PART:
-        errors.append(f"must be no more than {MAX_PART} bytes")
+        errors.append(f"must be no more than {MAX_PART} characters")
     if value and not _NAME.fullmatch(value):
         errors.append(_VALUE_RULE)
     return errors

@@ -11,6 +11,7 @@ from typing import Any
 
 from kube_lite.resources import names
 from kube_lite.resources.field import IMMUTABLE, Errors, child, forbidden, index, invalid, key, required, too_long
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.meta import Obj
 
 ANNOTATIONS_LIMIT = 256 * 1024
@@ -82,19 +83,21 @@ def validate_owner_references(owners: list[Obj], path: str) -> Errors:
             if not owner.get(name):
                 found.append(invalid(child(path, name), owner.get(name, ""), f"{name} must not be empty"))
         if version == "v1" and owner.get("kind") == "Event":
-            found.append(invalid(path, owner, "/v1, Kind=Event is disallowed from being an owner"))
+            found.append(
+                invalid(path, go_value("v1.OwnerReference", owner), "/v1, Kind=Event is disallowed from being an owner")
+            )
         if owner.get("controller"):
             if controller:
                 detail = (
                     'Only one reference can have Controller set to true. Found "true" in references for '
                     f"{controller} and {owner.get('name', '')}"
                 )
-                found.append(invalid(path, owners, detail))
+                found.append(invalid(path, go_value("[]v1.OwnerReference", owners), detail))
             controller = owner.get("name", "")
     return found
 
 
-def _validate_common(meta: Mapping[str, Any], path: str, builtin: bool) -> Errors:
+def _validate_maps(meta: Mapping[str, Any], path: str) -> Errors:
     found: Errors = []
     if labels := meta.get("labels"):
         found.extend(validate_labels(labels, child(path, "labels")))
@@ -102,6 +105,12 @@ def _validate_common(meta: Mapping[str, Any], path: str, builtin: bool) -> Error
         found.extend(validate_annotations(annotations, child(path, "annotations")))
     if owners := meta.get("ownerReferences"):
         found.extend(validate_owner_references(owners, child(path, "ownerReferences")))
+    return found
+
+
+def validate_common(meta: Mapping[str, Any], *, path: str = "metadata", builtin: bool = True) -> Errors:
+    """The part of ``metadata`` that is checked alike in new and in changed objects: all but names and times."""
+    found = _validate_maps(meta, path)
     if finalizers := meta.get("finalizers"):
         found.extend(validate_finalizers(finalizers, child(path, "finalizers"), builtin=builtin))
     return found
@@ -140,7 +149,7 @@ def validate_metadata(
         found.append(forbidden(child(path, "namespace"), "not allowed on this type"))
     if meta.get("generation", 0) < 0:
         found.append(invalid(child(path, "generation"), meta["generation"], "must be greater than or equal to 0"))
-    return found + _validate_common(meta, path, builtin)
+    return found + validate_common(meta, path=path, builtin=builtin)
 
 
 def validate_template_metadata(meta: Mapping[str, Any], path: str) -> Errors:
@@ -153,9 +162,7 @@ def validate_template_metadata(meta: Mapping[str, Any], path: str) -> Errors:
     return found
 
 
-def validate_metadata_update(
-    new: Mapping[str, Any], old: Mapping[str, Any], *, path: str = "metadata", builtin: bool = True
-) -> Errors:
+def validate_metadata_update(new: Mapping[str, Any], old: Mapping[str, Any], *, path: str = "metadata") -> Errors:
     """Validate ``metadata`` of an object that replaces ``old``."""
     found: Errors = []
     if old.get("deletionTimestamp"):
@@ -173,7 +180,7 @@ def validate_metadata_update(
     for name in _IMMUTABLE_FIELDS:
         if new.get(name) != old.get(name):
             found.append(invalid(child(path, name), new.get(name, ""), IMMUTABLE))
-    return found + _validate_common(new, path, builtin)
+    return found + _validate_maps(new, path)
 
 
 def annotation_path(name: str, path: str = "metadata") -> str:

@@ -82,7 +82,7 @@ _QUALIFIED_WHAT = (
 )
 QUALIFIED_MESSAGE = _explain(_QUALIFIED_WHAT, _QUALIFIED, "MyName", "my.name", "123-abc")
 TWO_SLASHES_MESSAGE = (
-    f"a valid label key {QUALIFIED_MESSAGE} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+    f"a qualified name {QUALIFIED_MESSAGE} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
 )
 LABEL_VALUE_MESSAGE = _explain(
     "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
@@ -99,7 +99,15 @@ CONFIG_KEY_MESSAGE = _explain(
     "KEY_NAME",
     "key-name",
 )
-ENV_NAME_MESSAGE = "a valid environment variable name must consist only of printable ASCII characters other than '='"
+ENV_NAME_MESSAGE = _explain(
+    "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not "
+    "start with a digit",
+    r"[-._a-zA-Z][-._a-zA-Z0-9]*",
+    "my.env-name",
+    "MY_ENV.NAME",
+    "MyEnvName1",
+)
+"""The stricter rule that servers had up to v1.33, said of what breaks the present one: printable ASCII without '='."""
 C_IDENTIFIER_MESSAGE = _explain(
     "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric "
     "characters or '_'",
@@ -137,7 +145,7 @@ def max_length(limit: int) -> str:
 
 def max_bytes(limit: int) -> str:
     """The same for label keys and values, whose newer rules name the unit."""
-    return f"must be no more than {limit} bytes"
+    return f"must be no more than {limit} characters"
 
 
 EMPTY = "must be non-empty"

@@ -99,8 +99,15 @@ def steps(type_: Type, value: Any) -> Iterator[tuple[str, Type, Any]]:
             yield item_step(type_, sub, position), item, sub
 
 
+class Unnameable(ValueError):
+    """A list whose items are known by their keys has one without, or two with the same."""
+
+
 def whole(type_: Type, value: Any) -> Node:
-    """The set of a value that is new altogether, with its steps in order."""
+    """The set of a value that is new altogether, with its steps in order.
+
+    :raises Unnameable: a list has items that cannot be told apart
+    """
     if is_leaf(type_, value):
         return IN
     node: Node = {SELF: IN}
@@ -108,6 +115,10 @@ def whole(type_: Type, value: Any) -> Node:
     if type(value) is not dict:
         for step, sub in sorted([(item_step(type_, sub, place), place) for place, sub in enumerate(value)]):
             node[step] = whole(item, value[sub])
+            if step[:2] == "i:" and type_.list_type == "map":
+                raise Unnameable
+        if len(node) <= len(value):
+            raise Unnameable
         return node
     fields = type_.fields
     if not fields and item.kind > LIST and not item.custom:

@@ -181,20 +181,3 @@ def milli(text: str) -> int:
 def value(text: str) -> int:
     """Whole units, rounded up: bytes of a memory quantity. :raises ValueError: not a quantity"""
     return parse(text).value
-
-
-def go_literal(text: str) -> str:
-    """A canonical quantity as Go's ``%#v`` prints it.
-
-    The spelling that was sent is not kept; it is taken to be ``500m`` below one, and ``1.5`` above.
-    """
-    amount = parse(text)
-    value, scale, spelt = amount.nanos, -9, ""
-    if abs(amount.nanos) < NANO and amount.nanos % (NANO // 1000) == 0:
-        value, scale, spelt = amount.milli, -3, text
-    while not spelt and value and value % 10 == 0 and scale < 0:
-        value, scale = value // 10, scale + 1
-    return (
-        f"resource.Quantity{{i:resource.int64Amount{{value:{value}, scale:{scale}}}, "
-        f'd:resource.infDecAmount{{Dec:(*inf.Dec)(nil)}}, s:"{spelt}", Format:"{amount.format.value}"}}'
-    )

@@ -96,7 +96,7 @@ def unstated(group_resource: str, obj: Obj, limited: Collection[str]) -> str:
             missing.setdefault(name, set()).add(container.get("name", ""))
     if not missing:
         return ""
-    return "must specify " + "; ".join(f"{name} for: {','.join(sorted(missing[name]))}" for name in sorted(missing))
+    return "must specify " + ",".join(sorted(missing))
 
 
 def _stated_by(holder: Obj) -> set[str]:

@@ -15,6 +15,7 @@ import pkgutil
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Any
 
 from kube_lite.resources.field import Errors
@@ -96,6 +97,20 @@ def status(
     return Subresource(name="status", prepare=prepare, validate=validate)
 
 
+class UpdateCheck(Enum):
+    """What a kind checks of an update before what is particular to it; causes are told as often as they are found."""
+
+    WHOLE = "the object as if it were new"
+    METADATA = "metadata as if it were new"
+    CHANGE = "how metadata changed"
+
+
+REPLACED = (UpdateCheck.CHANGE, UpdateCheck.METADATA)
+"""Checks of kinds whose rules for updates go on to those for new objects."""
+TWICE = (UpdateCheck.WHOLE, UpdateCheck.CHANGE)
+"""Checks of kinds that are checked as new before they are checked as changed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScalePaths:
     """Where a kind keeps what ``/scale`` shows; dotted paths below the object.
@@ -141,6 +156,8 @@ class Resource:
     prepare_update: Callable[[Obj, Obj], None] = _keep
     validate: Callable[[Obj], Errors] = _valid
     validate_update: Callable[[Obj, Obj], Errors] = _valid_update
+    update_checks: Sequence[UpdateCheck] = (UpdateCheck.CHANGE,)
+    """What comes before ``validate_update``."""
     warnings: Callable[[Obj], Sequence[str]] = lambda obj: ()
     name_rule: Callable[[str, bool], Sequence[str]] | None = None
     """``(name, is_prefix) -> problems``; None means DNS subdomain."""
@@ -153,6 +170,8 @@ class Resource:
     """Whether writers own fields of status that they set past the subresource (CustomResourceDefinition)."""
     generation: bool = True
     """Whether ``metadata.generation`` counts changes of anything but metadata and status."""
+    managed_fields: bool = True
+    """Whether ordinary writes record who owns which field; applies always do."""
     allow_create_on_update: bool = False
     """Whether PUT to a missing name creates it (Lease, Event, Endpoints, ...)."""
     allow_unconditional_update: bool = True
@@ -214,7 +233,9 @@ class Resource:
 
     def unknown_field_label(self, label: str) -> str:
         """The message for a field selector on a field that cannot be selected."""
-        if self.selectable_names:
+        if self.group == "batch" and self.selectable_names:
+            return f'field label "{label}" not supported for batch{self.version}.{self.kind}'
+        if self.selectable_names and self.group in ("", "events.k8s.io", "certificates.k8s.io"):
             return f"field label not supported: {label}"
         return f'"{label}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 

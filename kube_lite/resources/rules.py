@@ -95,7 +95,7 @@ def number_or_percent(value: int | str, path: str) -> Errors:
     """A number of at least 0, or a percentage."""
     if isinstance(value, int):
         return nonnegative(value, path)
-    return [invalid(path, value, problem) for problem in names.percent(value)]
+    return [invalid(path, go_int_or_string(value), problem) for problem in names.percent(value)]
 
 
 def at_most_100_percent(value: int | str, path: str) -> Errors:

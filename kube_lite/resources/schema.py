@@ -224,9 +224,6 @@ docs/decisions.md."""
 ATOMIC_LISTS_OF = frozenset({"apiextensions.v1.CustomResourceDefinitionStatus.conditions"})
 """Lists that have keys today, but are owned as a whole in the recordings."""
 
-KEPT_EMPTY_OF = frozenset({"apiextensions.v1.CustomResourceDefinitionSpec.versions"})
-"""Lists of which validation tells an empty one from none."""
-
 _types: dict[str, Type] = {}
 _decoder = msgspec.json.Decoder(_Schema)
 
@@ -284,8 +281,9 @@ def _field(owner: str, name: str, schema: _Schema, required: bool, top_level: bo
     field.always = where in ALWAYS_OF
     field.nullable = where in POINTER_SCALARS_OF or (where in ALWAYS_OF and kind == OBJECT)
     if kind in (LIST, MAP, BYTES):
-        field.drop_empty = where not in KEPT_EMPTY_OF
         field.always |= required
+        # An empty list that is always printed is owned by who sent it, and then stored as null (``complete``).
+        field.drop_empty = kind != LIST or not field.always
     elif kind == STRING:
         field.always |= required and owner in PRINTED_STRINGS_OF
         field.drop_empty = not required and not field.always and where not in POINTER_SCALARS_OF
@@ -321,13 +319,20 @@ def _node(schema: _Schema, where: str) -> Type:
         if where not in ATOMIC_LISTS_OF:
             made.list_type = schema.list_type or "atomic"
             made.keys = tuple(schema.list_keys)
-        made.key_defaults = LIST_KEY_DEFAULTS.get(where, {})
+        made.key_defaults = {**_zero_keys(made.item, made.keys), **LIST_KEY_DEFAULTS.get(where, {})}
         made.go = f"[]{made.item.go}"
     else:
         made = _scalar(json_type, schema.format)
         if where in NAMED_GO_TYPES and made.kind == STRING:
             made = Type(STRING, NAMED_GO_TYPES[where])
     return made
+
+
+def _zero_keys(item: Type, keys: tuple[str, ...]) -> dict[str, Any]:
+    """Required keys of a list's items are zero where an item leaves them out, and refused by validation later."""
+    zeros = {STRING: "", INTEGER: 0}
+    held = {key: item.fields[key] for key in keys if key in item.fields}
+    return {key: zeros[f.type.kind] for key, f in held.items() if f.required and f.type.kind in zeros}
 
 
 @cache

@@ -112,7 +112,7 @@ ALWAYS_OF = _words("""
     api.core.v1.Event.reportingComponent api.core.v1.Event.reportingInstance
     api.core.v1.TypedLocalObjectReference.apiGroup api.core.v1.TypedObjectReference.apiGroup
     api.rbac.v1.ClusterRole.rules api.rbac.v1.Role.rules
-    api.apps.v1.StatefulSetStatus.availableReplicas api.apps.v1.StatefulSetSpec.serviceName
+    api.apps.v1.StatefulSetSpec.serviceName
     apiextensions.v1.CustomResourceDefinitionStatus.conditions
     apiextensions.v1.CustomResourceDefinitionStatus.storedVersions
     api.policy.v1.PodDisruptionBudgetStatus.currentHealthy api.policy.v1.PodDisruptionBudgetStatus.desiredHealthy
@@ -149,6 +149,23 @@ NAMED_GO_TYPES = {
     "api.core.v1.ServicePort.protocol": "v1.Protocol",
     "api.core.v1.ServiceSpec.type": "v1.ServiceType",
     "apis.meta.v1.ObjectMeta.uid": "types.UID",
+    "api.core.v1.VolumeResourceRequirements.limits": "v1.ResourceList",
+    "api.core.v1.VolumeResourceRequirements.requests": "v1.ResourceList",
+    "api.core.v1.PodSpec.overhead": "v1.ResourceList",
+    "api.core.v1.NodeStatus.capacity": "v1.ResourceList",
+    "api.core.v1.NodeStatus.allocatable": "v1.ResourceList",
+    "api.core.v1.PersistentVolumeSpec.capacity": "v1.ResourceList",
+    "api.core.v1.PersistentVolumeSpec.accessModes": "v1.PersistentVolumeAccessMode",
+    "api.core.v1.PersistentVolumeClaimSpec.accessModes": "v1.PersistentVolumeAccessMode",
+    "api.core.v1.Capabilities.add": "v1.Capability",
+    "api.core.v1.Capabilities.drop": "v1.Capability",
+    "api.core.v1.NamespaceSpec.finalizers": "v1.FinalizerName",
+    "api.core.v1.ResourceQuotaSpec.scopes": "v1.ResourceQuotaScope",
+    "api.core.v1.ServiceSpec.ipFamilies": "v1.IPFamily",
+    "api.networking.v1.NetworkPolicySpec.policyTypes": "v1.PolicyType",
+    "api.admissionregistration.v1.RuleWithOperations.operations": "v1.OperationType",
+    "api.certificates.v1.CertificateSigningRequestSpec.usages": "v1.KeyUsage",
+    "api.storage.v1.CSIDriverSpec.volumeLifecycleModes": "v1.VolumeLifecycleMode",
 }
 """Go names of named scalar and map types, for decoding messages."""
 

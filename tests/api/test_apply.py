@@ -299,15 +299,16 @@ def test_bad_configurations_are_400(change: Obj, message: str) -> None:
     assert refusal.value.message == message
 
 
-def test_items_must_have_their_keys() -> None:
-    config: Obj = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "d", "namespace": "n"},
-        "spec": {"template": {"spec": {"containers": [{"image": "i"}]}}},
-    }
-    with pytest.raises(BadRequest, match=r"containers: element 0: .* omits key field \"name\""):
-        apply(DEPLOYMENT, None, config, writer("m1", version="apps/v1"))
+def test_items_must_have_their_keys_where_the_key_may_be_left_out() -> None:
+    def config(**pod: Any) -> Obj:
+        spec = {"template": {"spec": pod}}
+        meta = {"name": "d", "namespace": "n"}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec}
+
+    with pytest.raises(BadRequest, match=r"imagePullSecrets: element 0: .* omits key field \"name\""):
+        apply(DEPLOYMENT, None, config(imagePullSecrets=[{}]), writer("m1", version="apps/v1"))
+    unnamed = apply(DEPLOYMENT, None, config(containers=[{"image": "i"}]), writer("m1", version="apps/v1"))
+    assert unnamed.obj["spec"]["template"]["spec"]["containers"] == [{"image": "i"}]  # validation refuses it
 
 
 def test_a_key_left_out_has_its_default() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kube_lite.api import patch as patching
 from kube_lite.api.patch import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, PatchFailed, merge_patch, read
-from kube_lite.errors import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
+from kube_lite.errors import BadRequest, Invalid, RequestEntityTooLarge, UnsupportedMediaType
 from kube_lite.resources import schema
 
 CONFIG_MAP = schema.type_for("", "v1", "ConfigMap")
@@ -97,7 +97,7 @@ def test_malformed_patches_are_400() -> None:
         (JSON_PATCH, b"{not json"): "invalid character 'n' looking for beginning of object key string",
         (MERGE_PATCH, b""): "error decoding patch: unexpected end of JSON input",
         (STRATEGIC_PATCH, b"{"): "unexpected EOF",
-        (MERGE_PATCH, b"[]"): "json: cannot unmarshal array into Go value of type map[string]interface {}",
+        (MERGE_PATCH, b"5"): "json: cannot unmarshal number into Go value of type map[string]interface {}",
     }
     for (media_type, raw), message in cases.items():
         with pytest.raises(BadRequest) as refusal:
@@ -139,13 +139,15 @@ def test_a_merge_patch_applied_twice_is_applied_once(obj: dict[str, Any], patch:
 def test_a_patched_object_of_the_wrong_type_is_shown_in_the_refusal() -> None:
     patch = read(MERGE_PATCH, b'{"data":{"a":5}}')
     obj = {"kind": "ConfigMap", "apiVersion": "v1", "data": {"b": "1"}}
-    refusal = patch.undecodable(patch.apply(CONFIG_MAP, obj), "why")
+    refusal = patch.undecodable(patch.text(CONFIG_MAP, patch.apply(CONFIG_MAP, obj)), "why")
     assert refusal.message == (
         ' "" is invalid: patch: Invalid value: '
         '"{\\"apiVersion\\":\\"v1\\",\\"data\\":{\\"a\\":5,\\"b\\":\\"1\\"},\\"kind\\":\\"ConfigMap\\"}": why'
     )
     strategic = read(STRATEGIC_PATCH, b'{"data":{"k":"not base64!"}}')
-    text = strategic.undecodable({}, "illegal base64 data at input byte 3").details["causes"][0]["message"]
+    text = strategic.undecodable(strategic.text(CONFIG_MAP, {}), "illegal base64 data at input byte 3").details[
+        "causes"
+    ][0]["message"]
     assert text == (
         'Invalid value: "map[data:map[k:not base64!]]": error decoding from json: illegal base64 data at input byte 3'
     )
@@ -153,3 +155,23 @@ def test_a_patched_object_of_the_wrong_type_is_shown_in_the_refusal() -> None:
 
 def test_duplicate_fields_of_a_patch_are_strict_errors() -> None:
     assert read(MERGE_PATCH, b'{"data":{"a":"1","a":"2"}}').strict_errors() == ['duplicate field "data.a"']
+
+
+def test_what_a_patch_has_not_looked_into_is_shown_in_the_order_of_its_struct() -> None:
+    meta = {"labels": {"b": "<", "a": "1"}, "uid": "u", "name": "n"}
+    obj = {"metadata": meta, "kind": "ConfigMap", "data": {}}
+    shown = '{"data":{},"kind":"ConfigMap","metadata":{"name":"n","uid":"u","labels":{"a":"1","b":"\\u003c"}}}'
+    assert read(MERGE_PATCH, b'{"data":{}}').text(CONFIG_MAP, obj) == shown
+    inside = '{"data":{},"kind":"ConfigMap","metadata":{"labels":{"a":"1","b":"\\u003c"},"name":"n","uid":"u"}}'
+    assert read(MERGE_PATCH, b'{"metadata":{"uid":"u"}}').text(CONFIG_MAP, obj) == inside
+    operation = b'[{"op":"add","path":"/metadata/uid","value":"u"}]'
+    assert read(JSON_PATCH, operation).text(CONFIG_MAP, obj) == inside
+
+
+def test_a_list_as_merge_patch_makes_an_object_that_is_none() -> None:
+    with pytest.raises(Invalid) as refusal:
+        read(MERGE_PATCH, b"[]")
+    assert refusal.value.message.startswith(
+        ' "" is invalid: patch: Invalid value: "[]": couldn\'t get version/kind; json parse error: json: cannot '
+        "unmarshal array into Go value of type struct {"
+    )

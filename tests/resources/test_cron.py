@@ -32,14 +32,14 @@ def test_when_it_is_due(spec: str, due: datetime | None) -> None:
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [
-        ("hello", "expected exactly 5 fields, found 1: [hello]"),
-        ("* * * * * *", "expected exactly 5 fields, found 6: [* * * * * *]"),
-        ("61 * * * *", "end of range (61) above maximum (59): 61"),
-        ("* * 0 * *", "beginning of range (0) below minimum (1): 0"),
-        ("5-2 * * * *", "beginning of range (5) beyond end of range (2): 5-2"),
-        ("*/0 * * * *", "step of range should be a positive number: */0"),
-        ("x * * * *", 'failed to parse int from x: strconv.Atoi: parsing "x": invalid syntax'),
-        ("@often", "unrecognized descriptor: @often"),
+        ("hello", "Expected exactly 5 fields, found 1: hello"),
+        ("* * * * * *", "Expected exactly 5 fields, found 6: * * * * * *"),
+        ("61 * * * *", "End of range (61) above maximum (59): 61"),
+        ("* * 0 * *", "Beginning of range (0) below minimum (1): 0"),
+        ("5-2 * * * *", "Beginning of range (5) beyond end of range (2): 5-2"),
+        ("*/0 * * * *", "Step of range should be a positive number: */0"),
+        ("x * * * *", 'Failed to parse int from x: strconv.Atoi: parsing "x": invalid syntax'),
+        ("@often", "Unrecognized descriptor: @often"),
     ],
 )
 def test_what_is_wrong(spec: str, problem: str) -> None:

@@ -20,8 +20,8 @@ def test_qualified_names_are_keys(key: str) -> None:
         ("-bad", ["name part must consist of alphanumeric characters, '-', '_' or '.'"]),
         ("a/b/c", ["a qualified name must consist of"]),
         ("A.b/c", ["prefix part a lowercase RFC 1123 subdomain"]),
-        ("x" * 64, ["name part must be no more than 63 bytes"]),
-        ("a" * 254 + "/b", ["prefix part must be no more than 253 bytes"]),
+        ("x" * 64, ["name part must be no more than 63 characters"]),
+        ("a" * 254 + "/b", ["prefix part must be no more than 253 characters"]),
     ],
 )
 def test_wrong_keys_are_refused_in_upstreams_words(key: str, starts: list[str]) -> None:
@@ -36,4 +36,4 @@ def test_values_may_be_empty_but_not_odd() -> None:
     assert label_value_errors("bad value")[0].endswith(
         "regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
     )
-    assert label_value_errors("x" * 64) == ["must be no more than 63 bytes"]
+    assert label_value_errors("x" * 64) == ["must be no more than 63 characters"]

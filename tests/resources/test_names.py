@@ -26,7 +26,7 @@ from kube_lite.resources import names
         (names.qualified_name, "a/b/c", [names.TWO_SLASHES_MESSAGE]),
         (names.label_value, "", []),
         (names.label_value, "-a", [names.LABEL_VALUE_MESSAGE]),
-        (names.label_value, "a" * 64, ["must be no more than 63 bytes"]),
+        (names.label_value, "a" * 64, ["must be no more than 63 characters"]),
         (names.config_map_key, "..", ["must not be '..'"]),
         (names.config_map_key, "..a", ["must not start with '..'"]),
         (names.env_var_name, "a.b-1 c", []),

@@ -126,14 +126,3 @@ def test_arithmetic_is_exact(left: str, right: str) -> None:
     assert Fraction((a + b).nanos) == Fraction(a.nanos) + Fraction(b.nanos)
     assert (a + b) - b == a
     assert (a < b) == (b - a > Quantity(0))
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("1500m", 'value:15, scale:-1}, d:resource.infDecAmount{Dec:(*inf.Dec)(nil)}, s:"", Format:"DecimalSI"}'),
-        ("500m", 'value:500, scale:-3}, d:resource.infDecAmount{Dec:(*inf.Dec)(nil)}, s:"500m", Format:"DecimalSI"}'),
-    ],
-)
-def test_a_quantity_in_a_message_is_printed_as_go_does(text: str, shown: str) -> None:
-    assert quantity.go_literal(text) == "resource.Quantity{i:resource.int64Amount{" + shown

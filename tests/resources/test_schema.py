@@ -26,7 +26,7 @@ def test_merge_keys_and_list_types_are_kept() -> None:
     assert (containers.merge_key, containers.strategies) == ("name", ("merge",))
     assert (containers.type.list_type, containers.type.keys) == ("map", ("name",))
     ports = POD.at("spec", "containers", "*", "ports")
-    assert (ports.keys, ports.key_defaults) == (("containerPort", "protocol"), {"protocol": "TCP"})
+    assert (ports.keys, ports.key_defaults) == (("containerPort", "protocol"), {"protocol": "TCP", "containerPort": 0})
     assert POD.at("spec").fields["volumes"].strategies == ("merge", "retainKeys")
     assert POD.at("spec", "tolerations").list_type == "atomic"
     assert not POD.at("spec", "nodeSelector").atomic

@@ -16,7 +16,11 @@ class Priority:
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Resolve the class of a new pod. :raises Forbidden: no such class, or a number that contradicts it"""
-        if not request.is_("pods") or request.operation != "CREATE" or request.obj is None:
+        if not request.is_("pods") or request.obj is None:
+            return
+        if request.operation == "UPDATE" and request.old is not None:
+            _keep(request.obj, request.old)
+        if request.operation != "CREATE":
             return
         spec = request.obj.setdefault("spec", {})
         found = self._class_of(request, objects, spec.get("priorityClassName") or "")
@@ -50,3 +54,11 @@ class Priority:
             return found
         defaults = [c for c in objects.select(PRIORITY_CLASSES) if c.get("globalDefault")]
         return min(defaults, key=lambda c: int(c.get("value") or 0)) if defaults else None
+
+
+def _keep(new: Obj, old: Obj) -> None:
+    """An update that leaves out what was set here keeps it; validation refuses to change it."""
+    spec, before = new.setdefault("spec", {}), old.get("spec") or {}
+    for name in ("priority", "preemptionPolicy"):
+        if spec.get(name) is None and before.get(name) is not None:
+            spec[name] = before[name]

@@ -186,10 +186,7 @@ _PEOPLE = (
     ),
     Role(
         "system:basic-user",
-        (
-            on("create", "authorization.k8s.io", "selfsubjectaccessreviews selfsubjectrulesreviews"),
-            on("create", "authentication.k8s.io", "selfsubjectreviews"),
-        ),
+        (on("create", "authorization.k8s.io", "selfsubjectaccessreviews selfsubjectrulesreviews"),),
     ),
     Role("system:public-info-viewer", (at("get", "/livez /readyz /healthz /version /version/"),)),
     Role("admin", collects="admin"),

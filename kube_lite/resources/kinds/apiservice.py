@@ -9,7 +9,7 @@ from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, forbidden, invalid, required
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource, status
 from kube_lite.resources.rules import dns_subdomain, port_number
 
 MAX_GROUP_PRIORITY = 20000
@@ -80,6 +80,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="APIService",
+        update_checks=REPLACED,
         plural="apiservices",
         group="apiregistration.k8s.io",
         definition="io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService",
@@ -88,6 +89,7 @@ RESOURCES = (
         subresources={"status": status(validate=_validate_status)},
         name_rule=names.path_segment,
         generation=False,
+        managed_fields=False,
         allow_unconditional_update=False,
         default=_default,
         prepare_create=prepare_create,

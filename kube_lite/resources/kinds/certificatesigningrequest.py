@@ -5,12 +5,26 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from kube_lite import clock
 from kube_lite.resources import names
 from kube_lite.resources.ages import age, human_duration
-from kube_lite.resources.field import Errors, child, duplicate, index, invalid, not_supported, required
-from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
+from kube_lite.resources.field import (
+    Errors,
+    GoLiteral,
+    child,
+    duplicate,
+    forbidden,
+    index,
+    invalid,
+    not_supported,
+    required,
+    show,
+)
+from kube_lite.resources.go_types import go_bytes
+from kube_lite.resources.kinds.replicaset import prepare_create
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
@@ -19,6 +33,7 @@ from kube_lite.resources.registry import (
     Column,
     Resource,
     Subresource,
+    UpdateCheck,
     prepare_status_update,
     status,
 )
@@ -50,6 +65,7 @@ USAGES = frozenset(
         "timestamping",
     }
 )
+LEGACY_SIGNER = "kubernetes.io/legacy-unknown"
 MIN_LIFETIME = 600
 """Shortest expirationSeconds."""
 _PEM = re.compile(rb"\s*-----BEGIN CERTIFICATE REQUEST-----\s.+?-----END CERTIFICATE REQUEST-----", re.DOTALL)
@@ -61,26 +77,33 @@ def _request(text: str) -> Errors:
     except (ValueError, binascii.Error):
         block = b""
     if not _PEM.match(block):
-        return [invalid("spec.request", text, "PEM block type must be CERTIFICATE REQUEST")]
+        shown = go_bytes(block) if text else GoLiteral("[]byte(nil)")
+        return [invalid("spec.request", shown, "PEM block type must be CERTIFICATE REQUEST")]
     return []
 
 
 def _signer(name: str) -> Errors:
     at = "spec.signerName"
     if not name:
-        return [required(at)]
+        return [required(at, "signerName must be provided")]
+    if name == LEGACY_SIGNER:
+        return [invalid(at, name, "the legacy signerName is not allowed via this API version")]
     domain, slash, path = name.partition("/")
     if not slash or "/" in path:
         detail = "must be a fully qualified domain and path of the form 'example.com/signer-name'"
         return [invalid(at, name, detail)]
-    found: Errors = []
-    if problems := names.dns_subdomain(domain):
-        detail = f'validating label "{domain}": {problems[0]}'
-        found.append(invalid(at, domain, detail))
-    elif "." not in domain:
+    found = _labels(domain, at, names.dns_label)
+    if "." not in domain:
         found.append(invalid(at, domain, "should be a domain with at least two segments separated by dots"))
-    found.extend(invalid(at, path, problem) for problem in names.dns_subdomain(path))
-    return found
+    return found + _labels(path, at, names.dns_subdomain)
+
+
+def _labels(text: str, path: str, rule: Callable[[str], Sequence[str]]) -> Errors:
+    """What is wrong with the first bad part between dots."""
+    for label in text.split("."):
+        if problems := rule(label):
+            return [invalid(path, text, f"validating label {show(label)}: {problem}") for problem in problems]
+    return []
 
 
 def _validate(obj: Obj) -> Errors:
@@ -88,13 +111,10 @@ def _validate(obj: Obj) -> Errors:
     found = _request(spec.get("request", ""))
     usages = spec.get("usages") or []
     if not usages:
-        found.append(required("spec.usages", "usages must contain at least one value"))
-    for i, usage in enumerate(usages):
-        at = index("spec.usages", i)
-        if usage not in USAGES:
-            found.append(not_supported(at, usage, USAGES))
-        elif usage in usages[:i]:
-            found.append(duplicate(at, usage))
+        found.append(required("spec.usages", "usages must be provided"))
+    told = [(index("spec.usages", i), usage, usages[:i]) for i, usage in enumerate(usages)]
+    found.extend(not_supported(at, usage, USAGES) for at, usage, _ in told if usage not in USAGES)
+    found.extend(duplicate(at, usage) for at, usage, before in told if usage in before)
     found.extend(_signer(spec.get("signerName", "")))
     seconds = spec.get("expirationSeconds")
     if seconds is not None and seconds < MIN_LIFETIME:
@@ -103,29 +123,55 @@ def _validate(obj: Obj) -> Errors:
     return found
 
 
+_DECISIONS = ("Approved", "Denied", "Failed")
+"""Conditions that are true once they are there, and stay."""
+_DECIDED = frozenset({"True"})
+_ANY_STATUS = frozenset({"False", "True", "Unknown"})
+
+
 def _validate_conditions(new: Obj, old: Obj) -> Errors:
     found: Errors = []
     conditions = (new.get("status") or {}).get("conditions") or ()
+    kinds: set[str] = set()
     for i, condition in enumerate(conditions):
         at = index("status.conditions", i)
         kind, state = condition.get("type", ""), condition.get("status", "")
         if not kind:
             found.append(required(child(at, "type")))
-        if kind in ("Approved", "Denied", "Failed"):
-            if state != "True":
-                choices = ("True",)
-                found.append(
-                    not_supported(child(at, "status"), state, choices) if state else required(child(at, "status"))
-                )
-        elif state not in ("True", "False", "Unknown"):
-            choices_of_other = ("True", "False", "Unknown")
-            found.append(not_supported(child(at, "status"), state, choices_of_other))
-    kinds = {condition.get("type") for condition in conditions}
-    if {"Approved", "Denied"} <= kinds:
-        found.append(
-            invalid("status.conditions", list(conditions), "Approved and Denied conditions are mutually exclusive")
-        )
+        choices = _DECIDED if kind in _DECISIONS else _ANY_STATUS
+        if not state:
+            found.append(required(child(at, "status")))
+        elif state not in choices:
+            found.append(not_supported(child(at, "status"), state, choices))
+        if (kind == "Approved" and "Denied" in kinds) or (kind == "Denied" and "Approved" in kinds):
+            found.append(invalid("status.conditions", kind, "Approved and Denied conditions are mutually exclusive"))
+        if kind in kinds:
+            found.append(duplicate(child(at, "type"), kind))
+        kinds.add(kind)
+    before = {condition.get("type") for condition in (old.get("status") or {}).get("conditions") or ()}
+    found.extend(
+        forbidden("status.conditions", f'updates may not remove a condition of type "{kind}"')
+        for kind in _DECISIONS
+        if kind in before and kind not in kinds
+    )
     return found
+
+
+def _prepare_update(new: Obj, old: Obj) -> None:
+    """What was asked for, and by whom, stays."""
+    new["spec"], new["status"] = old.get("spec", {}), old.get("status", {})
+
+
+def _date_conditions(new: Obj, old: Obj) -> None:
+    """Give conditions the times that their writer left out."""
+    before = {c.get("type"): c for c in (old.get("status") or {}).get("conditions") or ()}
+    for condition in (new.get("status") or {}).get("conditions") or ():
+        if not condition.get("lastUpdateTime"):
+            condition["lastUpdateTime"] = clock.timestamp()
+        if not condition.get("lastTransitionTime"):
+            was = before.get(condition.get("type")) or {}
+            same = was.get("status") == condition.get("status") and was.get("lastTransitionTime")
+            condition["lastTransitionTime"] = was["lastTransitionTime"] if same else clock.timestamp()
 
 
 def _prepare_status(new: Obj, old: Obj) -> None:
@@ -137,6 +183,7 @@ def _prepare_status(new: Obj, old: Obj) -> None:
     ]
     if decided or others:
         new.setdefault("status", {})["conditions"] = decided + others
+    _date_conditions(new, old)
 
 
 def _prepare_approval(new: Obj, old: Obj) -> None:
@@ -146,6 +193,7 @@ def _prepare_approval(new: Obj, old: Obj) -> None:
     new["status"] = dict(old.get("status") or {})
     if conditions is not None:
         new["status"]["conditions"] = conditions
+    _date_conditions(new, old)
 
 
 def _condition(state: Obj) -> str:
@@ -177,6 +225,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="CertificateSigningRequest",
+        update_checks=(UpdateCheck.METADATA, UpdateCheck.CHANGE),
         plural="certificatesigningrequests",
         group="certificates.k8s.io",
         definition="io.k8s.api.certificates.v1.CertificateSigningRequest",
@@ -189,7 +238,7 @@ RESOURCES = (
         name_rule=names.any_name,
         generation=False,
         prepare_create=prepare_create,
-        prepare_update=prepare_update,
+        prepare_update=_prepare_update,
         validate=_validate,
         columns=(
             NAME_COLUMN,

@@ -8,7 +8,7 @@ from kube_lite.resources import names
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, forbidden, invalid, key, too_long
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
 
 SIZE_LIMIT = 1024 * 1024
 """Bytes of all values together; Secrets share it."""
@@ -63,6 +63,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="ConfigMap",
+        update_checks=REPLACED,
         plural="configmaps",
         definition="io.k8s.api.core.v1.ConfigMap",
         short_names=("cm",),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
+from typing import Any
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import IMMUTABLE, Errors, invalid, required
+from kube_lite.resources.field import IMMUTABLE, Errors, GoLiteral, invalid, required
+from kube_lite.resources.go_types import go_bytes
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
 from kube_lite.resources.rules import nonnegative
 
 
@@ -21,8 +24,15 @@ def _validate(obj: Obj) -> Errors:
 def _validate_update(new: Obj, old: Obj) -> Errors:
     found = _validate(new)
     if new.get("data") != old.get("data"):
-        found.append(invalid("data", new.get("data"), IMMUTABLE))
+        found.append(invalid("data", _go_raw(new.get("data")), IMMUTABLE))
     return found
+
+
+def _go_raw(value: Any) -> GoLiteral:
+    """Any JSON as Go holds it: its bytes."""
+    raw = go_bytes(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), "[]uint8")
+    about = 'TypeMeta:runtime.TypeMeta{APIVersion:"", Kind:""}'
+    return GoLiteral(f'runtime.Unknown{{{about}, Raw:{raw}, ContentEncoding:"", ContentType:"application/json"}}')
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
@@ -36,6 +46,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="ControllerRevision",
+        update_checks=REPLACED,
         plural="controllerrevisions",
         group="apps",
         definition="io.k8s.api.apps.v1.ControllerRevision",

@@ -11,7 +11,7 @@ from kube_lite.resources.field import Errors, invalid, not_supported, required
 from kube_lite.resources.kinds.job import default_job_template, validate_job_spec
 from kube_lite.resources.kinds.pod.template import TEMPLATE_COLUMNS, template_cells
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
-from kube_lite.resources.labelselector import text
+from kube_lite.resources.labelselector import go_selector, text
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
 from kube_lite.resources.rules import nonnegative
@@ -72,9 +72,12 @@ def _validate(obj: Obj) -> Errors:
         found.append(not_supported("spec.concurrencyPolicy", policy, POLICIES))
     template = spec.get("jobTemplate") or {}
     job = template.get("spec") or {}
+    found.extend(validate_job_spec(job, "spec.jobTemplate.spec"))
+    if (selector := job.get("selector")) is not None:
+        at, detail = "spec.jobTemplate.spec.selector", "`selector` will be auto-generated"
+        found.append(invalid(at, go_selector(selector), detail))
     if job.get("manualSelector"):
         found.append(not_supported("spec.jobTemplate.spec.manualSelector", True, ("nil", "false")))
-    found.extend(validate_job_spec(job, "spec.jobTemplate.spec"))
     for name in ("successfulJobsHistoryLimit", "failedJobsHistoryLimit"):
         found.extend(nonnegative(spec.get(name), f"spec.{name}"))
     name = name_of(obj)
@@ -106,6 +109,7 @@ RESOURCES = (
         plural="cronjobs",
         group="batch",
         definition="io.k8s.api.batch.v1.CronJob",
+        generation=False,
         short_names=("cj",),
         categories=("all",),
         subresources={"status": status()},

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, duplicate, index, invalid, not_supported, required
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
 
 GROUP_POLICIES = frozenset({"File", "None", "ReadWriteOnceWithFSType"})
 MODES = frozenset({"Ephemeral", "Persistent"})
@@ -18,8 +19,10 @@ _BOOLEANS = {
     "requiresRepublish": False,
     "seLinuxMount": False,
 }
-_IMMUTABLE = (("attachRequired", "attachedRequired"), ("volumeLifecycleModes", "volumeLifecycleModes"))
-"""Fields that never change, with the name that upstream's message gives each."""
+_IMMUTABLE = ("attachRequired", "volumeLifecycleModes")
+"""Fields that never change; the message shows the whole spec."""
+_TOLD_LATER = ("storageCapacity", "tokenRequests", "requiresRepublish")
+"""Fields that became usable after the servers whose message this is."""
 
 
 def _default(obj: Obj) -> None:
@@ -59,9 +62,9 @@ def _validate(obj: Obj) -> Errors:
 def _validate_update(new: Obj, old: Obj) -> Errors:
     after, before = new.get("spec") or {}, old.get("spec") or {}
     found = _validate(new)
-    for name, shown in _IMMUTABLE:
-        if after.get(name) != before.get(name):
-            found.append(invalid(f"spec.{shown}", after.get(name), IMMUTABLE))
+    if any(after.get(name) != before.get(name) for name in _IMMUTABLE):
+        told = {name: after[name] for name in after if name not in _TOLD_LATER}
+        found.append(invalid("spec", go_value("storage.CSIDriverSpec", told), IMMUTABLE))
     return found
 
 
@@ -83,6 +86,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="CSIDriver",
+        update_checks=(UpdateCheck.METADATA,),
         plural="csidrivers",
         group="storage.k8s.io",
         generation=False,

@@ -7,7 +7,7 @@ from datetime import datetime
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, duplicate, index, invalid, required
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
 from kube_lite.resources.rules import dns_subdomain, nonnegative, qualified_name
 
 MAX_NODE_ID = 256
@@ -51,6 +51,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="CSINode",
+        update_checks=(UpdateCheck.METADATA,),
         plural="csinodes",
         group="storage.k8s.io",
         definition="io.k8s.api.storage.v1.CSINode",

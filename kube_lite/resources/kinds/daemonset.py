@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, invalid, not_supported, required
+from kube_lite.resources.field import Errors, go_int_or_string, invalid, not_supported, required
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.pod.template import (
     TEMPLATE_COLUMNS,
     default_template,
@@ -15,7 +16,7 @@ from kube_lite.resources.kinds.pod.template import (
 from kube_lite.resources.kinds.replicaset import prepare_update, validate_selector_kept
 from kube_lite.resources.labelselector import go_selector, is_empty, text, text_of_map, validate_label_selector
 from kube_lite.resources.meta import Obj, metadata, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource, status
 from kube_lite.resources.rules import as_number, at_most_100_percent, nonnegative, number_or_percent
 
 GENERATION = "deprecated.daemonset.template.generation"
@@ -54,7 +55,8 @@ def _strategy(strategy: Obj) -> Errors:
     if kind == "OnDelete":
         return []
     if kind != "RollingUpdate":
-        return [not_supported(f"{at}.type", kind, ("RollingUpdate", "OnDelete"))]
+        shown = go_value("apps.DaemonSetUpdateStrategy", strategy)
+        return [not_supported(at, shown, ("RollingUpdate", "OnDelete"))]
     if rolling is None:
         return [required(f"{at}.rollingUpdate")]
     found: Errors = []
@@ -66,7 +68,8 @@ def _strategy(strategy: Obj) -> Errors:
         detail = "may not be set when maxUnavailable is non-zero"
         found.append(invalid(f"{at}.rollingUpdate.maxSurge", surge, detail))
     elif not as_number(unavailable) and not as_number(surge):
-        found.append(required(f"{at}.rollingUpdate.maxUnavailable", "cannot be 0 when maxSurge is 0"))
+        where = f"{at}.rollingUpdate.maxUnavailable"
+        found.insert(0, invalid(where, go_int_or_string(unavailable), "cannot be 0"))
     return found
 
 
@@ -127,6 +130,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="DaemonSet",
+        update_checks=TWICE,
         plural="daemonsets",
         group="apps",
         definition="io.k8s.api.apps.v1.DaemonSet",

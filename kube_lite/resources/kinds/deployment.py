@@ -6,6 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, forbidden, go_int_or_string, invalid, not_supported, required
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.pod.template import (
     TEMPLATE_COLUMNS,
     default_template,
@@ -58,7 +59,7 @@ def _strategy(strategy: Obj) -> Errors:
             return [forbidden(at, "may not be specified when strategy `type` is 'Recreate'")]
         return []
     if kind not in TYPES:
-        return [not_supported("spec.strategy.type", kind, TYPES)]
+        return [not_supported("spec.strategy", go_value("apps.DeploymentStrategy", strategy), TYPES)]
     if rolling is None:
         return [required(at, "this should be defaulted and never be nil")]
     found: Errors = []

@@ -8,7 +8,7 @@ from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, index, invalid, not_supported, required
 from kube_lite.resources.kinds.service import validate_public_ip
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
 from kube_lite.resources.rules import dns_label, dns_subdomain, parse_ip, port_number, qualified_name
 
 _PROTOCOLS = frozenset({"SCTP", "TCP", "UDP"})
@@ -105,6 +105,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Endpoints",
+        update_checks=REPLACED,
         plural="endpoints",
         list_kind="EndpointsList",
         definition="io.k8s.api.core.v1.Endpoints",

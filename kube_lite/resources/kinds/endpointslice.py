@@ -20,7 +20,7 @@ from kube_lite.resources.field import (
 from kube_lite.resources.kinds.endpoints import SHOWN
 from kube_lite.resources.kinds.service import validate_public_ip
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
 from kube_lite.resources.rules import dns_label, dns_subdomain, parse_ip, port_number, qualified_name
 
 TYPES = frozenset({"FQDN", "IPv4", "IPv6"})
@@ -49,14 +49,10 @@ def _addresses(addresses: list[str], kind: str, path: str) -> Errors:
         elif kind in ("IPv4", "IPv6"):
             parsed = parse_ip(text)
             if parsed is None or f"IPv{parsed.version}" != kind:
-                found.append(invalid(at, text, f"must be an {kind} address" if parsed else _not_an_ip(kind)))
+                found.append(invalid(at, text, f"must be a valid {kind} address"))
             else:
                 found.extend(validate_public_ip(text, at))
     return found
-
-
-def _not_an_ip(kind: str) -> str:
-    return f"must be a valid {kind} address"
 
 
 def _endpoints(endpoints: list[Obj], kind: str) -> Errors:
@@ -136,6 +132,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="EndpointSlice",
+        update_checks=(UpdateCheck.METADATA,),
         plural="endpointslices",
         group="discovery.k8s.io",
         definition="io.k8s.api.discovery.v1.EndpointSlice",

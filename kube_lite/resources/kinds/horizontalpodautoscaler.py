@@ -9,6 +9,7 @@ from typing import Any
 from kube_lite.resources import names, quantity
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, forbidden, index, invalid, not_supported, required
+from kube_lite.resources.go_types import go_quantity
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
@@ -204,8 +205,33 @@ def _target(target: Obj, path: str) -> Errors:
         found.append(invalid(child(path, "averageUtilization"), percent, "must be greater than 0"))
     for name in ("value", "averageValue"):
         if (text := target.get(name)) is not None and quantity.parse(text).nanos <= 0:
-            found.append(invalid(child(path, name), text, "must be positive"))
+            found.append(invalid(child(path, name), go_quantity(text), "must be positive"))
     return found
+
+
+def _needed_target(name: str, target: Obj, path: str) -> Errors:
+    """Which values of a target the kind of metric needs, and which exclude each other."""
+    value, average = target.get("value"), target.get("averageValue")
+    if name in ("resource", "containerResource"):
+        percent = target.get("averageUtilization")
+        if percent is None and average is None:
+            detail = "must set either a target raw value or a target utilization"
+            return [required(child(path, "averageUtilization"), detail)]
+        detail = "may not set both a target raw value and a target utilization"
+        return [forbidden(child(path, "averageValue"), detail)] if percent is not None and average is not None else []
+    at = child(path, "averageValue")
+    if name == "pods":
+        positive = average is not None and quantity.parse(average).nanos > 0
+        return [] if positive else [required(at, "must specify a positive target averageValue")]
+    if name == "object":
+        unset = value is None and average is None
+        return [required(at, "must set either a target value or averageValue")] if unset else []
+    if value is None and average is None:
+        return [required(at, "must set either a target value for metric or a per-pod target")]
+    if value is not None and average is not None:
+        detail = "may not set both a target value for metric and a per-pod target"
+        return [forbidden(child(path, "value"), detail)]
+    return []
 
 
 def _metric(metric: Obj, path: str) -> Errors:
@@ -237,7 +263,8 @@ def _metric(metric: Obj, path: str) -> Errors:
             found.append(required(where, "must specify a metric name"))
         else:
             found.extend(invalid(where, label, problem) for problem in names.path_segment(label))
-    return found + _target(source.get("target") or {}, child(at, "target"))
+    target = source.get("target") or {}
+    return found + _target(target, child(at, "target")) + _needed_target(name, target, child(at, "target"))
 
 
 def _behavior(behavior: Obj, path: str) -> Errors:

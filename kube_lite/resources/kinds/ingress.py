@@ -6,10 +6,10 @@ from datetime import datetime
 
 from kube_lite.resources import names
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, child, index, invalid, not_supported, required
+from kube_lite.resources.field import Errors, GoLiteral, child, index, invalid, not_supported, required
 from kube_lite.resources.kinds.replicaset import prepare_update
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource, status
 from kube_lite.resources.rules import dns_subdomain, parse_ip, port_number
 
 PATH_TYPES = frozenset({"Exact", "ImplementationSpecific", "Prefix"})
@@ -22,13 +22,26 @@ def _prepare_create(obj: Obj) -> None:
     obj["status"] = {"loadBalancer": {}}
 
 
+def validate_object_reference(reference: Obj, path: str) -> Errors:
+    """A reference to an object of any kind, in a group that may be named."""
+    found: Errors = []
+    if (group := reference.get("apiGroup")) is not None:
+        found.extend(dns_subdomain(group, child(path, "apiGroup")))
+    for name in ("kind", "name"):
+        value = reference.get(name, "")
+        if not value:
+            found.append(required(child(path, name), f"{name} is required"))
+        else:
+            found.extend(invalid(child(path, name), value, problem) for problem in names.path_segment(value))
+    return found
+
+
 def _backend(backend: Obj, path: str) -> Errors:
     service, resource = backend.get("service"), backend.get("resource")
     if service is not None and resource is not None:
         return [invalid(path, "", "cannot set both resource and service backends")]
     if resource is not None:
-        at = child(path, "resource")
-        return [required(child(at, name)) for name in ("kind", "name") if not resource.get(name)]
+        return validate_object_reference(resource, child(path, "resource"))
     if service is None:
         return [invalid(path, "", "resource or service backend is required")]
     found: Errors = []
@@ -112,12 +125,13 @@ def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
     found: Errors = []
     rules, backend = spec.get("rules") or [], spec.get("defaultBackend")
-    found.extend(_tls(spec.get("tls") or []))
     if not rules and backend is None:
-        found.append(invalid("spec", "", "either `defaultBackend` or `rules` must be specified"))
-    found.extend(_rules(rules))
+        shown = GoLiteral("[]networking.IngressRule(nil)")
+        found.append(invalid("spec", shown, "either `defaultBackend` or `rules` must be specified"))
     if backend is not None:
         found.extend(_backend(backend, "spec.defaultBackend"))
+    found.extend(_rules(rules))
+    found.extend(_tls(spec.get("tls") or []))
     if (name := spec.get("ingressClassName")) is not None:
         found.extend(dns_subdomain(name, "spec.ingressClassName"))
     return found
@@ -127,7 +141,7 @@ def _validate_create(obj: Obj) -> Errors:
     spec, annotations = obj.get("spec") or {}, (obj.get("metadata") or {}).get("annotations") or {}
     found = _validate(obj)
     if CLASS_ANNOTATION in annotations and spec.get("ingressClassName") is not None:
-        at = f"metadata.annotations.{CLASS_ANNOTATION}"
+        at = f"annotations.{CLASS_ANNOTATION}"
         detail = "can not be set when the class field is also set"
         found.append(invalid(at, annotations[CLASS_ANNOTATION], detail))
     return found
@@ -152,6 +166,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Ingress",
+        update_checks=REPLACED,
         invalid_group="extensions",
         plural="ingresses",
         group="networking.k8s.io",

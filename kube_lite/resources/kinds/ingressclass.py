@@ -7,35 +7,23 @@ from datetime import datetime
 from kube_lite.resources import names
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, forbidden, invalid, not_supported, required
+from kube_lite.resources.kinds.ingress import validate_object_reference
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
 
 MAX_CONTROLLER = 250
 """Longest controller name in characters."""
 
 
-def _default(obj: Obj) -> None:
-    if (parameters := (obj.get("spec") or {}).get("parameters")) is not None:
-        parameters.setdefault("scope", "Cluster")
-
-
 def _parameters(parameters: Obj) -> Errors:
-    found: Errors = []
     at = "spec.parameters"
-    for name in ("kind", "name"):
-        value = parameters.get(name, "")
-        if not value:
-            found.append(required(f"{at}.{name}"))
-        else:
-            found.extend(invalid(f"{at}.{name}", value, problem) for problem in names.path_segment(value))
+    found = validate_object_reference(parameters, at)
     scope, namespace = parameters.get("scope"), parameters.get("namespace")
-    if scope is None:
-        found.append(required(f"{at}.scope"))
-    elif scope not in ("Cluster", "Namespace"):
+    if scope is not None and scope not in ("Cluster", "Namespace"):
         found.append(not_supported(f"{at}.scope", scope, ("Cluster", "Namespace")))
     if scope == "Namespace" and not namespace:
         found.append(required(f"{at}.namespace", "`parameters.scope` is set to 'Namespace'"))
-    if scope == "Cluster" and namespace:
+    if scope != "Namespace" and namespace:
         found.append(forbidden(f"{at}.namespace", "`parameters.scope` is set to 'Cluster'"))
     return found
 
@@ -77,11 +65,11 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="IngressClass",
+        update_checks=REPLACED,
         plural="ingressclasses",
         group="networking.k8s.io",
         definition="io.k8s.api.networking.v1.IngressClass",
         namespaced=False,
-        default=_default,
         validate=_validate,
         validate_update=_validate_update,
         columns=(NAME_COLUMN, Column("Controller"), Column("Parameters"), AGE_COLUMN),

@@ -1,4 +1,8 @@
-"""Jobs: pods that run to completion."""
+"""Jobs: pods that run to completion.
+
+Defaults, labels and columns are those of servers before v1.21, which today's clients take too: what later ones
+fill in (``completionMode: NonIndexed``, ``suspend: false``, ...) holds where nothing is said, and is kept when said.
+"""
 
 from __future__ import annotations
 
@@ -11,23 +15,25 @@ from kube_lite.resources.field import (
     Errors,
     child,
     forbidden,
+    go_map,
     index,
     invalid,
     not_supported,
     required,
 )
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.pod.defaults import default_pod_spec
 from kube_lite.resources.kinds.pod.template import TEMPLATE_COLUMNS, template_cells, validate_template
 from kube_lite.resources.kinds.replicaset import prepare_update
 from kube_lite.resources.labelselector import go_selector, is_valid, matches, text, validate_label_selector
 from kube_lite.resources.meta import Obj, metadata, name_of, uid_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource, status
 from kube_lite.resources.rules import nonnegative
 
-UID_LABEL = "batch.kubernetes.io/controller-uid"
-NAME_LABEL = "batch.kubernetes.io/job-name"
-LEGACY_UID_LABEL = "controller-uid"
-LEGACY_NAME_LABEL = "job-name"
+UID_LABEL = "controller-uid"
+NAME_LABEL = "job-name"
+DOMAIN = "batch.kubernetes.io/"
+"""Stands before both labels since v1.27; the controller gives its pods these names too."""
 MAX_BACKOFF = 2**31 - 1
 _RESTARTS = 'valid values: "OnFailure", "Never"'
 
@@ -47,11 +53,7 @@ def _default(obj: Obj) -> None:
         spec["parallelism"] = 1
     spec.setdefault("parallelism", 1)
     spec.setdefault("backoffLimit", MAX_BACKOFF if spec.get("backoffLimitPerIndex") is not None else 6)
-    spec.setdefault("completionMode", "NonIndexed")
-    spec.setdefault("suspend", False)
-    failure = spec.get("podFailurePolicy")
-    spec.setdefault("podReplacementPolicy", "TerminatingOrFailed" if failure is None else "Failed")
-    for rule in (failure or {}).get("rules") or ():
+    for rule in (spec.get("podFailurePolicy") or {}).get("rules") or ():
         for pattern in rule.get("onPodConditions") or ():
             pattern.setdefault("status", "True")
     default_job_template(spec)
@@ -69,33 +71,31 @@ def _prepare_create(obj: Obj) -> None:
         # A job that took its labels from the template takes the generated ones too.
         follows = (metadata(obj).get("labels") or {}) == labels
         uid, name = uid_of(obj), name_of(obj)
-        for key, value in (
-            (LEGACY_UID_LABEL, uid),
-            (LEGACY_NAME_LABEL, name),
-            (UID_LABEL, uid),
-            (NAME_LABEL, name),
-        ):
-            labels.setdefault(key, value)
-        spec.setdefault("selector", {}).setdefault("matchLabels", {})[UID_LABEL] = uid
+        labels.setdefault(UID_LABEL, uid)
+        labels.setdefault(NAME_LABEL, name)
+        spec.setdefault("selector", {}).setdefault("matchLabels", {}).setdefault(UID_LABEL, uid)
         if follows:
             metadata(obj)["labels"] = dict(labels)
 
 
 def _generated_selector(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
-    if spec.get("manualSelector"):
+    if spec.get("manualSelector") or spec.get("selector") is None:
         return []
     uid = uid_of(obj)
     labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
     found: Errors = []
     at = "spec.template.metadata.labels"
-    for name, value in ((LEGACY_UID_LABEL, uid), (LEGACY_NAME_LABEL, name_of(obj))):
+    expected = {UID_LABEL: uid, NAME_LABEL: name_of(obj)}
+    for name, value in expected.items():
         if labels.get(name) != value:
             detail = f"must be '{value}'"
             where = f"{at}[{name}]"
-            found.append(invalid(where, labels, detail) if name in labels else required(where, detail))
-    selector = spec.get("selector") or {}
-    if selector != {"matchLabels": {UID_LABEL: uid}} and selector != {"matchLabels": {LEGACY_UID_LABEL: uid}}:
+            found.append(invalid(where, go_map(labels), detail) if name in labels else required(where, detail))
+    # Jobs of v1.27 and later are told apart by the prefixed label.
+    prefixed = {DOMAIN + name: value for name, value in expected.items()}
+    selector = spec["selector"]
+    if is_valid(selector) and not matches(selector, expected | prefixed):
         found.append(invalid("spec.selector", go_selector(selector), "`selector` not auto-generated"))
     return found
 
@@ -180,8 +180,11 @@ def validate_job_spec(spec: Obj, path: str) -> Errors:
 
 
 def _validate(obj: Obj) -> Errors:
-    spec = obj.get("spec") or {}
-    found = _generated_selector(obj)
+    return _generated_selector(obj) + _validate_spec(obj.get("spec") or {})
+
+
+def _validate_spec(spec: Obj) -> Errors:
+    found = validate_job_spec(spec, "spec")
     selector = spec.get("selector")
     if selector is None:
         found.append(required("spec.selector"))
@@ -190,10 +193,12 @@ def _validate(obj: Obj) -> Errors:
     labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels")
     if selector is None or (is_valid(selector) and not matches(selector, labels or {})):
         detail = "`selector` does not match template `labels`"
-        found.append(invalid("spec.template.metadata.labels", labels, detail))
-    return found + validate_job_spec(spec, "spec")
+        found.append(invalid("spec.template.metadata.labels", go_map(labels), detail))
+    return found
 
 
+_UNSAID = {"completionMode": "NonIndexed"}
+"""What counts where nothing is said."""
 _SCHEDULING = ("nodeSelector", "affinity", "tolerations", "schedulingGates")
 
 
@@ -209,7 +214,7 @@ def _without_scheduling(template: Obj) -> dict[str, Any]:
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
     after, before = new.get("spec") or {}, old.get("spec") or {}
-    found = validate_job_spec(after, "spec")
+    found = _validate_spec(after)
     indexed = after.get("completionMode") == "Indexed" and after.get("completions") == after.get("parallelism")
     if after.get("completions") != before.get("completions") and not indexed:
         found.append(invalid("spec.completions", after.get("completions"), IMMUTABLE))
@@ -220,9 +225,9 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     if not same and _may_change_template(old):
         same = _without_scheduling(template) == _without_scheduling(was)
     if not same:
-        found.append(invalid("spec.template", template, IMMUTABLE))
+        found.append(invalid("spec.template", go_value("core.PodTemplateSpec", template), IMMUTABLE))
     for name in ("completionMode", "podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy"):
-        if after.get(name) != before.get(name):
+        if (after.get(name) or _UNSAID.get(name)) != (before.get(name) or _UNSAID.get(name)):
             found.append(invalid(f"spec.{name}", after.get(name), IMMUTABLE))
     return found
 
@@ -242,16 +247,6 @@ def _validate_status(new: Obj, old: Obj) -> Errors:
     return found
 
 
-def _state(obj: Obj) -> str:
-    done = {c.get("type"): c.get("status") for c in (obj.get("status") or {}).get("conditions") or ()}
-    for name in ("Complete", "Failed", "FailureTarget", "SuccessCriteriaMet", "Suspended"):
-        if done.get(name) == "True":
-            return name
-    if (obj.get("metadata") or {}).get("deletionTimestamp"):
-        return "Terminating"
-    return "Running"
-
-
 def _row(obj: Obj, now: datetime) -> Cells:
     spec, state = obj.get("spec") or {}, obj.get("status") or {}
     succeeded = state.get("succeeded", 0)
@@ -264,7 +259,6 @@ def _row(obj: Obj, now: datetime) -> Cells:
     duration = "" if not started else between(started, ended) if ended else since(started, now)
     return [
         name_of(obj),
-        _state(obj),
         completions,
         duration,
         age(obj, now),
@@ -276,11 +270,13 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Job",
+        update_checks=TWICE,
         plural="jobs",
         group="batch",
         definition="io.k8s.api.batch.v1.Job",
         categories=("all",),
         subresources={"status": status(validate=_validate_status)},
+        generation=False,
         default_propagation="Orphan",
         default=_default,
         prepare_create=_prepare_create,
@@ -289,7 +285,6 @@ RESOURCES = (
         validate_update=_validate_update,
         columns=(
             NAME_COLUMN,
-            Column("Status"),
             Column("Completions"),
             Column("Duration"),
             AGE_COLUMN,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from kube_lite.resources import quantity
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, key, required
+from kube_lite.resources.go_types import go_quantity
 from kube_lite.resources.kinds.pod.requirements import is_overcommitable, validate_resource_name
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.registry import Resource
+from kube_lite.resources.registry import Resource, UpdateCheck
 from kube_lite.resources.rules import qualified_name
 
 TYPES = frozenset({"Container", "PersistentVolumeClaim", "Pod"})
@@ -33,7 +34,7 @@ def _order(amounts: dict[str, str], path: str, name: str) -> Errors:
     def check(low: str, high: str, at: str, low_name: str, high_name: str, shown: str = "") -> None:
         if low in value and high in value and value[low] > value[high]:
             detail = f"{low_name} value {amounts[low]} is greater than {high_name} value {amounts[high]}"
-            found.append(invalid(key(child(path, at), name), amounts[shown or at], detail))
+            found.append(invalid(key(child(path, at), name), go_quantity(amounts[shown or at]), detail))
 
     check("min", "max", "min", "min", "max")
     check("min", "defaultRequest", "defaultRequest", "min", "default request")
@@ -46,16 +47,16 @@ def _order(amounts: dict[str, str], path: str, name: str) -> Errors:
         at = key(child(path, "maxLimitRequestRatio"), name)
         text = amounts["maxLimitRequestRatio"]
         if ratio < quantity.NANO:
-            found.append(invalid(at, text, f"ratio {text} is less than 1"))
+            found.append(invalid(at, go_quantity(text), f"ratio {text} is less than 1"))
         elif value.get("min") and value.get("max") and ratio * value["min"] > value["max"] * quantity.NANO:
             limit = value["max"] / value["min"]
             detail = f"ratio {text} is greater than max/min = {limit:.6f}"
-            found.append(invalid(at, text, detail))
+            found.append(invalid(at, go_quantity(text), detail))
     pair = "default" in value and "defaultRequest" in value
     if pair and not is_overcommitable(name) and value["default"] != value["defaultRequest"]:
         at, asked = key(child(path, "defaultRequest"), name), amounts["defaultRequest"]
         detail = f"default value {amounts['default']} must equal to defaultRequest value {asked} in {name}"
-        found.append(invalid(at, asked, detail))
+        found.append(invalid(at, go_quantity(asked), detail))
     return found
 
 
@@ -103,6 +104,7 @@ def _validate(obj: Obj) -> Errors:
 RESOURCES = (
     Resource(
         kind="LimitRange",
+        update_checks=(UpdateCheck.METADATA,),
         plural="limitranges",
         definition="io.k8s.api.core.v1.LimitRange",
         short_names=("limits",),

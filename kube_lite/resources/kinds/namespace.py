@@ -16,6 +16,7 @@ from kube_lite.resources.registry import (
     Column,
     Resource,
     Subresource,
+    UpdateCheck,
     prepare_status_update,
     status,
 )
@@ -54,6 +55,8 @@ def _prepare_finalize(new: Obj, old: Obj) -> None:
     wanted = (new.get("spec") or {}).get("finalizers", [])
     prepare_status_update(new, old)
     new["spec"] = {**(old.get("spec") or {}), "finalizers": wanted}
+    if not wanted:
+        new["spec"].pop("finalizers")
     new["status"] = old.get("status", {})
 
 
@@ -85,6 +88,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Namespace",
+        update_checks=(UpdateCheck.METADATA, UpdateCheck.CHANGE),
         plural="namespaces",
         definition="io.k8s.api.core.v1.Namespace",
         namespaced=False,

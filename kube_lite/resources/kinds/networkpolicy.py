@@ -6,14 +6,24 @@ from datetime import datetime
 
 from kube_lite.resources import names
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, child, forbidden, go_strings, index, invalid, not_supported, required
+from kube_lite.resources.field import (
+    Errors,
+    GoLiteral,
+    child,
+    forbidden,
+    go_strings,
+    index,
+    invalid,
+    not_supported,
+    required,
+)
 from kube_lite.resources.labelselector import text, validate_label_selector
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource
 from kube_lite.resources.rules import parse_cidr, port_number, port_number_or_name
 
 TYPES = ("Ingress", "Egress")
-_PROTOCOLS = frozenset({"SCTP", "TCP", "UDP"})
+_PROTOCOLS = ("TCP", "UDP", "SCTP")
 _BAD_CIDR = "not a valid CIDR"
 
 
@@ -61,9 +71,10 @@ def _block(block: Obj, path: str) -> Errors:
         at = index(child(path, "except"), i)
         inner = parse_cidr(text_)
         if inner is None:
-            found.append(invalid(at, text_, _BAD_CIDR))
-        elif inner.version != network.version or not inner.subnet_of(network) or inner == network:  # type: ignore[arg-type]
-            found.append(invalid(at, text_, "must be a strict subset of `cidr`"))
+            return [*found, invalid(at, text_, _BAD_CIDR)]
+        if inner.version != network.version or not inner.subnet_of(network) or inner == network:  # type: ignore[arg-type]
+            shown = GoLiteral(str(inner.network_address))
+            found.append(invalid(at, shown, "must be a strict subset of `cidr`"))
     return found
 
 
@@ -118,6 +129,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="NetworkPolicy",
+        update_checks=TWICE,
         invalid_group="extensions",
         plural="networkpolicies",
         group="networking.k8s.io",

@@ -8,6 +8,7 @@ from kube_lite.errors import FieldError
 from kube_lite.resources import names, quantity
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.configmap import NO_PATH
 from kube_lite.resources.kinds.pod.requirements import validate_amount, validate_resource_name
 from kube_lite.resources.kinds.pod.scheduling import validate_taint_effect
@@ -15,6 +16,7 @@ from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
     NAME_COLUMN,
+    TWICE,
     Cells,
     Column,
     Resource,
@@ -26,7 +28,10 @@ from kube_lite.resources.rules import parse_cidr, qualified_name
 
 ROLE_PREFIX = "node-role.kubernetes.io/"
 ROLE_LABEL = "kubernetes.io/role"
-_BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+_MAY_CHANGE_ONLY = (
+    "node updates may only change labels, taints, or capacity "
+    "(or configSource, if the DynamicKubeletConfig feature gate is enabled)"
+)
 
 
 def _default(obj: Obj) -> None:
@@ -34,10 +39,11 @@ def _default(obj: Obj) -> None:
     if "allocatable" not in state and "capacity" in state:
         state["allocatable"] = dict(state["capacity"])
     # podCIDR is the old name of the first of podCIDRs; both are always shown.
-    if spec.get("podCIDRs"):
-        spec["podCIDR"] = spec["podCIDRs"][0]
-    elif spec.get("podCIDR"):
-        spec["podCIDRs"] = [spec["podCIDR"]]
+    first, cidrs = spec.get("podCIDR"), spec.get("podCIDRs")
+    if first and (not cidrs or cidrs[0] != first):
+        spec["podCIDRs"] = [first]
+    elif cidrs:
+        spec["podCIDR"] = cidrs[0]
     for name in ("capacity", "allocatable"):
         for resource, text in (state.get(name) or {}).items():
             if text[-1:] in ("n", "u"):
@@ -62,16 +68,16 @@ def _taints(taints: list[Obj]) -> Errors:
 
 
 def _same_taint(taint: Obj, path: str) -> FieldError:
-    error = duplicate(path, taint)
+    error = duplicate(path, go_value("core.Taint", taint))
     return FieldError(error.reason, error.field, f"{error.message}: taints must be unique by key and effect pair")
 
 
 def _pod_cidrs(cidrs: list[str]) -> Errors:
     found: Errors = []
     parsed = [parse_cidr(cidr) for cidr in cidrs]
-    for i, cidr in enumerate(cidrs):
+    for i in range(len(cidrs)):
         if parsed[i] is None:
-            found.append(invalid(index("spec.podCIDRs", i), cidr, _BAD_CIDR))
+            found.append(invalid(index("spec.podCIDRs", i), cidrs, "must be valid CIDR"))
     families = [network.version for network in parsed if network is not None]
     if len(cidrs) > 2 or (len(families) == 2 and families[0] == families[1]):
         found.append(invalid("spec.podCIDRs", cidrs, "may specify no more than one CIDR for each IP family"))
@@ -119,7 +125,7 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     if not before.get("podCIDRs") and (cidrs := after.get("podCIDRs")):
         found.extend(_pod_cidrs(cidrs))
     if munged != fixed:
-        found.append(forbidden(NO_PATH, "node updates may only change labels, taints, or capacity"))
+        found.append(forbidden(NO_PATH, _MAY_CHANGE_ONLY))
     return found
 
 
@@ -134,7 +140,7 @@ def _validate_status(new: Obj, old: Obj) -> Errors:
     for i, address in enumerate(state.get("addresses") or ()):
         pair = (address.get("type", ""), address.get("address", ""))
         if pair in seen:
-            found.append(duplicate(index("status.addresses", i), address))
+            found.append(duplicate(index("status.addresses", i), go_value("core.NodeAddress", address)))
         seen.add(pair)
     return found
 
@@ -183,6 +189,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Node",
+        update_checks=TWICE,
         plural="nodes",
         definition="io.k8s.api.core.v1.Node",
         namespaced=False,

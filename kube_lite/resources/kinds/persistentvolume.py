@@ -6,13 +6,15 @@ from datetime import datetime
 
 from kube_lite.resources import quantity
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, child, forbidden, invalid, key, not_supported, required
+from kube_lite.resources.field import IMMUTABLE, Errors, child, forbidden, invalid, key, not_supported, required
+from kube_lite.resources.go_diff import go_diff
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.persistentvolumeclaim import claim_class, short_modes, validate_access_modes
 from kube_lite.resources.kinds.pod.defaults import VOLUME_DEFAULTS
 from kube_lite.resources.kinds.pod.scheduling import validate_node_selector
 from kube_lite.resources.kinds.pod.volumes import Check, needs, nfs, no_backsteps
 from kube_lite.resources.meta import Obj, metadata, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status
 from kube_lite.resources.rules import POSITIVE, dns_subdomain
 
 FINALIZER = "kubernetes.io/pv-protection"
@@ -78,7 +80,7 @@ def _capacity(capacity: Obj) -> Errors:
     if not capacity:
         return [required("spec.capacity")]
     if "storage" not in capacity or len(capacity) > 1:
-        return [not_supported("spec.capacity", capacity, ("storage",))]
+        return [not_supported("spec.capacity", go_value("core.ResourceList", capacity), ("storage",))]
     amount = capacity["storage"]
     at = key("spec.capacity", "storage")
     return [] if quantity.parse(amount).nanos > 0 else [invalid(at, amount, POSITIVE)]
@@ -86,7 +88,8 @@ def _capacity(capacity: Obj) -> Errors:
 
 def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
-    found = validate_access_modes(spec.get("accessModes") or [], "spec.accessModes")
+    modes = spec.get("accessModes") or []
+    found = validate_access_modes(modes, "spec.accessModes") if modes else [required("spec.accessModes")]
     found.extend(_capacity(spec.get("capacity") or {}))
     policy = spec.get("persistentVolumeReclaimPolicy")
     if policy and policy not in RECLAIM:
@@ -120,13 +123,15 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     found = _validate(new)
     after, before = new.get("spec") or {}, old.get("spec") or {}
     if {n: after.get(n) for n in SOURCES} != {n: before.get(n) for n in SOURCES}:
-        detail = "spec.persistentvolumesource is immutable after creation"
+        changed = go_diff("core.PersistentVolumeSource", after, before)
+        detail = f"spec.persistentvolumesource is immutable after creation\n{changed}"
         found.append(forbidden("spec.persistentvolumesource", detail))
     if after.get("volumeMode") != before.get("volumeMode"):
-        found.append(invalid("spec.volumeMode", after.get("volumeMode"), "field is immutable"))
+        found.append(invalid("volumeMode", after.get("volumeMode"), IMMUTABLE))
     if before.get("nodeAffinity") and after.get("nodeAffinity") != before["nodeAffinity"]:
-        detail = "field is immutable, except for updating from beta label to GA"
-        found.append(invalid("spec.nodeAffinity", after.get("nodeAffinity"), detail))
+        affinity = after.get("nodeAffinity")
+        shown = go_value("core.VolumeNodeAffinity", affinity) if affinity else None
+        found.append(invalid("nodeAffinity", shown, IMMUTABLE))
     return found
 
 
@@ -151,6 +156,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="PersistentVolume",
+        update_checks=(UpdateCheck.WHOLE, UpdateCheck.METADATA),
         returns_deleted=True,
         plural="persistentvolumes",
         definition="io.k8s.api.core.v1.PersistentVolume",

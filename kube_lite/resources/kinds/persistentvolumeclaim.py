@@ -7,12 +7,13 @@ from typing import Any
 
 from kube_lite.resources import quantity
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, child, forbidden, invalid, key, not_supported, required
+from kube_lite.resources.field import IMMUTABLE, Errors, child, forbidden, invalid, key, not_supported, required
+from kube_lite.resources.go_diff import go_diff
 from kube_lite.resources.kinds.pod.defaults import default_claim_spec
 from kube_lite.resources.kinds.pod.requirements import validate_amount, validate_resource_name
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, metadata, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource, UpdateCheck, status
 from kube_lite.resources.rules import POSITIVE, dns_subdomain
 
 FINALIZER = "kubernetes.io/pvc-protection"
@@ -46,9 +47,7 @@ def _normalize_sources(spec: Obj) -> None:
     if source is not None and (source.get("apiGroup") or "", source.get("kind")) not in _SOURCES:
         spec.pop("dataSource")
         source = None
-    if source is not None and reference is None:
-        spec["dataSourceRef"] = dict(source)
-    elif reference is not None and source is None and _is_plain(reference):
+    if reference is not None and source is None and _is_plain(reference):
         spec["dataSource"] = dict(reference)
 
 
@@ -69,7 +68,8 @@ def validate_access_modes(modes: list[str], path: str) -> Errors:
     """At least one known mode; ReadWriteOncePod stands alone."""
     if not modes:
         return [required(path, "at least 1 access mode is required")]
-    found: Errors = [not_supported(path, mode, ACCESS_MODES) for mode in modes if mode not in ACCESS_MODES]
+    told = sorted(ACCESS_MODES - {"ReadWriteOncePod"})
+    found: Errors = [not_supported(path, mode, told) for mode in modes if mode not in ACCESS_MODES]
     if "ReadWriteOncePod" in modes and len(set(modes)) > 1:
         found.append(forbidden(path, "may not use ReadWriteOncePod with other access modes"))
     return found
@@ -105,6 +105,9 @@ def validate_claim_spec(spec: Obj, path: str) -> Errors:
 def _validate_update(new: Obj, old: Obj) -> Errors:
     after, before = new.get("spec") or {}, old.get("spec") or {}
     found = validate_claim_spec(after, "spec")
+    classes = [((obj.get("metadata") or {}).get("annotations") or {}).get(CLASS_ANNOTATION, "") for obj in (new, old)]
+    if classes[0] != classes[1]:
+        found.append(invalid(f"metadata.annotations.{CLASS_ANNOTATION}", classes[0], IMMUTABLE))
     changeable: dict[str, Any] = dict(after)
     if not before.get("volumeName"):
         changeable["volumeName"] = before.get("volumeName")
@@ -112,21 +115,17 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     if bound:
         changeable["resources"] = before.get("resources")
         changeable["volumeAttributesClassName"] = before.get("volumeAttributesClassName")
-    # A claim made before a default class existed may be given one later.
-    if before.get("storageClassName") is None and not before.get("volumeName"):
-        changeable["storageClassName"] = before.get("storageClassName")
     kept = {k: v for k, v in changeable.items() if v is not None}
     if kept != {k: v for k, v in before.items() if v is not None}:
-        detail = (
-            "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
-        )
+        changed = go_diff("core.PersistentVolumeClaimSpec", changeable, before)
+        detail = f"spec is immutable after creation except resources.requests for bound claims\n{changed}"
         found.append(forbidden("spec", detail))
     wanted = ((after.get("resources") or {}).get("requests") or {}).get("storage")
     had = ((before.get("resources") or {}).get("requests") or {}).get("storage")
     given = ((old.get("status") or {}).get("capacity") or {}).get("storage")
     shrinks = quantity.parse(wanted or "0") < quantity.parse(had or "0")
     if shrinks and (not given or quantity.parse(wanted or "0") < quantity.parse(given)):
-        found.append(forbidden("spec.resources.requests.storage", "field can not be less than status.capacity"))
+        found.append(forbidden("spec.resources.requests.storage", "field can not be less than previous value"))
     return found
 
 
@@ -163,6 +162,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="PersistentVolumeClaim",
+        update_checks=(*TWICE, UpdateCheck.METADATA),
         returns_deleted=True,
         plural="persistentvolumeclaims",
         definition="io.k8s.api.core.v1.PersistentVolumeClaim",

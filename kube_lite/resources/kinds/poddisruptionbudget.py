@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from kube_lite.resources import names
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, invalid, not_supported
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, name_of
@@ -17,7 +19,8 @@ def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
     found: Errors = []
     if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
-        found.append(invalid("spec", spec, "minAvailable and maxUnavailable cannot be both set"))
+        shown = go_value("policy.PodDisruptionBudgetSpec", spec)
+        found.append(invalid("spec", shown, "minAvailable and maxUnavailable cannot be both set"))
     for name in ("minAvailable", "maxUnavailable"):
         if (value := spec.get(name)) is not None:
             found.extend(number_or_percent(value, f"spec.{name}"))
@@ -52,6 +55,8 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="PodDisruptionBudget",
+        update_checks=(),
+        name_rule=names.path_segment,
         plural="poddisruptionbudgets",
         group="policy",
         definition="io.k8s.api.policy.v1.PodDisruptionBudget",

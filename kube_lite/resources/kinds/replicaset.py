@@ -18,6 +18,7 @@ from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
     NAME_COLUMN,
+    TWICE,
     Cells,
     Column,
     Resource,
@@ -105,6 +106,7 @@ def selectable(obj: Obj) -> dict[str, str]:
 RESOURCES = (
     Resource(
         kind="ReplicaSet",
+        update_checks=TWICE,
         plural="replicasets",
         group="apps",
         definition="io.k8s.api.apps.v1.ReplicaSet",

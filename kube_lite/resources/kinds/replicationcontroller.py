@@ -16,7 +16,7 @@ from kube_lite.resources.kinds.replicaset import (
 )
 from kube_lite.resources.labelselector import text_of_map
 from kube_lite.resources.meta import Obj, metadata, name_of
-from kube_lite.resources.registry import Cells, Resource, ScalePaths, Subresource, status
+from kube_lite.resources.registry import TWICE, Cells, Resource, ScalePaths, Subresource, status
 from kube_lite.resources.rules import nonnegative
 
 
@@ -67,6 +67,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="ReplicationController",
+        update_checks=TWICE,
         plural="replicationcontrollers",
         definition="io.k8s.api.core.v1.ReplicationController",
         short_names=("rc",),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import IMMUTABLE, Errors, child, go_strings, index, invalid, key, required
-from kube_lite.resources.kinds.pod.requirements import validate_amount, validate_quota_resource_name
+from kube_lite.resources.field import IMMUTABLE, Errors, child, invalid, key, required
+from kube_lite.resources.go_types import go_value
+from kube_lite.resources.kinds.pod.requirements import QUOTA_RESOURCES, validate_amount, validate_quota_resource_name
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
@@ -22,6 +23,8 @@ SCOPES = frozenset(
         "VolumeAttributesClass",
     }
 )
+_EXISTING = frozenset({"BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "Terminating"})
+"""Scopes that a selector can only ask for as such."""
 _POD_SCOPES = SCOPES - {"VolumeAttributesClass"}
 _POD_RESOURCES = frozenset(
     {
@@ -54,40 +57,42 @@ def _scopes(spec: Obj) -> Errors:
     found: Errors = []
     if not scopes:
         return found
+    shown = go_value("[]core.ResourceQuotaScope", scopes)
     for scope in scopes:
         if scope not in SCOPES:
-            found.append(invalid("spec.scopes", go_strings(scopes, "[]core.ResourceQuotaScope"), "unsupported scope"))
-        if any(not _applies(scope, name) for name in spec.get("hard") or {}):
-            found.append(
-                invalid(
-                    "spec.scopes",
-                    go_strings(scopes, "[]core.ResourceQuotaScope"),
-                    "unsupported scope applied to resource",
-                )
-            )
-    if any(pair <= set(scopes) for pair in _CONFLICTS):
-        found.append(invalid("spec.scopes", go_strings(scopes, "[]core.ResourceQuotaScope"), "conflicting scopes"))
+            found.append(invalid("spec.scopes", shown, "unsupported scope"))
+        found.extend(invalid("spec.scopes", shown, _NOT_APPLIED) for _ in _not_applied(scope, spec))
+    for _ in (pair for pair in _CONFLICTS if pair <= set(scopes)):
+        found.append(invalid("spec.scopes", shown, "conflicting scopes"))
     return found
+
+
+_NOT_APPLIED = "unsupported scope applied to resource"
+
+
+def _not_applied(scope: str, spec: Obj) -> list[str]:
+    """The standard resources of a quota that a scope makes no sense for."""
+    return [name for name in sorted(spec.get("hard") or {}) if name in QUOTA_RESOURCES and not _applies(scope, name)]
 
 
 def _scope_selector(spec: Obj) -> Errors:
     found: Errors = []
-    path = "spec.scopeSelector.matchExpressions"
-    for i, requirement in enumerate((spec.get("scopeSelector") or {}).get("matchExpressions") or ()):
-        at = index(path, i)
+    at = "spec.scopeSelector.matchExpressions"
+    for requirement in (spec.get("scopeSelector") or {}).get("matchExpressions") or ():
         scope, operator = requirement.get("scopeName", ""), requirement.get("operator", "")
         values = requirement.get("values") or []
         if scope not in SCOPES:
             found.append(invalid(child(at, "scopeName"), scope, "unsupported scope"))
-        if scope not in ("PriorityClass", "VolumeAttributesClass") and operator != "Exists":
+        shown = go_value("core.ScopeSelector", spec["scopeSelector"])
+        found.extend(invalid(at, shown, _NOT_APPLIED) for _ in _not_applied(scope, spec))
+        if scope in _EXISTING and operator != "Exists":
             detail = (
-                "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, "
-                "ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or "
-                "ResourceQuotaScopeCrossNamespacePodAffinity"
+                "must be 'Exist' only operator when scope is any of ResourceQuotaScopeTerminating, "
+                "ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort and ResourceQuotaScopeNotBestEffort"
             )
             found.append(invalid(child(at, "operator"), operator, detail))
         if operator in ("In", "NotIn") and not values:
-            detail = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"
+            detail = "must be atleast one value when `operator` is 'In' or 'NotIn' for scope selector"
             found.append(required(child(at, "values"), detail))
         elif operator in ("Exists", "DoesNotExist") and values:
             detail = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"
@@ -115,7 +120,7 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     found = _validate(new)
     after, before = (new.get("spec") or {}).get("scopes") or [], (old.get("spec") or {}).get("scopes") or []
     if set(after) != set(before):
-        found.append(invalid("spec.scopes", after, IMMUTABLE))
+        found.append(invalid("spec.scopes", go_value("[]core.ResourceQuotaScope", after or None), IMMUTABLE))
     return found
 
 

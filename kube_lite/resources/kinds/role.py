@@ -6,7 +6,7 @@ from kube_lite.resources import names
 from kube_lite.resources.field import Errors, child, index, invalid, required
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.registry import Resource
+from kube_lite.resources.registry import Resource, UpdateCheck
 
 
 def validate_policy_rule(rule: Obj, path: str, *, namespaced: bool) -> Errors:
@@ -53,6 +53,7 @@ def _validate_cluster_role(obj: Obj) -> Errors:
 RESOURCES = (
     Resource(
         kind="ClusterRole",
+        update_checks=(UpdateCheck.WHOLE, UpdateCheck.METADATA, UpdateCheck.CHANGE),
         plural="clusterroles",
         group="rbac.authorization.k8s.io",
         definition="io.k8s.api.rbac.v1.ClusterRole",
@@ -65,6 +66,7 @@ RESOURCES = (
     ),
     Resource(
         kind="Role",
+        update_checks=(UpdateCheck.WHOLE, UpdateCheck.METADATA, UpdateCheck.CHANGE),
         plural="roles",
         group="rbac.authorization.k8s.io",
         definition="io.k8s.api.rbac.v1.Role",

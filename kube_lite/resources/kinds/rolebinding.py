@@ -6,9 +6,10 @@ from datetime import datetime
 
 from kube_lite.resources import names
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, GoLiteral, child, index, invalid, not_supported, required, show
+from kube_lite.resources.field import Errors, child, index, invalid, not_supported, required
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
 from kube_lite.resources.rules import dns_subdomain
 
 GROUP = "rbac.authorization.k8s.io"
@@ -64,10 +65,7 @@ def _validate(obj: Obj, namespaced: bool) -> Errors:
 def _validate_update(new: Obj, old: Obj, namespaced: bool) -> Errors:
     found = _validate(new, namespaced)
     if new.get("roleRef") != old.get("roleRef"):
-        reference = new.get("roleRef") or {}
-        parts = (("APIGroup", "apiGroup"), ("Kind", "kind"), ("Name", "name"))
-        inside = ", ".join(f"{go}:{show(reference.get(name, ''))}" for go, name in parts)
-        found.append(invalid("roleRef", GoLiteral(f"rbac.RoleRef{{{inside}}}"), "cannot change roleRef"))
+        found.append(invalid("roleRef", go_value("rbac.RoleRef", new.get("roleRef")), "cannot change roleRef"))
     return found
 
 
@@ -105,6 +103,7 @@ _COLUMNS = (
 RESOURCES = (
     Resource(
         kind="ClusterRoleBinding",
+        update_checks=(UpdateCheck.WHOLE, UpdateCheck.METADATA, UpdateCheck.CHANGE),
         plural="clusterrolebindings",
         group=GROUP,
         definition="io.k8s.api.rbac.v1.ClusterRoleBinding",
@@ -120,6 +119,7 @@ RESOURCES = (
     ),
     Resource(
         kind="RoleBinding",
+        update_checks=(UpdateCheck.WHOLE, UpdateCheck.METADATA, UpdateCheck.CHANGE),
         plural="rolebindings",
         group=GROUP,
         definition="io.k8s.api.rbac.v1.RoleBinding",

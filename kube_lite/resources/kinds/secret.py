@@ -13,7 +13,7 @@ from kube_lite.resources.field import IMMUTABLE, Errors, invalid, key, required,
 from kube_lite.resources.kinds.configmap import SIZE_LIMIT, validate_immutable
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.metadata import annotation_path
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
 
 ACCOUNT_NAME = "kubernetes.io/service-account.name"
 REDACTED = "<secret contents redacted>"
@@ -102,6 +102,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Secret",
+        update_checks=REPLACED,
         plural="secrets",
         definition="io.k8s.api.core.v1.Secret",
         generation=False,

@@ -17,15 +17,18 @@ from kube_lite.resources.field import (
     forbidden,
     index,
     invalid,
+    key,
     not_supported,
     required,
 )
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.labelselector import text_of_map
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.metadata import validate_labels
 from kube_lite.resources.registry import (
     AGE_COLUMN,
     NAME_COLUMN,
+    REPLACED,
     Cells,
     Column,
     Resource,
@@ -51,7 +54,8 @@ AFFINITY_TIMEOUT = 10800
 MAX_AFFINITY_TIMEOUT = 86400
 _TRAFFIC = frozenset({"Cluster", "Local"})
 _PROTOCOLS = frozenset({"SCTP", "TCP", "UDP"})
-_BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
+SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
+"""The annotation that was there before ``loadBalancerSourceRanges``."""
 
 
 def externally_accessible(spec: Obj) -> bool:
@@ -83,7 +87,7 @@ def _default(obj: Obj) -> None:
             port["protocol"] = "TCP"
         if not port.get("targetPort"):
             port["targetPort"] = port.get("port", 0)
-    if externally_accessible(spec) and not spec.get("externalTrafficPolicy"):
+    if kind in ("LoadBalancer", "NodePort") and not spec.get("externalTrafficPolicy"):
         spec["externalTrafficPolicy"] = "Cluster"
     if kind == "LoadBalancer":
         for ingress in ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ():
@@ -92,7 +96,12 @@ def _default(obj: Obj) -> None:
 
 
 def _normalize(spec: Obj) -> None:
-    """``clusterIP`` is the first of ``clusterIPs``; a client may know only one of them."""
+    """``clusterIP`` is the first of ``clusterIPs``; a client may know only one of them.
+
+    There is one family of addresses, so what is said about families is dropped, as servers without dual stack do.
+    """
+    for name in ("ipFamilies", "ipFamilyPolicy"):
+        spec.pop(name, None)
     if spec.get("clusterIP") and not spec.get("clusterIPs"):
         spec["clusterIPs"] = [spec["clusterIP"]]
 
@@ -187,7 +196,7 @@ def _by_type(spec: Obj) -> Errors:
         for i, port in enumerate(spec.get("ports") or ()):
             if port.get("port") == 10250:
                 detail = "may not expose port 10250 externally since it is used by kubelet"
-                found.append(invalid(child(index("spec.ports", i), "port"), 10250, detail))
+                found.append(invalid(index("spec.ports", i), 10250, detail))
     if kind in ("LoadBalancer", "NodePort") and is_headless(spec):
         found.append(invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services"))
     if kind == "ExternalName":
@@ -291,22 +300,25 @@ def _duplicate_ports(spec: Obj) -> Errors:
     for i, port in enumerate(spec.get("ports") or ()):
         pair = (port.get("protocol"), port.get("port"))
         if pair in ports:
-            shown = {"protocol": pair[0], "port": pair[1]}
+            shown = go_value("core.ServicePort", {"protocol": pair[0], "port": pair[1], "targetPort": 0})
             found.append(duplicate(index("spec.ports", i), shown))
         ports.add(pair)
     return found
 
 
-def _load_balancer(spec: Obj) -> Errors:
+def _load_balancer(spec: Obj, annotations: dict[str, str]) -> Errors:
     found: Errors = []
     balancer = spec.get("type") == "LoadBalancer"
-    at = "spec.loadBalancerSourceRanges"
-    if ranges := spec.get("loadBalancerSourceRanges"):
+    at, ranges = "spec.LoadBalancerSourceRanges", spec.get("loadBalancerSourceRanges") or []
+    shown = f"[{' '.join(ranges)}]"
+    if not ranges and (annotation := annotations.get(SOURCE_RANGES)) is not None:
+        at, shown = key("metadata.annotations", SOURCE_RANGES), annotation
+        ranges = annotation.strip().split(",") if annotation.strip() else ["0.0.0.0/0"]
+    if ranges:
         if not balancer:
             found.append(forbidden(at, "may only be used when `type` is 'LoadBalancer'"))
-        for i, text in enumerate(ranges):
-            if parse_cidr(text.strip()) is None:
-                found.append(invalid(index(at, i), text, _BAD_CIDR))
+        if any(parse_cidr(text.strip()) is None for text in ranges):
+            found.append(invalid(at, shown, "must be a list of IP ranges. For example, 10.240.0.0/24,10.250.0.0/24 "))
     if spec.get("allocateLoadBalancerNodePorts") is not None and not balancer:
         detail = "may only be used when `type` is 'LoadBalancer'"
         found.append(forbidden("spec.allocateLoadBalancerNodePorts", detail))
@@ -321,19 +333,16 @@ def _traffic(spec: Obj) -> Errors:
     found: Errors = []
     policy = spec.get("externalTrafficPolicy", "")
     at = "spec.externalTrafficPolicy"
-    if not externally_accessible(spec):
-        if policy:
-            found.append(
-                invalid(at, policy, "ExternalTrafficPolicy can only be set on NodePort and LoadBalancer service")
-            )
-    elif not policy:
-        found.append(required(at))
-    elif policy not in _TRAFFIC:
+    if policy and policy not in _TRAFFIC:
         found.append(invalid(at, policy, "ExternalTrafficPolicy must be empty, Cluster or Local"))
+    elif policy and not externally_accessible(spec):
+        found.append(invalid(at, policy, "ExternalTrafficPolicy can only be set on NodePort and LoadBalancer service"))
     health = spec.get("healthCheckNodePort", 0)
     if health:
         if spec.get("type") != "LoadBalancer" or policy != "Local":
-            detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+            detail = "HealthCheckNodePort can only be set on LoadBalancer service with ExternalTrafficPolicy=Local"
+            if health < 0:
+                detail = "HealthCheckNodePort must be not less than 0"
             found.append(invalid("spec.healthCheckNodePort", health, detail))
         else:
             found.extend(port_number(health, "spec.healthCheckNodePort"))
@@ -369,7 +378,7 @@ def _validate(obj: Obj) -> Errors:
                 at = child(index("spec.ports", i), "nodePort")
                 found.append(forbidden(at, "may not be used when `type` is 'ClusterIP'"))
     found.extend(_duplicate_ports(spec))
-    found.extend(_load_balancer(spec))
+    found.extend(_load_balancer(spec, (obj.get("metadata") or {}).get("annotations") or {}))
     found.extend(_traffic(spec))
     return found
 
@@ -380,7 +389,9 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     if after.get("type") != "ExternalName" and before.get("type") != "ExternalName":
         now, was = after.get("clusterIPs") or [], before.get("clusterIPs") or []
         if was and not now:
-            found.append(invalid("spec.clusterIPs[0]", now, "primary clusterIP can not be unset"))
+            found.append(
+                invalid("spec.clusterIPs[0]", go_value("[]string", None), "primary clusterIP can not be unset")
+            )
         elif was and now[0] != was[0]:
             found.append(invalid("spec.clusterIPs[0]", now, "may not change once set"))
     both = after.get("type") == before.get("type") == "LoadBalancer"
@@ -427,6 +438,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Service",
+        update_checks=REPLACED,
         plural="services",
         definition="io.k8s.api.core.v1.Service",
         short_names=("svc",),

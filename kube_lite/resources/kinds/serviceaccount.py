@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, Subresource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource, Subresource
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
@@ -16,6 +16,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="ServiceAccount",
+        update_checks=REPLACED,
         returns_deleted=True,
         plural="serviceaccounts",
         definition="io.k8s.api.core.v1.ServiceAccount",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, GoLiteral, forbidden, invalid, required
+from kube_lite.resources.field import Errors, forbidden, invalid, required
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.persistentvolumeclaim import default_claim
 from kube_lite.resources.kinds.pod.template import (
     TEMPLATE_COLUMNS,
@@ -19,6 +20,7 @@ from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
     NAME_COLUMN,
+    TWICE,
     Cells,
     Column,
     Resource,
@@ -40,13 +42,8 @@ _MAY_CHANGE = frozenset(
     }
 )
 _FORBIDDEN = (
-    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', "
-    "'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+    "updates to statefulset spec for fields other than 'replicas', 'template', and 'updateStrategy' are forbidden"
 )
-
-
-def _go_rolling(rolling: Obj) -> GoLiteral:
-    return GoLiteral(f"apps.RollingUpdateStatefulSetStrategy{{Partition:{rolling.get('partition', 0)}}}")
 
 
 def _default(obj: Obj) -> None:
@@ -56,12 +53,13 @@ def _default(obj: Obj) -> None:
     strategy = spec.setdefault("updateStrategy", {})
     if not strategy.get("type"):
         strategy["type"] = "RollingUpdate"
-    if strategy["type"] == "RollingUpdate":
-        strategy.setdefault("rollingUpdate", {}).setdefault("partition", 0)
-    retention = spec.setdefault("persistentVolumeClaimRetentionPolicy", {})
-    for name in ("whenDeleted", "whenScaled"):
-        if not retention.get(name):
-            retention[name] = "Retain"
+        strategy.setdefault("rollingUpdate", {})
+    if strategy["type"] == "RollingUpdate" and strategy.get("rollingUpdate") is not None:
+        strategy["rollingUpdate"].setdefault("partition", 0)
+    if (retention := spec.get("persistentVolumeClaimRetentionPolicy")) is not None:
+        for name in ("whenDeleted", "whenScaled"):
+            if not retention.get(name):
+                retention[name] = "Retain"
     spec.setdefault("replicas", 1)
     spec.setdefault("revisionHistoryLimit", 10)
     default_template(spec)
@@ -78,12 +76,12 @@ def _strategy(strategy: Obj) -> Errors:
         return [required(at)]
     if kind == "OnDelete":
         if rolling is not None:
-            return [
-                invalid(f"{at}.rollingUpdate", _go_rolling(rolling), "only allowed for updateStrategy 'RollingUpdate'")
-            ]
+            shown = go_value("apps.RollingUpdateStatefulSetStrategy", rolling)
+            return [invalid(f"{at}.rollingUpdate", shown, "only allowed for updateStrategy 'RollingUpdate'")]
         return []
     if kind != "RollingUpdate":
-        return [invalid(at, strategy, "must be 'RollingUpdate' or 'OnDelete'")]
+        shown = go_value("apps.StatefulSetUpdateStrategy", strategy)
+        return [invalid(at, shown, "must be 'RollingUpdate' or 'OnDelete'")]
     found: Errors = []
     if rolling is not None:
         found.extend(nonnegative(rolling.get("partition"), f"{at}.rollingUpdate.partition"))
@@ -122,11 +120,11 @@ def _validate(obj: Obj) -> Errors:
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
     after, before = new.get("spec") or {}, old.get("spec") or {}
-    found = _validate(new)
+    found: Errors = []
     fixed = {k: v for k, v in before.items() if k not in _MAY_CHANGE}
     if {k: v for k, v in after.items() if k not in _MAY_CHANGE} != fixed:
         found.append(forbidden("spec", _FORBIDDEN))
-    return found
+    return found + nonnegative(after.get("replicas"), "spec.replicas")
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
@@ -138,6 +136,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="StatefulSet",
+        update_checks=TWICE,
         plural="statefulsets",
         group="apps",
         definition="io.k8s.api.apps.v1.StatefulSet",

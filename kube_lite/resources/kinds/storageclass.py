@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, forbidden, invalid, not_supported, required, too_long
+from kube_lite.resources.field import Errors, duplicate, forbidden, index, invalid, not_supported, required, too_long
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.names import size
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
-from kube_lite.resources.rules import qualified_name
+from kube_lite.resources.names import qualified_name, size
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource
+from kube_lite.resources.rules import immutable
 
 DEFAULT_ANNOTATION = "storageclass.kubernetes.io/is-default-class"
 BINDING_MODES = frozenset({"Immediate", "WaitForFirstConsumer"})
@@ -29,14 +29,14 @@ def validate_provisioner(name: str, path: str) -> Errors:
     """A provisioner or driver: named like a label key."""
     if not name:
         return [required(path)]
-    return qualified_name(name.lower(), path)
+    return [invalid(path, name, problem) for problem in qualified_name(name.lower())]
 
 
 def validate_parameters(parameters: Obj, path: str = "parameters") -> Errors:
     """Free text, within bounds."""
     found: Errors = []
     if len(parameters) > MAX_PARAMETERS:
-        found.append(too_long("[]", MAX_PARAMETERS))
+        found.append(too_long(path, MAX_PARAMETERS))
         return found
     for name in parameters:
         if not name:
@@ -57,15 +57,38 @@ def _validate(obj: Obj) -> Errors:
         found.append(required("volumeBindingMode"))
     elif mode not in BINDING_MODES:
         found.append(not_supported("volumeBindingMode", mode, BINDING_MODES))
+    return found + _topologies(obj.get("allowedTopologies") or [])
+
+
+def _topologies(terms: list[Obj]) -> Errors:
+    """Terms that differ, each with keys that differ and values for each key."""
+    found: Errors = []
+    seen: list[dict[str, set[str]]] = []
+    for i, term in enumerate(terms):
+        wanted: dict[str, set[str]] = {}
+        for j, requirement in enumerate(term.get("matchLabelExpressions") or ()):
+            at = index("allowedTopologies.matchLabelExpressions", j)
+            name, values = requirement.get("key", ""), requirement.get("values") or []
+            if not values:
+                found.append(required(f"{at}.values"))
+            repeated = [(k, value) for k, value in enumerate(values) if value in values[:k]]
+            found.extend(duplicate(index(f"{at}.values", k), value) for k, value in repeated)
+            found.extend(invalid(f"{at}.key", name, problem) for problem in qualified_name(name))
+            if name in wanted:
+                found.append(duplicate(f"{at}.key", name))
+            wanted[name] = set(values)
+        if wanted in seen:
+            found.append(duplicate(f"{index('allowedTopologies', i)}.matchLabelExpressions", ""))
+        seen.append(wanted)
     return found
 
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
     found: Errors = []
-    for name in ("parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"):
+    for name in ("parameters", "provisioner", "reclaimPolicy"):
         if new.get(name) != old.get(name):
             found.append(forbidden(name, f"updates to {name} are forbidden."))
-    return found
+    return found + immutable(new, old, "volumeBindingMode", "")
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
@@ -84,6 +107,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="StorageClass",
+        update_checks=TWICE,
         plural="storageclasses",
         group="storage.k8s.io",
         definition="io.k8s.api.storage.v1.StorageClass",

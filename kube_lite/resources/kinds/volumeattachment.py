@@ -6,9 +6,10 @@ from datetime import datetime
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, invalid, required
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.replicaset import prepare_update
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status
 from kube_lite.resources.rules import dns_subdomain
 
 
@@ -41,9 +42,10 @@ def _validate(obj: Obj) -> Errors:
 
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
-    if new.get("spec") == old.get("spec"):
-        return []
-    return [*_validate(new), invalid("spec", new.get("spec"), IMMUTABLE)]
+    found = _validate(new)
+    if new.get("spec") != old.get("spec"):
+        found.append(invalid("spec", go_value("storage.VolumeAttachmentSpec", new.get("spec")), IMMUTABLE))
+    return found
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
@@ -61,6 +63,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="VolumeAttachment",
+        update_checks=(UpdateCheck.WHOLE, UpdateCheck.METADATA),
         plural="volumeattachments",
         group="storage.k8s.io",
         definition="io.k8s.api.storage.v1.VolumeAttachment",

@@ -9,10 +9,11 @@ from kube_lite.resources import names
 from kube_lite.resources.admission_expressions import condition_errors, request_scope
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, duplicate, index, invalid, not_supported, required
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
-from kube_lite.resources.rules import in_range, qualified_name
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
+from kube_lite.resources.rules import qualified_name
 
 GROUP = "admissionregistration.k8s.io"
 FAILURE_POLICIES = frozenset({"Fail", "Ignore"})
@@ -58,37 +59,57 @@ def domain_name(name: str, path: str, segments: int = 3) -> Errors:
     return []
 
 
-def _listed(values: list[str], path: str) -> Errors:
+def _listed(values: list[str], path: str, what: str, type_: str = "[]string") -> Errors:
     """Something is listed, and a star only alone."""
     if not values:
         return [required(path)]
     if "*" in values and len(values) > 1:
-        return [invalid(path, values, "if '*' is present, must not specify other values")]
+        return [invalid(path, go_value(type_, values), f"if '*' is present, must not specify other {what}")]
     return []
+
+
+def _resources(resources: list[str], path: str) -> Errors:
+    """Resources and subresources; what a star stands for is not named beside it."""
+    if not resources:
+        return [required(path)]
+    found: Errors = []
+    whole: set[str] = set()
+    everywhere: set[str] = set()
+    for i, text in enumerate(resources):
+        at = index(path, i)
+        if not text:
+            found.append(required(at))
+        name, slash, sub = text.partition("/")
+        if not slash:
+            continue
+        if name in whole:
+            found.append(invalid(at, text, f"if '{name}/*' is present, must not specify {text}"))
+        if sub in everywhere:
+            found.append(invalid(at, text, f"if '*/{sub}' is present, must not specify {text}"))
+        whole |= {name} if sub == "*" else set()
+        everywhere |= {sub} if name == "*" else set()
+    if "*/*" in resources and len(resources) > 1:
+        found.append(invalid(path, resources, "if '*/*' is present, must not specify other resources"))
+    if "*" in resources and any(text and text != "*" and "/" not in text for text in resources):
+        detail = "if '*' is present, must not specify other resources without subresources"
+        found.append(invalid(path, resources, detail))
+    return found
 
 
 def validate_rule(rule: Obj, path: str) -> Errors:
     """Which requests a webhook or policy is for."""
     found: Errors = []
     operations = rule.get("operations") or []
-    found.extend(_listed(operations, child(path, "operations")))
+    found.extend(_listed(operations, child(path, "operations"), "operations", "[]admissionregistration.OperationType"))
     for i, operation in enumerate(operations):
         if operation not in OPERATIONS:
             found.append(not_supported(index(child(path, "operations"), i), operation, OPERATIONS))
-    for name in ("apiGroups", "apiVersions"):
-        found.extend(_listed(rule.get(name) or [], child(path, name)))
+    for name, what in (("apiGroups", "API groups"), ("apiVersions", "API versions")):
+        found.extend(_listed(rule.get(name) or [], child(path, name), what))
     for i, version in enumerate(rule.get("apiVersions") or ()):
         if not version:
             found.append(required(index(child(path, "apiVersions"), i)))
-    resources = rule.get("resources") or []
-    if not resources:
-        found.append(required(child(path, "resources")))
-    for i, resource in enumerate(resources):
-        if not resource:
-            found.append(required(index(child(path, "resources"), i)))
-    if "*/*" in resources and len(resources) > 1:
-        detail = "if '*/*' is present, must not specify other resources"
-        found.append(invalid(child(path, "resources"), resources, detail))
+    found.extend(_resources(rule.get("resources") or [], child(path, "resources")))
     scope = rule.get("scope")
     if scope is not None and scope not in SCOPES:
         found.append(not_supported(child(path, "scope"), scope, SCOPES))
@@ -120,11 +141,29 @@ def validate_client_config(config: Obj, path: str) -> Errors:
     if url is not None or service is None:
         return [required(path, "exactly one of url or service is required")]
     at = child(path, "service")
-    found: Errors = [required(child(at, name)) for name in ("name", "namespace") if not service.get(name)]
-    where = service.get("path")
-    if where is not None and not where.startswith("/"):
-        found.append(invalid(child(at, "path"), where, "must start with a '/'"))
-    return found + in_range(service.get("port", 443), 1, 65535, child(at, "port"))
+    told = [(name, f"service {name} is required") for name in ("name", "namespace")]
+    found: Errors = [required(child(at, name), detail) for name, detail in told if not service.get(name)]
+    port = service.get("port", 443)
+    if problems := names.port_number(port):
+        found.append(invalid(child(at, "port"), port, f"port is not valid: {','.join(problems)}"))
+    return found + _service_path(service.get("path"), child(at, "path"))
+
+
+def _service_path(text: str | None, path: str) -> Errors:
+    """An absolute path whose segments look like names."""
+    if text is None or text in ("", "/"):
+        return []
+    if text == "//":
+        return [invalid(path, text, "segment[0] may not be empty")]
+    found: Errors = []
+    if not text.startswith("/"):
+        found.append(invalid(path, text, "must start with a '/'"))
+    for i, segment in enumerate(text[1:].removesuffix("/").split("/")):
+        if not segment:
+            found.append(invalid(path, text, f"segment[{i}] may not be empty"))
+        else:
+            found.extend(invalid(path, text, f"segment[{i}]: {problem}") for problem in names.dns_subdomain(segment))
+    return found
 
 
 def validate_match_conditions(conditions: list[Obj], path: str) -> Errors:
@@ -175,7 +214,12 @@ def _webhook(webhook: Obj, path: str) -> Errors:
     at = child(path, "admissionReviewVersions")
     if not versions:
         found.append(required(at, "must specify one of v1, v1beta1"))
-    elif not {"v1", "v1beta1"} & set(versions):
+    for i, version in enumerate(versions):
+        if version in versions[:i]:
+            found.append(invalid(index(at, i), version, "duplicate version"))
+        elif problems := names.dns_1035_label(version):
+            found.append(invalid(index(at, i), version, ",".join(problems)))
+    if versions and not {"v1", "v1beta1"} & set(versions):
         found.append(invalid(at, versions, "must include at least one of v1, v1beta1"))
     conditions, at = webhook.get("matchConditions") or [], child(path, "matchConditions")
     found.extend(validate_match_conditions(conditions, at))
@@ -205,6 +249,7 @@ _COLUMNS = (NAME_COLUMN, Column("Webhooks", type="integer"), AGE_COLUMN)
 RESOURCES = (
     Resource(
         kind="MutatingWebhookConfiguration",
+        update_checks=(UpdateCheck.METADATA,),
         plural="mutatingwebhookconfigurations",
         group=GROUP,
         definition="io.k8s.api.admissionregistration.v1.MutatingWebhookConfiguration",
@@ -219,6 +264,7 @@ RESOURCES = (
     ),
     Resource(
         kind="ValidatingWebhookConfiguration",
+        update_checks=(UpdateCheck.METADATA,),
         plural="validatingwebhookconfigurations",
         group=GROUP,
         definition="io.k8s.api.admissionregistration.v1.ValidatingWebhookConfiguration",

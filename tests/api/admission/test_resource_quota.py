@@ -103,7 +103,7 @@ def test_what_is_limited_must_be_stated() -> None:
     async def story(client: LocalClient) -> None:
         await made(client, "resourcequotas", quota(requests_cpu="1", limits_memory="1Gi"))
         assert await refusal(client, "pods", pod("a")) == (
-            'pods "a" is forbidden: failed quota: q: must specify limits.memory for: c; requests.cpu for: c'
+            'pods "a" is forbidden: failed quota: q: must specify limits.memory,requests.cpu'
         )
 
     play(story)

@@ -85,7 +85,23 @@ def test_defaults() -> None:
             [(NOT_HERE, "spec.template.spec.activeDeadlineSeconds", "in ReplicaSet is not Supported")],
         ),
         ("no containers", {"spec.template.spec.containers": []}, [(NEEDED, "spec.template.spec.containers", "")]),
-        ("strategy", {"spec.strategy.type": "x"}, [(UNKNOWN, "spec.strategy.type", '"Recreate", "RollingUpdate"')]),
+        (
+            "strategy",
+            {"spec.strategy.type": "x"},
+            [
+                (
+                    UNKNOWN,
+                    "spec.strategy",
+                    'apps.DeploymentStrategy{Type:"x", RollingUpdate:(*apps.RollingUpdateDeployment)',
+                )
+            ],
+        ),
+        ("label", {"spec.template.metadata.labels.k": "a b"}, [(BAD, "spec.template.labels", "a valid label")]),
+        (
+            "percent",
+            {"spec.strategy.rollingUpdate": {"maxSurge": "x"}},
+            [(BAD, f"{ROLLING}.maxSurge", 'intstr.IntOrString{Type:1, IntVal:0, StrVal:"x"}: a valid percent string')],
+        ),
         (
             "recreate rolling",
             {"spec.strategy": {"type": "Recreate", "rollingUpdate": {}}},

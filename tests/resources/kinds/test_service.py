@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kube_lite.resources.kinds.service import SOURCE_RANGES
 from tests.resources.kinds.cases import (
     BAD,
     NEEDED,
@@ -44,7 +45,7 @@ def test_defaults() -> None:
     ("change", "path", "value"),
     [
         ({"spec.type": "NodePort"}, ("externalTrafficPolicy",), "Cluster"),
-        ({"spec.externalIPs": ["8.8.8.8"]}, ("externalTrafficPolicy",), "Cluster"),
+        ({"spec.externalIPs": ["8.8.8.8"]}, ("externalTrafficPolicy",), None),
         ({"spec.type": "LoadBalancer"}, ("allocateLoadBalancerNodePorts",), None),
         ({"spec.sessionAffinity": "ClientIP"}, ("sessionAffinityConfig", "clientIP", "timeoutSeconds"), 10800),
         ({"spec.clusterIP": "None"}, ("clusterIPs",), ["None"]),
@@ -85,7 +86,13 @@ PORT = "spec.ports[0]"
         (
             "port twice",
             {"spec.ports": [{"name": "a", "port": 1}, {"name": "b", "port": 1}]},
-            [(TWICE, "spec.ports[1]", "TCP")],
+            [
+                (
+                    TWICE,
+                    "spec.ports[1]",
+                    'core.ServicePort{Name:"", Protocol:"TCP", AppProtocol:(*string)(nil), Port:1, ',
+                )
+            ],
         ),
         ("type", {"spec.type": "Nope"}, [(UNKNOWN, "spec.type", "ExternalName")]),
         ("selector", {"spec.selector": {"a b": "c"}}, [(BAD, "spec.selector", "name part")]),
@@ -105,15 +112,19 @@ PORT = "spec.ports[0]"
             },
             [(BAD, "spec.clusterIPs", "up to 2 values")],
         ),
-        ("family", {"spec.ipFamilies": ["IPv5"]}, [(UNKNOWN, "spec.ipFamilies[0]", '"IPv4", "IPv6"')]),
-        ("family twice", {"spec.ipFamilies": ["IPv4", "IPv4"]}, [(TWICE, "spec.ipFamilies[1]", "IPv4")]),
-        ("family policy", {"spec.ipFamilyPolicy": "x"}, [(UNKNOWN, "spec.ipFamilyPolicy", "PreferDualStack")]),
+        ("families are dropped", {"spec.ipFamilies": ["IPv4"], "spec.ipFamilyPolicy": "RequireDualStack"}, []),
         ("external ip", {"spec.externalIPs": ["127.0.0.1"]}, [(BAD, "spec.externalIPs[0]", "loopback range")]),
         ("node port", {"spec.ports.0.nodePort": 30000}, [(NOT_HERE, f"{PORT}.nodePort", "'ClusterIP'")]),
         (
             "traffic",
             {"spec.externalTrafficPolicy": "Local"},
             [(BAD, "spec.externalTrafficPolicy", "NodePort and LoadBalancer")],
+        ),
+        ("traffic text", {"spec.externalTrafficPolicy": "x"}, [(BAD, "spec.externalTrafficPolicy", "must be empty")]),
+        (
+            "ranges in the annotation",
+            {"spec.type": "LoadBalancer", "metadata.annotations": {SOURCE_RANGES: "1.2.3.4/33"}},
+            [(BAD, f"metadata.annotations[{SOURCE_RANGES}]", "must be a list of IP ranges")],
         ),
         (
             "internal",
@@ -123,10 +134,14 @@ PORT = "spec.ports[0]"
         (
             "ranges",
             {"spec.loadBalancerSourceRanges": ["10.0.0.0/8"]},
-            [(NOT_HERE, "spec.loadBalancerSourceRanges", "")],
+            [(NOT_HERE, "spec.LoadBalancerSourceRanges", "")],
         ),
         ("class", {"spec.loadBalancerClass": "a/b"}, [(NOT_HERE, "spec.loadBalancerClass", "LoadBalancer")]),
-        ("health", {"spec.healthCheckNodePort": 30000}, [(BAD, "spec.healthCheckNodePort", "may only be set when")]),
+        (
+            "health",
+            {"spec.healthCheckNodePort": 30000},
+            [(BAD, "spec.healthCheckNodePort", "can only be set on LoadBalancer service")],
+        ),
         ("no external name", {"spec.type": "ExternalName"}, [(NEEDED, "spec.externalName", "")]),
         (
             "external name with address",
@@ -154,9 +169,9 @@ def test_a_new_service(name: str, change: Change, causes: list[Cause]) -> None:
             "range",
             BALANCER,
             {"spec.loadBalancerSourceRanges": ["x"]},
-            [(BAD, "spec.loadBalancerSourceRanges[0]", "CIDR")],
+            [(BAD, "spec.LoadBalancerSourceRanges", '"[x]": must be a list of IP ranges')],
         ),
-        ("kubelet", BALANCER, {"spec.ports.0.port": 10250}, [(BAD, f"{PORT}.port", "used by kubelet")]),
+        ("kubelet", BALANCER, {"spec.ports.0.port": 10250}, [(BAD, PORT, "used by kubelet")]),
     ],
 )
 def test_services_of_other_types(name: str, obj: Change, change: Change, causes: list[Cause]) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from kube_lite.resources.kinds.pod import columns, update
 from kube_lite.resources.kinds.pod.defaults import default_pod
 from kube_lite.resources.kinds.pod.qos import qos_class
+from kube_lite.resources.kinds.pod.seccomp import synchronise_seccomp
 from kube_lite.resources.kinds.pod.validation import validate_pod
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.registry import Resource, Subresource, status
+from kube_lite.resources.registry import REPLACED, Resource, Subresource, status
 
 _OPTIONS_VERBS = ("create", "get")
 _PROXY_VERBS = ("create", "delete", "get", "patch", "update")
@@ -16,6 +17,7 @@ _PROXY_VERBS = ("create", "delete", "get", "patch", "update")
 def _prepare_create(pod: Obj) -> None:
     """A new pod is pending, whatever status was sent."""
     spec = pod.get("spec") or {}
+    synchronise_seccomp(pod)
     pod["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
     if spec.get("schedulingGates"):
         pod["status"]["conditions"] = [
@@ -55,6 +57,7 @@ def _selectable(pod: Obj) -> dict[str, str]:
 RESOURCES = (
     Resource(
         kind="Pod",
+        update_checks=REPLACED,
         returns_deleted=True,
         plural="pods",
         definition="io.k8s.api.core.v1.Pod",

@@ -17,6 +17,7 @@ from kube_lite.resources.field import (
     not_supported,
     required,
 )
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.pod.environment import validate_env, validate_env_from
 from kube_lite.resources.kinds.pod.requirements import validate_requirements
 from kube_lite.resources.kinds.pod.security import validate_container_security
@@ -26,10 +27,12 @@ from kube_lite.resources.rules import nonnegative, port_number, port_number_or_n
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
-RESTART_POLICIES = ("Always", "Never", "OnFailure")
+RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
 _ONE_HANDLER = "may not specify more than 1 handler type"
-_NOT_IN_INIT = "may not be set for init containers without restartPolicy=Always"
+_NOT_IN_INIT = "must not be set for init containers"
+_HOOKS = {"lifecycle": "Lifecycle", "livenessProbe": "Probe", "readinessProbe": "Probe", "startupProbe": "Probe"}
+"""What only containers that keep running may have, and the type of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,16 +248,24 @@ def _probe(probe: Obj, path: str, kind: str, grace_period: int) -> Errors:
     return found
 
 
-def _lifecycle_and_probes(container: Obj, path: str, grace_period: int) -> Errors:
+def _life(container: Obj, path: str, grace_period: int) -> Errors:
+    """Hooks, probes and the way a container's last words are found, in upstream's order."""
     found: Errors = []
     if lifecycle := container.get("lifecycle"):
         at = child(path, "lifecycle")
         for name in ("postStart", "preStop"):
             if (handler := lifecycle.get(name)) is not None:
                 found.extend(_handler(handler, child(at, name), grace_period))
-    for kind in ("livenessProbe", "readinessProbe", "startupProbe"):
+    for kind in ("livenessProbe", "startupProbe"):
         if (probe := container.get(kind)) is not None:
             found.extend(_probe(probe, child(path, kind), kind, grace_period))
+    policy = container.get("terminationMessagePolicy", "")
+    if policy not in MESSAGE_POLICIES:
+        at = child(path, "terminationMessagePolicy")
+        detail = "must be 'File' or 'FallbackToLogsOnError'"
+        found.append(invalid(at, policy, detail) if policy else required(at, detail))
+    if (probe := container.get("readinessProbe")) is not None:
+        found.extend(_probe(probe, child(path, "readinessProbe"), "readinessProbe", grace_period))
     return found
 
 
@@ -275,22 +286,24 @@ def _resize_policy(policies: list[Obj], path: str) -> Errors:
     return found
 
 
-def _common(container: Obj, path: str, facts: PodFacts) -> Errors:
-    """What holds for every sort of container."""
+def _common(container: Obj, path: str, facts: PodFacts, seen: set[str] | None = None) -> Errors:
+    """What holds for every sort of container.
+
+    :param seen: names of the containers before this one, of the same list
+    """
     found: Errors = []
     name, image = container.get("name", ""), container.get("image", "")
     if not name:
         found.append(required(child(path, "name")))
     elif problems := names.dns_label(name):
         found.extend(invalid(child(path, "name"), name, problem) for problem in problems)
+    if seen is not None:
+        if name in seen:
+            found.append(duplicate(child(path, "name"), name))
+        seen.add(name)
     if not image:
         found.append(required(child(path, "image")))
-    elif image != image.strip():
-        found.append(invalid(child(path, "image"), image, "must not have leading or trailing whitespace"))
-    policy = container.get("terminationMessagePolicy", "")
-    if policy not in MESSAGE_POLICIES:
-        at = child(path, "terminationMessagePolicy")
-        found.append(not_supported(at, policy, MESSAGE_POLICIES) if policy else required(at))
+    found.extend(_life(container, path, facts.grace_period))
     if ports := container.get("ports"):
         found.extend(_ports(ports, child(path, "ports")))
     if env := container.get("env"):
@@ -323,12 +336,7 @@ def validate_containers(containers: list[Obj], path: str, facts: PodFacts) -> Er
     host_ports = False
     for i, container in enumerate(containers):
         at = index(path, i)
-        found.extend(_common(container, at, facts))
-        name = container.get("name", "")
-        if name in seen:
-            found.append(duplicate(child(at, "name"), name))
-        seen.add(name)
-        found.extend(_lifecycle_and_probes(container, at, facts.grace_period))
+        found.extend(_common(container, at, facts, seen))
         policy = container.get("restartPolicy")
         if policy is not None and policy not in RESTART_POLICIES:
             found.append(not_supported(child(at, "restartPolicy"), policy, RESTART_POLICIES))
@@ -341,28 +349,42 @@ def validate_containers(containers: list[Obj], path: str, facts: PodFacts) -> Er
 def validate_init_containers(containers: list[Obj], others: list[Obj], path: str, facts: PodFacts) -> Errors:
     """``initContainers``: those that restart always (sidecars) may have probes and hooks."""
     found: Errors = []
-    seen = {container.get("name", "") for container in others}
+    own: set[str] = set()
     for i, container in enumerate(containers):
         at = index(path, i)
-        found.extend(_common(container, at, facts))
+        found.extend(_common(container, at, facts, own))
         policy = container.get("restartPolicy")
         if policy is not None and policy not in RESTART_POLICIES:
             found.append(not_supported(child(at, "restartPolicy"), policy, RESTART_POLICIES))
-        if policy == "Always":
-            found.extend(_lifecycle_and_probes(container, at, facts.grace_period))
-        else:
-            for name in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
-                if container.get(name) is not None:
-                    found.append(forbidden(child(at, name), _NOT_IN_INIT))
-            if container.get("resizePolicy"):
-                detail = "must not be set for init containers"
-                found.append(invalid(child(at, "resizePolicy"), container["resizePolicy"], detail))
-        name = container.get("name", "")
-        if name:
-            if name in seen:
-                found.append(duplicate(child(at, "name"), name))
-            seen.add(name)
+    for container in containers:
         found.extend(host_port_conflicts([container], path, set()))
+    seen = {container.get("name", "") for container in others}
+    for i, container in enumerate(containers):
+        at = index(path, i)
+        name = container.get("name", "")
+        if name in seen:
+            found.append(duplicate(child(at, "name"), name))
+        if name:
+            seen.add(name)
+        if container.get("restartPolicy") == "Always":
+            continue
+        for hook, struct in _HOOKS.items():
+            if container.get(hook) is not None:
+                shown = go_value(f"core.{struct}", container[hook])
+                found.append(invalid(child(at, hook), shown, _NOT_IN_INIT))
+        if container.get("resizePolicy"):
+            found.append(invalid(child(at, "resizePolicy"), container["resizePolicy"], _NOT_IN_INIT))
+    return found
+
+
+def validate_images_of_a_pod(containers: list[Obj], path: str) -> Errors:
+    """What only containers of pods are asked for, not those of templates."""
+    found: Errors = []
+    for i, container in enumerate(containers):
+        image = container.get("image", "")
+        if image != image.strip():
+            at = child(index(path, i), "image")
+            found.append(invalid(at, image, "must not have leading or trailing whitespace"))
     return found
 
 

@@ -20,6 +20,8 @@ ENV_FIELDS = frozenset(
         "status.podIPs",
     }
 )
+_LATER_FIELDS = frozenset({"status.hostIPs"})
+"""Supported, but not listed where another one is refused: as answers were recorded."""
 VOLUME_FIELDS = frozenset(
     {"metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid"}
 )
@@ -64,7 +66,7 @@ def validate_field_ref(ref: Obj, path: str, allowed: frozenset[str]) -> Errors:
         key = subscript.lower() if base == "metadata.annotations" else subscript
         return [invalid(path, subscript, problem) for problem in names.qualified_name(key)]
     shown = "spec.nodeName" if field_path == "spec.host" else field_path
-    return [] if shown in allowed else [not_supported(at, shown, allowed)]
+    return [] if shown in allowed else [not_supported(at, shown, allowed - _LATER_FIELDS)]
 
 
 def validate_resource_ref(ref: Obj, path: str, *, volume: bool) -> Errors:
@@ -83,11 +85,11 @@ def validate_resource_ref(ref: Obj, path: str, *, volume: bool) -> Errors:
         at = child(path, "divisor")
         if kind == "cpu" and divisor not in ("1m", "1"):
             detail = "only divisor's values 1m and 1 are supported with the cpu resource"
-            found.append(invalid(at, kind, detail))
+            found.append(invalid(at, name, detail))
         elif kind in ("memory", "ephemeral-storage") and divisor not in _SIZES:
             shown = "memory" if kind == "memory" else "local ephemeral storage"
             detail = f"only divisor's values {', '.join(_SIZES)} are supported with the {shown} resource"
-            found.append(invalid(at, kind, detail))
+            found.append(invalid(at, name, detail))
     return found
 
 

@@ -7,18 +7,8 @@ from functools import lru_cache
 
 from kube_lite.errors import FieldError
 from kube_lite.resources import names, quantity
-from kube_lite.resources.field import (
-    Errors,
-    GoLiteral,
-    child,
-    duplicate,
-    forbidden,
-    index,
-    invalid,
-    key,
-    not_found,
-    required,
-)
+from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, key, not_found, required
+from kube_lite.resources.go_types import go_quantity
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.rules import NOT_NEGATIVE
 
@@ -125,8 +115,9 @@ def validate_container_resource_name(name: str, path: str) -> Errors:
 
 def validate_amount(name: str, text: str, path: str) -> Errors:
     """An amount: not negative, and whole where halves make no sense."""
-    shown = {_NOT_WHOLE: GoLiteral(quantity.go_literal(text))}
-    return [invalid(path, shown.get(problem, text), problem) for problem in _amount_problems(name, text)]
+    # Upstream prints the amount as text in one message and as a struct in the other.
+    problems = _amount_problems(name, text)
+    return [invalid(path, go_quantity(text) if problem == _NOT_WHOLE else text, problem) for problem in problems]
 
 
 @lru_cache(maxsize=4096)
@@ -160,7 +151,7 @@ def _compare(name: str, asked: str, limits: Obj, path: str) -> FieldError | None
     wanted, most = quantity.parse(asked).nanos, quantity.parse(limit).nanos
     at = child(path, "requests")
     if wanted != most and not is_overcommitable(name):
-        return invalid(at, asked, f"must be equal to {name} limit of {limit}")
+        return invalid(at, asked, f"must be equal to {name} limit")
     if wanted > most:
         return invalid(at, asked, f"must be less than or equal to {name} limit")
     return None

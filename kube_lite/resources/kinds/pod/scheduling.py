@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kube_lite.resources import names
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, not_supported, required
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.rules import POSITIVE, qualified_name
@@ -105,7 +106,7 @@ def _label_keys(term: Obj, path: str) -> Errors:
 
 def _pod_affinity_term(term: Obj, path: str) -> Errors:
     found: Errors = []
-    found.extend(validate_label_selector(term.get("labelSelector"), child(path, "labelSelector")))
+    found.extend(validate_label_selector(term.get("labelSelector"), child(path, "matchExpressions")))
     found.extend(validate_label_selector(term.get("namespaceSelector"), child(path, "namespaceSelector")))
     for name in term.get("namespaces") or ():
         found.extend(invalid(child(path, "namespace"), name, problem) for problem in names.dns_label(name))
@@ -168,7 +169,7 @@ def validate_tolerations(tolerations: list[Obj], path: str) -> Errors:
         elif operator == "Exists":
             if value:
                 detail = "value must be empty when `operator` is 'Exists'"
-                found.append(invalid(child(at, "operator"), toleration, detail))
+                found.append(invalid(child(at, "operator"), go_value("core.Toleration", toleration), detail))
         else:
             found.append(not_supported(child(at, "operator"), operator, ("Equal", "Exists")))
         found.extend(validate_taint_effect(effect, child(at, "effect"), allow_empty=True))

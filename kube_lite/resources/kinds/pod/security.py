@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from kube_lite.resources.field import Errors, child, duplicate, index, invalid, not_supported, required
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.names import in_range
 
@@ -13,6 +14,7 @@ MAX_ID = 2**32 - 1
 
 SYSCTL_LENGTH = 253
 _SYSCTL = r"([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+_SYSCTL_SHOWN = r"([a-z0-9]([-_a-z0-9]*[a-z0-9])?\.)*[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
 _is_sysctl = re.compile(_SYSCTL).fullmatch
 
 
@@ -30,6 +32,11 @@ def _profile(profile: Obj, path: str, what: str, choices: tuple[str, ...]) -> Er
     found: Errors = []
     kind, local = profile.get("type", ""), profile.get("localhostProfile")
     at = child(path, "localhostProfile")
+    if not kind:
+        name = "seccompProfile" if what == "seccomp" else "appArmorProfile"
+        found.append(required(child(path, "type"), f"type is required when {name} is set"))
+    elif kind not in choices:
+        found.append(not_supported(child(path, "type"), kind, choices))
     if kind == "Localhost":
         if not local:
             found.append(required(at, f"must be set when {what} type is Localhost"))
@@ -38,12 +45,8 @@ def _profile(profile: Obj, path: str, what: str, choices: tuple[str, ...]) -> Er
         elif what == "seccomp" and ".." in local.split("/"):
             found.append(invalid(at, local, "must not contain '..'"))
     elif local is not None:
-        found.append(invalid(at, local, f"can only be set when {what} type is Localhost"))
-    if not kind:
-        name = "seccompProfile" if what == "seccomp" else "appArmorProfile"
-        found.append(required(child(path, "type"), f"type is required when {name} is set"))
-    elif kind not in choices:
-        found.append(not_supported(child(path, "type"), kind, choices))
+        shown = go_value("core.SeccompProfile", profile) if what == "seccomp" else local
+        found.append(invalid(at, shown, f"can only be set when {what} type is Localhost"))
     return found
 
 
@@ -68,7 +71,7 @@ def _sysctls(sysctls: list[Obj], path: str) -> Errors:
         if not name:
             found.append(required(at))
         elif len(name) > SYSCTL_LENGTH or not _is_sysctl(name):
-            detail = f"must have at most {SYSCTL_LENGTH} characters and match regex ^{_SYSCTL}$"
+            detail = f"must have at most {SYSCTL_LENGTH} characters and match regex {_SYSCTL_SHOWN}"
             found.append(invalid(at, name, detail))
         elif name in seen:
             found.append(duplicate(at, name))
@@ -79,9 +82,12 @@ def _sysctls(sysctls: list[Obj], path: str) -> Errors:
 def validate_pod_security(spec: Obj, context: Obj, path: str) -> Errors:
     """``spec.securityContext``."""
     found = _ids(context, path, ("fsGroup", "runAsUser", "runAsGroup"))
-    for group in context.get("supplementalGroups") or ():
+    for i, group in enumerate(context.get("supplementalGroups") or ()):
         if not 0 <= group <= MAX_ID:
-            found.append(invalid(child(path, "supplementalGroups"), group, in_range(0, MAX_ID)))
+            found.append(invalid(index(child(path, "supplementalGroups"), i), group, in_range(0, MAX_ID)))
+    if spec.get("shareProcessNamespace") and spec.get("hostPID"):
+        detail = "ShareProcessNamespace and HostPID cannot both be enabled"
+        found.append(invalid(child(path, "shareProcessNamespace"), True, detail))
     if sysctls := context.get("sysctls"):
         found.extend(_sysctls(sysctls, child(path, "sysctls")))
     policies = (
@@ -104,8 +110,8 @@ def validate_container_security(context: Obj, path: str) -> Errors:
     if context.get("allowPrivilegeEscalation") is False:
         if context.get("privileged"):
             detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"
-            found.append(invalid(path, context, detail))
+            found.append(invalid(path, go_value("core.SecurityContext", context), detail))
         if {"CAP_SYS_ADMIN", "SYS_ADMIN"} & set((context.get("capabilities") or {}).get("add") or ()):
             detail = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
-            found.append(invalid(path, context, detail))
+            found.append(invalid(path, go_value("core.SecurityContext", context), detail))
     return found

@@ -28,8 +28,9 @@ def default_template(owner_spec: Obj, name: str = "template") -> None:
 def validate_template(template: Obj, path: str) -> Errors:
     """A template by itself: its labels and annotations, and its PodSpec."""
     meta, spec = template.get("metadata") or {}, template.get("spec") or {}
-    found = validate_template_metadata(meta, child(path, "metadata"))
-    found.extend(validate_pod_annotations(meta, spec, child(path, "metadata")))
+    # Upstream leaves ``metadata`` out of these paths.
+    found = validate_template_metadata(meta, path)
+    found.extend(validate_pod_annotations(meta, spec, path))
     found.extend(validate_pod_spec(spec, child(path, "spec"), is_pod=False))
     if spec.get("ephemeralContainers"):
         at = child(child(path, "spec"), "ephemeralContainers")
@@ -76,7 +77,8 @@ def validate_workload_selector(selector: Obj | None, path: str, kind: str) -> Er
     if is_empty(selector):
         found.append(invalid(path, go_selector(selector), f"empty selector is invalid for {kind}"))
     elif not is_valid(selector):
-        found.append(invalid(path, go_selector(selector), "invalid label selector"))
+        detail = "" if kind == "statefulset" else "invalid label selector"
+        found.append(invalid(path, go_selector(selector), detail))
     return found
 
 

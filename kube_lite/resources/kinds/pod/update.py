@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from kube_lite.resources.field import Errors, child, forbidden, index, invalid, required
+from kube_lite.resources.go_diff import go_diff
 from kube_lite.resources.kinds.pod.qos import qos_class
 from kube_lite.resources.kinds.pod.scheduling import validate_tolerations
-from kube_lite.resources.kinds.pod.validation import validate_pod_annotations, validate_pod_spec
+from kube_lite.resources.kinds.pod.validation import (
+    validate_pod_annotations,
+    validate_pod_spec,
+    validate_whole_pod_spec,
+)
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import prepare_status_update
 from kube_lite.resources.rules import dns_subdomain, nonnegative
 
 FORBIDDEN = (
-    "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
-    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
-    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+    "pod updates may not change fields other than `spec.containers[*].image`, `spec.initContainers[*].image`, "
+    "`spec.activeDeadlineSeconds` or `spec.tolerations` (only additions to existing tolerations)"
 )
 EPHEMERAL_FORBIDDEN = 'existing ephemeral containers "{}" may not be changed'
 _ADD_OR_REMOVE = "pod updates may not add or remove containers"
@@ -35,6 +39,15 @@ def _changed(new: Any, old: Any, path: str, out: list[str]) -> None:
             _changed(a, b, f"{path}[{i}]", out)
     elif new != old:
         out.append(path.removeprefix("."))
+
+
+def _difference(new: Obj, old: Obj) -> str:
+    """What changed, as Go's values differ; of fields that those did not have yet, their paths."""
+    if told := go_diff("core.PodSpec", new, old):
+        return told
+    changed: list[str] = []
+    _changed(new, old, "", changed)
+    return f"  changed: {', '.join(changed)}\n"
 
 
 def _comparable(spec: Obj, old: Obj) -> Obj:
@@ -76,12 +89,10 @@ def _deadline(new: Obj, old: Obj) -> Errors:
 
 def _tolerations(new: Obj, old: Obj) -> Errors:
     after, before = new.get("tolerations") or [], old.get("tolerations") or []
-    found = validate_tolerations(after, "spec.tolerations")
     if any(not any(_same_toleration(a, b) for a in after) for b in before):
-        found.append(
-            forbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds")
-        )
-    return found
+        detail = "existing toleration can not be modified except its tolerationSeconds"
+        return [forbidden("spec.tolerations", detail)]
+    return validate_tolerations(after, "spec.tolerations")
 
 
 def _same_toleration(a: Obj, b: Obj) -> bool:
@@ -100,6 +111,8 @@ def validate_pod_update(new: Obj, old: Obj) -> Errors:
     """Only images, the deadline and further tolerations may change, and metadata."""
     after, before = new.get("spec") or {}, old.get("spec") or {}
     found = validate_pod_annotations(new.get("metadata") or {}, after)
+    if after != before:
+        found.extend(validate_whole_pod_spec(after))
     for name in ("containers", "initContainers"):
         added = len(after.get(name) or ()) != len(before.get(name) or ())
         if added:
@@ -115,15 +128,16 @@ def validate_pod_update(new: Obj, old: Obj) -> Errors:
                 found.append(required(at))
             elif image != image.strip():
                 found.append(invalid(at, image, "must not have leading or trailing whitespace"))
-    found.extend(_deadline(after, before))
+    deadline = _deadline(after, before)
+    found.extend(deadline)
+    if deadline and after.get("activeDeadlineSeconds") is not None:
+        return found  # as upstream does here too
     if after.get("tolerations") != before.get("tolerations"):
         found.extend(_tolerations(after, before))
     found.extend(_gates(after, before))
     munged = _comparable(after, before)
     if munged != before:
-        changed: list[str] = []
-        _changed(munged, before, "", changed)
-        found.append(forbidden("spec", f"{FORBIDDEN}\n  changed: {', '.join(changed)}\n"))
+        found.append(forbidden("spec", f"{FORBIDDEN}\n{_difference(munged, before)}"))
     return found
 
 

@@ -12,6 +12,7 @@ from kube_lite.resources.kinds.pod.containers import (
     PodFacts,
     validate_containers,
     validate_ephemeral_containers,
+    validate_images_of_a_pod,
     validate_init_containers,
 )
 from kube_lite.resources.kinds.pod.requirements import validate_requirements
@@ -25,9 +26,10 @@ from kube_lite.resources.kinds.pod.security import validate_pod_security
 from kube_lite.resources.kinds.pod.volumes import validate_volumes
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import validate_labels
-from kube_lite.resources.rules import BAD_IP, dns_label, dns_subdomain, parse_ip
+from kube_lite.resources.rules import dns_label, dns_subdomain, parse_ip
 
-DNS_POLICIES = frozenset({"ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"})
+DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
+_BAD_IP = "must be valid IP address"
 MAX_NAMESERVERS = 3
 """As many as glibc reads."""
 MAX_SEARCHES = 32
@@ -53,7 +55,7 @@ def _dns_config(spec: Obj, path: str) -> Errors:
         found.append(invalid(at, servers, f"must not have more than {MAX_NAMESERVERS} nameservers"))
     for i, server in enumerate(servers):
         if parse_ip(server) is None:
-            found.append(invalid(index(at, i), server, BAD_IP))
+            found.append(invalid(index(at, i), server, _BAD_IP))
     at = child(path, "searches")
     if len(searches) > MAX_SEARCHES:
         found.append(invalid(at, searches, f"must not have more than {MAX_SEARCHES} search paths"))
@@ -74,13 +76,13 @@ def _dns_config(spec: Obj, path: str) -> Errors:
 def _host_network_ports(spec: Obj, path: str, is_pod: bool) -> Errors:
     """On the node's network a port is the node's port; a template may leave saying so to the pod."""
     found: Errors = []
-    what = "must match" if is_pod else "must be 0 or match"
     for i, container in enumerate(spec.get("containers") or ()):
         for j, port in enumerate(container.get("ports") or ()):
             host = port.get("hostPort", 0)
             if host != port.get("containerPort", 0) and (is_pod or host):
-                at = child(index(child(index(child(path, "containers"), i), "ports"), j), "hostPort")
-                found.append(invalid(at, host, f"{what} `containerPort` when `hostNetwork` is true"))
+                at = child(index(child(index(child(path, "containers"), i), "ports"), j), "containerPort")
+                shown = port.get("containerPort", 0)
+                found.append(invalid(at, shown, "must match `hostPort` when `hostNetwork` is true"))
     return found
 
 
@@ -88,14 +90,12 @@ def _security(spec: Obj, path: str, is_pod: bool) -> Errors:
     found: Errors = []
     if spec.get("hostNetwork"):
         found.extend(_host_network_ports(spec, path, is_pod))
-    if spec.get("shareProcessNamespace") and spec.get("hostPID"):
-        detail = "ShareProcessNamespace and HostPID cannot both be enabled"
-        found.append(invalid(child(path, "shareProcessNamespace"), True, detail))
     if spec.get("hostUsers") is False:
         for name in ("hostNetwork", "hostPID", "hostIPC"):
             if spec.get(name):
                 found.append(forbidden(child(path, name), "when `hostUsers` is false"))
-    if context := spec.get("securityContext"):
+    context = spec.get("securityContext") or {}
+    if context or spec.get("shareProcessNamespace"):  # which is part of that context in upstream's rules
         found.extend(validate_pod_security(spec, context, child(path, "securityContext")))
     return found
 
@@ -179,10 +179,10 @@ def _rest(spec: Obj, path: str) -> Errors:
     found: Errors = []
     if tolerations := spec.get("tolerations"):
         found.extend(validate_tolerations(tolerations, child(path, "tolerations")))
-    for i, alias in enumerate(spec.get("hostAliases") or ()):
-        at = index(child(path, "hostAliases"), i)
+    for alias in spec.get("hostAliases") or ():
+        at = child(path, "hostAliases")
         if parse_ip(alias.get("ip", "")) is None:
-            found.append(invalid(child(at, "ip"), alias.get("ip", ""), BAD_IP))
+            found.append(invalid(child(at, "ip"), alias.get("ip", ""), _BAD_IP))
         for hostname in alias.get("hostnames") or ():
             found.extend(dns_subdomain(hostname, child(at, "hostnames")))
     if name := spec.get("priorityClassName"):
@@ -266,11 +266,26 @@ def validate_pod_annotations(meta: dict[str, Any], spec: Obj, path: str = "metad
     return found
 
 
+def validate_whole_pod_spec(spec: Obj) -> Errors:
+    """Validate the spec of a pod, with what holds for pods only and not for templates."""
+    found = validate_pod_spec(spec, "spec")
+    if not spec.get("serviceAccountName"):
+        for i, volume in enumerate(spec.get("volumes") or ()):
+            at = child(child(index("spec.volumes", i), "projected"), "sources")
+            for j, source in enumerate((volume.get("projected") or {}).get("sources") or ()):
+                if source.get("serviceAccountToken") is not None:
+                    detail = "must not be specified when serviceAccountName is not set"
+                    found.append(forbidden(child(index(at, j), "serviceAccountToken"), detail))
+    found.extend(validate_images_of_a_pod(spec.get("containers") or [], "spec.containers"))
+    found.extend(validate_images_of_a_pod(spec.get("initContainers") or [], "spec.initContainers"))
+    return found
+
+
 def validate_pod(pod: Obj) -> Errors:
     """Validate a new pod, metadata apart."""
     spec = pod.get("spec") or {}
     found = validate_pod_annotations(pod.get("metadata") or {}, spec)
-    found.extend(validate_pod_spec(spec, "spec"))
+    found.extend(validate_whole_pod_spec(spec))
     if spec.get("ephemeralContainers"):
         found.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
     if spec.get("schedulingGates") and spec.get("nodeName"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from kube_lite.resources import names, quantity
@@ -168,8 +169,17 @@ def _projection(source: Obj, path: str) -> Errors:
 
 def _projected(source: Obj, path: str) -> Errors:
     found = _mode(source.get("defaultMode"), child(path, "defaultMode"))
+    taken: set[str] = set()
     for i, part in enumerate(source.get("sources") or ()):
         found.extend(_projection(part, index(child(path, "sources"), i)))
+        for name in ("secret", "configMap", "downwardAPI"):
+            projection = part.get(name) or {}
+            for item in projection.get("items") or ():
+                where = item.get("path", "")
+                if where and where in taken:
+                    shown = where if name == "downwardAPI" else projection.get("name", "")
+                    found.append(invalid(path, shown, "conflicting duplicate paths"))
+                taken.add(where)
     return found
 
 
@@ -179,9 +189,99 @@ def nfs(source: Obj, path: str) -> Errors:
     where = source.get("path", "")
     if not where:
         found.append(required(child(path, "path")))
-    elif not where.startswith("/"):
+    if not where.startswith("/"):
         found.append(invalid(child(path, "path"), where, "must be an absolute path"))
     return found
+
+
+def _git_repo(source: Obj, path: str) -> Errors:
+    found = needs("repository")(source, path)
+    where = source.get("directory", "")
+    if where.startswith("/"):
+        found.append(invalid(child(path, "directory"), where, "must be a relative path"))
+    return found + no_backsteps(where, child(path, "directory"))
+
+
+def _partitioned(name: str) -> Check:
+    """A disk of a cloud, by the field that names it, and a partition of it."""
+
+    def check(source: Obj, path: str) -> Errors:
+        found = needs(name)(source, path)
+        partition = source.get("partition", 0)
+        if not 0 <= partition <= 255:
+            found.append(invalid(child(path, "partition"), partition, names.in_range(1, 255)))
+        return found
+
+    return check
+
+
+_INITIATORS = {
+    "iqn": re.compile(r"iqn\.\d{4}-\d{2}\.([A-Za-z0-9.-]+)(:[^,;*&$|\s]+)$"),
+    "eui": re.compile(r"eui.[A-Za-z0-9]{16}$"),
+    "naa": re.compile(r"naa.[A-Za-z0-9]{32}$"),
+}
+
+
+def _initiator(name: str, path: str) -> Errors:
+    rule = _INITIATORS.get(name[:3])
+    if rule is None:
+        return [invalid(path, name, "must be valid format starting with iqn, eui, or naa")]
+    return [] if rule.match(name) else [invalid(path, name, "must be valid format")]
+
+
+def _unit(source: Obj, path: str) -> Errors:
+    unit = source.get("lun", 0)
+    return [] if 0 <= unit <= 255 else [invalid(child(path, "lun"), unit, names.in_range(0, 255))]
+
+
+def _iscsi(source: Obj, path: str) -> Errors:
+    found = needs("targetPortal", "iqn")(source, path)
+    if iqn := source.get("iqn"):
+        found.extend(_initiator(iqn, child(path, "iqn")))
+    found.extend(_unit(source, path))
+    if (source.get("chapAuthDiscovery") or source.get("chapAuthSession")) and source.get("secretRef") is None:
+        found.append(required(child(path, "secretRef")))
+    if (initiator := source.get("initiatorName")) is not None:
+        found.extend(_initiator(initiator, child(path, "initiatorname")))
+    return found
+
+
+def _fibre_channel(source: Obj, path: str) -> Errors:
+    found: Errors = []
+    targets, ids = source.get("targetWWNs") or [], source.get("wwids") or []
+    at = child(path, "targetWWNs")
+    if not targets and not ids:
+        found.append(required(at, "must specify either targetWWNs or wwids, but not both"))
+    if targets and ids:
+        found.append(invalid(at, targets, "targetWWNs and wwids can not be specified simultaneously"))
+    if targets and source.get("lun") is None:
+        found.append(required(child(path, "lun"), "lun is required if targetWWNs is specified"))
+    elif targets:
+        found.extend(_unit(source, path))
+    return found
+
+
+def _flocker(source: Obj, path: str) -> Errors:
+    found: Errors = []
+    name, uid = source.get("datasetName", ""), source.get("datasetUUID", "")
+    if not name and not uid:
+        found.append(required(path, "one of datasetName and datasetUUID is required"))
+    if name and uid:
+        found.append(invalid(path, "resource", "datasetName and datasetUUID can not be specified simultaneously"))
+    if "/" in name:
+        found.append(invalid(child(path, "datasetName"), name, "must not contain '/'"))
+    return found
+
+
+def _quobyte(source: Obj, path: str) -> Errors:
+    detail = "must be a host:port pair or multiple pairs separated by commas"
+    registry = source.get("registry", "")
+    at = child(path, "registry")
+    found: Errors = [] if registry else [required(at, detail)]
+    for pair in registry.split(",") if registry else ():
+        if not re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*):[^:\[\]]*", pair):
+            found.append(invalid(at, registry, detail))
+    return found + needs("volume")(source, path)
 
 
 def csi(source: Obj, path: str) -> Errors:
@@ -222,20 +322,20 @@ def _image(source: Obj, path: str) -> Errors:
 SOURCES: dict[str, Check] = {
     "emptyDir": _empty_dir,
     "hostPath": _host_path,
-    "gitRepo": needs("repository"),
-    "gcePersistentDisk": needs("pdName"),
-    "awsElasticBlockStore": needs("volumeID"),
+    "gitRepo": _git_repo,
+    "gcePersistentDisk": _partitioned("pdName"),
+    "awsElasticBlockStore": _partitioned("volumeID"),
     "secret": _keyed("secretName"),
     "nfs": nfs,
-    "iscsi": needs("targetPortal", "iqn"),
+    "iscsi": _iscsi,
     "glusterfs": needs("endpoints", "path"),
     "persistentVolumeClaim": needs("claimName"),
     "rbd": needs("monitors", "image"),
     "cinder": needs("volumeID"),
     "cephfs": needs("monitors"),
-    "flocker": needs(),
+    "flocker": _flocker,
     "downwardAPI": _downward,
-    "fc": needs(),
+    "fc": _fibre_channel,
     "azureFile": needs("secretName", "shareName"),
     "configMap": _keyed("name"),
     "vsphereVolume": needs("volumePath"),
@@ -245,7 +345,7 @@ SOURCES: dict[str, Check] = {
     "storageos": needs("volumeName"),
     "scaleIO": needs("gateway", "system", "volumeName"),
     "flexVolume": needs("driver"),
-    "quobyte": needs("registry", "volume"),
+    "quobyte": _quobyte,
     "projected": _projected,
     "csi": csi,
     "ephemeral": _ephemeral,
@@ -254,13 +354,19 @@ SOURCES: dict[str, Check] = {
 """Rules of each source, in the order in which upstream looks for a second one."""
 
 
+_NAMED = {"gcePersistentDisk": "persistentDisk"}
+_NAMED_SECOND = {"cephfs": "cephFS", "downwardAPI": "downwarAPI"}
+"""Fields that upstream's errors call something else; clients see its spelling."""
+
+
 def _source(volume: Obj, path: str) -> Errors:
     given = [name for name in SOURCES if volume.get(name) is not None]
     if not given:
         return [required(path, "must specify a volume type")]
-    found = SOURCES[given[0]](volume[given[0]], child(path, given[0]))
+    found = SOURCES[given[0]](volume[given[0]], child(path, _NAMED.get(given[0], given[0])))
     for name in given[1:]:
-        found.append(forbidden(child(path, name), "may not specify more than 1 volume type"))
+        at = child(path, _NAMED_SECOND.get(name, name))
+        found.append(forbidden(at, "may not specify more than 1 volume type"))
     return found
 
 

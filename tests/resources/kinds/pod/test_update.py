@@ -29,7 +29,7 @@ STORED = changed(VALID, {"spec.tolerations": [TOLERATION], "spec.activeDeadlineS
     [
         ("labels", {"metadata.labels": {"a": "b"}}, []),
         ("image", {"spec.containers.0.image": "other"}, []),
-        ("no image", {"spec.containers.0.image": ""}, [(NEEDED, "spec.containers[0].image", "")]),
+        ("no image", {"spec.containers.0.image": ""}, [(NEEDED, "spec.containers[0].image", "")] * 2),
         ("more tolerations", {"spec.tolerations.1": {"key": "b", "operator": "Exists"}}, []),
         ("toleration seconds", {"spec.tolerations.0.tolerationSeconds": 5}, []),
         ("fewer tolerations", {"spec.tolerations": []}, [(NOT_HERE, "spec.tolerations", "existing toleration")]),
@@ -40,7 +40,7 @@ STORED = changed(VALID, {"spec.tolerations": [TOLERATION], "spec.activeDeadlineS
             [(BAD, "spec.activeDeadlineSeconds", "less than or equal to previous")],
         ),
         ("node", {"spec.nodeName": "n"}, [(NOT_HERE, "spec", SPEC)]),
-        ("restart", {"spec.restartPolicy": "Never"}, [(NOT_HERE, "spec", "changed: restartPolicy")]),
+        ("restart", {"spec.restartPolicy": "Never"}, [(NOT_HERE, "spec", '"Never",\n+ \tRestartPolicy: ')]),
         (
             "container",
             {"spec.containers.1": {"name": "d", "image": "i"}},

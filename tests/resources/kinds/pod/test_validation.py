@@ -31,8 +31,8 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
     ("valid", {}, []),
     ("name", {"metadata.name": "a_b"}, [(BAD, "metadata.name", "subdomain")]),
     ("no containers", {"spec.containers": []}, [(NEEDED, "spec.containers", "")]),
-    ("restart", {"spec.restartPolicy": "x"}, [(UNKNOWN, "spec.restartPolicy", '"Always", "Never", "OnFailure"')]),
-    ("dns", {"spec.dnsPolicy": "x"}, [(UNKNOWN, "spec.dnsPolicy", '"ClusterFirst", "ClusterFirstWithHostNet"')]),
+    ("restart", {"spec.restartPolicy": "x"}, [(UNKNOWN, "spec.restartPolicy", '"Always", "OnFailure", "Never"')]),
+    ("dns", {"spec.dnsPolicy": "x"}, [(UNKNOWN, "spec.dnsPolicy", '"ClusterFirstWithHostNet", "ClusterFirst"')]),
     ("dns none", {"spec.dnsPolicy": "None"}, [(NEEDED, "spec.dnsConfig", "must provide `dnsConfig`")]),
     (
         "nameservers",
@@ -54,8 +54,12 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
     ("runtime class", {"spec.runtimeClassName": "A"}, [(BAD, "spec.runtimeClassName", "")]),
     ("preemption", {"spec.preemptionPolicy": "x"}, [(UNKNOWN, "spec.preemptionPolicy", "Never")]),
     ("os", {"spec.os": {"name": "x"}}, [(UNKNOWN, "spec.os.name", '"linux", "windows"')]),
-    ("host alias", {"spec.hostAliases": [{"ip": "x"}]}, [(BAD, "spec.hostAliases[0].ip", "valid IP address")]),
-    ("pids", {"spec.shareProcessNamespace": True, "spec.hostPID": True}, [(BAD, "spec.shareProcessNamespace", "both")]),
+    ("host alias", {"spec.hostAliases": [{"ip": "x"}]}, [(BAD, "spec.hostAliases.ip", "valid IP address")]),
+    (
+        "pids",
+        {"spec.shareProcessNamespace": True, "spec.hostPID": True},
+        [(BAD, "spec.securityContext.shareProcessNamespace", "both")],
+    ),
     ("gate", {"spec.schedulingGates": [{"name": "a b"}]}, [(BAD, "spec.schedulingGates[0]", "name part")]),
     ("gate twice", {"spec.schedulingGates": [{"name": "a"}, {"name": "a"}]}, [(TWICE, "spec.schedulingGates[1]", "")]),
     (
@@ -79,13 +83,48 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
 ]
 
 CONTAINER_ROWS: list[tuple[str, Change, list[Cause]]] = [
+    (
+        "in upstream's order",
+        {
+            f"{P}.image": "",
+            f"{P}.terminationMessagePolicy": "x",
+            f"{P}.livenessProbe": {"tcpSocket": {"port": 0}},
+            f"{P}.readinessProbe": {},
+            f"{P}.ports": [{"containerPort": 0}],
+        },
+        [
+            (NEEDED, f"{C}.image", ""),
+            (BAD, f"{C}.livenessProbe.tcpSocket.port", ""),
+            (BAD, f"{C}.terminationMessagePolicy", ""),
+            (NEEDED, f"{C}.readinessProbe", ""),
+            (NEEDED, f"{C}.ports[0].containerPort", ""),
+        ],
+    ),
+    (
+        "divisor",
+        {f"{P}.env": [{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu", "divisor": "2"}}}]},
+        [(BAD, f"{C}.env[0].valueFrom.resourceFieldRef.divisor", '"limits.cpu": only divisor')],
+    ),
+    (
+        "escalation",
+        {f"{P}.securityContext": {"allowPrivilegeEscalation": False, "privileged": True}},
+        [(BAD, f"{C}.securityContext", "core.SecurityContext{Capabilities:(*core.Capabilities)(nil), Privileged:")],
+    ),
+    (
+        "seccomp",
+        {f"{P}.securityContext": {"seccompProfile": {"type": "x", "localhostProfile": "p"}}},
+        [
+            (UNKNOWN, f"{C}.securityContext.seccompProfile.type", ""),
+            (BAD, f"{C}.securityContext.seccompProfile.localhostProfile", 'core.SeccompProfile{Type:"x", Local'),
+        ],
+    ),
     ("no name", {f"{P}.name": ""}, [(NEEDED, f"{C}.name", "")]),
     ("name", {f"{P}.name": "A"}, [(BAD, f"{C}.name", "RFC 1123 label")]),
     ("name twice", {"spec.containers.1": {"name": "c", "image": "x"}}, [(TWICE, "spec.containers[1].name", '"c"')]),
     ("no image", {f"{P}.image": ""}, [(NEEDED, f"{C}.image", "")]),
     ("image space", {f"{P}.image": " x"}, [(BAD, f"{C}.image", "whitespace")]),
     ("pull", {f"{P}.imagePullPolicy": "x"}, [(UNKNOWN, f"{C}.imagePullPolicy", '"Always", "IfNotPresent", "Never"')]),
-    ("message", {f"{P}.terminationMessagePolicy": "x"}, [(UNKNOWN, f"{C}.terminationMessagePolicy", "File")]),
+    ("message", {f"{P}.terminationMessagePolicy": "x"}, [(BAD, f"{C}.terminationMessagePolicy", "must be 'File'")]),
     ("port", {f"{P}.ports": [{"containerPort": 0}]}, [(NEEDED, f"{C}.ports[0].containerPort", "")]),
     ("port big", {f"{P}.ports": [{"containerPort": 65536}]}, [(BAD, f"{C}.ports[0].containerPort", "65535")]),
     ("port name", {f"{P}.ports": [{"containerPort": 1, "name": "A"}]}, [(BAD, f"{C}.ports[0].name", "")] * 2),
@@ -98,10 +137,10 @@ CONTAINER_ROWS: list[tuple[str, Change, list[Cause]]] = [
     (
         "host network port",
         {"spec.hostNetwork": True, f"{P}.ports": [{"containerPort": 1, "hostPort": 2}]},
-        [(BAD, f"{C}.ports[0].hostPort", "must match `containerPort`")],
+        [(BAD, f"{C}.ports[0].containerPort", "Invalid value: 1: must match `hostPort`")],
     ),
     ("env name", {f"{P}.env": [{"value": "x"}]}, [(NEEDED, f"{C}.env[0].name", "")]),
-    ("env equals", {f"{P}.env": [{"name": "a=b"}]}, [(BAD, f"{C}.env[0].name", "printable ASCII")]),
+    ("env equals", {f"{P}.env": [{"name": "a=b"}]}, [(BAD, f"{C}.env[0].name", "must consist of alphabetic")]),
     ("env source", {f"{P}.env": [{"name": "A", "valueFrom": {}}]}, [(BAD, f"{C}.env[0].valueFrom", "one of")]),
     (
         "env field",
@@ -153,7 +192,13 @@ CONTAINER_ROWS: list[tuple[str, Change, list[Cause]]] = [
     (
         "init probe",
         {"spec.initContainers": [{"name": "i", "image": "x", "readinessProbe": {"tcpSocket": {"port": 1}}}]},
-        [(NOT_HERE, "spec.initContainers[0].readinessProbe", "restartPolicy=Always")],
+        [
+            (
+                BAD,
+                "spec.initContainers[0].readinessProbe",
+                "core.Probe{Handler:core.Handler{Exec:(*core.ExecAction)(nil)",
+            )
+        ],
     ),
     (
         "sidecar probe",
@@ -167,6 +212,95 @@ CONTAINER_ROWS: list[tuple[str, Change, list[Cause]]] = [
 ]
 
 VOLUME_ROWS: list[tuple[str, Change, list[Cause]]] = [
+    (
+        "nfs",
+        {"spec.volumes": [{"name": "v", "nfs": {"server": "s"}}]},
+        [(NEEDED, "spec.volumes[0].nfs.path", ""), (BAD, "spec.volumes[0].nfs.path", "must be an absolute path")],
+    ),
+    (
+        "disk",
+        {"spec.volumes": [{"name": "v", "gcePersistentDisk": {"partition": 256}}]},
+        [
+            (NEEDED, "spec.volumes[0].persistentDisk.pdName", ""),
+            (BAD, "spec.volumes[0].persistentDisk.partition", "must be between 1 and 255, inclusive"),
+        ],
+    ),
+    (
+        "iscsi",
+        {
+            "spec.volumes": [
+                {"name": "v", "iscsi": {"targetPortal": "p", "iqn": "x", "lun": 256, "chapAuthSession": True}}
+            ]
+        },
+        [
+            (BAD, "spec.volumes[0].iscsi.iqn", "starting with iqn, eui, or naa"),
+            (BAD, "spec.volumes[0].iscsi.lun", "must be between 0 and 255, inclusive"),
+            (NEEDED, "spec.volumes[0].iscsi.secretRef", ""),
+        ],
+    ),
+    (
+        "iscsi name",
+        {
+            "spec.volumes": [
+                {
+                    "name": "v",
+                    "iscsi": {"targetPortal": "p", "iqn": "iqn.2015-02.example.com:test", "initiatorName": "naa.1"},
+                }
+            ]
+        },
+        [(BAD, "spec.volumes[0].iscsi.initiatorname", "must be valid format")],
+    ),
+    (
+        "fibre channel",
+        {"spec.volumes": [{"name": "v", "fc": {"targetWWNs": ["a"], "wwids": ["b"]}}]},
+        [
+            (BAD, "spec.volumes[0].fc.targetWWNs", "can not be specified simultaneously"),
+            (NEEDED, "spec.volumes[0].fc.lun", "lun is required"),
+        ],
+    ),
+    ("flocker", {"spec.volumes": [{"name": "v", "flocker": {}}]}, [(NEEDED, "spec.volumes[0].flocker", "one of")]),
+    (
+        "quobyte",
+        {"spec.volumes": [{"name": "v", "quobyte": {"registry": "a:1,b", "volume": "v"}}]},
+        [(BAD, "spec.volumes[0].quobyte.registry", "must be a host:port pair")],
+    ),
+    (
+        "repository",
+        {"spec.volumes": [{"name": "v", "gitRepo": {"repository": "r", "directory": "/../x"}}]},
+        [
+            (BAD, "spec.volumes[0].gitRepo.directory", "must be a relative path"),
+            (BAD, "spec.volumes[0].gitRepo.directory", "must not contain '..'"),
+        ],
+    ),
+    (
+        "one path twice",
+        {
+            "spec.volumes": [
+                {
+                    "name": "v",
+                    "projected": {
+                        "sources": [
+                            {"secret": {"name": "s", "items": [{"key": "k", "path": "p"}]}},
+                            {"configMap": {"name": "m", "items": [{"key": "k", "path": "p"}]}},
+                        ]
+                    },
+                }
+            ]
+        },
+        [(BAD, "spec.volumes[0].projected", '"m": conflicting duplicate paths')],
+    ),
+    (
+        "token without account",
+        {
+            "spec.volumes": [
+                {
+                    "name": "v",
+                    "projected": {"sources": [{"serviceAccountToken": {"path": "t", "expirationSeconds": 600}}]},
+                }
+            ]
+        },
+        [(NOT_HERE, "spec.volumes[0].projected.sources[0].serviceAccountToken", "serviceAccountName is not set")],
+    ),
     ("unnamed", {"spec.volumes": [{"emptyDir": {}}]}, [(NEEDED, "spec.volumes[0].name", "")]),
     ("twice", {"spec.volumes": [{"name": "v"}, {"name": "v"}]}, [(TWICE, "spec.volumes[1].name", '"v"')]),
     (

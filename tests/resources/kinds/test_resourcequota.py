@@ -1,0 +1,50 @@
+"""ResourceQuotas."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.resources.kinds.cases import BAD, NEEDED, Cause, Change, assert_causes, changed, create, resource, update
+
+KIND = resource("", "resourcequotas")
+VALID: dict[str, Any] = {"metadata": {"name": "x"}, "spec": {"hard": {"pods": "1"}}}
+SELECTOR = "spec.scopeSelector.matchExpressions"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "causes"),
+    [
+        ("negative", {"spec.hard": {"pods": "-1"}}, [(BAD, "spec.hard[pods]", '"-1": must be greater than or equal')]),
+        (
+            "half a pod",
+            {"spec.hard": {"pods": "500m"}},
+            [(BAD, "spec.hard[pods]", "resource.Quantity{i:resource.int64Amount{value:500, scale:-3}")],
+        ),
+        ("name", {"spec.hard": {"frobs": "1"}}, [(BAD, "spec.hard[frobs]", "must be a standard resource for quota")]),
+        ("scope", {"spec.scopes": ["x"]}, [(BAD, "spec.scopes", 'ResourceQuotaScope{"x"}: unsupported scope')]),
+        (
+            "scope of two resources",
+            {"spec.scopes": ["Terminating"], "spec.hard": {"secrets": "1", "services": "1"}},
+            [(BAD, "spec.scopes", "unsupported scope applied to resource")] * 2,
+        ),
+        (
+            "operator of a scope",
+            {"spec.scopeSelector.matchExpressions": [{"scopeName": "BestEffort", "operator": "In", "values": ["a"]}]},
+            [(BAD, f"{SELECTOR}.operator", "must be 'Exist' only operator")],
+        ),
+        (
+            "no values",
+            {"spec.scopeSelector.matchExpressions": [{"scopeName": "PriorityClass", "operator": "In"}]},
+            [(NEEDED, f"{SELECTOR}.values", "must be atleast one value")],
+        ),
+    ],
+)
+def test_a_new_quota(name: str, change: Change, causes: list[Cause]) -> None:
+    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+
+
+def test_scopes_never_change() -> None:
+    causes = update(KIND, VALID, {"spec.scopes": ["BestEffort"]})[1]
+    assert_causes(causes, [(BAD, "spec.scopes", '[]core.ResourceQuotaScope{"BestEffort"}: field is immutable')])
