@@ -117,7 +117,13 @@ def validate_amount(name: str, text: str, path: str) -> Errors:
     """An amount: not negative, and whole where halves make no sense."""
     # Upstream prints the amount as text in one message and as a struct in the other.
     problems = _amount_problems(name, text)
-    return [invalid(path, go_quantity(text) if problem == _NOT_WHOLE else text, problem) for problem in problems]
+    return [invalid(path, go_quantity(_spelt(text)) if p == _NOT_WHOLE else text, p) for p in problems]
+
+
+def _spelt(text: str) -> str:
+    """A canonical amount as it was sent, most likely: the spelling is not kept, but nobody asks for ``1500m`` pods."""
+    milli = quantity.parse(text).milli
+    return f"{milli / 1000:g}" if text.endswith("m") and abs(milli) > 1000 else text
 
 
 @lru_cache(maxsize=4096)
