@@ -99,8 +99,6 @@ class Patch:
 
         :param shown: what :meth:`text` makes of the patched object
         """
-        if self.media_type == STRATEGIC_PATCH and not why.startswith("strict decoding error"):
-            why = f"error decoding from json: {why}"
         return errors.invalid("", "", "", [invalid_field("patch", shown, why)])
 
 

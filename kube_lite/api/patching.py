@@ -10,6 +10,7 @@ from kube_lite.api.options import WriteOptions
 from kube_lite.api.verbs import Manner, Target, Verbs, Written
 from kube_lite.client.protocol import APPLY_PATCH
 from kube_lite.resources import decode, schema
+from kube_lite.resources.decode_complaints import told_by_converter
 from kube_lite.resources.field import Errors, forbidden, required
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
@@ -63,7 +64,9 @@ def patch_once(target: Target, change: patch.Patch, old: Obj, wanted: WriteOptio
             type_, new, (lambda: change.text(type_, decode_json(given)).encode()) if quoted else None
         )
     except decode.DecodeError as error:
-        raise change.undecodable(change.text(type_, decode_json(given)), str(error)) from error
+        merged = decode_json(given)
+        told = told_by_converter(type_, merged) if change.media_type == patch.STRATEGIC_PATCH else ""
+        raise change.undecodable(change.text(type_, merged), told or str(error)) from error
     complaints = [*change.strict_errors(), *result.strict_errors]
     if complaints and wanted.field_validation == "Strict":
         raise change.undecodable(change.text(type_, decode_json(given)), patch.strict_error(complaints))
@@ -127,7 +130,7 @@ async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wan
             "Incorrect version specified in apply patch. "
             f"Specified patch version: {version}, expected: {resource.api_version}"
         )
-    applied = managed.Applied(resource, value, wanted, target.subresource_name)
+    applied = managed.Applied(resource, value, wanted, target.subresource_name, verbs.versions_of(resource))
     existing = verbs.storage.item(resource, target.namespace, target.name)
     if existing is None and target.subresource is None:
         try:

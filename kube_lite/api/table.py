@@ -89,14 +89,15 @@ def table(
     *,
     with_columns: bool = True,
 ) -> dict[str, Any]:
-    """A whole Table."""
+    """A whole Table. Kinds with no columns of their own print null for no rows, as upstream's default does."""
     now = clock.now()
+    rows = [row(resource, obj, form, include, now) for obj in objects]
     return {
         "kind": "Table",
         "apiVersion": form.meta_api_version,
         "metadata": dict(metadata),
         "columnDefinitions": columns(resource) if with_columns else None,
-        "rows": [row(resource, obj, form, include, now) for obj in objects],
+        "rows": rows if rows or resource.custom or resource.row is not None else None,
     }
 
 

@@ -13,6 +13,7 @@ from kube_lite.resources.scalars import INT32_MAX, INT64_MAX, canonical_base64, 
 from kube_lite.resources.schema import (
     ANY,
     BOOLEAN,
+    BYTES,
     INT_OR_STRING,
     INTEGER,
     LIST,
@@ -120,6 +121,59 @@ def _problem_of_text(type_: Type, value: Any, name: str) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def told_by_converter(type_: Type, value: Any) -> str:
+    """What upstream says when a strategic merge does not fit the type; '' if it finds nothing wrong.
+
+    There the merged maps become structs field by field, without JSON in between (``runtime/converter.go``).
+    """
+    kind = type_.kind
+    if value is None or kind == ANY:
+        return ""
+    given = _go_kind(value)
+    if kind in (OBJECT, LIST, MAP):
+        return _told_of_parts(type_, value, given)
+    if kind in (STRING, INTEGER, NUMBER, BOOLEAN):
+        return _told_of_scalar(kind, type_.go, value, given)
+    problem = _problem_of_text(type_, value, _json_name(value))
+    if kind != BYTES or not problem:
+        return problem
+    return f"error decoding from json: {problem}" if given == "string" else f"cannot restore slice from {given}"
+
+
+def _go_kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    names: dict[type, str] = {str: "string", int: "int64", float: "float64", list: "slice", dict: "map"}
+    return names[type(value)]
+
+
+def _told_of_parts(type_: Type, value: Any, given: str) -> str:
+    if type_.kind == LIST:
+        if given != "slice":
+            return f"cannot restore slice from {given}"
+        parts = [(type_.item, sub) for sub in value]
+    elif given != "map":
+        return f"cannot restore struct from: {given}" if type_.kind == OBJECT else f"cannot restore map from {given}"
+    elif type_.kind == MAP:
+        parts = [(type_.item, sub) for sub in value.values()]
+    else:
+        parts = [(field.type, value.get(name)) for name, field in type_.fields.items()]
+    return next((told for below, sub in parts if below is not None and (told := told_by_converter(below, sub))), "")
+
+
+def _told_of_scalar(kind: int, go: str, value: Any, given: str) -> str:
+    if kind == STRING:
+        if given == "int64":
+            return f"cannot convert int64 to {go}"
+        return "" if given == "string" else "unrecognized type: string"
+    if kind == BOOLEAN:
+        return "" if given == "bool" else "unrecognized type: bool"
+    if given not in ("int64", "float64"):
+        return f"unrecognized type: {go}"
+    broken = kind == INTEGER and given == "float64" and value != int(value)
+    return f"cannot convert float64 to {go}" if broken else ""
 
 
 def unknown_paths(type_: Type, value: Any, path: str) -> Iterator[str]:

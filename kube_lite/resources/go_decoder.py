@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -36,7 +37,10 @@ from kube_lite.resources.schema import (
     Type,
 )
 
+LONGEST: Final = 32 * 1024
+"""Bytes of the longest body that is walked: for so many the walk takes a tenth of a second at most."""
 _SPACES: Final = b" \n\t\r"
+_NOT_TEXT: Final = re.compile(rb'["\\\x00-\x1f]')
 _DIGITS: Final = b"0123456789"
 _NUMBER_BYTES: Final = b"+-.eE0123456789"
 _NEAR: Final = 10
@@ -55,8 +59,13 @@ def complaint(type_: Type, raw: bytes, explain: Explain) -> str:
 
     :param explain: says what is wrong with times, quantities and the like
     """
+    if len(raw) > LONGEST:
+        return ""
     decoder = _Decoder(raw, explain)
-    decoder.value(type_)
+    try:
+        decoder.value(type_)
+    except RecursionError:  # once something is wrong, text in strings may be taken for brackets
+        return ""
     error = decoder.error
     return "" if error == _END else error
 
@@ -211,8 +220,8 @@ class _Decoder:
             self._report("readFieldHash", f'expect ", but found {_shown(token)}')
         else:
             end = self.raw.find(b'"', self.head)
-            escape = self.raw.find(b"\\", self.head)
-            if 0 <= escape < end:
+            escape = self.raw.find(b"\\", self.head, max(end, 0))
+            if escape >= 0:
                 self.head = escape
                 self._slow_string()
             elif end < 0:
@@ -302,18 +311,14 @@ class _Decoder:
         return ""
 
     def _rest_of_string(self) -> str:
-        raw = self.raw
-        for at in range(self.head, len(raw)):
-            byte = raw[at]
-            if byte == 0x22:
-                text = raw[self.head : at].decode(errors="replace")
-                self.head = at + 1
-                return text
-            if byte == 0x5C:
-                break
-            if byte < 0x20:
-                self._report("ReadString", f"invalid control character found: {byte}")
-                return ""
+        found = _NOT_TEXT.search(self.raw, self.head)
+        if found is not None and found[0] == b'"':
+            text = self.raw[self.head : found.start()].decode(errors="replace")
+            self.head = found.end()
+            return text
+        if found is not None and found[0] != b"\\":
+            self._report("ReadString", f"invalid control character found: {found[0][0]}")
+            return ""
         return self._slow_string()
 
     def _slow_string(self) -> str:
@@ -429,14 +434,13 @@ class _Decoder:
             self._report("Skip", f"do not know how to skip: {token[0] if token else 0}")
 
     def _skip_string(self) -> None:
-        raw = self.raw
-        for at in range(self.head, len(raw)):
-            byte = raw[at]
-            if byte == 0x22:
-                self.head = at + 1
-                return
-            if byte == 0x5C:
-                break
+        found = _NOT_TEXT.search(self.raw, self.head)
+        if found is not None and found[0] == b'"':
+            self.head = found.end()
+            return
+        if found is not None and found[0] != b"\\":
+            self._report("trySkipString", f"invalid control character found: {found[0][0]}")
+            return
         self._unread()
         self._string()
 

@@ -145,12 +145,8 @@ def test_a_patched_object_of_the_wrong_type_is_shown_in_the_refusal() -> None:
         '"{\\"apiVersion\\":\\"v1\\",\\"data\\":{\\"a\\":5,\\"b\\":\\"1\\"},\\"kind\\":\\"ConfigMap\\"}": why'
     )
     strategic = read(STRATEGIC_PATCH, b'{"data":{"k":"not base64!"}}')
-    text = strategic.undecodable(strategic.text(CONFIG_MAP, {}), "illegal base64 data at input byte 3").details[
-        "causes"
-    ][0]["message"]
-    assert text == (
-        'Invalid value: "map[data:map[k:not base64!]]": error decoding from json: illegal base64 data at input byte 3'
-    )
+    refusal = strategic.undecodable(strategic.text(CONFIG_MAP, {}), "why")
+    assert refusal.details["causes"][0]["message"] == 'Invalid value: "map[data:map[k:not base64!]]": why'
 
 
 def test_duplicate_fields_of_a_patch_are_strict_errors() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from kube_lite.resources import schema
 from kube_lite.resources.decode import DecodeError, complete, decode
+from kube_lite.resources.decode_complaints import told_by_converter
 
 POD = schema.type_for("", "v1", "Pod")
 DEPLOYMENT = schema.type_for("apps", "v1", "Deployment")
@@ -207,3 +208,26 @@ def test_custom_resources_are_pruned_and_keep_what_validation_will_judge() -> No
 def test_nulls_of_custom_resources_are_left_to_validation() -> None:
     widget = schema.from_openapi({"type": "object", "properties": {"a": {"type": "string", "nullable": True}}})
     assert decode(widget, {"a": None}).obj == {"a": None}
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "told"),
+    [
+        ("Secret", {"data": {"a": "not base64!"}}, "error decoding from json: illegal base64 data at input byte 3"),
+        ("Secret", {"data": {"a": 5}}, "cannot restore slice from int64"),
+        ("ConfigMap", {"data": {"a": 5}}, "cannot convert int64 to string"),
+        ("ConfigMap", {"data": {"a": True}}, "unrecognized type: string"),
+        ("ConfigMap", {"data": ["a"]}, "cannot restore map from slice"),
+        ("Pod", {"spec": {"hostNetwork": "true"}}, "unrecognized type: bool"),
+        ("Pod", {"spec": {"priority": "1"}}, "unrecognized type: int32"),
+        ("Pod", {"spec": {"priority": 1.5}}, "cannot convert float64 to int32"),
+        ("Pod", {"spec": {"containers": {}}}, "cannot restore slice from map"),
+        ("Pod", {"spec": []}, "cannot restore struct from: slice"),
+        ("Pod", {"metadata": {"creationTimestamp": 5}}, "json: cannot unmarshal number into Go value of type string"),
+        ("Pod", {"spec": {"priority": 1, "hostNetwork": True}, "metadata": None}, ""),
+    ],
+)
+def test_a_strategic_merge_that_does_not_fit_is_told_as_upstreams_converter_does(
+    kind: str, body: dict[str, Any], told: str
+) -> None:
+    assert told_by_converter(schema.type_for("", "v1", kind), body) == told

@@ -6,10 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kube_lite.resources import schema
 from kube_lite.resources.decode import DecodeError, decode
 from kube_lite.resources.decode_complaints import told_by_go
+from kube_lite.resources.go_decoder import LONGEST
 
 RECORDED = [
     (
@@ -89,3 +92,17 @@ def test_hostile_bytes_end_the_walk() -> None:
     type_ = schema.type_for("", "v1", "Pod")
     for raw in (b"", b"{", b'{"spec":', b'{"spec":{"a":[[[', b'{"spec":{"hostIPC":\xff', b"[" * 200, b'"', b"\\"):
         told_by_go(type_, raw)
+
+
+def test_deep_and_long_bodies_are_left_to_others() -> None:
+    type_ = schema.type_for("", "v1", "ConfigMap")
+    assert told_by_go(type_, b'{"data":{"a":5},"metadata":{"' + b"[" * 30_000 + b'":1}}') == ""
+    assert told_by_go(type_, b'{"data":{"a":5}}' + b" " * LONGEST) == ""
+
+
+@given(st.binary(max_size=60), st.integers(0, 200))
+def test_no_bytes_break_the_walk(noise: bytes, place: int) -> None:
+    body = json.dumps(
+        {"spec": {"containers": [{"name": 5, "ports": [{"containerPort": 1}]}], "priority": -1.5}}
+    ).encode()
+    told_by_go(schema.type_for("", "v1", "Pod"), body[:place] + noise + body[place:])
