@@ -67,6 +67,8 @@ def check_kind(resource: Resource, value: Obj, sub: Subresource | None = None) -
     given_kind, given_version = value.get("kind") or kind, value.get("apiVersion") or version
     if not isinstance(given_kind, str) or not isinstance(given_version, str):
         raise errors.BadRequest("kind and apiVersion must be strings")
+    if resource.custom and version == resource.api_version != given_version:
+        raise errors.BadRequest(mismatched(given_version, version))  # any kind decodes: no type says otherwise
     if (given_kind, given_version) != (kind, version):
         raise errors.BadRequest(_other_kind(given_kind, given_version, kind, version))
     value["kind"], value["apiVersion"] = kind, version

@@ -122,7 +122,7 @@ def _mark(target: Target, new: Obj, old: Obj, options: DeleteOptions) -> bool:
     meta["deletionTimestamp"] = clock.timestamp(clock.now() + timedelta(seconds=grace))
     if resource.kind != "Namespace":
         meta["deletionGracePeriodSeconds"] = grace
-    if resource.generation and meta.get("generation"):
+    if (resource.generation or resource.custom) and meta.get("generation"):
         meta["generation"] += 1
     return True
 

@@ -78,6 +78,7 @@ class Plane:
         disabled = options.disabled_admission_plugins
         admission = chain.build(rng, disabled, caller, options.pod_security, self.authorizer)
         self.verbs = Verbs(self.storage, admission, rng)
+        self.verbs.authorizer = self.authorizer
         self.dispatcher = Dispatcher(self.storage, self.verbs, rng)
         self.subresources = Subresources(self.dispatcher)
         self.authenticator = Authenticator(options.tokens, options.owner_uid)

@@ -172,6 +172,17 @@ class Storage:
 
         return encode
 
+    @staticmethod
+    def again(value: bytes) -> Encode:
+        """Stored bytes as they are, to be told of at another revision."""
+        bare = decode_json(value)
+
+        def encode(revision: int) -> bytes:
+            bare["metadata"]["resourceVersion"] = str(revision)
+            return encode_json(bare)
+
+        return encode
+
     def bare(self, resource: Resource, value: bytes) -> bytes:
         """Stored bytes as ``resource``'s version shows them, without kind and (unless custom) apiVersion."""
         if resource.convert_from_storage is None or (not resource.late_defaults and self._fits(resource, value)):
