@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -183,6 +184,25 @@ def unconvertible(kind: str, version: str, wanted: str, wanted_group: str) -> st
     return f"converting ({version}.{kind}) to ({package}.{wanted}): unknown conversion"
 
 
+_UNVERSIONED: Final = {"JobSpec", "JobStatus", "JobCondition"}
+"""Structs that withdrawn versions took from the later ones."""
+
+
+def _of_version(resource: Resource, told: str) -> str:
+    """A decoder's complaint with the structs of a withdrawn version named as its own: ``v1beta1.CronJobSpec``."""
+    package, _, _ = resource.definition.rpartition(".")
+    if not package or package.endswith(f".{resource.version}"):
+        return told
+    later = package.rpartition(".")[2]
+
+    def renamed(found: re.Match[str]) -> str:
+        own = f"{package}.{found[1]}" in schema.definitions() and found[1] not in _UNVERSIONED
+        return f"{resource.version}.{found[1]}" if own else found[0]
+
+    path, cut, rest = told.partition(", error found in")
+    return re.sub(rf"\b{later}\.([A-Z]\w*)", renamed, path) + cut + rest
+
+
 def decode_object(
     resource: Resource,
     value: Obj,
@@ -200,7 +220,8 @@ def decode_object(
         result = decode.decode(type_of(resource), value, None if resource.custom else text)
     except decode.DecodeError as error:
         raise errors.BadRequest(
-            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {error}'
+            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+            f"{_of_version(resource, str(error))}"
         ) from error
     complaints = [*(duplicates or ()), *result.strict_errors]
     if complaints:
