@@ -89,14 +89,16 @@ def table(
     *,
     with_columns: bool = True,
 ) -> dict[str, Any]:
-    """A whole Table."""
+    """A whole Table. Without objects, kinds that have no columns of their own have null for rows, as upstream's."""
     now = clock.now()
+    rows = [row(resource, obj, form, include, now) for obj in objects]
+    plain = resource.row is None and not resource.custom
     return {
         "kind": "Table",
         "apiVersion": form.meta_api_version,
         "metadata": dict(metadata),
         "columnDefinitions": columns(resource) if with_columns else None,
-        "rows": [row(resource, obj, form, include, now) for obj in objects],
+        "rows": None if plain and not rows else rows,
     }
 
 
