@@ -1,6 +1,8 @@
 """The ASGI edge: the pipeline as one ordered list, errors turned into answers once.
 
-    request info -> authenticate -> impersonate -> authorize -> flow control -> dispatch     (audited around all)
+    request info -> origin -> authenticate -> impersonate -> flow control -> authorize -> dispatch (audited)
+
+The order is upstream's: what is forbidden takes a seat too, so that a flood of it is bounded as any other.
 
 Resource paths are answered here, before FastAPI's router, which costs several times what the request does; the
 remaining routes (documentation, kube-lite's own resources) are ordinary FastAPI routes of ``extra``, which is
@@ -11,14 +13,14 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, MutableMapping
 from typing import Any
 
 import anyio
 
 from kube_lite import clock, errors
 from kube_lite.api import audit as audit_log
-from kube_lite.api import impersonation, request_info
+from kube_lite.api import impersonation, origin, request_info, websocket
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
 from kube_lite.api.authz.attributes import attributes_of
@@ -26,7 +28,8 @@ from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.body import MAX_BODY
 from kube_lite.api.exchange import EXCHANGE, Exchange
 from kube_lite.api.flow import FlowControl
-from kube_lite.api.http import Request, Response, error_response
+from kube_lite.api.flow_levels import Rejected
+from kube_lite.api.http import PushStream, Request, Response, error_response
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.objectmeta import uuid4
 
@@ -64,6 +67,8 @@ class App:
         self._rng = rng
         self.extra: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
         """The FastAPI application for the remaining paths, once it is built."""
+        self.hosts: Collection[str] = frozenset()
+        """The names that browsers may know the server by, besides ``localhost`` and addresses."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request; lifespan and websocket scopes are none of ours."""
@@ -74,6 +79,8 @@ class App:
         audit_log.begin()
         started = clock.monotonic()
         response, message = await self._answer(request)
+        if request.seat is not None and (response is None or response.stream is not None):
+            request.release_seat()  # a watch has begun
         try:
             if response is None:
                 extra = self.extra
@@ -82,6 +89,7 @@ class App:
             else:
                 await _send(request, response, send, self._nonresource.version)
         finally:
+            request.release_seat()
             # a stream that failed or was cut off is a request too
             if self._audit is not None:
                 self._audit.record(request, response.code if response is not None else 0, started, message)
@@ -89,6 +97,8 @@ class App:
     async def _answer(self, request: Request) -> tuple[Response | None, str]:
         try:
             return await self._pipeline(request), ""
+        except Rejected as rejected:
+            return _too_many(rejected), rejected.message
         except errors.ApiError as error:
             return error_response(error), error.message
         except Exception as error:
@@ -98,17 +108,20 @@ class App:
 
     async def _pipeline(self, request: Request) -> Response | None:
         """The stages, in order. None leaves the request to FastAPI."""
+        origin.check(request, self.hosts)
         request.user = await self._authenticator.authenticate(request)
         impersonation.apply(request, self.authorizer)
+        request.seat = await self._flow.take(request)
         self.authorizer.require(attributes_of(request.user, request.info))
-        seat = await self._flow.take(request)
-        try:
-            if request.info.is_resource:
-                return await self._resources(request)
-            return await self._nonresource.handle(request, fallback=self.extra is not None)
-        finally:
-            if seat is not None:
-                seat.release()
+        if request.info.is_resource:
+            return await self._resources(request)
+        return await self._nonresource.handle(request, fallback=self.extra is not None)
+
+
+def _too_many(rejected: Rejected) -> Response:
+    """Upstream's refusal, which is no Status: clients make one of it."""
+    headers = {"Retry-After": str(rejected.retry_after), "X-Content-Type-Options": "nosniff"}
+    return Response(429, f"{rejected.message}\n".encode(), "text/plain; charset=utf-8", headers)
 
 
 def _request(scope: Scope, receive: Receive) -> Request:
@@ -117,7 +130,7 @@ def _request(scope: Scope, receive: Receive) -> Request:
         scope.get("raw_path", b"").decode("latin-1").split("?", 1)[0] or scope["path"],
         scope["query_string"].decode("latin-1"),
     )
-    headers = dict(scope["headers"])
+    headers = dict(reversed(scope["headers"]))  # of several of one name the first counts, as in Go
 
     async def read_body() -> bytes:
         exchange: Exchange | None = scope.get(EXCHANGE)
@@ -196,6 +209,7 @@ async def _send(request: Request, response: Response, send: Send, version: str) 
         (b"content-type", response.content_type.encode()),
         (b"cache-control", b"no-cache, private"),
         (b"audit-id", request.audit_id.encode()),
+        *request.flow_headers,
     ]
     for warning in request.warnings:
         headers.append((b"warning", _warning(warning)))
@@ -205,7 +219,9 @@ async def _send(request: Request, response: Response, send: Send, version: str) 
         await _close(response.stream)
         response.stream = None
     if response.stream is not None:
-        if exchange is not None:
+        if exchange is not None and exchange.upgrade and request.info.verb == "watch" and websocket.wanted(request):
+            await _stream_over_websocket(exchange, request, response, headers)
+        elif exchange is not None:
             await _stream_over(exchange, response, headers)
         else:
             await _send_stream(request, response, headers, send)
@@ -250,13 +266,32 @@ async def _stream_over(exchange: Exchange, response: Response, headers: list[tup
             exchange.on_disconnect = scope.cancel
             if exchange.disconnected:  # before it could be told
                 scope.cancel()
-            async for chunk in stream:
-                await exchange.chunk(chunk)
-                if exchange.disconnected:
-                    break
+            if isinstance(stream, PushStream):
+                await stream.push_to(exchange)
+            else:
+                async for chunk in stream:
+                    await exchange.chunk(chunk)
+                    if exchange.disconnected:
+                        break
     finally:
         await _close(stream)
     await exchange.end()
+
+
+async def _stream_over_websocket(
+    exchange: Exchange, request: Request, response: Response, headers: list[tuple[bytes, bytes]]
+) -> None:
+    stream = response.stream
+    assert stream is not None
+    try:
+        switched = websocket.handshake(request)
+        await websocket.serve(exchange, [*switched, *headers], stream)
+    except errors.BadRequest as error:
+        refusal = error_response(error)
+        length = (b"content-length", b"%d" % len(refusal.body))
+        await exchange.respond(refusal.code, [*headers, length], refusal.body)
+    finally:
+        await _close(stream)
 
 
 async def _close(stream: AsyncIterator[bytes]) -> None:

@@ -1,4 +1,5 @@
-"""Authentication: who is calling, from a client certificate, a bearer token or the owner of a unix socket.
+"""Authentication: who is calling, from a client certificate, a bearer token (in a header or, over
+websocket, among the subprotocols) or the owner of a unix socket.
 
 The first method that says anything decides: a wrong token is 401 even beside a valid certificate. Nobody is
 ``system:anonymous``, which authorization lets see little.
@@ -13,6 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from kube_lite.api import websocket
 from kube_lite.api.http import Request
 from kube_lite.api.user import ANONYMOUS, AUTHENTICATED, MASTERS, User
 from kube_lite.errors import Unauthorized
@@ -72,6 +74,8 @@ class Authenticator:
                 return await self.by_token(token.strip())
             if scheme.lower() == "bearer":
                 raise Unauthorized("Unauthorized")
+        elif request.header("sec-websocket-protocol") and (token := websocket.bearer_token(request)):
+            return await self.by_token(token)
         certificate = request.scope.get(PEER_CERTIFICATE)
         if certificate:
             return by_certificate(certificate)

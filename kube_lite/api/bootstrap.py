@@ -1,10 +1,12 @@
-"""What a cluster has before anybody creates anything: its namespaces, its own Service, the system priorities."""
+"""What a cluster has before anybody creates anything: its namespaces, its own Service, the system priorities,
+roles, and how its requests share the server."""
 
 from __future__ import annotations
 
 import ipaddress
 
 from kube_lite import errors
+from kube_lite.api import flow_objects
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.role_bootstrap import SERVER, ensure_roles
 from kube_lite.api.verbs import Target, Verbs
@@ -68,6 +70,7 @@ async def bootstrap(verbs: Verbs, service_ip: str, address: str, port: int) -> N
     for name in NAMESPACES:
         await ensure(verbs, "namespaces", "", {"metadata": {"name": name}})
     await ensure_roles(verbs)
+    await flow_objects.ensure(verbs)
     for name, value, description in PRIORITIES:
         body: Obj = {"metadata": {"name": name}, "value": value, "description": description}
         await ensure(verbs, "priorityclasses.scheduling.k8s.io", "", body)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from kube_lite import errors
-from kube_lite.api import codec, deletion, options, patching, reads, table, watch
+from kube_lite.api import codec, deletion, options, patching, reads, table, watch, watch_stream
 from kube_lite.api.history import Timeline
 from kube_lite.api.http import Request, Response, encode_json
 from kube_lite.api.negotiate import Form, negotiate
@@ -182,7 +182,7 @@ class Dispatcher:
             send_initial=initial,
             include=table.include_object(info.param("includeObject")) if form.as_ == "Table" else "Metadata",
         )
-        return Response(stream=watch.stream(self.storage, resource, source, wanted, form))
+        return Response(stream=watch_stream.Stream(self.storage, resource, source, wanted, form))
 
     # ---- writes
 

@@ -3,13 +3,17 @@
 An answer leaves in one write (one TLS record, one system call), where ASGI's two messages make two; a stream's
 chunk is one write too, and its end is told by a callback instead of a task that waits for it: a thousand watchers
 would be a thousand tasks more. The application finds the exchange in the scope, and talks ASGI where there is none.
+
+A client that asks to upgrade may be switched to another protocol: from then on the connection's bytes are its own.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Final
 
+import anyio
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 EXCHANGE: Final = "kube_lite.exchange"
@@ -19,6 +23,13 @@ _JOIN_BELOW: Final = 64 * 1024
 
 _SLICE: Final = 256 * 1024
 """Bytes of a long body written at once."""
+
+SEND_SECONDS: Final = 60.0
+"""How long a client may take no byte of an answer (upstream's request timeout); then the connection is cut."""
+LINGER_SECONDS: Final = 1.0
+"""How long a client may go on sending a body whose answer it has."""
+EARLY_BYTES: Final = 64 * 1024
+"""What a client may send of the new protocol before it is switched."""
 
 Header = tuple[bytes, bytes]
 
@@ -32,6 +43,14 @@ class Exchange(RequestResponseCycle):
 
     on_disconnect: Callable[[], None] | None = None
     """Called once when the client goes away during a stream."""
+    on_writable: Callable[[], None] | None = None
+    """Called when a client that was slower than we are has caught up."""
+    half_closed = False
+    """Whether the client sends no more, but reads."""
+    upgrade = False
+    """Whether the client asks for another protocol."""
+    _receiver: Callable[[bytes], None] | None = None
+    _early = b""
 
     def whole_body(self) -> bytes | None:
         """The request's body if all of it has arrived, else None: then it is to be received."""
@@ -76,17 +95,40 @@ class Exchange(RequestResponseCycle):
         if not self.disconnected:
             self.response_started = True
             self.transport.write(head)
+            if self.half_closed:  # whether it still reads would never be known
+                self.disconnected = True
+                self.transport.close()
 
     async def chunk(self, data: bytes) -> None:
         """Send a part of the stream, waiting while the client is slower than we are."""
         if self.flow.write_paused:
             await self._drain()
         if data and not self.disconnected:
-            self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
+            self.transport.write(self.frame(data))
+
+    @staticmethod
+    def frame(data: bytes) -> bytes:
+        """A part of a stream as it goes over the wire."""
+        return b"%x\r\n%b\r\n" % (len(data), data)
+
+    @property
+    def full(self) -> bool:
+        """Whether the client is slower than we are: nothing more should be pushed until it is writable."""
+        return bool(self.flow.write_paused)
+
+    def push(self, frame: bytes) -> None:
+        """Send what :meth:`frame` made of a part of the stream, now."""
+        if not self.disconnected:
+            self.transport.write(frame)
+
+    def writable(self) -> None:
+        """The client has caught up."""
+        if self.on_writable is not None:
+            self.on_writable()
 
     async def end(self) -> None:
         """End the stream."""
-        self.on_disconnect = None
+        self.on_disconnect = self.on_writable = None
         await self._drain()
         if not self.disconnected:
             self.transport.write(b"0\r\n\r\n")
@@ -97,11 +139,52 @@ class Exchange(RequestResponseCycle):
         if self.on_disconnect is not None:
             self.on_disconnect()
 
+    async def switch(self, headers: Iterable[Header], receiver: Callable[[bytes], None]) -> None:
+        """Answer that the protocol is switched; what the client sends goes to ``receiver`` from now on."""
+        self.keep_alive = True  # nothing may speak of closing
+        head = self._head(101, headers)
+        self.keep_alive = False
+        await self._drain()
+        if self.disconnected:
+            return
+        self.response_started = True
+        self._receiver = receiver
+        self.transport.write(head)
+        early, self._early = self._early, b""
+        if early:
+            receiver(early)
+
+    def received(self, data: bytes) -> None:
+        """Bytes that came after a request to upgrade."""
+        if self._receiver is not None:
+            self._receiver(data)
+        elif len(self._early) + len(data) <= EARLY_BYTES:
+            self._early += data
+        else:
+            self.transport.abort()
+
+    async def raw(self, data: bytes) -> None:
+        """Send bytes of the protocol switched to, waiting while the client is slower than we are."""
+        await self._drain()
+        self.push(data)
+
+    def finish(self) -> None:
+        """End a connection whose protocol was switched."""
+        self.on_disconnect = self.on_writable = None
+        if not self.disconnected:
+            self._complete()
+
     async def _drain(self) -> None:
         if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
+            with anyio.move_on_after(SEND_SECONDS) as waited:
+                await self.flow.drain()
+            if waited.cancelled_caught:
+                self.transport.abort()
+                self.disconnected = True
 
     def _head(self, status: int, headers: Iterable[Header]) -> bytes:
+        if self.more_body:
+            self.keep_alive = False  # where the rest of the body ends only the client knows
         self.waiting_for_100_continue = False
         sent = (*self.default_headers, *headers)
         lines = [b"%b: %b\r\n" % (_AS_GO_WRITES.get(name, name), value) for name, value in sent]
@@ -116,5 +199,14 @@ class Exchange(RequestResponseCycle):
         self.response_complete = True
         self.message_event.set()
         if not self.keep_alive:
-            self.transport.close()
+            self._hang_up()
         self.on_response()
+
+    def _hang_up(self) -> None:
+        if not self.more_body:
+            self.transport.close()
+            return
+        # a client that is still sending would lose the answer: what it sends is read for a while, and dropped
+        self.body.clear()
+        self.flow.resume_reading()
+        asyncio.get_running_loop().call_later(LINGER_SECONDS, self.transport.close)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -16,6 +16,13 @@ JSON = "application/json"
 
 encode_json = msgspec.json.Encoder().encode
 decode_json = msgspec.json.Decoder().decode
+
+
+class Seat(Protocol):
+    """A place among the requests that run."""
+
+    def release(self) -> None:
+        """Give it back."""
 
 
 @dataclass(slots=True)
@@ -30,6 +37,10 @@ class Request:
     user: User = ANONYMOUS
     warnings: list[str] = field(default_factory=list)
     audit_id: str = ""
+    flow_headers: tuple[tuple[bytes, bytes], ...] = ()
+    """Headers of the answer that say how flow control classified the request."""
+    seat: Seat | None = None
+    """What the request holds of flow control."""
 
     def header(self, name: str) -> str:
         """A request header by its lower-case name, '' when absent."""
@@ -38,6 +49,40 @@ class Request:
     async def body(self) -> bytes:
         """The whole body, bounded. :raises RequestEntityTooLarge:"""
         return await self.read_body() if self.read_body is not None else b""
+
+    def release_seat(self) -> None:
+        """Let flow control give the seat to somebody else, if this request has one."""
+        seat, self.seat = self.seat, None
+        if seat is not None:
+            seat.release()
+
+
+class Sink(Protocol):
+    """A connection that a stream may write to at any moment, without a task of its own."""
+
+    on_writable: Callable[[], None] | None
+    """Called when a sink that was full no longer is."""
+
+    @property
+    def full(self) -> bool:
+        """Whether to wait before anything else is pushed."""
+
+    def frame(self, data: bytes) -> bytes:
+        """``data`` as it goes over the wire; the same for every sink of that class."""
+
+    def push(self, frame: bytes) -> None:
+        """Send what :meth:`frame` made."""
+
+    async def chunk(self, data: bytes) -> None:
+        """Send ``data``, waiting while the sink is full."""
+
+
+@runtime_checkable
+class PushStream(Protocol):
+    """A stream that need not be asked for each chunk."""
+
+    async def push_to(self, sink: Sink) -> None:
+        """Write all chunks; returns at the stream's end."""
 
 
 @dataclass(slots=True)

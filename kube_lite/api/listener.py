@@ -31,18 +31,32 @@ from kube_lite.api.exchange import EXCHANGE, Exchange
 BACKLOG = 2048
 KEEP_ALIVE = 75
 """Seconds an idle connection is kept."""
+HEAD_SECONDS = 32.0
+"""In which a request's head must arrive, and the first after connecting (upstream's ReadHeaderTimeout)."""
+PIPELINED = 16
+"""Requests waiting behind another of their connection, from which on no more is read."""
+HEAD_BYTES = 64 * 1024
+"""Longest head of a request."""
 SHUTDOWN = 2
 """Seconds that open watches get to end when the server stops."""
 _PEER_CREDENTIALS = struct.Struct("3i")
 
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP protocol that tells who is at the other end."""
+    """uvicorn's HTTP protocol that tells who is at the other end, and bounds what that one may send."""
+
+    transport: asyncio.Transport
+    cycle: Exchange | None  # type: ignore[assignment]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Note the peer's certificate or user id."""
         super().connection_made(transport)
         self._peer: dict[str, Any] = {}
+        self._head: int | None = 0
+        """Bytes of the request's head so far; None while its body is read."""
+        self._switched = False
+        self._running: Exchange | None = None
+        self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEAD_SECONDS, transport.abort)
         certificate = transport.get_extra_info("peercert")
         if certificate:
             self._peer[PEER_CERTIFICATE] = certificate
@@ -52,10 +66,77 @@ class Protocol(HttpToolsProtocol):
             self._peer[PEER_UID] = _PEER_CREDENTIALS.unpack(raw)[1]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell a stream that nobody listens any more."""
+        """Tell whoever answers that nobody listens any more; what was pipelined behind is dropped."""
         super().connection_lost(exc)
-        if isinstance(self.cycle, Exchange):
-            self.cycle.lost()
+        self._unset_keepalive_if_required()
+        self._unset_head_timer()
+        self.pipeline.clear()
+        running = self._running
+        if running is not None:
+            running.disconnected = not running.response_complete
+            running.message_event.set()
+            running.lost()
+
+    def _unset_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, within the bounds of a head's size and time."""
+        if self._switched:
+            if self.cycle is not None:
+                self.cycle.received(data)
+            return
+        self._unset_keepalive_if_required()
+        if self._head is not None:
+            self._head += len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._switched = True
+            if self.cycle is not None and (rest := data[upgrade.args[0] :]):
+                self.cycle.received(rest)
+        except httptools.HttpParserError:
+            self._refuse(400, "Bad Request")
+        else:
+            self._bound_head()
+
+    def _bound_head(self) -> None:
+        if not self._head:
+            return
+        if self._head > HEAD_BYTES:
+            self._refuse(431, "Request Header Fields Too Large")
+        elif self._head_timer is None:  # a head in pieces: its time counts from the first
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Answer what is no request, and hang up."""
+        self._switched = True  # whatever else comes is not read
+        running = self._running
+        if running is not None and not running.response_complete and running.response_started:
+            self.transport.abort()  # in the middle of another answer
+            return
+        self.pipeline.clear()
+        text = f"{status} {reason}"
+        head = "Content-Type: text/plain; charset=utf-8\r\nConnection: close\r\n"
+        self.transport.write(f"HTTP/1.1 {text}\r\n{head}Content-Length: {len(text)}\r\n\r\n{text}".encode())
+        self.transport.close()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A client that sends no more may still read its answer; a watch ends."""
+        running = self._running
+        if running is None or running.response_complete or running.response_started or running.more_body:
+            return False
+        running.half_closed = True
+        running.keep_alive = False
+        return self.scheme != "https"  # TLS has no half-closed connections
+
+    def resume_writing(self) -> None:
+        """Tell a stream that the client has caught up."""
+        super().resume_writing()
+        if self._running is not None:
+            self._running.writable()
 
     def on_message_begin(self) -> None:
         """Put the peer into the new request's scope."""
@@ -64,24 +145,61 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Begin the exchange, or put it behind those that the client pipelined before it."""
+        self._head = None
+        self._unset_head_timer()
         scope, parser = self.scope, self.parser
+        version = parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            raise ValueError("malformed HTTP version")  # the parser's caller hears of it
+        if version == "1.1" and not any(name == b"host" for name, _ in self.headers):
+            raise ValueError("missing required Host header")
         path, _, query = self.url.partition(b"?")
         if not path.startswith(b"/"):  # as proxies are asked, with scheme and host before the path
             path = httptools.parse_url(path).path or b"/"
         scope["method"] = parser.get_method().decode("ascii")
-        scope["http_version"] = parser.get_http_version()
+        scope["http_version"] = version
         scope["raw_path"], scope["query_string"] = path, query
         scope["path"] = unquote(path.decode("latin-1"))
         before, self.cycle = self.cycle, self._exchange()
         scope[EXCHANGE] = self.cycle  # type: ignore[typeddict-unknown-key]
         if before is None or before.response_complete:
-            self._start_asgi_task(self.cycle, self.app)
+            self._begin(self.cycle)
         else:
-            self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
+            if len(self.pipeline) >= PIPELINED:  # not before: who does not read never learns that the client went
+                self.flow.pause_reading()
+
+    def on_message_complete(self) -> None:
+        """The next message begins with a head."""
+        cycle = self.cycle
+        if cycle is not None and cycle.response_complete and not cycle.keep_alive:
+            self.transport.close()  # it was answered before all of it was here
+        super().on_message_complete()
+        self._head = 0
+
+    def _begin(self, exchange: Exchange) -> None:
+        self._running = exchange
+        self._start_asgi_task(exchange, self.app)
+
+    def on_response_complete(self) -> None:
+        """Go on with what was pipelined; while that is much nothing more is read."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        if self.pipeline:
+            exchange, _ = self.pipeline.pop()
+            assert isinstance(exchange, Exchange)
+            self._begin(exchange)
+            if len(self.pipeline) < PIPELINED:
+                self.flow.resume_reading()
+            return
+        self._unset_keepalive_if_required()
+        self.flow.resume_reading()
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def _exchange(self) -> Exchange:
-        return Exchange(
+        upgrade = self.parser.should_upgrade()
+        exchange = Exchange(
             scope=self.scope,
             transport=self.transport,
             flow=self.flow,
@@ -91,9 +209,12 @@ class Protocol(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
-            keep_alive=self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive(),
+            # after a request to upgrade that was not followed nobody knows which protocol comes next
+            keep_alive=not upgrade and self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
+        exchange.upgrade = upgrade
+        return exchange
 
 
 class Listener(uvicorn.Server):

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import anyio
+
 from kube_lite import clock
-from kube_lite.api import bootstrap, certificate_requests
+from kube_lite.api import bootstrap, certificate_requests, flow_objects
 from kube_lite.api.admission import chain
 from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.app import App
@@ -101,10 +103,12 @@ class Plane:
         self.openapi = OpenAPI(self.registry, lambda resource: resource.openapi)
         self.nonresource.pages["openapi"] = self._openapi
         self.nonresource.pages.update(self.tokens.pages(f"https://{options.advertise_address}:{options.port}"))
+        self.flow = FlowControl(storage=self.storage)
+        self.nonresource.pages["debug"] = self.flow.debug_page
         self.app = App(
             authenticator=self.authenticator,
             authorizer=self.authorizer,
-            flow=FlowControl(),
+            flow=self.flow,
             resources=self.dispatcher.handle,
             nonresource=self.nonresource,
             audit=audit,
@@ -130,8 +134,10 @@ class Plane:
         self._started = True
 
     async def run(self) -> None:
-        """What the API does by itself while it serves: the status and the deletion of custom resources."""
-        await self.custom_resources.run()
+        """What the API does by itself while it serves: it keeps custom resources and the objects of flow control."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.custom_resources.run)
+            tasks.start_soon(flow_objects.run, self.verbs)
 
     def client(self, user: User, agent: str) -> LocalClient:
         """A client in this process with that identity; ``agent`` names it in managedFields."""

@@ -1,20 +1,20 @@
 """Watch streams: a cursor into the kind's ring, turned into lines of ``{"type","object"}``.
 
-A watch is an async iterator of chunks; each chunk holds all events that were ready, so a burst is one send.
+How the lines reach a client is :mod:`kube_lite.api.watch_stream`.
 An event is encoded once per form and shared by every watcher that takes it as it is. A selector turns changes
 into ADDED and DELETED when an object begins or ceases to match.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kube_lite import clock, errors
+from kube_lite import errors
 from kube_lite.api import reads, table
-from kube_lite.api.http import encode_json
-from kube_lite.api.negotiate import PLAIN, Form
+from kube_lite.api.http import Sink, encode_json
+from kube_lite.api.negotiate import Form
 from kube_lite.api.reads import ListQuery, Match
 from kube_lite.api.storage import Storage
 from kube_lite.resources.meta import Obj
@@ -138,15 +138,42 @@ class WatchSource:
         would cost more than sending them.
         """
         events = await self._events(timeout)
+        if events and not self.immediate:
+            return encoder.joined(await self.converted(self._changes(events)))
+        return self._pieces(events, encoder, None)
+
+    @property
+    def immediate(self) -> bool:
+        """Whether events can be encoded without waiting for a webhook that converts them."""
+        return self._resource.webhook is None
+
+    def frames(self, encoder: Encoder, sink: Sink) -> list[bytes]:
+        """What is ready now, encoded, joined, and framed for the sink.
+
+        :raises Expired: the watcher was too slow, the ring has passed it
+        """
+        assert self._cursor is not None
+        try:
+            events = self._cursor.ready()
+        except Compacted as gone:
+            raise expired(gone.revision, gone.compacted) from gone
+        return self._pieces(events, encoder, sink)
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Have ``listener`` called whenever there may be events."""
+        assert self._cursor is not None
+        self._cursor.listen(listener)
+
+    def _pieces(self, events: Sequence[CachedEvent], encoder: Encoder, sink: Sink | None) -> list[bytes]:
         if not events:
             return []
-        if self._match is not None or not encoder.shareable or self._resource.webhook is not None:
-            return encoder.joined(await self.converted(self._changes(events)))
+        if self._match is not None or not encoder.shareable:
+            return _framed(encoder.joined(self._changes(events)), sink)
         shared = self._storage.cache(self._resource).shared
-        key = (self._prefix, self._resource.api_version, events[0].revision, events[-1].revision)
+        key = (self._prefix, self._resource.api_version, events[0].revision, events[-1].revision, type(sink))
         found: list[bytes] | None = shared.get(key)
         if found is None:
-            found = encoder.joined(self._changes(events))
+            found = _framed(encoder.joined(self._changes(events)), sink)
             if len(shared) < MOST_SHARED:
                 shared[key] = found
         return found
@@ -199,6 +226,10 @@ class WatchSource:
         """Let go of the cursor."""
         if self._cursor is not None:
             self._cursor.close()
+
+
+def _framed(pieces: list[bytes], sink: Sink | None) -> list[bytes]:
+    return pieces if sink is None else [sink.frame(piece) for piece in pieces]
 
 
 def _selected(match: Match | None, labels: Any, fields: Any) -> bool:
@@ -296,39 +327,3 @@ class Encoder:
     def error(error: errors.ApiError) -> bytes:
         """An ERROR line, after which the stream ends."""
         return encode_json({"type": "ERROR", "object": error.to_status()}) + b"\n"
-
-
-async def stream(
-    storage: Storage,
-    resource: Resource,
-    source: WatchSource,
-    query: WatchQuery,
-    form: Form = PLAIN,
-) -> AsyncIterator[bytes]:
-    """The chunks of an opened watch, until its timeout."""
-    encoder = Encoder(storage, resource, form, query.include)
-    timeout = query.timeout
-    deadline = clock.monotonic() + timeout
-    next_bookmark = clock.monotonic() + BOOKMARK_INTERVAL
-    try:
-        for start in range(0, len(source.initial), LONGEST_CHUNK):
-            yield encoder.joined(source.initial[start : start + LONGEST_CHUNK])[0]
-        source.initial = []
-        if query.send_initial and query.bookmarks:
-            yield encoder.bookmark(source.revision, initial_end=True)
-        while (now := clock.monotonic()) < deadline:
-            if query.bookmarks and now >= next_bookmark:
-                next_bookmark = now + BOOKMARK_INTERVAL
-                yield encoder.bookmark(source.revision)
-            wake = min(deadline, next_bookmark) if query.bookmarks else deadline
-            try:
-                pieces = await source.pieces(max(wake - now, 0.0), encoder)
-            except errors.ApiError as error:
-                yield encoder.error(error)
-                return
-            for piece in pieces:
-                yield piece
-        if query.bookmarks:
-            yield encoder.bookmark(source.revision)
-    finally:
-        source.close()

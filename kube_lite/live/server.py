@@ -75,6 +75,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
         secret = node_secret(settings, authority)
         NodeEndpoints(running.plane, authority, secret, settings.cluster_cidr)
         names = certs.server_names(settings.listen_host, advertise, running.plane.service_ip)
+        running.plane.app.hosts = frozenset(names)
         context = listener.tls_context(authority.server_pair(names), authority.pair.certificate)
         owners = stack.enter_context(listener.bind_unix(settings.api_socket))
         stack.callback(settings.api_socket.unlink, missing_ok=True)

@@ -6,8 +6,9 @@ one that is slow falls behind, and hears :class:`Compacted` when the ring has pa
 events in revision order, each once, with none missing.
 
 Waking a thousand watchers costs far more than writing the event they wake for. So with many of them waiting
-wake-ups are spread (events gather meanwhile and go out together), and a cursor that wants only the objects with
-one field value (a node's pods) is woken for those alone.
+wake-ups are spread (events gather meanwhile and go out together) and done a few at a time, other work in between;
+a cursor that wants only the objects with one field value (a node's pods) is woken for those alone; and who can take
+events at any moment has itself called (:meth:`Cursor.listen`) instead of waiting in a task.
 """
 
 from __future__ import annotations
@@ -42,11 +43,13 @@ class RingSettings:
     """Events younger than this stay: twice upstream's 5 minutes of etcd history."""
     window_events: int = 50_000
     """So many events stay whatever their age."""
-    wakeup_seconds: float = 60e-6
-    """Wake-ups of n watchers are at least n times this apart: to wake one costs about 15 us of CPU, to serve it more,
-    and no more than about half of the time should go there."""
+    wakeup_seconds: float = 25e-6
+    """Wake-ups of n watchers are at least n times this apart: to wake one and write to its TLS connection costs about
+    15 us of CPU, and no more than about half of the time should go there."""
     max_delay_seconds: float = 0.1
     """No wake-up waits longer than this for company."""
+    woken_at_once: int = 64
+    """So many are woken in one go, about a millisecond; the others when the event loop has been round once."""
     rescan_events: int = 4_096
     """A cursor with a trigger looks through the ring at least every so many events, lest it be overtaken."""
 
@@ -114,6 +117,10 @@ class WatchCache:
         self._unscanned = 0
         self._woken_at = float("-inf")
         self._wakeup: asyncio.TimerHandle | None = None
+        self._to_wake: list[Cursor] = []
+        """Those whose turn is still to come in the round of wake-ups that is under way, last first."""
+        self._again = False
+        """Whether events came during the round."""
 
     @property
     def revision(self) -> int:
@@ -183,13 +190,10 @@ class WatchCache:
             self._unscanned = 0
             for cursors in tuple(self._triggered.values()):
                 _wake(cursors)
-        if self._waiting and self._wakeup is None:
-            delay = min(len(self._waiting) * self._settings.wakeup_seconds, self._settings.max_delay_seconds)
-            remaining = self._woken_at + delay - at
-            if remaining <= 0:
-                self._wake_all()
-            else:
-                self._wakeup = asyncio.get_running_loop().call_later(remaining, self._wake_all)
+        if self._to_wake:
+            self._again = True
+        elif self._waiting and self._wakeup is None:
+            self._plan_round(at)
 
     def _extracted(self, key: str, value: bytes) -> tuple[Mapping[str, str], Mapping[str, str]]:
         try:
@@ -219,10 +223,31 @@ class WatchCache:
             del ring[: self._dead]
             self._dead = 0
 
+    def _plan_round(self, at: float) -> None:
+        delay = min(len(self._waiting) * self._settings.wakeup_seconds, self._settings.max_delay_seconds)
+        remaining = self._woken_at + delay - at
+        if remaining <= 0:
+            self._wake_all()
+        else:
+            self._wakeup = asyncio.get_running_loop().call_later(remaining, self._wake_all)
+
     def _wake_all(self) -> None:
         self._wakeup = None
         self._woken_at = clock.monotonic()
-        _wake(self._waiting)
+        self._to_wake = list(reversed(self._waiting))
+        self._wake_some()
+
+    def _wake_some(self) -> None:
+        left = self._to_wake
+        try:
+            for _ in range(min(self._settings.woken_at_once, len(left))):
+                left.pop().wake()
+        finally:  # one that cannot be served does not keep the others waiting
+            if left:
+                asyncio.get_running_loop().call_soon(self._wake_some)
+            elif self._again:
+                self._again = False
+                self._plan_round(clock.monotonic())
 
     def _wake_triggered(self, event: CachedEvent) -> None:
         states = (event.fields,) if event.previous is None else (event.fields, event.previous.fields)
@@ -258,13 +283,13 @@ class WatchCache:
 
 def _wake(cursors: Mapping[Cursor, None]) -> None:
     for cursor in tuple(cursors):
-        cursor.wake()
+        cursor.wake_soon()
 
 
 class Cursor:
     """One watcher's place among the events of a kind. One task at a time may wait on it."""
 
-    __slots__ = ("_after", "_cache", "_closed", "_deadline", "_position", "_timer", "_trigger", "_waiter")
+    __slots__ = ("_after", "_cache", "_closed", "_deadline", "_listener", "_position", "_timer", "_trigger", "_waiter")
 
     def __init__(self, cache: WatchCache, position: int, after: int, trigger: Trigger | None) -> None:
         self._cache = cache
@@ -272,6 +297,7 @@ class Cursor:
         self._after = after
         self._trigger = trigger
         self._waiter: asyncio.Future[None] | None = None
+        self._listener: Callable[[], None] | None = None
         self._closed = False
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -341,14 +367,31 @@ class Cursor:
         else:
             self._set_timer(loop, self._deadline)
 
+    def listen(self, listener: Callable[[], None]) -> None:
+        """From now on call ``listener`` whenever there may be events, for it to ask :meth:`ready`; until closed."""
+        self._listener = listener
+        self._cache._wait(self, self._trigger)
+
+    def wake_soon(self) -> None:
+        """:meth:`wake`, but not before the batch of events is complete."""
+        if self._listener is not None:
+            asyncio.get_running_loop().call_soon(self.wake)
+        else:
+            self.wake()
+
     def wake(self) -> None:
-        """End the wait that :meth:`next` is in, if it is in one."""
-        if self._waiter is not None and not self._waiter.done():
+        """Call the listener, or end the wait that :meth:`next` is in, if it is in one."""
+        if self._listener is not None:
+            self._listener()
+        elif self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def close(self) -> None:
         """Wait no more."""
         self._closed = True
+        if self._listener is not None:
+            self._listener = None
+            self._cache._unwait(self, self._trigger)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -195,6 +195,8 @@ class Line:
         self.disconnected = False
         self.on_disconnect: Any = None
         self.hang_up_at = ""
+        self.upgrade = self.full = False
+        self.on_writable: Any = None
 
     async def begin(self, status: int, headers: Any) -> None:
         """The head."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -207,5 +208,52 @@ def test_service_addresses_are_unique_kept_and_given_back() -> None:
             await client.delete("services", f"s{number}", "default")
         freed = json.loads(await client.create("services", service("again", clusterIP=taken), "default"))
         assert freed["spec"]["clusterIP"] == taken
+
+    run(story)
+
+
+def _labelled(kind: str, name: str) -> dict[str, Any]:
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": pod("p")["spec"]}
+    specs: dict[str, Any] = {
+        "deployments.apps": {"selector": {"matchLabels": {"a": "b"}}, "template": template},
+        "persistentvolumeclaims": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+        "poddisruptionbudgets.policy": {"minAvailable": 1},
+    }
+    spec = specs.get(kind)
+    return {"metadata": {"name": name}, **({"spec": spec} if spec else {})}
+
+
+@pytest.mark.parametrize(
+    ("kind", "times"),
+    [
+        ("poddisruptionbudgets.policy", 2),
+        ("deployments.apps", 3),
+        ("limitranges", 3),
+        ("configmaps", 4),
+        ("roles.rbac.authorization.k8s.io", 5),
+        ("persistentvolumeclaims", 5),
+    ],
+)
+def test_a_bad_label_is_told_as_often_as_the_kind_is_checked(kind: str, times: int) -> None:
+    async def story(client: LocalClient) -> None:
+        await client.create(kind, _labelled(kind, "x"), "default")
+        with pytest.raises(errors.Invalid) as refused:
+            await client.patch(kind, "x", {"metadata": {"labels": {"a b": "c"}}}, "default")
+        assert [cause["field"] for cause in refused.value.details["causes"]] == ["metadata.labels"] * times
+
+    run(story)
+
+
+def test_a_certificate_request_names_who_made_it() -> None:
+    async def story(client: LocalClient) -> None:
+        pem = b"-----BEGIN CERTIFICATE REQUEST-----\nMII\n-----END CERTIFICATE REQUEST-----\n"
+        spec = {"request": base64.b64encode(pem).decode(), "signerName": "a.b/c", "usages": ["any"], "username": "root"}
+        plural = "certificatesigningrequests.certificates.k8s.io"
+        made = json.loads(await client.create(plural, {"metadata": {"name": "r"}, "spec": spec}))
+        assert made["spec"]["username"] != "root"
+        assert made["spec"]["groups"]
+        change = {"spec": {"username": "root"}}
+        kept = json.loads(await client.patch(plural, "r", change))
+        assert kept["spec"] == made["spec"]
 
     run(story)

@@ -176,7 +176,10 @@ def test_evicted_pods_come_back_elsewhere() -> None:
     assert not {pod["spec"]["nodeName"] for pod in standing} & set(run.killed)
     started = {clock.parse_timestamp(pod["status"]["startTime"]) for pod in standing}
     evictions = {clock.VIRTUAL_START + timedelta(seconds=int(moment)) for _, moment in run.evicted.values()}
-    assert {moment for moment in started if moment > clock.VIRTUAL_START + timedelta(seconds=KILL_AT)} == evictions
+    anew = {moment for moment in started if moment > clock.VIRTUAL_START + timedelta(seconds=KILL_AT)}
+    second = timedelta(seconds=1)  # an eviction at the end of one second may start a pod in the next
+    assert all(moment in evictions or moment - second in evictions for moment in anew)
+    assert all(moment in anew or moment + second in anew for moment in evictions)
 
 
 def _first_difference(one: list[str], other: list[str]) -> Callable[[], str]:

@@ -27,6 +27,21 @@ NO_DECIMAL = "d:resource.infDecAmount{Dec:(*inf.Dec)(nil)}"
             "TCPSocket:(*core.TCPSocketAction)(0xc000000000)}, InitialDelaySeconds:0, TimeoutSeconds:1, "
             "PeriodSeconds:0, SuccessThreshold:0, FailureThreshold:0}",
         ),
+        (
+            "core.Toleration",
+            {"key": "a", "operator": "Exists", "value": "v"},
+            'core.Toleration{Key:"a", Operator:"Exists", Value:"v", Effect:"", TolerationSeconds:(*int64)(nil)}',
+        ),
+        (
+            "core.Lifecycle",
+            {"preStop": {"exec": {}}},
+            "core.Lifecycle{PostStart:(*core.Handler)(nil), PreStop:(*core.Handler)(0xc000000000)}",
+        ),
+        (
+            "core.Capabilities",
+            {"add": ["A"]},
+            'core.Capabilities{Add:[]core.Capability{"A"}, Drop:[]core.Capability(nil)}',
+        ),
         ("core.ResourceList", None, "core.ResourceList(nil)"),
         ("map[string]string", {"b": "2", "a": "1"}, 'map[string]string{"a":"1", "b":"2"}'),
         ("[]core.HTTPHeader", [{"name": "a"}], '[]core.HTTPHeader{core.HTTPHeader{Name:"a", Value:""}}'),

@@ -1,0 +1,206 @@
+"""Watches over websocket (RFC 6455), for browsers and clients that have no streaming HTTP: a frame for each event.
+
+Only what that takes: the server sends text frames; from the client come pings, pongs and the end of it all, and
+whatever else it sends is thrown away, as upstream does.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import anyio
+
+from kube_lite.api.exchange import Exchange, Header
+from kube_lite.api.http import PushStream, Request
+from kube_lite.errors import BadRequest, Unauthorized
+
+TOKEN_PROTOCOL: Final = "base64url.bearer.authorization.k8s.io."
+"""A subprotocol of this prefix carries a bearer token: browsers cannot set headers on a websocket."""
+_ACCEPT_KEY: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_TEXT, _CLOSE, _PING, _PONG = 0x1, 0x8, 0x9, 0xA
+_FINAL, _MASKED = 0x80, 0x80
+LONGEST_FRAME: Final = 64 * 1024
+"""Bytes of a client's frame at most."""
+NORMAL, PROTOCOL_ERROR, TOO_BIG = 1000, 1002, 1009
+"""Close codes."""
+
+
+def wanted(request: Request) -> bool:
+    """Whether the client asks for a websocket."""
+    if request.header("upgrade").lower() != "websocket":
+        return False
+    return any(part.strip().lower() == "upgrade" for part in request.header("connection").split(","))
+
+
+def subprotocols(request: Request) -> list[str]:
+    """What the client offers to speak."""
+    return [part.strip() for part in request.header("sec-websocket-protocol").split(",") if part.strip()]
+
+
+def bearer_token(request: Request) -> str:
+    """The token among the subprotocols, '' when there is none.
+
+    :raises Unauthorized: it is not base64url of UTF-8, there are two, or nothing else is offered
+    """
+    if not wanted(request):
+        return ""
+    offered = subprotocols(request)
+    tokens = [name[len(TOKEN_PROTOCOL) :] for name in offered if name.startswith(TOKEN_PROTOCOL)]
+    if not tokens:
+        return ""
+    if len(tokens) > 1 or len(offered) == 1:
+        raise Unauthorized("Unauthorized")
+    try:
+        return base64.b64decode(tokens[0] + "=" * (-len(tokens[0]) % 4), b"-_", validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError) as error:
+        raise Unauthorized("Unauthorized") from error
+
+
+def handshake(request: Request) -> list[Header]:
+    """The headers of the answer that switches. :raises BadRequest: it is no proper handshake"""
+    key = request.header("sec-websocket-key")
+    try:
+        right = len(base64.b64decode(key, validate=True)) == 16
+    except (binascii.Error, ValueError):
+        right = False
+    if request.info.method != "GET" or not right:
+        raise BadRequest("the websocket handshake has no valid Sec-WebSocket-Key")
+    if request.header("sec-websocket-version") != "13":
+        raise BadRequest("only version 13 of websocket is spoken here")
+    accept = base64.b64encode(hashlib.sha1(key.encode() + _ACCEPT_KEY, usedforsecurity=False).digest())
+    headers = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade"), (b"sec-websocket-accept", accept)]
+    chosen = [name for name in subprotocols(request) if not name.startswith(TOKEN_PROTOCOL)]
+    if chosen:
+        headers.append((b"sec-websocket-protocol", chosen[0].encode("latin-1")))
+    return headers
+
+
+def encoded(kind: int, payload: bytes) -> bytes:
+    """One whole frame from a server."""
+    size = len(payload)
+    if size < 126:
+        head = bytes((_FINAL | kind, size))
+    elif size < 1 << 16:
+        head = bytes((_FINAL | kind, 126)) + size.to_bytes(2, "big")
+    else:
+        head = bytes((_FINAL | kind, 127)) + size.to_bytes(8, "big")
+    return head + payload
+
+
+class Frames:
+    """The frames of a client, taken from its bytes as they come.
+
+    :param on_frame: is told kind and payload of each control frame; what else comes is dropped
+    """
+
+    def __init__(self, on_frame: Callable[[int, bytes], None], on_error: Callable[[int], None]) -> None:
+        self._on_frame = on_frame
+        self._on_error = on_error
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """More bytes."""
+        self._buffer += data
+        while (size := self._take()) > 0:
+            del self._buffer[:size]
+
+    def _take(self) -> int:
+        """Bytes of the frame that stands in front; 0 when it is not all there."""
+        buffer = self._buffer
+        if len(buffer) < 2:
+            return 0
+        kind, size, start = buffer[0] & 0x0F, buffer[1] & 0x7F, 2
+        if size >= 126:
+            start = 4 if size == 126 else 10
+            if len(buffer) < start:
+                return 0
+            size = int.from_bytes(buffer[2:start], "big")
+        if not buffer[1] & _MASKED or buffer[0] & 0x70 or (kind >= _CLOSE and size > 125):
+            return self._fail(PROTOCOL_ERROR)
+        if size > LONGEST_FRAME:
+            return self._fail(TOO_BIG)
+        end = start + 4 + size
+        if len(buffer) < end:
+            return 0
+        if kind >= _CLOSE:
+            mask = (bytes(buffer[start : start + 4]) * (size // 4 + 1))[:size]
+            plain = int.from_bytes(buffer[start + 4 : end], "big") ^ int.from_bytes(mask, "big")
+            self._on_frame(kind, plain.to_bytes(size, "big"))
+        return end
+
+    def _fail(self, code: int) -> int:
+        self._buffer.clear()
+        self._on_error(code)
+        return 0
+
+
+class WebSocket:
+    """A connection that was switched; a sink for the chunks of a watch."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._frames = Frames(self._received, self.close)
+        self._closed = False
+        self.on_writable: Callable[[], None] | None = None
+        self.on_close: Callable[[], None] | None = None
+        """Called once when the client ends it."""
+
+    @property
+    def full(self) -> bool:
+        """Whether the client is slower than we are."""
+        return self._exchange.full
+
+    def feed(self, data: bytes) -> None:
+        """Bytes from the client."""
+        if not self._closed:
+            self._frames.feed(data)
+
+    def frame(self, data: bytes) -> bytes:
+        """Each line in a frame of its own."""
+        return b"".join(encoded(_TEXT, line) for line in data.splitlines(keepends=True))
+
+    def push(self, frame: bytes) -> None:
+        """Send frames."""
+        if not self._closed:
+            self._exchange.push(frame)
+
+    async def chunk(self, data: bytes) -> None:
+        """Send lines, waiting while the client is slower than we are."""
+        if data and not self._closed:
+            await self._exchange.raw(self.frame(data))
+
+    def close(self, code: int = NORMAL) -> None:
+        """Say goodbye, once."""
+        if not self._closed:
+            self._exchange.push(encoded(_CLOSE, code.to_bytes(2, "big")))
+            self._closed = True
+            if self.on_close is not None:
+                self.on_close()
+
+    def _received(self, kind: int, payload: bytes) -> None:
+        if kind == _PING and not self.full:
+            self._exchange.push(encoded(_PONG, payload))
+        elif kind == _CLOSE:
+            self.close()
+
+
+async def serve(exchange: Exchange, headers: list[Header], stream: AsyncIterator[bytes]) -> None:
+    """Switch to websocket and send the stream, until it ends or the client goes."""
+    socket = WebSocket(exchange)
+    with anyio.CancelScope() as scope:
+        exchange.on_disconnect = socket.on_close = scope.cancel
+        exchange.on_writable = lambda: socket.on_writable() if socket.on_writable is not None else None
+        await exchange.switch(headers, socket.feed)
+        if exchange.disconnected:
+            return
+        if isinstance(stream, PushStream):
+            await stream.push_to(socket)
+        else:
+            async for chunk in stream:
+                await socket.chunk(chunk)
+    socket.close()
+    exchange.finish()
