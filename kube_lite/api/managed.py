@@ -80,11 +80,7 @@ def on_update(
     try:
         _set(new, apply.updated(codec.type_of(resource), old, whole, sent, _writer(resource, options, subresource)))
     except Unnameable:
-<<<<<<< HEAD
-        _set(new, list(old["metadata"].get("managedFields") or ()))
-=======
         _set(new, untouched(old, new))
->>>>>>> main
 
 
 class Applied:
