@@ -45,7 +45,7 @@ OWNERS = {
     "aiosqlite": ["store/"],
     "pyroute2": ["node/linux/network/"],
     "ctypes": ["node/linux/"],
-    "httpx": ["client/http.py", "node/linux/images/", "api/admission/webhook_call.py"],
+    "httpx": ["client/http.py", "node/linux/images/", "api/admission/webhook_call.py", "api/aggregation/"],
     "cel": ["resources/cel.py"],
     "fastapi": ["api/"],
     "starlette": ["api/"],

@@ -67,6 +67,8 @@ class App:
         self._rng = rng
         self.extra: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
         """The FastAPI application for the remaining paths, once it is built."""
+        self.elsewhere: Callable[[Request], Awaitable[Response | None]] | None = None
+        """Answers requests that belong to other servers (the aggregator), None where they do not."""
         self.hosts: Collection[str] = frozenset()
         """The names that browsers may know the server by, besides ``localhost`` and addresses."""
 
@@ -113,6 +115,10 @@ class App:
         impersonation.apply(request, self.authorizer)
         request.seat = await self._flow.take(request)
         self.authorizer.require(attributes_of(request.user, request.info))
+        if self.elsewhere is not None:
+            response = await self.elsewhere(request)
+            if response is not None:
+                return response
         if request.info.is_resource:
             return await self._resources(request)
         return await self._nonresource.handle(request, fallback=self.extra is not None)
@@ -211,8 +217,8 @@ async def _send(request: Request, response: Response, send: Send, version: str) 
         (b"audit-id", request.audit_id.encode()),
         *request.flow_headers,
     ]
-    for warning in request.warnings:
-        headers.append((b"warning", _warning(warning)))
+    if request.warnings:
+        headers += [(b"warning", _warning(warning)) for warning in _bounded(request.warnings)]
     headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
     exchange: Exchange | None = request.scope.get(EXCHANGE)
     if response.stream is not None and request.info.method == "HEAD":
@@ -249,6 +255,28 @@ async def _gzip(body: bytes) -> bytes:
     import gzip
 
     return await clock.run_in_thread(gzip.compress, body, 1)
+
+
+WARNINGS_TOTAL = 4 * 1024
+"""Characters of all warnings of an answer together (apiserver ``truncateAtTotalRunes``)."""
+WARNINGS_COUNT = 64
+"""Warnings of an answer: Python's ``http.client`` gives up at 100 headers."""
+WARNINGS_EACH = 256
+"""Characters of each, when all are too long together (``truncateItemRunes``)."""
+
+
+def _bounded(warnings: list[str]) -> list[str]:
+    """Each warning once, and no more than clients' header limits bear."""
+    distinct = [warning for warning in dict.fromkeys(warnings) if warning]
+    if sum(map(len, distinct)) <= WARNINGS_TOTAL:
+        return distinct[:WARNINGS_COUNT]
+    kept, written = [], 0
+    for warning in distinct[:WARNINGS_COUNT]:
+        if written >= WARNINGS_TOTAL:
+            break
+        kept.append(warning[:WARNINGS_EACH])
+        written += len(kept[-1])
+    return kept
 
 
 def _warning(text: str) -> bytes:

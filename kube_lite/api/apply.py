@@ -16,12 +16,13 @@ on the main resource, ``spec`` on ``/status``).
     updated(type, old, new, sent, writer) -> entries
     apply(type, live, config, writer, force) -> Applied       raises BadRequest, Conflict
 
-``entries`` is the new ``metadata.managedFields``; an empty list means that the field is absent.
+``entries`` is the new ``metadata.managedFields``; an empty list means that the field is absent. An entry of another
+version names fields as that version does: what a write changed is looked up there (``writer.form``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -67,6 +68,18 @@ _STRIPPED: Final[Node] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Form:
+    """Another version of a kind: its type, and how an object of the writer's version looks in it."""
+
+    type: Type
+    convert: Callable[[Obj], Obj]
+
+
+def _no_other_form(api_version: str) -> Form | None:
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class Writer:
     """Who writes, over which version and subresource, and when (``time`` as RFC 3339)."""
 
@@ -75,6 +88,8 @@ class Writer:
     time: str
     subresource: str = ""
     ignored: tuple[str, ...] = ()
+    form: Callable[[str], Form | None] = _no_other_form
+    """Another version by its apiVersion; None where there is none, or where its fields have the same names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +205,7 @@ def updated(type_: Type, old: Obj, new: Obj, sent: Any, writer: Writer) -> list[
     unchanged = not taken and not removed
     if unchanged and not isinstance(sent, list):
         return list(old["metadata"].get("managedFields") or ())
-    return _encoded(_after_update(owners, taken, removed, writer))
+    return _encoded(_after_update(owners, taken, writer, _Changes(type_, old, new, writer, (taken, removed))))
 
 
 def _sent_or_stored(old: Obj, sent: Any) -> list[_Owner]:
@@ -203,13 +218,44 @@ def _sent_or_stored(old: Obj, sent: Any) -> list[_Owner]:
     return _owners(old["metadata"].get("managedFields") or [], trusted=True) or []
 
 
-def _after_update(owners: list[_Owner], taken: Node, removed: Node, writer: Writer) -> list[_Owner]:
+class _Changes:
+    """What a write took and removed, in the words of each version that an owner speaks."""
+
+    def __init__(self, type_: Type, old: Obj, new: Obj, writer: Writer, own: tuple[Node, Node]) -> None:
+        self._type, self._old, self._new, self._writer = type_, old, new, writer
+        self._known = {writer.api_version: own}
+
+    def seen_by(self, owner: _Owner) -> tuple[Node, Node]:
+        """What was taken and what was removed."""
+        version = owner.api_version
+        found = self._known.get(version)
+        if found is None:
+            form = self._writer.form(version)
+            if form is None:
+                found = self._known[self._writer.api_version]
+            else:
+                taken, removed = changes(form.type, form.convert(self._old), form.convert(self._new))
+                taken = recursive_difference(difference(taken, _STRIPPED), _ignored(self._writer))
+                found = (taken, removed)
+            self._known[version] = found
+        return found
+
+    def left_of(self, owner: _Owner) -> _Owner | None:
+        """What an owner keeps, None for nothing."""
+        taken, removed = self.seen_by(owner)
+        fields = difference(difference(owner.fields, taken), removed)
+        if not fields:
+            return None
+        return owner if fields is owner.fields else replace(owner, fields=fields)
+
+
+def _after_update(owners: list[_Owner], taken: Node, writer: Writer, changed: _Changes) -> list[_Owner]:
     own = _new_owner(writer, "Update", taken)
     left: dict[tuple[str, ...], _Owner] = {}
     for owner in owners:
-        fields = difference(difference(owner.fields, taken), removed)
-        if fields:
-            left[owner.identity] = owner if fields is owner.fields else replace(owner, fields=fields)
+        kept = changed.left_of(owner)
+        if kept is not None:
+            left[owner.identity] = kept
     if taken:
         previous = left.get(own.identity)
         fields = taken if previous is None else union(previous.fields, taken)
@@ -281,9 +327,10 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
     if previous is not None and previous.fields == own.fields and not taken and not removed:
         own = previous  # nothing happened: the time stays
     taken = recursive_difference(taken, _ignored(writer))
+    changed = _Changes(type_, base, completed, writer, (taken, removed))
     if not force:
-        _refuse_conflicts(type_, base, others, taken, own)
-    left = _after_apply(others, taken, removed)
+        _refuse_conflicts(type_, base, others, changed, own)
+    left = [kept for owner in others if (kept := changed.left_of(owner)) is not None]
     return Applied(merged, _encoded([*left, own]))
 
 
@@ -330,15 +377,6 @@ def _completed(type_: Type, merged: Obj) -> Obj:
     return copy
 
 
-def _after_apply(others: list[_Owner], taken: Node, removed: Node) -> list[_Owner]:
-    left: list[_Owner] = []
-    for owner in others:
-        fields = difference(difference(owner.fields, taken), removed)
-        if fields:
-            left.append(owner if fields is owner.fields else replace(owner, fields=fields))
-    return left
-
-
 def _pruned(type_: Type, merged: Obj, last: Node, owners: Sequence[_Owner]) -> Obj:
     """``merged`` without what its applier named last time and nobody applies any more."""
 
@@ -360,11 +398,11 @@ def _pruned(type_: Type, merged: Obj, last: Node, owners: Sequence[_Owner]) -> O
     return dict(result)
 
 
-def _refuse_conflicts(type_: Type, base: Obj, others: Sequence[_Owner], taken: Node, own: _Owner) -> None:
+def _refuse_conflicts(type_: Type, base: Obj, others: Sequence[_Owner], changed: _Changes, own: _Owner) -> None:
     conflicts: list[tuple[_Owner, str]] = []
     allowed = _last_applied_fields(type_, base, own)
     for owner in sorted(others, key=_identifier):
-        contested = intersection(owner.fields, taken)
+        contested = intersection(owner.fields, changed.seen_by(owner)[0])
         if allowed and contested:
             contested = difference(contested, allowed)
         conflicts += [(owner, path) for path in paths(contested)]

@@ -132,6 +132,38 @@ class Authority:
             raise ValueError("the signature of the certificate request does not match its key")
         return _pem(self._certificate(_name(user, groups), request.public_key(), ()))
 
+    def sign_as_asked(self, request_pem: bytes, usages: Collection[str], lifetime: timedelta) -> bytes:
+        """A certificate for a signing request with its own subject and names.
+
+        :param usages: ``client auth``, ``server auth`` or both; others are what every certificate may do
+        :raises ValueError: not a valid request
+        """
+        from cryptography import x509
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.x509.oid import ExtendedKeyUsageOID
+
+        request = x509.load_pem_x509_csr(request_pem)
+        if not request.is_signature_valid:
+            raise ValueError("the signature of the certificate request does not match its key")
+        ca = x509.load_pem_x509_certificate(self.certificate_pem)
+        ca_key = serialization.load_pem_private_key(self.pair.key.read_bytes(), None)
+        known = {"client auth": ExtendedKeyUsageOID.CLIENT_AUTH, "server auth": ExtendedKeyUsageOID.SERVER_AUTH}
+        extended = [oid for usage, oid in known.items() if usage in usages]
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.public_key())  # type: ignore[arg-type]
+        builder = (
+            _builder(request.subject, ca.subject, request.public_key(), lifetime=lifetime)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_usage(ca=False), critical=True)
+            .add_extension(issuer, critical=False)
+        )
+        if extended:
+            builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
+        try:
+            names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        except x509.ExtensionNotFound:
+            return _pem(_sign(builder, ca_key))
+        return _pem(_sign(builder.add_extension(names.value, critical=False), ca_key))
+
     def _certificate(self, subject: object, public_key: object, server_names: Collection[str]) -> Certificate:
         from cryptography import x509
         from cryptography.hazmat.primitives import serialization
@@ -179,7 +211,9 @@ def _name(common_name: str, organizations: Sequence[str]) -> object:
     return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _builder(subject: object, issuer: object, key: object, years: int) -> CertificateBuilder:
+def _builder(
+    subject: object, issuer: object, key: object, years: int = 0, lifetime: timedelta = timedelta()
+) -> CertificateBuilder:
     from cryptography import x509
 
     public = key.public_key() if hasattr(key, "public_key") else key
@@ -191,7 +225,7 @@ def _builder(subject: object, issuer: object, key: object, years: int) -> Certif
         .public_key(public)  # type: ignore[arg-type]
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=365 * years))
+        .not_valid_after(start + timedelta(days=365 * years) + lifetime)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)  # type: ignore[arg-type]
     )
 

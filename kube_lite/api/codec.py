@@ -23,10 +23,7 @@ def type_of(resource: Resource) -> schema.Type:
     if resource.schema is not None:
         found: schema.Type = resource.schema
         return found
-    if (resource.group, resource.version, resource.kind) in schema.kinds():
-        return schema.type_for(resource.group, resource.version, resource.kind)
-    # a withdrawn version has the fields of the one it is stored as, and no definition of its own
-    return schema.type_for(resource.storage_group, resource.storage_version, resource.kind)
+    return schema.type_for(resource.group, resource.version, resource.kind)
 
 
 def decode_body(request: Request, resource: Resource, raw: bytes, wanted: WriteOptions) -> Obj:

@@ -32,6 +32,7 @@ from kube_lite.resources.registry import (
 )
 from kube_lite.resources.structural_defaults import Fill, compile_defaults, has_defaults
 from kube_lite.resources.structural_rules import Rules, compile_rules
+from kube_lite.resources.unpruned import keeping_unknown
 
 NOT_CHECKED: Final = invalid(
     "<nil>",
@@ -141,21 +142,21 @@ def served_names(crd: Obj) -> Obj:
 def versions_of(crd: Obj, caller: WebhookCaller, objects: Objects) -> list[Version]:
     """Every version of a definition, served or not, in the order of the definition."""
     wanted = crd["spec"].get("versions") or ()
-    types = {v["name"]: schemas.from_openapi(_openapi(v)) for v in wanted}
+    types = {v["name"]: schemas.from_openapi(_openapi(crd, v)) for v in wanted}
     webhook = conversion.webhook_of(crd, caller, objects)
     return [_version(crd, version, types, webhook) for version in wanted]
 
 
-def _openapi(version: Obj) -> Mapping[str, Any]:
+def _openapi(crd: Obj, version: Obj) -> Mapping[str, Any]:
     found: Mapping[str, Any] = (version.get("schema") or {}).get("openAPIV3Schema") or {"type": "object"}
-    return found
+    return keeping_unknown(found) if crd["spec"].get("preserveUnknownFields") else found
 
 
 def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook: conversion.Convert | None) -> Version:
     spec = crd["spec"]
     names = served_names(crd)
     stored = next((v["name"] for v in spec["versions"] if v.get("storage")), version["name"])
-    openapi = _openapi(version)
+    openapi = _openapi(crd, version)
     subresources = version.get("subresources") or {}
     selectable = {
         f["jsonPath"].removeprefix("."): tuple(simple_path(f["jsonPath"]))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 from kube_lite.api.http import encode_json
 from kube_lite.resources.registry import Registry, Resource
@@ -52,6 +52,26 @@ def _group_rank(group: str) -> tuple[int, str]:
     return (GROUP_ORDER.index(group) if group in GROUP_ORDER else len(GROUP_ORDER), group)
 
 
+_HASHED_AS = {
+    ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): "v1beta1",
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): "v1beta1",
+    ("apiextensions.k8s.io", "customresourcedefinitions"): "v1beta1",
+    ("apiregistration.k8s.io", "apiservices"): "v1beta1",
+    ("autoscaling", "horizontalpodautoscalers"): "v1",
+    ("batch", "cronjobs"): "v1beta1",
+    ("certificates.k8s.io", "certificatesigningrequests"): "v1beta1",
+    ("coordination.k8s.io", "leases"): "v1beta1",
+    ("discovery.k8s.io", "endpointslices"): "v1beta1",
+    ("flowcontrol.apiserver.k8s.io", "flowschemas"): "v1beta1",
+    ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): "v1beta1",
+    ("networking.k8s.io", "ingresses"): "v1beta1",
+    ("networking.k8s.io", "ingressclasses"): "v1beta1",
+    ("node.k8s.io", "runtimeclasses"): "v1beta1",
+    ("policy", "poddisruptionbudgets"): "v1beta1",
+}
+"""Versions over which ``storageVersionHash`` is worked out, by group and plural, where that is not the stored one."""
+
+
 _VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
 
 
@@ -67,6 +87,20 @@ def version_rank(version: str) -> tuple[int, int, int, str]:
     return (stability, -int(found[1]), -int(found[3] or 0), "")
 
 
+class Discovered(Protocol):
+    """A version that another server answers for."""
+
+    @property
+    def resources(self) -> Iterable[Mapping[str, Any]]:
+        """Its resources as in aggregated discovery."""
+        ...
+
+    @property
+    def fresh(self) -> bool:
+        """Whether that server answers now."""
+        ...
+
+
 class Discovery:
     """The discovery documents of a registry."""
 
@@ -74,12 +108,25 @@ class Discovery:
         self._registry = registry
         self._address = address
         self._kept: dict[str, tuple[bytes, str]] = {}
+        self.elsewhere: Mapping[tuple[str, str], Discovered] = {}
+        """Groups and versions that other servers answer for."""
+        self.on_change: list[Callable[[], None]] = []
 
     def changed(self) -> None:
         """Forget the documents: the registry serves other resources now."""
         self._kept.clear()
+        for listener in self.on_change:
+            listener()
 
     def groups(self) -> dict[str, list[str]]:
+        """Versions by group in order of preference, those of other servers too while these answer."""
+        found = self.own_groups()
+        for (group, version), other in self.elsewhere.items():
+            if other.fresh and version not in found.setdefault(group, []):
+                found[group] = sorted([*found[group], version], key=version_rank)
+        return found
+
+    def own_groups(self) -> dict[str, list[str]]:
         """Versions by group in order of preference; '' is the core group."""
         found: dict[str, list[str]] = {}
         for resource in self._registry:
@@ -92,7 +139,8 @@ class Discovery:
 
     def is_custom(self, group: str) -> bool:
         """Whether a group holds nothing but custom resources."""
-        return all(resource.custom for resource in self._registry if resource.group == group)
+        own = [resource for resource in self._registry if resource.group == group]
+        return bool(own) and all(resource.custom for resource in own)
 
     def _document(self, name: str, value: Any) -> tuple[bytes, str]:
         body = encode_json(value)
@@ -188,12 +236,16 @@ class Discovery:
         name = f"{core} {version}"
         if name in self._kept:
             return self._kept[name]
+        listed = self.groups()
+        for group, stale in self.elsewhere:
+            if stale not in listed.setdefault(group, []):
+                listed[group] = [*listed[group], stale]
         groups = [
             {
                 "metadata": {"name": group, "creationTimestamp": None} if group else {"creationTimestamp": None},
                 "versions": [self._aggregated_version(group, v) for v in versions],
             }
-            for group, versions in self.groups().items()
+            for group, versions in listed.items()
             if bool(group) != core
         ]
         document = {
@@ -205,6 +257,10 @@ class Discovery:
         return self._document(name, document)
 
     def _aggregated_version(self, group: str, version: str) -> dict[str, Any]:
+        other = self.elsewhere.get((group, version))
+        if other is not None:
+            freshness = "Current" if other.fresh else "Stale"
+            return {"version": version, "resources": list(other.resources), "freshness": freshness}
         served = sorted(
             (r for r in self._registry if r.group == group and r.version == version), key=lambda r: r.plural
         )
@@ -245,8 +301,13 @@ class Discovery:
 
 
 def storage_hash(resource: Resource) -> str:
-    """Identifies the stored version: base64 of SHA-256 over group/version/kind, 8 bytes (apiserver ``discovery``)."""
+    """Identifies the stored version: base64 of SHA-256 over group/version/kind, 8 bytes (apiserver ``discovery``).
+
+    Clients compare it with an earlier one and nothing else, so it may stay what it was when betas were stored.
+    """
     import base64
 
-    text = f"{resource.group}/{resource.storage_version or resource.version}/{resource.kind}"
+    group = "" if resource.storage_group == "core" else resource.storage_group or resource.group
+    version = _HASHED_AS.get((group, resource.plural)) or resource.storage_version or resource.version
+    text = f"{group}/{version}/{resource.kind}"
     return base64.b64encode(hashlib.sha256(text.encode()).digest()[:8]).decode()

@@ -7,7 +7,7 @@ of their parent go to ``subresources``, and shapes what comes back as JSON, Tabl
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,15 +18,21 @@ from kube_lite.api.http import Request, Response, encode_json
 from kube_lite.api.negotiate import Form, negotiate
 from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.storage import Storage
+from kube_lite.api.user import User
 from kube_lite.api.verbs import Target, Verbs, Written
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource, Subresource
 
 Handler = Callable[[Request, Resource], Awaitable[Response]]
+ListElsewhere = Callable[[User, str, str, str], Awaitable[Sequence[bytes] | None]]
+"""User, resource, namespace and label selector to the items; None where no other server has such a resource."""
 
 
 class Dispatcher:
     """Answers resource requests."""
+
+    list_elsewhere: ListElsewhere | None = None
+    """Lists what other servers answer for (the aggregator), for clients in this process."""
 
     def __init__(self, storage: Storage, verbs: Verbs, rng: random.Random) -> None:
         self.storage = storage
@@ -83,7 +89,7 @@ class Dispatcher:
         sub = resource.subresources.get(info.subresource)
         if sub is None:
             raise errors.no_such_path()
-        if info.verb not in sub.verbs:
+        if info.verb not in sub.verbs and (sub.name, info.verb) != ("proxy", "options"):
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
         handler = self.subresources.get(f"{resource.group_resource}/{sub.name}") or self.subresources.get(sub.name)
         if handler is not None:

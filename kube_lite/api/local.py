@@ -97,7 +97,12 @@ class LocalClient:
         continue_: str = "",
         resource_version: str = "",
     ) -> ObjectList:
-        """See ``Client.list``."""
+        """See ``Client.list``. Of other servers' resources only whole lists can be had."""
+        elsewhere = self._dispatcher.list_elsewhere
+        if elsewhere is not None and self._storage.registry.named(resource) is None:
+            foreign = await elsewhere(self._user, resource, namespace, label_selector)
+            if foreign is not None:
+                return ObjectList(list(foreign), "", "")
         found = self._resource(resource)
         query = _query(
             labelSelector=label_selector,

@@ -12,7 +12,8 @@ from typing import Any
 
 from kube_lite import clock, errors
 from kube_lite.api import apply, codec
-from kube_lite.api.apply import Writer
+from kube_lite.api.admission.matching import converted
+from kube_lite.api.apply import Form, Writer
 from kube_lite.api.http import decode_json, encode_json
 from kube_lite.api.options import WriteOptions
 from kube_lite.resources import decode
@@ -29,13 +30,41 @@ def untouched(old: Obj, new: Obj) -> list[Obj]:
     return list(old["metadata"].get("managedFields") or ())
 
 
-def _writer(resource: Resource, options: WriteOptions, subresource: str = "") -> Writer:
+Lookup = Callable[[str], Resource | None]
+"""Another version of a resource by its apiVersion."""
+
+
+def _forms(resource: Resource, lookup: Lookup) -> Callable[[str], Form | None]:
+    """The other versions of a built-in kind; custom resources have the same fields in all, or a webhook."""
+
+    def form(api_version: str) -> Form | None:
+        other = lookup(api_version)
+        if other is None or other.custom or other.convert_from_storage is resource.convert_from_storage:
+            return None
+        type_ = codec.type_of(other)
+
+        def convert(obj: Obj) -> Obj:
+            shown: Obj = decode_json(encode_json(converted(obj, resource, other)))
+            decode.complete(type_, shown)
+            return shown
+
+        return Form(type_, convert)
+
+    return form
+
+
+def _nowhere(api_version: str) -> Resource | None:
+    return None
+
+
+def _writer(resource: Resource, options: WriteOptions, subresource: str = "", lookup: Lookup = _nowhere) -> Writer:
     ignored: tuple[str, ...] = ()
     if subresource == "status":
         ignored = ("spec",)
     elif "status" in resource.subresources and not subresource:
         ignored = ("status",)
-    return Writer(options.field_manager, resource.api_version, clock.timestamp(), subresource, ignored)
+    form = _forms(resource, lookup)
+    return Writer(options.field_manager, resource.api_version, clock.timestamp(), subresource, ignored, form)
 
 
 def _set(obj: Obj, entries: list[Obj]) -> None:
@@ -66,8 +95,9 @@ def on_update(
     options: WriteOptions,
     subresource: str,
     manage: Manage | None = None,
+    lookup: Lookup = _nowhere,
 ) -> None:
-    """Own the fields that an update changes."""
+    """Own the fields that an update changes. :param lookup: other versions, in which owners may name fields"""
     if manage is not None:
         _set(new, manage(old, new))
         return
@@ -78,7 +108,8 @@ def on_update(
     whole = decode_json(encode_json(new))
     complete(resource, whole, stored=False)
     try:
-        _set(new, apply.updated(codec.type_of(resource), old, whole, sent, _writer(resource, options, subresource)))
+        writer = _writer(resource, options, subresource, lookup)
+        _set(new, apply.updated(codec.type_of(resource), old, whole, sent, writer))
     except Unnameable:
         _set(new, untouched(old, new))
 
@@ -87,13 +118,16 @@ class Applied:
     """One applied configuration, laid over the live object as often as the swap needs it.
 
     :param value: the configuration as parsed; its unknown fields are refused
+    :param lookup: other versions, in which owners may name fields
     """
 
-    def __init__(self, resource: Resource, value: Obj, options: WriteOptions, subresource: str) -> None:
+    def __init__(
+        self, resource: Resource, value: Obj, options: WriteOptions, subresource: str, lookup: Lookup = _nowhere
+    ) -> None:
         self._resource = resource
         self._config = value
         self._force = options.force
-        self._writer = _writer(resource, options, subresource)
+        self._writer = _writer(resource, options, subresource, lookup)
         self._entries: list[Obj] = []
         meta = value.get("metadata")
         meta = meta if isinstance(meta, dict) else {}

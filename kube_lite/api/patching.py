@@ -130,7 +130,7 @@ async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wan
             "Incorrect version specified in apply patch. "
             f"Specified patch version: {version}, expected: {resource.api_version}"
         )
-    applied = managed.Applied(resource, value, wanted, target.subresource_name)
+    applied = managed.Applied(resource, value, wanted, target.subresource_name, verbs.versions_of(resource))
     existing = verbs.storage.item(resource, target.namespace, target.name)
     if existing is None and target.subresource is None:
         try:

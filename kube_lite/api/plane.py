@@ -17,6 +17,7 @@ from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.app import App
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
+from kube_lite.api.authz.approval import Approval
 from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.authz.escalation import Escalation
 from kube_lite.api.crds import CustomResources
@@ -73,7 +74,7 @@ class Plane:
         self.options = options
         self.registry = registry or builtin()
         self.storage = Storage(store, self.registry)
-        caller = WebhookCaller(rng, frozenset({options.advertise_address}), options.port)
+        caller = self.webhook_caller = WebhookCaller(rng, frozenset({options.advertise_address}), options.port)
         self.verbs = Verbs(
             self.storage, chain.build(rng, options.disabled_admission_plugins, caller, options.pod_security), rng
         )
@@ -87,6 +88,7 @@ class Plane:
         self.dispatcher.subresources["serviceaccounts/token"] = self.tokens.request
         Escalation(self.verbs, self.authorizer)
         certificate_requests.install(self.verbs)
+        Approval(self.verbs, self.authorizer)
         self.reviews = Reviews(self.dispatcher, self.authorizer, self.authenticator, self.tokens)
         self.discovery = Discovery(self.registry, f"{options.advertise_address}:{options.port}")
         self.custom_resources = CustomResources(self.verbs, caller, self.discovery.changed)

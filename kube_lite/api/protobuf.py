@@ -24,6 +24,7 @@ import msgspec
 from kube_lite import clock
 from kube_lite.api.protobuf_wire import BYTES, VARINT, field, fields, read_varint, signed, varint
 from kube_lite.errors import BadRequest, NotAcceptable
+from kube_lite.resources import withdrawn
 
 MAGIC: Final = b"k8s\x00"
 
@@ -48,10 +49,11 @@ def messages() -> dict[str, dict[int, Row]]:
     """Every message by name (``core.v1.Pod``), its fields by number."""
     file = package_files.files("kube_lite.resources") / "data" / "protobuf-fields.json"
     raw = msgspec.json.decode(file.read_bytes(), type=dict[str, dict[str, list[str]]])
-    return {
+    current = {
         name: {int(number): (row[0], row[1], tuple(row[2:])) for number, row in rows.items()}
         for name, rows in raw.items()
     }
+    return {**current, **withdrawn.messages(current)}
 
 
 @cache

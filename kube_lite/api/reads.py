@@ -74,11 +74,19 @@ def integer(info: RequestInfo, name: str) -> int:
         raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
 
 
+MAX_REVISION = 2**64 - 1
+"""Revisions are unsigned 64-bit numbers upstream."""
+
+
 def parse_revision(text: str) -> int:
     """A resourceVersion parameter. :raises BadRequest: not a number"""
     if not text.isascii() or not text.isdigit():
         raise errors.BadRequest(
             f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        )
+    if len(text) > len(str(MAX_REVISION)) or int(text) > MAX_REVISION:
+        raise errors.BadRequest(
+            f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": value out of range'
         )
     return int(text)
 

@@ -45,16 +45,18 @@ class Reviews:
         )
 
     async def _read(self, request: Request, resource: Resource) -> Obj:
-        """The review that was sent, owned by its sender like any object."""
+        """The review that was sent in its current version, owned by its sender like any object."""
         raw = await request.body()
         wanted = options.write_options(request, "CreateOptions")
         obj = codec.decode_body(request, resource, raw, wanted)
         managed.on_create(resource, obj, wanted)
         obj["metadata"].setdefault("creationTimestamp", None)
-        return obj
+        return obj if resource.convert_to_storage is None else resource.convert_to_storage(obj)
 
     @staticmethod
-    def _answer(request: Request, review: Obj) -> Response:
+    def _answer(request: Request, resource: Resource, review: Obj) -> Response:
+        if resource.convert_from_storage is not None:
+            review = resource.convert_from_storage(review)
         return codec.encoded(review, negotiate(request.header("accept"), table=False), 201)
 
     # ---- who is it
@@ -66,7 +68,7 @@ class Reviews:
         if not spec.get("token"):
             raise errors.BadRequest("token is required for TokenReview in authentication")
         review["status"] = await self._reviewed(spec["token"], list(spec.get("audiences") or ()))
-        return self._answer(request, review)
+        return self._answer(request, resource, review)
 
     async def _reviewed(self, token: str, wanted: list[str]) -> Obj:
         audiences = list(self._tokens.audiences)
@@ -98,7 +100,7 @@ class Reviews:
         """SelfSubjectReview: who am I, to you."""
         review = await self._read(request, resource)
         review["status"] = {"userInfo": request.user.to_json()}
-        return self._answer(request, review)
+        return self._answer(request, resource, review)
 
     # ---- what may they do
 
@@ -107,7 +109,7 @@ class Reviews:
         review = await self._read(request, resource)
         spec = review.setdefault("spec", {})
         _refuse([*_subject_problems(spec), *_attribute_problems(spec)])
-        return self._judged(request, review, _user_of(spec))
+        return self._judged(request, resource, review, _user_of(spec))
 
     async def local_subject_access(self, request: Request, resource: Resource) -> Response:
         """LocalSubjectAccessReview: may that user do this in this namespace."""
@@ -123,15 +125,15 @@ class Reviews:
             path = "spec.resourceAttributes.namespace"
             problems.append(field.invalid(path, asked, "must match metadata.namespace"))
         _refuse(problems)
-        return self._judged(request, review, _user_of(spec))
+        return self._judged(request, resource, review, _user_of(spec))
 
     async def self_subject_access(self, request: Request, resource: Resource) -> Response:
         """SelfSubjectAccessReview: may I do this."""
         review = await self._read(request, resource)
         _refuse(_attribute_problems(review.setdefault("spec", {})))
-        return self._judged(request, review, request.user)
+        return self._judged(request, resource, review, request.user)
 
-    def _judged(self, request: Request, review: Obj, user: User) -> Response:
+    def _judged(self, request: Request, resource: Resource, review: Obj, user: User) -> Response:
         decision = self._authorizer.decide(_attributes(user, review["spec"]))
         status: Obj = {"allowed": decision.allowed}
         if decision.reason:
@@ -139,7 +141,7 @@ class Reviews:
         if decision.problem:
             status["evaluationError"] = decision.problem
         review["status"] = status
-        return self._answer(request, review)
+        return self._answer(request, resource, review)
 
     async def self_subject_rules(self, request: Request, resource: Resource) -> Response:
         """SelfSubjectRulesReview: all that I may do in this namespace."""
@@ -162,7 +164,7 @@ class Reviews:
             status["incomplete"] = True
             status["evaluationError"] = ", ".join(problems)
         answer = {**review, "metadata": {"creationTimestamp": None}, "spec": {}, "status": status}
-        return self._answer(request, answer)
+        return self._answer(request, resource, answer)
 
 
 def _resource_rule(rule: Rule) -> Obj:

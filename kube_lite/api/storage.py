@@ -13,7 +13,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
+from kube_lite.api import codec
 from kube_lite.api.http import decode_json, encode_json
+from kube_lite.resources.decode import complete
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Registry, Resource
 from kube_lite.store.store import Encode, Store
@@ -120,11 +122,18 @@ class Storage:
         if resource.convert_from_storage is not None:
             obj = resource.convert_from_storage(obj)
             obj["kind"], obj["apiVersion"] = resource.kind, resource.api_version
+            if not resource.custom:
+                complete(codec.type_of(resource), obj)
         return obj
 
     def encoder(self, resource: Resource, obj: Obj) -> Encode:
         """What the store calls to get the bytes of ``obj`` once the revision is known."""
-        stored = resource.convert_to_storage(obj) if resource.convert_to_storage is not None else obj
+        stored = obj
+        if resource.convert_to_storage is not None:
+            stored = resource.convert_to_storage(obj)
+            if not resource.custom:
+                stored = decode_json(encode_json(stored))  # what is added is not to show in the caller's object
+                complete(codec.type_of(self.stored(resource)), stored)
         bare = {k: v for k, v in stored.items() if k not in ("kind", "apiVersion")}
         if resource.custom:
             bare = {"apiVersion": stored["apiVersion"], **bare}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from kube_lite import clock, errors
-from kube_lite.api import codec, deletion, managed, options, patch
+from kube_lite.api import codec, deletion, managed, options, patch, table
 from kube_lite.api.admission.plugin import AdmissionRequest
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.http import Request, Response, decode_json, encode_json
@@ -14,8 +15,9 @@ from kube_lite.api.negotiate import negotiate
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.verbs import Manner, Target
 from kube_lite.resources import field, selectors
+from kube_lite.resources.ages import age
 from kube_lite.resources.meta import Obj, dig
-from kube_lite.resources.registry import Resource, ScalePaths
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, ScalePaths
 
 SUCCESS: Obj = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 BUDGETS = "poddisruptionbudgets.policy"
@@ -141,7 +143,15 @@ class Subresources:
         return new
 
     def _scale_answer(self, request: Request, resource: Resource, paths: ScalePaths, obj: Obj) -> Response:
-        return codec.encoded(self._to_scale(resource, paths, obj), negotiate(request.header("accept"), table=False))
+        scale = self._to_scale(resource, paths, obj)
+        form = negotiate(request.header("accept"))
+        if form.as_ == "Table":
+            include = table.include_object(request.info.param("includeObject"))
+            metadata = {"resourceVersion": scale["metadata"].get("resourceVersion", "")}
+            return codec.encoded(table.table(_SCALE, [scale], form, include, metadata), form)
+        if form.as_:
+            return codec.encoded(table.partial(scale, form), form)
+        return codec.encoded(scale, form)
 
     # ---- binding
 
@@ -265,6 +275,21 @@ class Subresources:
 
 
 _SCALE_VERSIONS = ("autoscaling/v1", "extensions/v1beta1", "apps/v1beta1", "apps/v1beta2")
+
+
+def _scale_row(scale: Obj, now: datetime) -> Cells:
+    desired, available = dig(scale, "spec", "replicas", default=0), dig(scale, "status", "replicas", default=0)
+    return [scale["metadata"].get("name", ""), desired, available, age(scale, now)]
+
+
+_SCALE = Resource(
+    kind="Scale",
+    plural="scales",
+    group="autoscaling",
+    columns=(NAME_COLUMN, Column("Desired", "integer"), Column("Available", "integer"), AGE_COLUMN),
+    row=_scale_row,
+)
+"""What ``get --subresource=scale`` prints; a Scale is never stored."""
 
 
 def _scale_type() -> Any:

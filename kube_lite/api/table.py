@@ -89,16 +89,15 @@ def table(
     *,
     with_columns: bool = True,
 ) -> dict[str, Any]:
-    """A whole Table. Without objects, kinds that have no columns of their own have null for rows, as upstream's."""
+    """A whole Table. Kinds with no columns of their own print null for no rows, as upstream's default does."""
     now = clock.now()
     rows = [row(resource, obj, form, include, now) for obj in objects]
-    plain = resource.row is None and not resource.custom
     return {
         "kind": "Table",
         "apiVersion": form.meta_api_version,
         "metadata": dict(metadata),
         "columnDefinitions": columns(resource) if with_columns else None,
-        "rows": None if plain and not rows else rows,
+        "rows": rows if rows or resource.custom or resource.row is not None else None,
     }
 
 

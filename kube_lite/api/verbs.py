@@ -238,6 +238,10 @@ class Verbs:
         """See ``Storage.select``."""
         return self.storage.select(group_resource, namespace)
 
+    def versions_of(self, resource: Resource) -> managed.Lookup:
+        """Finds the versions in which the same objects are served, by apiVersion."""
+        return lambda version: next((r for r in self.storage.equivalents(resource) if r.api_version == version), None)
+
     # ---- update
 
     async def update(
@@ -334,7 +338,7 @@ class Verbs:
             resource.default(new)
         managed.complete(resource, new, nulls=False)
         part = manner.managed_as or target.subresource_name
-        managed.on_update(resource, old, new, options, part, manner.manage)
+        managed.on_update(resource, old, new, options, part, manner.manage, self.versions_of(resource))
         request = AdmissionRequest(
             operation="UPDATE",
             resource=resource,

@@ -53,8 +53,13 @@ class StoredSlice(ObjectView, frozen=True):
     """An EndpointSlice, its contents as JSON: they are compared and written, not read."""
 
     address_type: str = "IPv4"
-    endpoints: list[dict[str, Any]] = []
+    stored_endpoints: list[dict[str, Any]] | None = msgspec.field(default=None, name="endpoints")
     ports: list[dict[str, Any]] | None = None
+
+    @property
+    def endpoints(self) -> list[dict[str, Any]]:
+        """The backends; none are printed as null."""
+        return self.stored_endpoints or []
 
 
 Ports = tuple[ResolvedPort, ...]

@@ -22,10 +22,13 @@ import anyio
 
 from kube_lite import clock
 from kube_lite.api import certs, listener
+from kube_lite.api.aggregation.aggregator import Aggregator
+from kube_lite.api.aggregation.proxying import Proxying
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import read_token_file
 from kube_lite.api.nodes import NodeEndpoints
 from kube_lite.api.plane import PlaneOptions
+from kube_lite.api.signer import Signer
 from kube_lite.api.user import User
 from kube_lite.client import kubeconfig
 from kube_lite.cluster import Cluster, ClusterOptions, cluster
@@ -74,6 +77,9 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
         _write_credentials(settings, authority, url)
         secret = node_secret(settings, authority)
         NodeEndpoints(running.plane, authority, secret, settings.cluster_cidr)
+        front_proxy = certs.Authority(settings.pki_dir / "front-proxy")
+        aggregator = Aggregator(running.plane, front_proxy, authority.certificate_pem)
+        stack.push_async_callback(Proxying(running.plane).close)
         names = certs.server_names(settings.listen_host, advertise, running.plane.service_ip)
         running.plane.app.hosts = frozenset(names)
         context = listener.tls_context(authority.server_pair(names), authority.pair.certificate)
@@ -89,6 +95,8 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
         for server, _ in servers:
             await server.wait_started()
         tasks.start_soon(running.plane.dispatcher.timeline.run)
+        tasks.start_soon(aggregator.run)
+        tasks.start_soon(Signer(running.plane, authority).run)
         tasks.start_soon(compact_regularly, store, HistorySettings())
         _calm_collector()
         tasks.start_soon(_build_extra, running)

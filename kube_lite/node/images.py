@@ -34,24 +34,28 @@ class Images:
         self._source = ApiSource(node.client)
         self._errors: dict[str, str] = {}
 
-    async def _credentials(self, pod: Pod) -> list[Credential]:
-        """Those of the pod's pull secrets. :raises ValueError: one of them is malformed"""
+    async def _credentials(self, pod: Pod) -> tuple[list[Credential], str]:
+        """Those of the pod's pull secrets, and what is wrong with them if anything is."""
         names = [secret.name for secret in pod.spec.image_pull_secrets if secret.name]
-        found, missing = await self._source.credentials(pod.metadata.namespace, names)
+        try:
+            found, missing = await self._source.credentials(pod.metadata.namespace, names)
+        except ValueError as error:
+            return [], f"invalid pull secret: {error}"
         if missing:
             message = (
                 f"Unable to retrieve some image pull secrets ({', '.join(missing)}); "
                 "attempting to pull the image may not succeed."
             )
             self._node.event(pod, "Warning", "FailedToRetrieveImagePullSecret", message)
-        return found
+        return found, ""
 
     async def ensure(self, pod: Pod, container: Container) -> ImageState:
         """The image of ``container``, pulled if its policy asks for it. :raises PullFailure:"""
         image, policy = container.image, container.image_pull_policy
+        credentials, problem = await self._credentials(pod)
         if policy != "Always":
             try:
-                state = await self._node.runtime.ensure_image(image, "Never")
+                state = await self._node.runtime.ensure_image(image, "Never", credentials)
             except RuntimeFailure as failure:
                 if failure.reason != "ErrImageNeverPull":
                     self._fail(pod, container, "InspectFailed", failure)
@@ -64,13 +68,13 @@ class Images:
                 message = f'Container image "{image}" already present on machine and can be accessed by the pod'
                 self._node.event(pod, "Normal", "Pulled", message, container)
                 return state
-        return await self._pull(pod, container)
+        return await self._pull(pod, container, credentials, problem)
 
     def _fail(self, pod: Pod, container: Container, reason: str, failure: RuntimeFailure) -> None:
         self._node.event(pod, "Warning", reason, failure.message, container)
         raise PullFailure(failure.reason, failure.message, self._node.settings.config_retry) from failure
 
-    async def _pull(self, pod: Pod, container: Container) -> ImageState:
+    async def _pull(self, pod: Pod, container: Container, credentials: list[Credential], problem: str) -> ImageState:
         image, backoff = container.image, self._node.pull_backoff
         key = f"{pod.metadata.uid}/{image}"
         if (left := backoff.since_update(key)) > 0:
@@ -81,11 +85,10 @@ class Images:
             raise PullFailure("ImagePullBackOff", message, left)
         self._node.event(pod, "Normal", "Pulling", f'Pulling image "{image}"', container)
         began = clock.now()
+        if problem:
+            raise self._pull_failed(pod, container, key, problem)
         try:
-            credentials = await self._credentials(pod)
             state = await self._node.runtime.ensure_image(image, container.image_pull_policy, credentials)
-        except ValueError as error:
-            raise self._pull_failed(pod, container, key, f"invalid pull secret: {error}") from error
         except RuntimeFailure as failure:
             if failure.reason == "InvalidImageName":
                 self._fail(pod, container, "InspectFailed", failure)

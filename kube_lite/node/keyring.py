@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import fnmatch
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,12 @@ class Credential:
     username: str = ""
     password: str = ""
     identity_token: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells credentials apart without giving them away; the same user at another scope is the same."""
+        text = "\0".join((self.username, self.password, self.identity_token))
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def __repr__(self) -> str:
         return f"Credential(scope={self.scope!r}, username={self.username!r})"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -21,11 +21,12 @@ from anyio.abc import TaskGroup
 from kube_lite import clock
 from kube_lite.errors import ApiError, Conflict, NotFound
 from kube_lite.node import logs, restarts, status
+from kube_lite.node.condemned import Condemned
 from kube_lite.node.context import NodeContext, pod_text
 from kube_lite.node.ending import Ending, grace_of
 from kube_lite.node.monitor import Monitor
 from kube_lite.node.preparation import Preparation
-from kube_lite.node.probes import ProbeKind, probe_of
+from kube_lite.node.probes import ProbeKind
 from kube_lite.node.publisher import StatusPublisher
 from kube_lite.node.runtime import ContainerPhase, ContainerState, PodState
 from kube_lite.node.starting import NotStarted, Starter, crash_key, crash_waiting
@@ -37,16 +38,6 @@ log = logging.getLogger(__name__)
 DEADLINE_MESSAGE = "Pod was active on the node longer than the specified deadline"
 
 _ORDER = {ContainerPhase.CREATED: 0, ContainerPhase.RUNNING: 1, ContainerPhase.EXITED: 2, ContainerPhase.UNKNOWN: 2}
-
-
-@dataclass(frozen=True, slots=True)
-class _Condemned:
-    """A run of a container that is to be ended: a probe or a hook of it failed, or it is to run another image."""
-
-    attempt: int
-    grace: float
-    message: str
-    changed: bool = False
 
 
 class PodWorker:
@@ -85,7 +76,7 @@ class PodWorker:
         self._usage = UsageWatch(node, self.view, lambda: self.pod)
         self._starting: set[str] = set()
         self._retry_at: dict[str, datetime] = {}
-        self._condemned: dict[str, _Condemned] = {}
+        self._condemned = Condemned(node, self._ending, lambda: self.pod)
         self._grace: float | None = None
         self._done = False
         if rejection is not None:
@@ -227,12 +218,11 @@ class PodWorker:
             self._publish()
             return delays[0]
         latest = self.view.latest()
-        self._condemn_changed(latest)
-        failed = {n for n, why in self._condemned.items() if n in latest and latest[n].attempt == why.attempt}
+        self._condemned.for_images(latest)
+        failed, changed = self._condemned.among(latest)
         for name in failed:
             if restarts.running(latest[name]):
-                self._spawn(f"end {name}", partial(self._end_condemned, name))
-        changed = {name for name in failed if self._condemned[name].changed}
+                self._spawn(f"end {name}", partial(self._condemned.end, name))
         decision = restarts.decide(pod, latest, self.view.is_started, failed, changed)
         self.view.initialized = decision.initialized
         if decision.stop:
@@ -324,7 +314,7 @@ class PodWorker:
         self._retry_at.pop(name, None)
         self._note(result)
         if await self._starter.post_start(pod, container, ip):
-            self._condemned[name] = _Condemned(attempt, grace_of(self._node, pod, gone=False), "FailedPostStartHook")
+            self._condemned.for_hook(name, attempt)
 
     def _next_attempt(self, name: str, state: ContainerState | None) -> int:
         if state is not None:
@@ -355,31 +345,8 @@ class PodWorker:
         state = self.view.latest().get(container.name)
         if state is None or not restarts.running(state):
             return
-        probe = probe_of(container, kind)
-        own = probe.termination_grace_period_seconds if probe else None
-        grace = float(own if own is not None else self.pod.spec.termination_grace_period_seconds)
-        message = f"Container {container.name} failed {kind.lower()} probe, will be restarted"
-        self._condemned[container.name] = _Condemned(state.attempt, grace, message)
+        self._condemned.for_probe(container, kind, state)
         self.wake()
-
-    def _condemn_changed(self, latest: dict[str, ContainerState]) -> None:
-        """A container that runs another image than the pod now says is restarted, whatever the restart policy."""
-        for container in self._declared():
-            state = latest.get(container.name)
-            if state is None or not restarts.running(state) or state.image == container.image:
-                continue
-            if container not in self.pod.spec.containers and not restarts.is_sidecar(container):
-                continue
-            known = self._condemned.get(container.name)
-            if known is None or known.attempt != state.attempt:
-                grace = grace_of(self._node, self.pod, gone=False)
-                message = f"Container {container.name} definition changed, will be restarted"
-                self._condemned[container.name] = _Condemned(state.attempt, grace, message, changed=True)
-
-    async def _end_condemned(self, name: str) -> None:
-        why = self._condemned[name]
-        await self._ending.end(self.pod, name, why.grace, why.message)
-        await self._node.relist()
 
     async def _stop_sidecars(self, sidecars: list[Container]) -> None:
         await self._ending.end_list(self.pod, sidecars, grace_of(self._node, self.pod, gone=False))

@@ -7,7 +7,7 @@ from the package ``kubernetes-validate``, whose rewriting is undone here: there 
 it is not required, every ``enum`` is an injected apiVersion or kind, and Quantity and IntOrString are choices.
 
 Descriptions are not held: the file stays as one block of bytes (1.6 MB) of which each definition is a slice,
-decoded when its type is first wanted.
+decoded when its type is first wanted. Versions that were withdrawn are derived from it (``withdrawn``).
 
     type_of("io.k8s.api.core.v1.Pod") -> Type      built in, cached
     type_for("apps", "v1", "Deployment") -> Type   the same by group, version and kind
@@ -24,6 +24,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kube_lite.resources import withdrawn
 from kube_lite.resources.shapes import (
     ALWAYS_OF,
     LIST_KEY_DEFAULTS,
@@ -191,7 +192,8 @@ def definitions() -> dict[str, msgspec.Raw]:
     if spec is None or spec.origin is None:
         raise RuntimeError("the package kubernetes-validate is not installed")
     file = Path(spec.origin).parent / "kubernetes-json-schema" / SCHEMA_VERSION / "_definitions.json"
-    return msgspec.json.decode(file.read_bytes(), type=_File).definitions
+    published = msgspec.json.decode(file.read_bytes(), type=_File).definitions
+    return {**published, **withdrawn.definitions(published)}
 
 
 class _Kinds(msgspec.Struct):
@@ -256,9 +258,9 @@ def _compile(definition: str) -> Type:
             made.kind = OBJECT
         return made
     made.atomic = schema.map_type == "atomic" and definition.endswith(ATOMIC)
-    short = short_name(definition)
     top_level = bool(schema.gvk)
     for name, sub in schema.properties.items():
+        short = short_name(withdrawn.like(definition, name))
         field = _field(short, name, sub, name in schema.required, top_level)
         made.fields[name] = field
         made.plan[name] = (field.type.kind, field.drop_empty, field.type)

@@ -118,7 +118,8 @@ ALWAYS_OF = _words("""
     api.policy.v1.PodDisruptionBudgetStatus.currentHealthy api.policy.v1.PodDisruptionBudgetStatus.desiredHealthy
     api.policy.v1.PodDisruptionBudgetStatus.disruptionsAllowed
     api.policy.v1.PodDisruptionBudgetStatus.expectedPods
-    api.discovery.v1.EndpointSlice.ports api.autoscaling.v2.HorizontalPodAutoscalerStatus.currentMetrics
+    api.discovery.v1.EndpointSlice.endpoints api.discovery.v1.EndpointSlice.ports
+    api.autoscaling.v2.HorizontalPodAutoscalerStatus.currentMetrics
     api.scheduling.v1.PriorityClass.value api.authentication.v1.TokenRequestSpec.boundObjectRef
     api.core.v1.ResourceFieldSelector.divisor
     api.apps.v1.DeploymentSpec.selector api.apps.v1.ReplicaSetSpec.selector api.apps.v1.StatefulSetSpec.selector

@@ -298,20 +298,24 @@ class Fleet:
         meta = pod.pod.metadata
         try:
             if pod.stopping and pod.due is None:
+                if pod.version != pod.written and pod.step is Step.FINISHED:
+                    await self._write_status(pod)
                 await self._client.delete("pods", meta.name, meta.namespace, grace_period_seconds=0, uid=meta.uid)
                 return
-            version = pod.version
-            if version == pod.written:
-                return
-            patch: dict[str, Any] = {"metadata": {"uid": meta.uid}, "status": pod.status()}
-            await self._client.patch(
-                "pods", meta.name, patch, meta.namespace, content_type=STRATEGIC_PATCH, subresource="status"
-            )
-            pod.written = version
-            if pod.version != version:
-                self._queue.add(f"pod:{key}")
+            if pod.version != pod.written:
+                await self._write_status(pod)
+                if pod.version != pod.written:
+                    self._queue.add(f"pod:{key}")
         except (NotFound, Conflict) as error:
             log.debug("pod %s is gone or another: %s", key, error)
+
+    async def _write_status(self, pod: SimPod) -> None:
+        meta, version = pod.pod.metadata, pod.version
+        patch: dict[str, Any] = {"metadata": {"uid": meta.uid}, "status": pod.status()}
+        await self._client.patch(
+            "pods", meta.name, patch, meta.namespace, content_type=STRATEGIC_PATCH, subresource="status"
+        )
+        pod.written = version
 
 
 def _labels(name: str, index: int) -> dict[str, str]:

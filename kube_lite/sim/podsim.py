@@ -16,6 +16,8 @@ from kube_lite import clock
 from kube_lite.resources.kinds.pod.view import Container, Pod
 from kube_lite.sim.stages import EXIT_CODE, RUN_FOR, Stages, backoff
 
+KILLED = 143
+"""Exit code of a process that SIGTERM ended (128 + 15)."""
 REPORT_CREATING = 1.0
 """Seconds of creation from which on ``ContainerCreating`` is reported; shorter ones go straight to Running."""
 
@@ -110,6 +112,7 @@ class SimPod:
         """What ``due`` stood for happens now."""
         self.due = None
         if self.stopping:
+            self._end()
             return
         moment = clock.monotonic()
         if self.step is Step.RUNNING:
@@ -121,6 +124,17 @@ class SimPod:
                 self._changed()
         elif self.step in (Step.CREATING, Step.WAITING):
             self._start(moment)
+
+    def _end(self) -> None:
+        """All is stopped. A pod that finalizers hold (a Job's) must be seen to have ended, or it is held for ever."""
+        if self.step is Step.FINISHED or not self.pod.metadata.finalizers:
+            return
+        if self.step is Step.RUNNING or self.last_end is None:
+            self.last_end = {"exitCode": KILLED, "reason": "Error"}
+            if self.started_at:
+                self.last_end |= {"startedAt": self.started_at, "finishedAt": clock.timestamp()}
+        self.ready, self.step = False, Step.FINISHED
+        self._changed()
 
     def _changed(self) -> None:
         self.transition = clock.timestamp()

@@ -6,6 +6,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import anyio
 import msgspec
 
 from kube_lite.api.plane import Plane
@@ -54,8 +55,12 @@ async def call(
     }
     messages: list[MutableMapping[str, Any]] = []
 
+    unread = [raw]
+
     async def receive() -> MutableMapping[str, Any]:
-        return {"type": "http.request", "body": raw, "more_body": False}
+        if not unread:
+            await anyio.sleep_forever()  # the client stays, and says no more
+        return {"type": "http.request", "body": unread.pop(), "more_body": False}
 
     async def send(message: MutableMapping[str, Any]) -> None:
         messages.append(message)

@@ -66,6 +66,7 @@ def test_a_deployment_with_a_service_from_first_pod_to_last() -> None:
             port = {"name": "http", "port": 80, "targetPort": 8080}
             service: Obj = {"metadata": {"name": "s"}, "spec": {"selector": {"app": "d"}, "ports": [port]}}
             await world.client.create("services", service, NS)
+            await anyio.sleep(5)  # a slice without endpoints, printed as null, is filled like any other
             await world.client.create(DEPLOY, deployment(3), NS)
             await anyio.sleep(15)
             assert world.ready() == 3

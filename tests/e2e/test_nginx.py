@@ -21,14 +21,22 @@ CACHE = Path(tempfile.gettempdir()) / "kube-lite-tests" / "nginx"
 """Debian's packages and the root made of them, kept between runs."""
 
 
-def test_the_example_serves_its_page(program: Path, tmp_path: Path) -> None:
+EXAMPLES = REPOSITORY / "examples"
+
+
+@pytest.mark.parametrize(
+    "example",
+    [EXAMPLES / "nginx-deployment.yaml", EXAMPLES / "legacy" / "nginx-extensions-v1beta1.yaml"],
+    ids=["v1", "old"],
+)
+def test_the_example_serves_its_page(program: Path, tmp_path: Path, example: Path) -> None:
     with serve_registry(tmp_path / "registry") as registry:
         push_nginx(registry, CACHE)
         flags = ["--node-name", f"kl-nginx-{secrets.token_hex(3)}", "--registry-mirror", f"docker.io={registry}"]
         server = Server("up", tmp_path / "data", *flags, *own_ranges())
         try:
             kubectl = Kubectl(program, server.kubeconfig)
-            kubectl("apply", "-f", str(REPOSITORY / "examples" / "nginx-deployment.yaml"))
+            kubectl("apply", "-f", str(example))
             kubectl("expose", "deployment", "nginx-deployment", "--port=80", "--name=nginx")
             kubectl("rollout", "status", "deployment/nginx-deployment", "--timeout=60s")
             pods = kubectl.json("pods", "-l", "app=nginx-server")["items"]

@@ -53,6 +53,14 @@ def test_a_pull_secret_of_pod_or_account_opens_a_closed_registry(program: Path, 
             kubectl("apply", "-f", "-", stdin=_pod("open", f"{registry}/team/one:v1", imagePullSecrets=both))
             kubectl("wait", "pod/open", "--for=condition=Ready", "--timeout=30s")
             assert status(kubectl, "open")["imageID"] == f"{registry}/team/one@{digest}"
+            kubectl("apply", "-f", "-", stdin=_pod("curious", f"{registry}/team/one:v1"))
+            eventually(lambda: "waiting" in status(kubectl, "curious").get("state", {}), every=0.2)
+            eventually(
+                lambda: (
+                    status(kubectl, "curious")["state"]["waiting"]["reason"] in ("ErrImagePull", "ImagePullBackOff")
+                ),
+                every=0.2,
+            )
             account = '{"imagePullSecrets": [{"name": "right"}]}'
             kubectl("patch", "serviceaccount", "default", "-p", account)
             kubectl("apply", "-f", "-", stdin=_pod("accounted", f"{registry}/team/two:v1"))

@@ -13,6 +13,7 @@ ELSEWHERE = {
     "validation-service-clusterip-outside": "the allocator of addresses refuses it",
     "validation-service-nodeport-out-of-range": "the allocator of node ports refuses it",
     "validation-customresourcedefinition-schema-default-bad": "the schema compiler refuses it",
+    "defaults-certificatesigningrequest-beta": "the server names who asks",
 }
 """Cases that another part decides."""
 

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="ne
 
 
 def test_a_tmpfs_holds_no_more_than_its_size_and_is_mounted_once(tmp_path: Path) -> None:
-    mounter, path = TmpfsMounter(tmp_path), tmp_path / "pod" / "with space"
+    mounter, path = TmpfsMounter(tmp_path), tmp_path / "pod" / "with space and ü"
     try:
         mounter.mount(path, 1 << 20)
         (path / "kept").write_text("x")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kube_lite.node.linux.namespaces import IDS
-from kube_lite.node.runtime import Mount, Security
+from kube_lite.node.runtime import Mount, RuntimeFailure, Security
 from tests.linux.node import LIMIT, Node
 
 pytestmark = [
@@ -16,6 +16,17 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
 ]
+
+
+@pytest.fixture(autouse=True)
+async def _idmapped_mounts(node: Node) -> None:
+    """Skip where the file system of the test's directory does not know them (tmpfs before Linux 6.3, overlayfs)."""
+    try:
+        await node.run(["true"], {"host_users": False})
+    except RuntimeFailure as failure:
+        if "cannot be mounted into a user namespace" in failure.message:
+            pytest.skip(failure.message)
+        raise
 
 
 def _text(path: str) -> str:

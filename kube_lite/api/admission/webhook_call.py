@@ -83,12 +83,13 @@ class WebhookCaller:
         path = service.get("path") or "/"
         shown = f"https://{host}:{port}{path}?{query}"
         try:
-            target = self._resolve(namespace, name, int(port), objects)
+            target = self.resolve(namespace, name, int(port), objects)
         except LookupError as error:
             raise CallFailed(f'failed to call webhook: Post "{shown}": {error.args[0]}') from error
         return shown, f"https://{target}{path}?{query}", host
 
-    def _resolve(self, namespace: str, name: str, port: int, objects: Objects) -> str:
+    def resolve(self, namespace: str, name: str, port: int, objects: Objects) -> str:
+        """Host and port behind a Service's port. :raises LookupError: there is none"""
         service = objects.lookup("services", namespace, name)
         if service is None:
             raise LookupError(f'service "{name}" not found')

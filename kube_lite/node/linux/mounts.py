@@ -52,20 +52,21 @@ def open_source(bind: MountPlan, user_namespace: int = -1) -> int:
         os.makedirs(bind["source"], mode=0o755, exist_ok=True)
     fd = syscalls.open_tree(bind["source"], recursive=True)
     flags = syscalls.MOUNT_ATTR_RDONLY if bind["read_only"] else 0
+    syscalls.mount_setattr(fd, set_flags=flags, propagation=_PROPAGATION[bind["propagation"]], recursive=True)
+    if user_namespace >= 0:
+        shift_owners(fd, user_namespace, bind["source"])
+    return fd
+
+
+def shift_owners(mount_fd: int, user_namespace: int, path: str) -> None:
+    """Show owners as a user namespace maps them. :raises OSError: the file system (of ``path``) cannot do that"""
     try:
-        syscalls.mount_setattr(
-            fd,
-            set_flags=flags,
-            propagation=_PROPAGATION[bind["propagation"]],
-            recursive=True,
-            user_namespace=user_namespace,
-        )
+        syscalls.mount_setattr(mount_fd, recursive=True, user_namespace=user_namespace)
     except OSError as error:
-        if user_namespace < 0 or error.errno != errno.EINVAL:
+        if error.errno != errno.EINVAL:
             raise
         why = "its file system cannot be mounted into a user namespace (hostUsers: false)"
-        raise OSError(error.errno, why, bind["source"]) from None
-    return fd
+        raise OSError(error.errno, why, path) from None
 
 
 def open_target(root_fd: int, path: str, *, directory: bool) -> int:

@@ -11,7 +11,7 @@ import errno
 import os
 from collections.abc import Sequence
 
-from kube_lite.node.linux import syscalls
+from kube_lite.node.linux import mounts, syscalls
 
 TERMINATION_LOG = "termination-log"
 """The file, in a container's directory, in which it may say why it ended."""
@@ -37,7 +37,7 @@ def _shifted(directory: str, layers: Sequence[str], user_namespace: int) -> list
         path = os.path.join(directory, "lower", str(number))
         os.makedirs(path, exist_ok=True)
         mount_fd = syscalls.open_tree(layer)
-        syscalls.mount_setattr(mount_fd, user_namespace=user_namespace)
+        mounts.shift_owners(mount_fd, user_namespace, layer)
         target = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         syscalls.move_mount(mount_fd, target)
         os.close(mount_fd)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 from kube_lite.node.linux import syscalls
+
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+"""Space, tab, newline and backslash in mountinfo, as octal numbers (proc(5))."""
 
 
 class TmpfsMounter:
@@ -34,7 +38,7 @@ class TmpfsMounter:
         """Unmount everything below the root."""
         prefix = f"{os.path.realpath(self._root)}/"
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-            found = [line.split()[4].encode().decode("unicode_escape") for line in file]
+            found = [_ESCAPED.sub(lambda match: chr(int(match[1], 8)), line.split()[4]) for line in file]
         for path in sorted((path for path in found if path.startswith(prefix)), reverse=True):
             with contextlib.suppress(OSError):  # somebody else was faster
                 syscalls.umount(path)

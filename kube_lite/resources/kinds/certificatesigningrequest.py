@@ -10,7 +10,7 @@ from datetime import datetime
 
 from kube_lite import clock
 from kube_lite.resources import names
-from kube_lite.resources.ages import age, human_duration
+from kube_lite.resources.ages import age
 from kube_lite.resources.field import (
     Errors,
     GoLiteral,
@@ -211,13 +211,11 @@ def _condition(state: Obj) -> str:
 
 def _row(obj: Obj, now: datetime) -> Cells:
     spec, state = obj.get("spec") or {}, obj.get("status") or {}
-    seconds = spec.get("expirationSeconds")
     return [
         name_of(obj),
         age(obj, now),
         spec.get("signerName") or "<none>",
         spec.get("username", ""),
-        human_duration(seconds) if seconds is not None else "<none>",
         _condition(state),
     ]
 
@@ -245,7 +243,6 @@ RESOURCES = (
             AGE_COLUMN,
             Column("SignerName"),
             Column("Requestor"),
-            Column("RequestedDuration"),
             Column("Condition"),
         ),
         row=_row,

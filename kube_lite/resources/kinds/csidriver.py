@@ -12,13 +12,8 @@ from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column,
 
 GROUP_POLICIES = frozenset({"File", "None", "ReadWriteOnceWithFSType"})
 MODES = frozenset({"Ephemeral", "Persistent"})
-_BOOLEANS = {
-    "attachRequired": True,
-    "podInfoOnMount": False,
-    "storageCapacity": False,
-    "requiresRepublish": False,
-    "seLinuxMount": False,
-}
+_BOOLEANS = {"attachRequired": True, "podInfoOnMount": False}
+"""Later ones (storageCapacity, requiresRepublish, seLinuxMount) mean false when they are not there."""
 _IMMUTABLE = ("attachRequired", "volumeLifecycleModes")
 """Fields that never change; the message shows the whole spec."""
 _TOLD_LATER = ("storageCapacity", "tokenRequests", "requiresRepublish")
@@ -38,7 +33,7 @@ def _default(obj: Obj) -> None:
 def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
     found: Errors = []
-    for name in ("attachRequired", "podInfoOnMount", "storageCapacity"):
+    for name in _BOOLEANS:
         if spec.get(name) is None:
             found.append(required(f"spec.{name}"))
     if (policy := spec.get("fsGroupPolicy")) not in GROUP_POLICIES:
@@ -70,14 +65,10 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
 
 def _row(obj: Obj, now: datetime) -> Cells:
     spec = obj.get("spec") or {}
-    audiences = ",".join(token.get("audience", "") for token in spec.get("tokenRequests") or ())
     return [
         name_of(obj),
         spec.get("attachRequired", True),
         spec.get("podInfoOnMount", False),
-        spec.get("storageCapacity", False),
-        audiences or "<unset>",
-        spec.get("requiresRepublish", False),
         ",".join(sorted(spec.get("volumeLifecycleModes") or ())) or "<none>",
         age(obj, now),
     ]
@@ -100,9 +91,6 @@ RESOURCES = (
             NAME_COLUMN,
             Column("AttachRequired", type="boolean"),
             Column("PodInfoOnMount", type="boolean"),
-            Column("StorageCapacity", type="boolean"),
-            Column("TokenRequests"),
-            Column("RequiresRepublish", type="boolean"),
             Column("Modes"),
             AGE_COLUMN,
         ),

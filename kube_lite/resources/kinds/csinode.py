@@ -6,6 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, duplicate, index, invalid, required
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
 from kube_lite.resources.rules import dns_subdomain, nonnegative, qualified_name
@@ -40,7 +41,8 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     for driver in (new.get("spec") or {}).get("drivers") or ():
         was = before.get(driver.get("name"))
         if was is not None and {**was, "allocatable": 0} != {**driver, "allocatable": 0}:
-            found.append(invalid("spec.drivers", driver.get("name"), IMMUTABLE))
+            # Upstream names the type here, not the field.
+            found.append(invalid("CSINodeDriver", go_value("storage.CSINodeDriver", driver), IMMUTABLE))
     return found
 
 

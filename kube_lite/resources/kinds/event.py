@@ -43,7 +43,7 @@ def to_core(obj: Obj) -> Obj:
     return made
 
 
-def _validate(obj: Obj) -> Errors:
+def validate_core(obj: Obj) -> Errors:
     """The core form, which is lenient for the sake of old clients."""
     involved, namespace = obj.get("involvedObject") or {}, namespace_of(obj)
     about = involved.get("namespace", "")
@@ -59,7 +59,7 @@ def _validate(obj: Obj) -> Errors:
 
 def _validate_new_form(obj: Obj) -> Errors:
     core = to_core(obj)
-    found = _validate(core)
+    found = validate_core(core)
     if not obj.get("eventTime"):
         found.append(required("eventTime"))
     if (kind := obj.get("type")) not in ("Normal", "Warning"):
@@ -158,8 +158,8 @@ RESOURCES = (
         generation=False,
         allow_create_on_update=True,
         events_ttl=LIFETIME,
-        validate=_validate,
-        validate_update=lambda new, old: _validate(new),
+        validate=validate_core,
+        validate_update=lambda new, old: validate_core(new),
         columns=_COLUMNS,
         row=_row,
         selectable=_selectable,
@@ -175,7 +175,7 @@ RESOURCES = (
         allow_create_on_update=True,
         events_ttl=LIFETIME,
         validate=_validate_new_form,
-        validate_update=lambda new, old: _validate(to_core(new)),
+        validate_update=lambda new, old: validate_core(to_core(new)),
         columns=_COLUMNS,
         row=lambda obj, now: _row(to_core(obj), now),
         selectable=_selectable_new_form,

@@ -17,6 +17,8 @@ from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column,
 METRICS = "autoscaling.alpha.kubernetes.io/metrics"
 CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
 BEHAVIOR = "autoscaling.alpha.kubernetes.io/behavior"
+CURRENT_METRICS = "autoscaling.alpha.kubernetes.io/current-metrics"
+"""Annotations in which v1 shows what only v2 has fields for."""
 DEFAULT_UTILIZATION = 80
 """Percent of requested CPU aimed at where no metric is named."""
 _SOURCES = {
@@ -78,7 +80,7 @@ def from_v2(obj: Obj) -> Obj:
         else:
             others.append(metric)
     if others:
-        annotations[METRICS] = json.dumps([_metric_to_v1(m) for m in others], separators=(",", ":"))
+        annotations[METRICS] = json.dumps([metric_to_v1(m) for m in others], separators=(",", ":"))
     if behavior := (obj.get("spec") or {}).get("behavior"):
         annotations[BEHAVIOR] = json.dumps(behavior, separators=(",", ":"))
     state = {k: v for k, v in (obj.get("status") or {}).items() if k not in ("currentMetrics", "conditions")}
@@ -87,6 +89,8 @@ def from_v2(obj: Obj) -> Obj:
         percent = (resource.get("current") or {}).get("averageUtilization")
         if resource.get("name") == "cpu" and percent is not None:
             state["currentCPUUtilizationPercentage"] = percent
+    if measured := (obj.get("status") or {}).get("currentMetrics"):
+        annotations[CURRENT_METRICS] = json.dumps([status_to_v1(m) for m in measured], separators=(",", ":"))
     if conditions := (obj.get("status") or {}).get("conditions"):
         annotations[CONDITIONS] = json.dumps(conditions, separators=(",", ":"))
     meta = {**(obj.get("metadata") or {}), **({"annotations": annotations} if annotations else {})}
@@ -102,19 +106,37 @@ _OLD_NAMES = {
 """Fields of a v1 metric that v2 keeps in ``target``, with the type each implies."""
 
 
-def _metric_to_v2(metric: Obj) -> Obj:
+def _identified(name: str, source: Obj) -> Obj:
+    """What v2 says of a metric of v1 beside its amounts."""
+    kept: Obj = {k: source[k] for k in ("name", "container") if k in source}
+    if "metricName" in source:
+        selector = source.get("selector") or source.get("metricSelector")
+        kept["metric"] = {"name": source["metricName"], **({"selector": selector} if selector else {})}
+    if name == "object":
+        kept["describedObject"] = source.get("target") or {}
+    return kept
+
+
+def _identified_in_v1(name: str, source: Obj) -> Obj:
+    """The reverse of :func:`_identified`."""
+    kept: Obj = {k: source[k] for k in ("name", "container") if k in source}
+    if (identifier := source.get("metric")) is not None:
+        kept["metricName"] = identifier.get("name", "")
+        if selector := identifier.get("selector"):
+            kept["metricSelector" if name == "external" else "selector"] = selector
+    if name == "object":
+        kept["target"] = source.get("describedObject") or {}
+    return kept
+
+
+def metric_to_v2(metric: Obj) -> Obj:
     """A metric in v1's annotation, which knows neither ``target`` nor ``metric``."""
     made: Obj = {"type": metric.get("type", "")}
     for name in _SOURCES.values():
         source = metric.get(name)
         if source is None:
             continue
-        kept = {k: source[k] for k in ("name", "container") if k in source}
-        if "metricName" in source:
-            selector = source.get("selector") or source.get("metricSelector")
-            kept["metric"] = {"name": source["metricName"], **({"selector": selector} if selector else {})}
-        if name == "object":
-            kept["describedObject"] = source.get("target") or {}
+        kept = _identified(name, source)
         target: Obj = {}
         for old, (kind, new) in _OLD_NAMES.items():
             if source.get(old) is not None and (new != "value" or source[old] != "0"):
@@ -124,20 +146,14 @@ def _metric_to_v2(metric: Obj) -> Obj:
     return made
 
 
-def _metric_to_v1(metric: Obj) -> Obj:
-    """The reverse of :func:`_metric_to_v2`."""
+def metric_to_v1(metric: Obj) -> Obj:
+    """The reverse of :func:`metric_to_v2`."""
     made: Obj = {"type": metric.get("type", "")}
     for name in _SOURCES.values():
         source = metric.get(name)
         if source is None:
             continue
-        kept = {k: source[k] for k in ("name", "container") if k in source}
-        if (identifier := source.get("metric")) is not None:
-            kept["metricName"] = identifier.get("name", "")
-            if selector := identifier.get("selector"):
-                kept["metricSelector" if name == "external" else "selector"] = selector
-        if name == "object":
-            kept["target"] = source.get("describedObject") or {}
+        kept = _identified_in_v1(name, source)
         target = source.get("target") or {}
         average = "averageValue" if name == "object" else "targetAverageValue"
         names_of_v1 = {
@@ -145,11 +161,62 @@ def _metric_to_v1(metric: Obj) -> Obj:
             "averageValue": average,
             "value": "targetValue",
         }
+        if name == "object":
+            kept["targetValue"] = "0"  # always there, whatever is aimed at
         made[name] = {**kept, **{old: target[new] for new, old in names_of_v1.items() if new in target}}
     return made
 
 
-def _loads(text: str) -> Any:
+_MEASURED = {
+    "currentAverageUtilization": "averageUtilization",
+    "currentAverageValue": "averageValue",
+    "averageValue": "averageValue",
+    "currentValue": "value",
+}
+"""Fields of a v1 metric status that v2 keeps in ``current``."""
+
+
+def status_to_v2(metric: Obj) -> Obj:
+    """The status of a metric in v1's annotation or in v2beta1, as v2 has it."""
+    made: Obj = {"type": metric.get("type", "")}
+    for name in _SOURCES.values():
+        source = metric.get(name)
+        if source is None:
+            continue
+        kept = _identified(name, source)
+        current = {
+            new: source[old]
+            for old, new in _MEASURED.items()
+            if source.get(old) is not None and not (old == "currentValue" and source[old] == "0")
+        }
+        made[name] = {**kept, "current": current}
+    return made
+
+
+def status_to_v1(metric: Obj) -> Obj:
+    """The reverse of :func:`status_to_v2`."""
+    made: Obj = {"type": metric.get("type", "")}
+    for name in _SOURCES.values():
+        source = metric.get(name)
+        if source is None:
+            continue
+        kept = _identified_in_v1(name, source)
+        current = source.get("current") or {}
+        average = "averageValue" if name == "object" else "currentAverageValue"
+        if name in ("object", "external"):
+            kept["currentValue"] = current.get("value", "0")
+        elif current.get("averageValue") is None:
+            kept[average] = "0"
+        if current.get("averageValue") is not None:
+            kept[average] = current["averageValue"]
+        if current.get("averageUtilization") is not None:
+            kept["currentAverageUtilization"] = current["averageUtilization"]
+        made[name] = kept
+    return made
+
+
+def parsed(text: str) -> Any:
+    """The JSON in an annotation, None where it is none."""
     try:
         return json.loads(text)
     except ValueError:
@@ -161,21 +228,24 @@ def to_v2(obj: Obj) -> Obj:
     source = obj.get("spec") or {}
     spec = {k: v for k, v in source.items() if k != "targetCPUUtilizationPercentage"}
     annotations = dict((obj.get("metadata") or {}).get("annotations") or {})
-    listed = _loads(annotations.pop(METRICS, "null"))
-    metrics = [_metric_to_v2(m) for m in listed if isinstance(m, dict)] if isinstance(listed, list) else []
+    listed = parsed(annotations.pop(METRICS, "null"))
+    metrics = [metric_to_v2(m) for m in listed if isinstance(m, dict)] if isinstance(listed, list) else []
     if source.get("targetCPUUtilizationPercentage") is not None:
         metrics = [*metrics, _cpu(source["targetCPUUtilizationPercentage"])]
     if metrics:
         spec["metrics"] = metrics
-    if behavior := _loads(annotations.pop(BEHAVIOR, "null")):
+    if behavior := parsed(annotations.pop(BEHAVIOR, "null")):
         spec["behavior"] = behavior
     state = {k: v for k, v in (obj.get("status") or {}).items() if k != "currentCPUUtilizationPercentage"}
-    if conditions := _loads(annotations.pop(CONDITIONS, "null")):
+    if conditions := parsed(annotations.pop(CONDITIONS, "null")):
         state["conditions"] = conditions
     percent = (obj.get("status") or {}).get("currentCPUUtilizationPercentage")
     if percent is not None:
         current = {"name": "cpu", "current": {"averageUtilization": percent}}
         state["currentMetrics"] = [{"type": "Resource", "resource": current}]
+    measured = parsed(annotations.pop(CURRENT_METRICS, "null"))
+    if isinstance(measured, list) and measured:
+        state["currentMetrics"] = [status_to_v2(m) for m in measured if isinstance(m, dict)]
     meta = {k: v for k, v in (obj.get("metadata") or {}).items() if k != "annotations"}
     if annotations:
         meta["annotations"] = annotations
@@ -403,6 +473,7 @@ RESOURCES = (
         validate_update=lambda new, old: _validate(to_v2(new)),
         columns=_COLUMNS,
         row=lambda obj, now: _row(to_v2(obj), now),
+        internal_annotations=(METRICS, CONDITIONS, BEHAVIOR, CURRENT_METRICS),
         storage_version="v2",
         convert_from_storage=from_v2,
         convert_to_storage=to_v2,

@@ -5,7 +5,11 @@ from __future__ import annotations
 from kube_lite.resources import quantity
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, key, required
 from kube_lite.resources.go_types import go_quantity
-from kube_lite.resources.kinds.pod.requirements import is_overcommitable, validate_resource_name
+from kube_lite.resources.kinds.pod.requirements import (
+    is_overcommitable,
+    validate_container_resource_name,
+    validate_resource_name,
+)
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource, UpdateCheck
 from kube_lite.resources.rules import qualified_name
@@ -63,9 +67,10 @@ def _order(amounts: dict[str, str], path: str, name: str) -> Errors:
 def _item(item: Obj, path: str) -> Errors:
     found: Errors = []
     kind = item.get("type", "")
+    named = validate_container_resource_name if kind in ("Pod", "Container") else validate_resource_name
     for part in ("max", "min", "maxLimitRequestRatio"):
         for name in item.get(part) or {}:
-            found.extend(validate_resource_name(name, key(child(path, part), name)))
+            found.extend(named(name, key(child(path, part), name)))
     if kind == "Pod":
         for part in ("default", "defaultRequest"):
             if item.get(part):
@@ -73,7 +78,7 @@ def _item(item: Obj, path: str) -> Errors:
     else:
         for part in ("default", "defaultRequest"):
             for name in item.get(part) or {}:
-                found.extend(validate_resource_name(name, key(child(path, part), name)))
+                found.extend(named(name, key(child(path, part), name)))
     bounded = any("storage" in (item.get(part) or {}) for part in ("min", "max"))
     if kind == "PersistentVolumeClaim" and not bounded:
         detail = "either minimum or maximum storage value is required, but neither was provided"

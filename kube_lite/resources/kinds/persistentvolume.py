@@ -12,7 +12,7 @@ from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.persistentvolumeclaim import claim_class, short_modes, validate_access_modes
 from kube_lite.resources.kinds.pod.defaults import VOLUME_DEFAULTS
 from kube_lite.resources.kinds.pod.scheduling import validate_node_selector
-from kube_lite.resources.kinds.pod.volumes import Check, needs, nfs, no_backsteps
+from kube_lite.resources.kinds.pod.volumes import Check, host_path, needs, nfs, no_backsteps
 from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status
 from kube_lite.resources.rules import POSITIVE, dns_subdomain
@@ -21,13 +21,13 @@ FINALIZER = "kubernetes.io/pv-protection"
 RECLAIM = frozenset({"Delete", "Recycle", "Retain"})
 
 
-def _host_path(source: Obj, path: str) -> Errors:
+def _local(source: Obj, path: str) -> Errors:
     where = source.get("path", "")
     return no_backsteps(where, child(path, "path")) if where else [required(child(path, "path"))]
 
 
 SOURCES: dict[str, Check] = {
-    "hostPath": _host_path,
+    "hostPath": host_path,
     "gcePersistentDisk": needs("pdName"),
     "awsElasticBlockStore": needs("volumeID"),
     "glusterfs": needs("endpoints", "path"),
@@ -46,7 +46,7 @@ SOURCES: dict[str, Check] = {
     "portworxVolume": needs("volumeID"),
     "azureDisk": needs("diskName", "diskURI"),
     "scaleIO": needs("gateway", "system", "volumeName"),
-    "local": needs("path"),
+    "local": _local,
     "storageos": needs("volumeName"),
     "csi": needs("driver", "volumeHandle"),
 }
@@ -95,7 +95,7 @@ def _validate(obj: Obj) -> Errors:
     if policy and policy not in RECLAIM:
         found.append(not_supported("spec.persistentVolumeReclaimPolicy", policy, RECLAIM))
     given = [name for name in SOURCES if spec.get(name) is not None]
-    if affinity := spec.get("nodeAffinity"):
+    if (affinity := spec.get("nodeAffinity")) is not None:
         if (needed := affinity.get("required")) is None:
             found.append(required("spec.nodeAffinity.required", "must specify required node constraints"))
         else:
@@ -106,7 +106,7 @@ def _validate(obj: Obj) -> Errors:
         found.extend(SOURCES[given[0]](spec[given[0]], child("spec", given[0])))
         for name in given[1:]:
             found.append(forbidden(child("spec", name), "may not specify more than 1 volume type"))
-    if "local" in given and not affinity:
+    if "local" in given and affinity is None:
         found.append(required("spec.nodeAffinity", "Local volume requires node affinity"))
     if policy == "Recycle" and (spec.get("hostPath") or {}).get("path", "").rstrip("/") == "" and "hostPath" in given:
         detail = "may not be 'recycle' for a hostPath mount of '/'"

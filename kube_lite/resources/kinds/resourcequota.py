@@ -7,11 +7,10 @@ from datetime import datetime
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, child, invalid, key, required
 from kube_lite.resources.go_types import go_value
-from kube_lite.resources.kinds.pod.requirements import QUOTA_RESOURCES, validate_amount
+from kube_lite.resources.kinds.pod.requirements import QUOTA_RESOURCES, validate_amount, validate_resource_name
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
-from kube_lite.resources.rules import qualified_name
 
 SCOPES = frozenset(
     {
@@ -104,8 +103,8 @@ def _scope_selector(spec: Obj) -> Errors:
 
 
 def _quota_name(name: str, path: str) -> Errors:
-    found = qualified_name(name, path)
-    if not found and "/" not in name and name not in QUOTA_RESOURCES and not name.startswith("requests.hugepages-"):
+    found = validate_resource_name(name, path)
+    if "/" not in name and name not in QUOTA_RESOURCES and not name.startswith("requests.hugepages-"):
         found.append(invalid(path, name, "must be a standard resource for quota"))
     return found
 

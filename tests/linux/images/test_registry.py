@@ -272,6 +272,45 @@ def test_basic_credentials_are_sent_when_asked_for(tmp_path: Path, fake: FakeReg
     pull(tmp_path, f"{fake.host}/r:v1", Credential(fake.host, "me", "secret"))
 
 
+def test_what_was_pulled_with_a_secret_is_not_given_to_who_has_none(tmp_path: Path, fake: FakeRegistry) -> None:
+    fake.serve(Image([LAYER]))
+    basic = "Basic " + base64.b64encode(b"me:secret").decode()
+    closed = True
+
+    def before(path: str, headers: dict[str, str]) -> Answer | None:
+        if not closed or headers.get("authorization") == basic:
+            return None
+        return Answer(b"", status=401, headers={"WWW-Authenticate": 'Basic realm="x"'})
+
+    fake.before = before
+    image = f"{fake.host}/r:v1"
+    mine = Credential(fake.host, "me", "secret")
+
+    async def story() -> None:
+        nonlocal closed
+        store = ImageStore(tmp_path / "store")
+        first = await store.ensure(image, "IfNotPresent", [mine])
+        fake.seen.clear()
+        assert await store.ensure(image, "Never", [mine]) == first
+        assert await store.ensure(image, "IfNotPresent", [Credential(fake.host + "/r", "me", "secret")]) == first
+        assert fake.seen == []
+        pinned = f"{fake.host}/r@{next(n for n in first.names if '@' in n).partition('@')[2]}"
+        for name in (image, pinned):
+            for others in ([], [Credential(fake.host, "me", "guess")], [Credential("else.test", "me", "secret")]):
+                with pytest.raises(RuntimeFailure, match=r"authorization failed|pull access denied"):
+                    await store.ensure(name, "IfNotPresent", others)
+                with pytest.raises(RuntimeFailure, match="not present with pull policy of Never"):
+                    await store.ensure(name, "Never", others)
+        closed = False
+        assert await store.ensure(image, "IfNotPresent") == first
+        fake.seen.clear()
+        assert await store.ensure(image, "Never") == first
+        assert fake.seen == []
+        await store.close()
+
+    asyncio.run(story())
+
+
 def test_a_redirected_blob_is_fetched_without_the_credentials(tmp_path: Path, fake: FakeRegistry) -> None:
     image = Image([LAYER])
     fake.serve(image)

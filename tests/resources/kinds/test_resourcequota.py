@@ -22,7 +22,14 @@ SELECTOR = "spec.scopeSelector.matchExpressions"
             {"spec.hard": {"pods": "500m"}},
             [(BAD, "spec.hard[pods]", "resource.Quantity{i:resource.int64Amount{value:500, scale:-3}")],
         ),
-        ("name", {"spec.hard": {"frobs": "1"}}, [(BAD, "spec.hard[frobs]", "must be a standard resource for quota")]),
+        (
+            "name",
+            {"spec.hard": {"frobs": "1"}},
+            [
+                (BAD, "spec.hard[frobs]", "must be a standard resource type or fully qualified"),
+                (BAD, "spec.hard[frobs]", "must be a standard resource for quota"),
+            ],
+        ),
         ("scope", {"spec.scopes": ["x"]}, [(BAD, "spec.scopes", 'ResourceQuotaScope{"x"}: unsupported scope')]),
         (
             "scope of two resources",

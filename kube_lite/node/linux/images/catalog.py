@@ -19,11 +19,15 @@ from kube_lite.node.linux.images.manifest import ImageDocument, parse_config
 
 @dataclass(slots=True)
 class Record:
-    """An image: its layers' diff ids (lowest first), bytes, and names with the manifest digest each stood for."""
+    """An image: its layers' diff ids (lowest first), bytes, and names with the manifest digest each stood for.
+
+    ``readers`` are fingerprints of the credentials it was pulled with; none: every pod may use it.
+    """
 
     layers: list[str]
     size: int
     names: dict[str, str] = field(default_factory=dict)
+    readers: list[str] = field(default_factory=list)
 
 
 class Catalog:

@@ -128,13 +128,27 @@ class ImageStore:
         if reference.registry == BUILTIN_REGISTRY:
             return await self._ensure_builtin(reference)
         if policy != "Always":
-            present = await self.status(image)
+            present = await self._usable(image, reference, credentials)
             if present is not None:
                 return present
         if policy == "Never":
             message = f'Container image "{image}" is not present with pull policy of Never'
             raise RuntimeFailure("ErrImageNeverPull", message)
         return await self.pull(image, credentials=credentials)
+
+    async def _usable(self, image: str, reference: Reference, credentials: Sequence[Credential]) -> ImageState | None:
+        """The image if it is here and who has these credentials may use it.
+
+        What was pulled with a pull secret is no gift to pods without one: they must ask the registry themselves
+        (upstream's ``KubeletEnsureSecretPulledImages``). What was imported is everybody's.
+        """
+        present = await self.status(image)
+        if present is None:
+            return None
+        catalog, _, _ = await self._parts()
+        readers = (await clock.run_in_thread(catalog.read))[present.image_id].readers
+        own = {item.fingerprint for item in matching(credentials, reference.name)}
+        return present if not readers or own & set(readers) else None
 
     async def _ensure_builtin(self, reference: Reference) -> ImageState:
         if reference.repository != BUILTIN_REPOSITORY or reference.digest:
@@ -212,11 +226,15 @@ class ImageStore:
         def find(host: str) -> Sequence[Credential]:
             return matching(credentials, f"{host}/{reference.repository}")
 
+        catalog, _, _ = await self._parts()
+        before = await clock.run_in_thread(catalog.read)
         failures: list[tuple[Endpoint, RegistryError]] = []
         for endpoint in endpoints(reference, self._mirrors, self._insecure, find):
             try:
                 async with Registry(endpoint, reference.repository) as registry:
-                    return await self._pull_from(registry, reference, progress)
+                    state = await self._pull_from(registry, reference, progress)
+                await clock.run_in_thread(self._admit, state.image_id, endpoint.credential, state.image_id in before)
+                return state
             except RegistryError as error:
                 failures.append((endpoint, error))
         texts = list(dict.fromkeys(f"{endpoint.base}: {error}" for endpoint, error in failures))
@@ -227,7 +245,8 @@ class ImageStore:
     async def _pull_from(self, registry: Registry, reference: Reference, progress: Progress) -> ImageState:
         catalog, _, _ = await self._parts()
         known = await clock.run_in_thread(catalog.read)
-        digest = reference.digest or await registry.resolve(reference.tag)
+        restricted = any(record.readers for record in known.values())
+        digest = reference.digest if reference.digest and not restricted else await registry.resolve(reference.version)
         if digest is not None:
             for image_id, record in known.items():
                 if reference.with_digest(digest) in record.names:
@@ -239,6 +258,16 @@ class ImageStore:
             raise ManifestError(f"{len(manifest.layers)} layers, but {len(document.diff_ids)} diff ids")
         await self._fetch_all(registry, manifest, document, progress)
         return await clock.run_in_thread(self._name, document.image_id, document, _names(reference, digest))
+
+    def _admit(self, image_id: str, credential: Credential | None, was_here: bool) -> None:
+        """Note who may use an image that has just been pulled."""
+        assert self._opened is not None
+        with self._opened[0].changing() as records:
+            record = records[image_id]
+            if credential is None:
+                record.readers = []
+            elif not was_here or record.readers:
+                record.readers = sorted({*record.readers, credential.fingerprint})
 
     @staticmethod
     async def _descend(registry: Registry, found: Manifest | Descriptor) -> Manifest:

@@ -84,14 +84,13 @@ def _name_problems(name: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=512)
 def _container_problems(name: str) -> tuple[str, ...]:
-    if problems := _name_problems(name):
-        return problems
+    problems = _name_problems(name)
     if "/" not in name:
         if name not in CONTAINER_RESOURCES and not name.startswith(HUGE_PAGES):
-            return ("must be a standard resource for containers",)
+            return (*problems, "must be a standard resource for containers")
     elif not is_native(name) and not is_extended(name):
-        return ("doesn't follow extended resource name standard",)
-    return ()
+        return (*problems, "doesn't follow extended resource name standard")
+    return problems
 
 
 def validate_resource_name(name: str, path: str) -> Errors:

@@ -43,7 +43,8 @@ def _changed(new: Any, old: Any, path: str, out: list[str]) -> None:
 
 def _difference(new: Obj, old: Obj) -> str:
     """What changed, as Go's values differ; of fields that those did not have yet, their paths."""
-    if told := go_diff("core.PodSpec", new, old):
+    told = go_diff("core.PodSpec", new, old)
+    if told:
         return told
     changed: list[str] = []
     _changed(new, old, "", changed)

@@ -73,7 +73,8 @@ def _key_paths(items: list[Obj] | None, path: str) -> Errors:
     return found
 
 
-def _host_path(source: Obj, path: str) -> Errors:
+def host_path(source: Obj, path: str) -> Errors:
+    """A path of the node, without ``..``, and what must be there."""
     where = source.get("path", "")
     if not where:
         return [required(child(path, "path"))]
@@ -321,7 +322,7 @@ def _image(source: Obj, path: str) -> Errors:
 
 SOURCES: dict[str, Check] = {
     "emptyDir": _empty_dir,
-    "hostPath": _host_path,
+    "hostPath": host_path,
     "gitRepo": _git_repo,
     "gcePersistentDisk": _partitioned("pdName"),
     "awsElasticBlockStore": _partitioned("volumeID"),

@@ -164,7 +164,9 @@ CONTAINER_ROWS: list[tuple[str, Change, list[Cause]]] = [
         {f"{P}.resources.limits": {"foo": "1"}},
         [
             (BAD, f"{C}.resources.limits[foo]", "standard resource type or fully qualified"),
+            (BAD, f"{C}.resources.limits[foo]", "must be a standard resource for containers"),
             (BAD, f"{C}.resources.requests[foo]", "standard resource type"),
+            (BAD, f"{C}.resources.requests[foo]", "must be a standard resource for containers"),
         ],
     ),
     ("mount", {f"{P}.volumeMounts": [{"name": "v", "mountPath": "/x"}]}, [(NOWHERE, f"{C}.volumeMounts[0].name", "")]),

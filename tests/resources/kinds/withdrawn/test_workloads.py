@@ -29,6 +29,26 @@ def test_old_deployments_select_by_their_template(group: str, version: str, surg
     assert made["spec"]["revisionHistoryLimit"] == history
 
 
+@pytest.mark.parametrize(
+    ("group", "plural", "version"),
+    [("extensions", "daemonsets", "v1beta1"), ("apps", "statefulsets", "v1beta1")],
+)
+def test_pods_of_old_were_replaced_when_somebody_deleted_them(group: str, plural: str, version: str) -> None:
+    old = {**OLD, "spec": {**OLD["spec"], "serviceName": "s", "templateGeneration": 2}}
+    made, errors = create(resource(group, plural, version), old)
+    assert not errors
+    assert made["spec"]["selector"] == {"matchLabels": {"a": "b"}}
+    assert made["spec"]["updateStrategy"] == {"type": "OnDelete"}
+    asked = {**OLD, "spec": {**old["spec"], "updateStrategy": {"type": "RollingUpdate"}}}
+    assert create(resource(group, plural, version), asked)[0]["spec"]["updateStrategy"]["type"] == "RollingUpdate"
+
+
+def test_old_replica_sets_select_by_their_template() -> None:
+    made, errors = create(resource("extensions", "replicasets", "v1beta1"), OLD)
+    assert not errors
+    assert made["spec"]["selector"] == {"matchLabels": {"a": "b"}}
+
+
 def test_old_versions_are_stored_as_the_current_one() -> None:
     kind = resource("extensions", "deployments", "v1beta1")
     assert kind.convert_to_storage is not None

@@ -1,0 +1,154 @@
+"""HTTP requests passed on to other servers: which headers go along, whom to trust, and the answer as it streams.
+
+The bodies of answers are not read here but handed on in chunks, compressed or not, so watches stream and memory stays
+bounded. Connections to one server are kept while its client is.
+"""
+
+from __future__ import annotations
+
+import base64
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from kube_lite import errors
+from kube_lite.api.certs import Pair
+from kube_lite.api.http import Request, Response
+from kube_lite.api.user import User
+
+if TYPE_CHECKING:
+    import httpx
+
+PLAIN: Final = "text/plain; charset=utf-8"
+CONNECT_TIMEOUT: Final = 5.0
+"""Seconds for a connection to a backend."""
+_HOP_BY_HOP: Final = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""RFC 9110, 7.6.1: of this connection, not of the message."""
+_NOT_SENT: Final = _HOP_BY_HOP | {"host", "content-length", "content-encoding", "authorization"}
+_NOT_SENT_PREFIXES: Final = ("x-remote-", "impersonate-")
+"""Only the aggregator may say who the user is."""
+_NOT_RETURNED: Final = _HOP_BY_HOP | {"content-length", "content-type", "date", "audit-id", "cache-control"}
+
+
+def unavailable(text: str = "service unavailable") -> Response:
+    """The plain 503 of upstream's proxy."""
+    return Response(503, f"{text}\n".encode(), PLAIN)
+
+
+def tls_context(bundle: str, insecure: bool, identity: Pair | None) -> ssl.SSLContext:
+    """Trust in a backend.
+
+    :param bundle: base64 of PEM certificates, '' for the system's
+    :raises ValueError: the bundle or the identity cannot be read
+    """
+    context = (
+        ssl.create_default_context(cadata=base64.b64decode(bundle).decode("ascii"))
+        if bundle
+        else ssl.create_default_context()
+    )
+    if insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    # a CA without the key usage extension is fine with Go servers, and often made by hand
+    context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+    if identity is not None:
+        context.load_cert_chain(identity.certificate, identity.key)
+    return context
+
+
+def remote_user(user: User) -> list[tuple[str, str]]:
+    """The headers by which a front proxy tells who is calling."""
+    told = [("X-Remote-User", user.name)]
+    if user.uid:
+        told.append(("X-Remote-Uid", user.uid))
+    told += [("X-Remote-Group", group) for group in user.groups]
+    told += [(f"X-Remote-Extra-{_escaped(key)}", value) for key, values in user.extra.items() for value in values]
+    return told
+
+
+def _escaped(key: str) -> str:
+    """A key of ``extra`` as part of a header's name: what is no token character, percent-encoded."""
+    token = "!#$&'*+-.^_`|~"
+    return "".join(c if c.isascii() and (c.isalnum() or c in token) else f"%{ord(c):02X}" for c in key)
+
+
+def sent_headers(request: Request) -> list[tuple[str, str]]:
+    """The request's own headers that go along."""
+    kept = []
+    for raw, value in request.headers.items():
+        name = raw.decode("latin-1").lower()
+        if name not in _NOT_SENT and not name.startswith(_NOT_SENT_PREFIXES):
+            kept.append((name, value.decode("latin-1")))
+    if "accept-encoding" not in dict(kept):
+        kept.append(("accept-encoding", "identity"))  # httpx would ask for what our client cannot read
+    return kept
+
+
+def client_for(context: ssl.SSLContext | None) -> httpx.AsyncClient:
+    """A client that keeps its connections; close it with ``aclose``."""
+    import httpx
+
+    timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT)
+    verify = context if context is not None else False
+    return httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False, timeout=timeout)
+
+
+async def pass_on(
+    client: httpx.AsyncClient,
+    request: Request,
+    url: str,
+    *,
+    headers: Sequence[tuple[str, str]] = (),
+    server_name: str = "",
+) -> Response:
+    """Send a request to another server and hand its answer back.
+
+    :param url: where to, with the query
+    :param headers: sent besides the request's own
+    :param server_name: what its certificate must be valid for, where that is not the URL's host
+    :raises ServiceUnavailable: it cannot be reached
+    """
+    import httpx
+
+    extensions: Mapping[str, str] = {"sni_hostname": server_name} if server_name else {}
+    whole = client.build_request(
+        request.info.method,
+        url,
+        content=await request.body(),
+        headers=[*sent_headers(request), *headers],
+        extensions=dict(extensions),
+    )
+    try:
+        answer = await client.send(whole, stream=True)
+    except (httpx.HTTPError, OSError) as error:
+        raise errors.ServiceUnavailable(f"error trying to reach service: {error or type(error).__name__}") from error
+    returned = {k: v for k, v in answer.headers.items() if k.lower() not in _NOT_RETURNED}
+    media = answer.headers.get("content-type", PLAIN)
+    if answer.status_code in (204, 304) or request.info.method == "HEAD":
+        await answer.aclose()
+        return Response(answer.status_code, b"", media, returned)
+    return Response(answer.status_code, b"", media, returned, _chunks(answer))
+
+
+async def _chunks(answer: httpx.Response) -> AsyncIterator[bytes]:
+    import httpx
+
+    try:
+        async for chunk in answer.aiter_raw():
+            yield chunk
+    except httpx.HTTPError:
+        return  # the other server broke off; so does what we pass on
+    finally:
+        await answer.aclose()

@@ -1,0 +1,161 @@
+"""APIServices against a real extension server: metrics.k8s.io, as ``kubectl top`` and operators use it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.extension import BASE, Extension, serving
+from tests.support.kubectl import Kubectl
+from tests.support.running import Server, eventually
+
+NAME = "v1beta1.metrics.k8s.io"
+HOST = "metrics.kube-system.svc"
+
+
+def manifest(port: int, ca: bytes, **spec: Any) -> str:
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": "metrics", "namespace": "kube-system"},
+        "spec": {"type": "ExternalName", "externalName": "localhost"},
+    }
+    api_service = {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": NAME},
+        "spec": {
+            "group": "metrics.k8s.io",
+            "version": "v1beta1",
+            "groupPriorityMinimum": 100,
+            "versionPriority": 100,
+            "service": {"namespace": "kube-system", "name": "metrics", "port": port},
+            "caBundle": base64.b64encode(ca).decode(),
+            **spec,
+        },
+    }
+    return json.dumps(service) + "\n---\n" + json.dumps(api_service)
+
+
+def condition(kubectl: Kubectl) -> tuple[str, str]:
+    found = kubectl.json("apiservice", NAME)
+    conditions = found.get("status", {}).get("conditions", ())
+    told: dict[str, str] = next((c for c in conditions if c["type"] == "Available"), {})
+    return told.get("status", ""), told.get("reason", "")
+
+
+@pytest.fixture
+def extension(simulated: Server, tmp_path: Path) -> Iterator[Extension]:
+    """An extension server that believes this API server's front proxy."""
+    front_proxy = simulated.data_dir / "pki" / "front-proxy" / "ca.crt"
+    with serving(tmp_path / "pki", (HOST,), front_proxy) as running:
+        running.nodes = ("sim-0", "sim-1", "sim-2")
+        yield running
+
+
+@pytest.fixture
+def registered(kubectl: Kubectl, extension: Extension) -> Iterator[Extension]:
+    """The extension server behind an APIService that is available."""
+    kubectl("apply", "-n", "kube-system", "-f", "-", stdin=manifest(extension.port, extension.ca))
+    eventually(lambda: condition(kubectl) == ("True", "Passed"))
+    yield extension
+    kubectl("delete", "apiservice", NAME, "--ignore-not-found")
+    kubectl("delete", "service", "metrics", "-n", "kube-system", "--ignore-not-found")
+
+
+def test_every_version_served_here_is_a_local_api_service(kubectl: Kubectl) -> None:
+    def told() -> bool:
+        return bool(re.search(r"^v1.apps +Local +True ", kubectl("get", "apiservices"), re.M))
+
+    eventually(told)
+    core = kubectl.json("apiservice", "v1.")
+    assert core["spec"] == {"groupPriorityMinimum": 18000, "version": "v1", "versionPriority": 15}
+    assert core["metadata"]["labels"] == {"kube-aggregator.kubernetes.io/automanaged": "onstart"}
+    trust = kubectl.json("configmap", "extension-apiserver-authentication", "-n", "kube-system")["data"]
+    assert trust["requestheader-allowed-names"] == '["front-proxy-client"]'
+    assert "BEGIN CERTIFICATE" in trust["requestheader-client-ca-file"]
+
+
+def test_top_reads_the_metrics_of_an_extension_server(kubectl: Kubectl, registered: Extension) -> None:
+    header, *rows = [line.split() for line in kubectl("top", "nodes").splitlines()]
+    assert header[:2] == ["NAME", "CPU(cores)"]
+    assert [row[:2] for row in rows] == [["sim-0", "250m"], ["sim-1", "250m"], ["sim-2", "250m"]]
+    assert kubectl("top", "pods").splitlines()[1].split() == ["measured", "250m", "64Mi"]
+    assert "nodes.metrics.k8s.io" in kubectl("api-resources", "--api-group=metrics.k8s.io", "-o", "name")
+    assert "metrics.k8s.io/v1beta1" in kubectl("api-versions")
+    assert json.loads(kubectl("get", "--raw", "/apis/metrics.k8s.io"))["preferredVersion"]["version"] == "v1beta1"
+    assert "apis/metrics.k8s.io/v1beta1" in json.loads(kubectl("get", "--raw", "/openapi/v3"))["paths"]
+
+
+def test_the_backend_learns_who_is_calling_from_the_front_proxy(kubectl: Kubectl, registered: Extension) -> None:
+    registered.seen.clear()
+    kubectl("get", "--raw", f"{BASE}/nodes/sim-1?x=y", "--as=joe", "--as-group=system:masters")
+    (asked,) = [r for r in registered.seen if r["path"] == f"{BASE}/nodes/sim-1?x=y"]
+    assert asked["client"] == {"commonName": "front-proxy-client"}
+    headers = asked["headers"]
+    assert [v for k, v in headers if k == "x-remote-user"] == ["joe"]
+    assert [v for k, v in headers if k == "x-remote-group"] == ["system:masters", "system:authenticated"]
+    assert not [k for k, _ in headers if k == "authorization" or k.startswith("impersonate-")]
+
+
+def test_answers_of_the_backend_come_through_as_they_are(kubectl: Kubectl, registered: Extension) -> None:
+    missing = kubectl.run("get", "--raw", f"{BASE}/nothing")
+    assert missing.returncode == 1
+    assert "NotFound" in missing.stderr
+    lines = kubectl("get", "--raw", f"{BASE}/nodes?watch=true").splitlines()
+    assert [json.loads(line)["object"]["metadata"]["name"] for line in lines] == ["sim-0", "sim-1", "sim-2"]
+
+
+def test_a_backend_that_is_gone_is_told_so_and_comes_back(kubectl: Kubectl, registered: Extension) -> None:
+    good = registered.port
+    kubectl("patch", "apiservice", NAME, "--type=merge", "-p", '{"spec":{"service":{"port":1}}}')
+    eventually(lambda: condition(kubectl) == ("False", "FailedDiscoveryCheck"))
+    refused = kubectl.fails("get", "--raw", f"{BASE}/nodes")
+    assert "the server is currently unable to handle the request" in refused or "service unavailable" in refused
+    assert re.search(
+        rf"^{re.escape(NAME)} +kube-system/metrics +False \(FailedDiscoveryCheck\)",
+        kubectl("get", "apiservice", NAME, "--no-headers"),
+    )
+    kubectl("patch", "apiservice", NAME, "--type=merge", "-p", json.dumps({"spec": {"service": {"port": good}}}))
+    eventually(lambda: condition(kubectl) == ("True", "Passed"))
+    kubectl("delete", "service", "metrics", "-n", "kube-system")
+    eventually(lambda: condition(kubectl) == ("False", "ServiceNotFound"))
+    kubectl("delete", "apiservice", NAME)
+    eventually(lambda: "metrics.k8s.io" not in kubectl("get", "--raw", "/apis"))
+
+
+def test_a_backend_with_a_foreign_certificate_is_not_believed(kubectl: Kubectl, extension: Extension) -> None:
+    other = (Path(__file__).parent / "none").name  # a name that the certificate does not have
+    text = manifest(extension.port, extension.ca).replace('"metrics"', f'"{other}"')
+    kubectl("apply", "-n", "kube-system", "-f", "-", stdin=text)
+    try:
+        eventually(lambda: condition(kubectl) == ("False", "FailedDiscoveryCheck"))
+        change = {"spec": {"caBundle": None, "insecureSkipTLSVerify": True}}
+        kubectl("patch", "apiservice", NAME, "--type=merge", "-p", json.dumps(change))
+        eventually(lambda: condition(kubectl) == ("True", "Passed"))
+    finally:
+        kubectl("delete", "apiservice", NAME)
+        kubectl("delete", "service", other, "-n", "kube-system")
+
+
+@pytest.mark.long
+def test_an_autoscaler_scales_by_the_metrics_of_an_extension_server(kubectl: Kubectl, registered: Extension) -> None:
+    kubectl("create", "deployment", "busy", "--image=x")
+    kubectl("set", "resources", "deployment/busy", "--requests=cpu=200m")
+    kubectl("rollout", "status", "deployment/busy")
+    kubectl("autoscale", "deployment", "busy", "--min=1", "--max=3", "--cpu-percent=50")
+
+    def scaled() -> bool:
+        names = kubectl("get", "pods", "-l", "app=busy", "-o", "jsonpath={.items[*].metadata.name}").split()
+        registered.pods = tuple(names)
+        return bool(kubectl.json("deployment", "busy")["spec"]["replicas"] == 3)
+
+    eventually(scaled, seconds=80.0, every=1.0)
+    conditions = {c["type"]: c["status"] for c in kubectl.json("hpa", "busy")["status"]["conditions"]}
+    assert (conditions["ScalingActive"], conditions["AbleToScale"]) == ("True", "True")
