@@ -187,17 +187,18 @@ _UNVERSIONED: Final = {"JobSpec", "JobStatus", "JobCondition"}
 
 def _of_version(resource: Resource, told: str) -> str:
     """A decoder's complaint with the structs of a withdrawn version named as its own: ``v1beta1.CronJobSpec``."""
-    package, _, _ = resource.definition.rpartition(".")
-    if not package or package.endswith(f".{resource.version}"):
+    later = resource.storage_version or resource.version
+    if not resource.definition or later == resource.version:
         return told
-    later = package.rpartition(".")[2]
+    package = ".".join([*resource.definition.split(".")[:-2], later])
 
     def renamed(found: re.Match[str]) -> str:
-        own = f"{package}.{found[1]}" in schema.definitions() and found[1] not in _UNVERSIONED
-        return f"{resource.version}.{found[1]}" if own else found[0]
+        if f"{package}.{found[1]}" not in schema.definitions():
+            return found[0]
+        return f"{later if found[1] in _UNVERSIONED else resource.version}.{found[1]}"
 
     path, cut, rest = told.partition(", error found in")
-    return re.sub(rf"\b{later}\.([A-Z]\w*)", renamed, path) + cut + rest
+    return re.sub(rf"\b(?:{later}|{resource.version})\.([A-Z]\w*)", renamed, path) + cut + rest
 
 
 def decode_object(
