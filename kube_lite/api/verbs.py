@@ -166,7 +166,8 @@ class Verbs:
         hook = self.hooks.get(resource.group_resource)
         undo = await hook.begin_create(obj, options.dry_run) if hook is not None else None
         try:
-            self._check(resource, obj, _metadata_errors(resource, obj) + resource.validate(obj))
+            found = _metadata_errors(resource, obj) + resource.validate(obj)
+            self._check(resource, obj, found * resource.create_checks)
             request.name = obj["metadata"].get("name") or ""
             await self.admission.validate(request, self)
             managed.complete(resource, obj)

@@ -156,6 +156,8 @@ class Resource:
     prepare_update: Callable[[Obj, Obj], None] = _keep
     validate: Callable[[Obj], Errors] = _valid
     validate_update: Callable[[Obj, Obj], Errors] = _valid_update
+    create_checks: int = 1
+    """How often upstream checks a new object; causes are told as often."""
     update_checks: Sequence[UpdateCheck] = (UpdateCheck.CHANGE,)
     """What comes before ``validate_update``."""
     warnings: Callable[[Obj], Sequence[str]] = lambda obj: ()

@@ -21,6 +21,7 @@ from kube_lite.api.admission.resource_quota import ResourceQuota
 from kube_lite.api.admission.runtime_class import RuntimeClass
 from kube_lite.api.admission.service_account import ServiceAccount
 from kube_lite.api.admission.storage_protection import StorageObjectInUseProtection
+from kube_lite.api.admission.taint_nodes import TaintNodesByCondition
 from kube_lite.api.admission.validating_policy import ValidatingAdmissionPolicy
 from kube_lite.api.admission.webhook import MutatingAdmissionWebhook, ValidatingAdmissionWebhook
 from kube_lite.api.admission.webhook_call import WebhookCaller
@@ -44,6 +45,7 @@ def build(
         limit_ranger,
         ServiceAccount(rng),
         NodeRestriction(),
+        TaintNodesByCondition(),
         Priority(),
         DefaultTolerationSeconds(),
         DefaultStorageClass(),

@@ -64,10 +64,12 @@ def _topologies(terms: list[Obj]) -> Errors:
     """Terms that differ, each with keys that differ and values for each key."""
     found: Errors = []
     seen: list[dict[str, set[str]]] = []
+    if terms:
+        seen.append({})  # upstream compares with as many empty terms as there are
     for i, term in enumerate(terms):
         wanted: dict[str, set[str]] = {}
         for j, requirement in enumerate(term.get("matchLabelExpressions") or ()):
-            at = index("allowedTopologies.matchLabelExpressions", j)
+            at = index(f"{index('allowedTopologies', i)}.matchLabelExpressions", j)
             name, values = requirement.get("key", ""), requirement.get("values") or []
             if not values:
                 found.append(required(f"{at}.values"))
