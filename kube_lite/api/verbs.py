@@ -26,7 +26,7 @@ from kube_lite.api.rest_hooks import RestHook
 from kube_lite.api.storage import Storage
 from kube_lite.api.user import User
 from kube_lite.resources.field import Errors, invalid
-from kube_lite.resources.meta import Obj
+from kube_lite.resources.meta import Obj, without_nulls
 from kube_lite.resources.metadata import validate_common, validate_metadata, validate_metadata_update
 from kube_lite.resources.registry import Resource, Subresource, UpdateCheck
 from kube_lite.store.store import StorageFull, WriteConflict
@@ -364,7 +364,7 @@ class Verbs:
                 self._check(resource, new, self._update_errors(resource, sub, new, old))
                 await self.admission.validate(request, self)
             managed.complete(resource, new)
-            if sub is None and resource.generation and objectmeta.changed_beyond_metadata(new, old):
+            if sub is None and resource.generation and objectmeta.counts(resource, new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old:
                 return Written(item.value, item.revision)
@@ -396,7 +396,7 @@ class Verbs:
         whole = validate_common(new["metadata"], builtin=_is_builtin(resource))
         change = validate_metadata_update(new["metadata"], old["metadata"])
         found = validate_common(new["metadata"], builtin=False) + change if whole else list(change)
-        old = _without_nulls(old)  # as ``new`` is here: what is stored has those that are printed for unset times
+        old = without_nulls(old)  # as ``new`` is here: what is stored has those that are printed for unset times
         if sub is not None:
             return found + change + sub.validate(new, old)
         for check in resource.update_checks:
@@ -477,12 +477,3 @@ def _hexadecimal(error: errors.FieldError) -> errors.FieldError:
     """Upstream prints the zero resourceVersion as ``0x0`` here."""
     message = error.message.replace("Invalid value: 0:", "Invalid value: 0x0:")
     return errors.FieldError(error.reason, error.field, message)
-
-
-def _without_nulls(value: Any) -> Any:
-    """A copy without fields that are null."""
-    if isinstance(value, dict):
-        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
-    if isinstance(value, list):
-        return [_without_nulls(each) for each in value]
-    return value

@@ -170,6 +170,8 @@ class Resource:
     """Annotations that the server makes up for the wire; tables do not show them."""
     generation: bool = True
     """Whether ``metadata.generation`` counts changes of anything but metadata and status."""
+    counts_annotations: bool = False
+    """Whether it counts changes of annotations too."""
     managed_fields: bool = True
     """Whether ordinary writes record who owns which field; applies always do."""
     allow_create_on_update: bool = False

@@ -69,7 +69,7 @@ def _prepare_create(obj: Obj) -> None:
     if not spec.get("manualSelector"):
         labels = spec["template"]["metadata"].setdefault("labels", {})
         # A job that took its labels from the template takes the generated ones too.
-        follows = (metadata(obj).get("labels") or {}) == labels
+        follows = bool(labels) and metadata(obj).get("labels") == labels
         uid, name = uid_of(obj), name_of(obj)
         labels.setdefault(UID_LABEL, uid)
         labels.setdefault(NAME_LABEL, name)

@@ -32,11 +32,15 @@ _REFERENCE = re.compile(
 """An image reference, after the grammar of distribution/reference."""
 
 
+MAX_IMAGE_NAME = 255
+"""Characters of a repository's name; a longer one is no reference (distribution/reference)."""
+
+
 @lru_cache(maxsize=2048)
 def pull_policy(image: str) -> str:
     """``Always`` for the tag ``latest``, which is also meant where neither tag nor digest is given."""
     parts = _REFERENCE.fullmatch(image)
-    if parts is None:
+    if parts is None or len(image[: parts.start("tag")] if parts["tag"] else image) > MAX_IMAGE_NAME:
         return "IfNotPresent"
     untagged = parts["tag"] is None and parts["digest"] is None
     return "Always" if untagged or parts["tag"] == ":latest" else "IfNotPresent"
