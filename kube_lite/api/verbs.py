@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kube_lite import errors
-from kube_lite.api import managed, objectmeta
+from kube_lite.api import codec, managed, objectmeta
 from kube_lite.api.admission.plugin import AdmissionRequest, Chain
 from kube_lite.api.http import decode_json, encode_json
 from kube_lite.api.objectmeta import Names
@@ -29,6 +29,7 @@ from kube_lite.resources.field import Errors, invalid
 from kube_lite.resources.meta import Obj, without_nulls
 from kube_lite.resources.metadata import validate_common, validate_metadata, validate_metadata_update
 from kube_lite.resources.registry import Resource, Subresource, UpdateCheck
+from kube_lite.resources.sent import as_sent
 from kube_lite.store.store import StorageFull, WriteConflict
 from kube_lite.store.watch_cache import Item
 
@@ -166,8 +167,7 @@ class Verbs:
         hook = self.hooks.get(resource.group_resource)
         undo = await hook.begin_create(obj, options.dry_run) if hook is not None else None
         try:
-            found = _metadata_errors(resource, obj) + resource.validate(obj)
-            self._check(resource, obj, found * resource.create_checks)
+            self._check(resource, obj, lambda: _create_errors(resource, obj))
             request.name = obj["metadata"].get("name") or ""
             await self.admission.validate(request, self)
             managed.complete(resource, obj)
@@ -361,7 +361,7 @@ class Verbs:
         undo = await hook.begin_update(new, old, options.dry_run) if hook is not None else None
         try:
             if not manner.trusted:
-                self._check(resource, new, self._update_errors(resource, sub, new, old))
+                self._check(resource, new, lambda: self._update_errors(resource, sub, new, old))
                 await self.admission.validate(request, self)
             managed.complete(resource, new)
             if sub is None and resource.generation and objectmeta.counts(resource, new, old):
@@ -431,8 +431,11 @@ class Verbs:
             raise errors.RequestEntityTooLarge("etcdserver: request is too large")
 
     @staticmethod
-    def _check(resource: Resource, obj: Obj, found: Errors) -> None:
+    def _check(resource: Resource, obj: Obj, check: Callable[[], Errors]) -> None:
+        found = check()
         if found:
+            if not resource.custom:
+                found = as_sent(codec.type_of(resource), obj, found, check)
             name = obj["metadata"].get("name") or ""
             raise errors.invalid(resource.kind, resource.invalid_group or resource.group, name, found)
 
@@ -456,6 +459,10 @@ def _metadata_errors(resource: Resource, obj: Obj) -> Errors:
     return validate_metadata(
         obj["metadata"], namespaced=resource.namespaced, rule=resource.name_rule, builtin=_is_builtin(resource)
     )
+
+
+def _create_errors(resource: Resource, obj: Obj) -> Errors:
+    return (_metadata_errors(resource, obj) + resource.validate(obj)) * resource.create_checks
 
 
 def _copy(obj: Obj) -> Obj:
