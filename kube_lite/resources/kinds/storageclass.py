@@ -19,10 +19,8 @@ MAX_PARAMETERS_SIZE = 256 * 1024
 
 
 def _default(obj: Obj) -> None:
-    if not obj.get("reclaimPolicy"):
-        obj["reclaimPolicy"] = "Delete"
-    if not obj.get("volumeBindingMode"):
-        obj["volumeBindingMode"] = "Immediate"
+    obj.setdefault("reclaimPolicy", "Delete")
+    obj.setdefault("volumeBindingMode", "Immediate")
 
 
 def validate_provisioner(name: str, path: str) -> Errors:
@@ -53,7 +51,7 @@ def _validate(obj: Obj) -> Errors:
     if policy and policy not in ("Delete", "Retain"):
         found.append(not_supported("reclaimPolicy", policy, ("Delete", "Retain")))
     mode = obj.get("volumeBindingMode")
-    if not mode:
+    if mode is None:
         found.append(required("volumeBindingMode"))
     elif mode not in BINDING_MODES:
         found.append(not_supported("volumeBindingMode", mode, BINDING_MODES))

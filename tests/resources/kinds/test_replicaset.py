@@ -35,7 +35,7 @@ def test_defaults() -> None:
     [
         ("replicas", {"spec.replicas": -1}, [(BAD, "spec.replicas", "")]),
         ("min ready", {"spec.minReadySeconds": -1}, [(BAD, "spec.minReadySeconds", "")]),
-        ("empty selector", {"spec.selector": {}}, [(BAD, "spec.selector", "empty selector is invalid for replicaset")]),
+        ("empty selector", {"spec.selector": {}}, [(BAD, "spec.selector", "empty selector is invalid for deployment")]),
         ("restart", {"spec.template.spec.restartPolicy": "Never"}, [(UNKNOWN, "spec.template.spec.restartPolicy", "")]),
         (
             "empty",

@@ -412,19 +412,22 @@ def _source(volume: Obj, path: str) -> Errors:
     return found
 
 
-def validate_volumes(volumes: list[Obj], path: str) -> Errors:
-    """Names that are labels and unique, and one valid source each."""
+def validate_volumes(volumes: list[Obj], path: str) -> tuple[Errors, dict[str, Obj]]:
+    """Names that are labels and unique, and one valid source each; also the valid volumes, which can be mounted."""
     found: Errors = []
-    seen: set[str] = set()
+    valid: dict[str, Obj] = {}
     for i, volume in enumerate(volumes):
         at = index(path, i)
-        found.extend(_source(volume, at))
         name = volume.get("name", "")
+        wrong = _source(volume, at)
         if not name:
-            found.append(required(child(at, "name")))
-        elif problems := names.dns_label(name):
-            found.extend(invalid(child(at, "name"), name, problem) for problem in problems)
-        if name in seen:
-            found.append(duplicate(child(at, "name"), name))
-        seen.add(name)
-    return found
+            wrong.append(required(child(at, "name")))
+        else:
+            wrong.extend(invalid(child(at, "name"), name, problem) for problem in names.dns_label(name))
+        if name in valid:
+            wrong.append(duplicate(child(at, "name"), name))
+        if wrong:
+            found.extend(wrong)
+        else:
+            valid[name] = volume
+    return found, valid
