@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from kube_lite import errors
-from kube_lite.api import codec, deletion, options, patching, reads, table, watch, watch_stream
+from kube_lite.api import codec, deletion, kubelets, options, patching, reads, table, watch, watch_stream
 from kube_lite.api.history import Timeline
 from kube_lite.api.http import Request, Response, encode_json
 from kube_lite.api.negotiate import Form, negotiate
@@ -94,6 +94,12 @@ class Dispatcher:
         handler = self.subresources.get(f"{resource.group_resource}/{sub.name}") or self.subresources.get(sub.name)
         if handler is not None:
             return await handler(request, resource)
+        if sub.name in kubelets.UPGRADED:
+            await reads.get(self.storage, resource, info)
+            raise errors.BadRequest("Upgrade request required")
+        if sub.name == "proxy":
+            await reads.get(self.storage, resource, info)
+            raise errors.ServiceUnavailable("error trying to reach service: there is no network here")
         if info.verb == "get":
             return await self._get(request, resource)
         if info.verb == "update":

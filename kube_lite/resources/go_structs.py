@@ -15,7 +15,7 @@ from kube_lite.resources.schema import INT_OR_STRING, OBJECT, QUANTITY, STRING, 
 from kube_lite.resources.shapes import POINTER_SCALARS_OF, short_name
 
 _INITIALISMS: Final = (
-    "api|aws|ca|cidr|cpu|csi|dns|fc|fqdn|fs|gce|gid|http|id|io|ipc|ip|iscsi|nfs|os|pid|qos|rbd|sctp|se|ssl|tcp|tls|"
+    "api|aws|ca|cidr|cpu|csi|dns|fc|fqdn|fs|gce|gid|gmsa|http|id|ipc|ip|iqn|iscsi|nfs|os|pid|qos|rbd|sctp|se|ssl|tcp|tls|"
     "ttl|tty|udp|uid|url|uuid|wwid|wwn"
 )
 _AT_START: Final = re.compile(rf"^({_INITIALISMS})(?=s?(?:[A-Z0-9]|$))")
@@ -94,6 +94,7 @@ _EMBEDDED: Final = {
         "PersistentVolumeSource",
     ),
     "RuleWithOperations": ({"operations"}, "Rule"),
+    "IngressRule": ({"host"}, "IngressRuleValue"),
 }
 """Structs that embed another: their own fields, and the name of the embedded struct, which has the others."""
 

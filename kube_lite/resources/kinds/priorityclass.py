@@ -12,7 +12,7 @@ from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column,
 SYSTEM = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 """The classes of the cluster's own pods, and their values."""
 HIGHEST_USER_VALUE = 1_000_000_000
-POLICIES = frozenset({"Never", "PreemptLowerPriority"})
+POLICIES = ("PreemptLowerPriority", "Never")
 
 
 def _default(obj: Obj) -> None:
@@ -47,7 +47,7 @@ def _validate(obj: Obj) -> Errors:
 def _validate_update(new: Obj, old: Obj) -> Errors:
     found: Errors = []
     if new.get("value", 0) != old.get("value", 0):
-        found.append(forbidden("value", "may not be changed in an update."))
+        found.append(forbidden("Value", "may not be changed in an update."))
     if new.get("preemptionPolicy") != old.get("preemptionPolicy"):
         found.append(invalid("preemptionPolicy", new.get("preemptionPolicy"), IMMUTABLE))
     return found
