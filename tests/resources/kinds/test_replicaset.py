@@ -57,6 +57,11 @@ def test_the_selector_never_changes() -> None:
     assert_causes(update(KIND, VALID, change)[1], [(BAD, "spec.selector", "field is immutable")])
 
 
+def test_a_selector_that_is_gone_is_shown_as_null() -> None:
+    found = update(KIND, VALID, {"spec.selector": None})[1]
+    assert found[-1] == (BAD, "spec.selector", 'Invalid value: "null": field is immutable')
+
+
 def test_a_row() -> None:
     made, _ = create(KIND, VALID)
     assert KIND.row is not None
