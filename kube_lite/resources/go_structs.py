@@ -12,10 +12,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from kube_lite.resources.schema import INT_OR_STRING, OBJECT, QUANTITY, STRING, Field, Type
-from kube_lite.resources.shapes import POINTER_SCALARS_OF, short_name
 
 _INITIALISMS: Final = (
-    "api|aws|ca|cidr|cpu|csi|dns|fc|fqdn|fs|gce|gid|http|id|io|ipc|ip|iscsi|nfs|os|pid|qos|rbd|sctp|se|ssl|tcp|tls|"
+    "api|aws|ca|cidr|cpu|csi|dns|fc|fqdn|fs|gce|gid|gmsa|http|id|io|ipc|ip|iscsi|nfs|os|pid|qos|rbd|sctp|se|ssl|tcp|tls|"
     "ttl|tty|udp|uid|url|uuid|wwid|wwn"
 )
 _AT_START: Final = re.compile(rf"^({_INITIALISMS})(?=s?(?:[A-Z0-9]|$))")
@@ -26,7 +25,6 @@ _NAMES: Final = {
     "pdName": "PDName",
     "chapAuthDiscovery": "DiscoveryCHAPAuth",
     "chapAuthSession": "SessionCHAPAuth",
-    "serviceAccount": "DeprecatedServiceAccount",
     "externalID": "DoNotUseExternalID",
     "ips": "IPs",
     "targetWWNs": "TargetWWNs",
@@ -36,6 +34,13 @@ _NAMES: Final = {
     "seLinux": "SELinux",
     "$ref": "Ref",
     "$schema": "Schema",
+    "x-kubernetes-embedded-resource": "XEmbeddedResource",
+    "x-kubernetes-int-or-string": "XIntOrString",
+    "x-kubernetes-list-map-keys": "XListMapKeys",
+    "x-kubernetes-list-type": "XListType",
+    "x-kubernetes-map-type": "XMapType",
+    "x-kubernetes-preserve-unknown-fields": "XPreserveUnknownFields",
+    "x-kubernetes-validations": "XValidations",
 }
 """Go names that no rule makes of the JSON name."""
 _NAMES_OF: Final = {
@@ -54,6 +59,9 @@ _NAMES_OF: Final = {
     "Subject.apiGroup": "APIGroup",
     "ServiceSpec.externalName": "ExternalName",
     "PodSpec.serviceAccount": "DeprecatedServiceAccount",
+    "ContainerStatus.lastState": "LastTerminationState",
+    "Event.reportingComponent": "ReportingController",
+    "SubjectAccessReviewSpec.group": "Groups",
 }
 """The same for the fields of one struct."""
 
@@ -94,12 +102,22 @@ _EMBEDDED: Final = {
         "PersistentVolumeSource",
     ),
     "RuleWithOperations": ({"operations"}, "Rule"),
+    "IngressRule": ({"host"}, "IngressRuleValue"),
 }
 """Structs that embed another: their own fields, and the name of the embedded struct, which has the others."""
 
 SMALL_STRUCT: Final = 10
 """Fields up to which upstream's decoder reads a struct by hashes of its field names."""
-_ONCE_SMALL: Final = {"StatefulSetSpec", "JobSpec", "JobStatus", "PodSecurityContext", "CSIDriverSpec"}
+_ONCE_SMALL: Final = {
+    "CSIDriverSpec",
+    "ContainerStatus",
+    "JobSpec",
+    "JobStatus",
+    "NodeSystemInfo",
+    "PodSecurityContext",
+    "StatefulSetSpec",
+    "ValidatingWebhook",
+}
 """Structs that had so few fields in the decoder's time, and have more now."""
 
 
@@ -135,6 +153,15 @@ def is_small(struct: Type) -> bool:
 
 _OWN_TEXT_POINTERS: Final = {"maxSurge", "maxUnavailable", "minAvailable", "sizeLimit", "averageValue", "value"}
 """Fields of quantities and ports that are pointers; elsewhere those are values."""
+_OWN_TEXT_POINTERS_OF: Final = {
+    "NetworkPolicyPort.port",
+    "ContainerResourceMetricSource.targetAverageValue",
+    "ExternalMetricSource.targetAverageValue",
+    "ExternalMetricSource.targetValue",
+    "ExternalMetricStatus.currentAverageValue",
+    "ResourceMetricSource.targetAverageValue",
+}
+"""The same in one struct only."""
 
 
 def is_pointer(owner: Type, field: Field) -> bool:
@@ -142,9 +169,9 @@ def is_pointer(owner: Type, field: Field) -> bool:
     if field.type.kind == OBJECT:
         return not field.always or field.nullable
     if field.type.kind == STRING:
-        return f"{short_name(owner.definition)}.{field.name}" in POINTER_SCALARS_OF
+        return field.nullable
     if field.type.kind in (INT_OR_STRING, QUANTITY):
-        return field.name in _OWN_TEXT_POINTERS
+        return field.name in _OWN_TEXT_POINTERS or f"{owner.go_struct}.{field.name}" in _OWN_TEXT_POINTERS_OF
     return field.type.item is None and not field.drop_empty and not field.always
 
 
@@ -286,7 +313,11 @@ _ORDER: Final = {
 _TOP: Final = _fields("kind apiVersion metadata spec status")
 
 
-RENAMED: Final = {"LifecycleHandler": "Handler", "VolumeResourceRequirements": "ResourceRequirements"}
+RENAMED: Final = {
+    "IngressClassParametersReference": "TypedLocalObjectReference",
+    "LifecycleHandler": "Handler",
+    "VolumeResourceRequirements": "ResourceRequirements",
+}
 """Structs that were split up since, and the name that they had."""
 
 

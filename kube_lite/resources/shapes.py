@@ -77,6 +77,20 @@ POINTER_SCALARS_OF = _words("""
     api.core.v1.LoadBalancerIngress.ipMode api.core.v1.PortStatus.error api.networking.v1.IngressPortStatus.error
     api.storage.v1.VolumeAttachmentSource.persistentVolumeName
     api.storage.v1.StorageClass.reclaimPolicy api.storage.v1.StorageClass.volumeBindingMode
+    api.admissionregistration.v1.MutatingWebhook.failurePolicy
+    api.admissionregistration.v1.MutatingWebhook.matchPolicy
+    api.admissionregistration.v1.MutatingWebhook.reinvocationPolicy
+    api.admissionregistration.v1.MutatingWebhook.sideEffects
+    api.admissionregistration.v1.ValidatingWebhook.failurePolicy
+    api.admissionregistration.v1.ValidatingWebhook.matchPolicy
+    api.admissionregistration.v1.ValidatingWebhook.sideEffects
+    api.admissionregistration.v1.RuleWithOperations.scope
+    api.autoscaling.v1.HorizontalPodAutoscalerStatus.observedGeneration
+    api.autoscaling.v2.HorizontalPodAutoscalerStatus.observedGeneration
+    api.autoscaling.v2.HPAScalingRules.selectPolicy api.certificates.v1beta1.CertificateSigningRequestSpec.signerName
+    api.core.v1.GlusterfsPersistentVolumeSource.endpointsNamespace api.networking.v1.HTTPIngressPath.pathType
+    api.scheduling.v1.PriorityClass.preemptionPolicy api.storage.v1.CSIDriverSpec.fsGroupPolicy
+    apiextensions.v1.CustomResourceSubresourceScale.labelSelectorPath
     apis.meta.v1.Preconditions.uid apis.meta.v1.Preconditions.resourceVersion
     apis.meta.v1.DeleteOptions.propagationPolicy apiextensions.v1.JSONSchemaProps.$ref
     apiextensions.v1.JSONSchemaProps.x-kubernetes-list-type apiextensions.v1.JSONSchemaProps.x-kubernetes-map-type
@@ -97,6 +111,7 @@ VALUE_STRUCTS_OF = _words("""
     api.discovery.v1.Endpoint.conditions api.authentication.v1.TokenReviewStatus.user
     api.authentication.v1.SelfSubjectReviewStatus.userInfo
     api.networking.v1.IngressServiceBackend.port
+    api.flowcontrol.v1.LimitedPriorityLevelConfiguration.limitResponse
     apiextensions.v1.CustomResourceDefinitionStatus.acceptedNames
 """)
 """Structs below the top level that are printed even when empty."""

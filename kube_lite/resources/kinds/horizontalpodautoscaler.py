@@ -268,7 +268,7 @@ def _target(target: Obj, path: str) -> Errors:
     kind = target.get("type", "")
     if not kind:
         found.append(required(child(path, "type"), "must specify a metric target type"))
-    elif kind not in ("Utilization", "Value", "AverageValue"):
+    if kind not in ("Utilization", "Value", "AverageValue"):
         detail = "must be either Utilization, Value, or AverageValue"
         found.append(invalid(child(path, "type"), kind, detail))
     if (percent := target.get("averageUtilization")) is not None and percent < 1:
@@ -306,10 +306,9 @@ def _needed_target(name: str, target: Obj, path: str) -> Errors:
 
 def _metric(metric: Obj, path: str) -> Errors:
     kind = metric.get("type", "")
-    if not kind:
-        return [required(child(path, "type"), "must specify a metric source type")]
+    unnamed: Errors = [] if kind else [required(child(path, "type"), "must specify a metric source type")]
     if kind not in _SOURCES:
-        return [not_supported(child(path, "type"), kind, frozenset(_SOURCES))]
+        return [*unnamed, not_supported(child(path, "type"), kind, frozenset(_SOURCES))]
     name = _SOURCES[kind]
     found: Errors = []
     for other in _SOURCES.values():

@@ -6,17 +6,21 @@ from datetime import datetime
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, forbidden, invalid, not_supported, required
-from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
 
 SYSTEM = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
 """The classes of the cluster's own pods, and their values."""
 HIGHEST_USER_VALUE = 1_000_000_000
-POLICIES = frozenset({"Never", "PreemptLowerPriority"})
+POLICIES = ("PreemptLowerPriority", "Never")
 
 
 def _default(obj: Obj) -> None:
     obj.setdefault("preemptionPolicy", "PreemptLowerPriority")
+
+
+def _prepare_create(obj: Obj) -> None:
+    metadata(obj)["generation"] = 1  # which changes leave as it is
 
 
 def _validate(obj: Obj) -> Errors:
@@ -47,7 +51,7 @@ def _validate(obj: Obj) -> Errors:
 def _validate_update(new: Obj, old: Obj) -> Errors:
     found: Errors = []
     if new.get("value", 0) != old.get("value", 0):
-        found.append(forbidden("value", "may not be changed in an update."))
+        found.append(forbidden("Value", "may not be changed in an update."))
     if new.get("preemptionPolicy") != old.get("preemptionPolicy"):
         found.append(invalid("preemptionPolicy", new.get("preemptionPolicy"), IMMUTABLE))
     return found
@@ -72,6 +76,8 @@ RESOURCES = (
         definition="io.k8s.api.scheduling.v1.PriorityClass",
         namespaced=False,
         short_names=("pc",),
+        generation=False,
+        prepare_create=_prepare_create,
         default=_default,
         validate=_validate,
         validate_update=_validate_update,
