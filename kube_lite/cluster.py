@@ -7,7 +7,7 @@ differ. The parts never meet otherwise: each gets a client of its own identity.
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -40,6 +40,8 @@ class ClusterOptions:
     sim_nodes: int = 0
     seed: int = 0
     ca_pem: str = ""
+    sign_certificate: Callable[[bytes, Sequence[str], float], bytes] | None = None
+    """See ``controllers.base.Context``; None where there is no CA."""
 
 
 @dataclass
@@ -97,6 +99,7 @@ def _start(plane: Plane, options: ClusterOptions, rng: random.Random, tasks: Tas
             rng=rng,
             resources=lambda: _served(plane),
             ca_pem=options.ca_pem,
+            sign_certificate=options.sign_certificate,
             sign_account_token=plane.tokens.legacy,
         )
         tasks.start_soon(controllers.run_controllers, context, names)

@@ -174,6 +174,12 @@ class InternalError(ApiError):
     reason = "InternalError"
 
 
+class Unspecified(InternalError):
+    """A failure (500) that upstream answers without a reason: a Go error that is no Status."""
+
+    reason = ""
+
+
 class ServiceUnavailable(ApiError):
     """Not now (503)."""
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import ipaddress
 
 from kube_lite import errors
-from kube_lite.api import flow_objects
-from kube_lite.api.options import WriteOptions
+from kube_lite.api import deletion, flow_objects
+from kube_lite.api.options import DeleteOptions, WriteOptions
 from kube_lite.api.role_bootstrap import SERVER, ensure_roles
 from kube_lite.api.verbs import Target, Verbs
 from kube_lite.resources.meta import Obj
@@ -61,6 +61,27 @@ async def keep(verbs: Verbs, group_resource: str, obj: Obj, field: str) -> None:
     await verbs.guaranteed_update(Target(resource, "default", name), moved, SERVER, _OPTIONS)
 
 
+async def _retarget(verbs: Verbs, port: int) -> None:
+    """Let the ``kubernetes`` Service lead to the port on which the server listens now."""
+    resource = verbs.storage.registry.named("services")
+    assert resource is not None
+
+    async def moved(old: Obj) -> Obj:
+        ports = [{**p, "targetPort": port} if p.get("name") == "https" else p for p in old["spec"].get("ports") or ()]
+        return {**old, "spec": {**old["spec"], "ports": ports}}
+
+    await verbs.guaranteed_update(Target(resource, "default", "kubernetes"), moved, SERVER, _OPTIONS)
+
+
+async def _drop_other_family(verbs: Verbs, family: str) -> None:
+    """Delete the server's slice when it holds addresses of another family: a slice never changes its own."""
+    resource = verbs.storage.registry.named("endpointslices.discovery.k8s.io")
+    assert resource is not None
+    there = verbs.lookup("endpointslices.discovery.k8s.io", "default", "kubernetes")
+    if there is not None and there.get("addressType") != family:
+        await deletion.delete(verbs, Target(resource, "default", "kubernetes"), SERVER, DeleteOptions())
+
+
 async def bootstrap(verbs: Verbs, service_ip: str, address: str, port: int) -> None:
     """Create what is missing.
 
@@ -84,6 +105,7 @@ async def bootstrap(verbs: Verbs, service_ip: str, address: str, port: int) -> N
         },
     }
     await ensure(verbs, "services", "default", service)
+    await _retarget(verbs, port)
     if ipaddress.ip_address(address).is_loopback:
         return  # no pod can reach it, and endpoints on loopback are invalid
     endpoints: Obj = {
@@ -91,9 +113,11 @@ async def bootstrap(verbs: Verbs, service_ip: str, address: str, port: int) -> N
         "subsets": [{"addresses": [{"ip": address}], "ports": [{"name": "https", "port": port, "protocol": "TCP"}]}],
     }
     await keep(verbs, "endpoints", endpoints, "subsets")
+    family = f"IPv{ipaddress.ip_address(address).version}"
+    await _drop_other_family(verbs, family)
     endpoint_slice: Obj = {
         "metadata": {"name": "kubernetes", "labels": {"kubernetes.io/service-name": "kubernetes"}},
-        "addressType": "IPv4",
+        "addressType": family,
         "endpoints": [{"addresses": [address], "conditions": {"ready": True}}],
         "ports": [{"name": "https", "port": port, "protocol": "TCP"}],
     }

@@ -11,7 +11,7 @@ import ipaddress
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from kube_lite import clock
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
-    from cryptography.x509 import Certificate, CertificateBuilder, GeneralName, KeyUsage
+    from cryptography.x509 import Certificate, CertificateBuilder, CertificateSigningRequest, GeneralName, KeyUsage
 
 CA_YEARS = 10
 LEAF_YEARS = 1
@@ -132,37 +132,31 @@ class Authority:
             raise ValueError("the signature of the certificate request does not match its key")
         return _pem(self._certificate(_name(user, groups), request.public_key(), ()))
 
-    def sign_as_asked(self, request_pem: bytes, usages: Collection[str], lifetime: timedelta) -> bytes:
-        """A certificate for a signing request with its own subject and names.
+    def sign_as_asked(self, request_pem: bytes, usages: Sequence[str], seconds: float) -> bytes:
+        """A certificate with the subject, the alternative names and the key of a signing request.
 
-        :param usages: ``client auth``, ``server auth`` or both; others are what every certificate may do
-        :raises ValueError: not a valid request
+        :param usages: as in a CertificateSigningRequest
+        :param seconds: how long it is valid; never longer than the CA's own
+        :raises ValueError: not a valid request, or a usage that does not exist
         """
         from cryptography import x509
         from cryptography.hazmat.primitives import serialization
-        from cryptography.x509.oid import ExtendedKeyUsageOID
 
         request = x509.load_pem_x509_csr(request_pem)
         if not request.is_signature_valid:
             raise ValueError("the signature of the certificate request does not match its key")
         ca = x509.load_pem_x509_certificate(self.certificate_pem)
         ca_key = serialization.load_pem_private_key(self.pair.key.read_bytes(), None)
-        known = {"client auth": ExtendedKeyUsageOID.CLIENT_AUTH, "server auth": ExtendedKeyUsageOID.SERVER_AUTH}
-        extended = [oid for usage, oid in known.items() if usage in usages]
-        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.public_key())  # type: ignore[arg-type]
+        ends = min(clock.now() + timedelta(seconds=seconds), ca.not_valid_after_utc)
         builder = (
-            _builder(request.subject, ca.subject, request.public_key(), lifetime=lifetime)
+            _builder(request.subject, ca.subject, request.public_key(), LEAF_YEARS, ends)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(ca=False), critical=True)
-            .add_extension(issuer, critical=False)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.public_key()),  # type: ignore[arg-type]
+                critical=False,
+            )
         )
-        if extended:
-            builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
-        try:
-            names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-        except x509.ExtensionNotFound:
-            return _pem(_sign(builder, ca_key))
-        return _pem(_sign(builder.add_extension(names.value, critical=False), ca_key))
+        return _pem(_sign(_with_usages(builder, request, usages), ca_key))
 
     def _certificate(self, subject: object, public_key: object, server_names: Collection[str]) -> Certificate:
         from cryptography import x509
@@ -211,9 +205,45 @@ def _name(common_name: str, organizations: Sequence[str]) -> object:
     return x509.Name([*parts, x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _builder(
-    subject: object, issuer: object, key: object, years: int = 0, lifetime: timedelta = timedelta()
+def _with_usages(
+    builder: CertificateBuilder, request: CertificateSigningRequest, usages: Sequence[str]
 ) -> CertificateBuilder:
+    """Add the usages asked for, and the request's alternative names."""
+    from cryptography import x509
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    purposes = {"client auth": ExtendedKeyUsageOID.CLIENT_AUTH, "server auth": ExtendedKeyUsageOID.SERVER_AUTH}
+    unknown = sorted(set(usages) - {"digital signature", "signing", "key encipherment", *purposes})
+    if unknown:
+        raise ValueError(f"the cluster's authority signs nothing for {', '.join(unknown)}")
+    usage = x509.KeyUsage(
+        digital_signature="digital signature" in usages or "signing" in usages,
+        key_encipherment="key encipherment" in usages,
+        key_cert_sign=False,
+        crl_sign=False,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+    builder = builder.add_extension(usage, critical=True)
+    if extended := [purposes[name] for name in usages if name in purposes]:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
+    try:
+        names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return builder
+    return builder.add_extension(names, critical=False)
+
+
+def _builder(
+    subject: object, issuer: object, key: object, years: int, ends: datetime | None = None
+) -> CertificateBuilder:
+    """The start of every certificate.
+
+    :param ends: when it ends, if not so many years after its start
+    """
     from cryptography import x509
 
     public = key.public_key() if hasattr(key, "public_key") else key
@@ -225,7 +255,7 @@ def _builder(
         .public_key(public)  # type: ignore[arg-type]
         .serial_number(x509.random_serial_number())
         .not_valid_before(start)
-        .not_valid_after(start + timedelta(days=365 * years) + lifetime)
+        .not_valid_after(ends or start + timedelta(days=365 * years))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)  # type: ignore[arg-type]
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -67,6 +68,8 @@ def check_kind(resource: Resource, value: Obj, sub: Subresource | None = None) -
     given_kind, given_version = value.get("kind") or kind, value.get("apiVersion") or version
     if not isinstance(given_kind, str) or not isinstance(given_version, str):
         raise errors.BadRequest("kind and apiVersion must be strings")
+    if resource.custom and version == resource.api_version != given_version:
+        raise errors.BadRequest(mismatched(given_version, version))  # any kind decodes: no type says otherwise
     if (given_kind, given_version) != (kind, version):
         raise errors.BadRequest(_other_kind(given_kind, given_version, kind, version))
     value["kind"], value["apiVersion"] = kind, version
@@ -180,6 +183,26 @@ def unconvertible(kind: str, version: str, wanted: str, wanted_group: str) -> st
     return f"converting ({version}.{kind}) to ({package}.{wanted}): unknown conversion"
 
 
+_UNVERSIONED: Final = {"JobSpec", "JobStatus", "JobCondition"}
+"""Structs that withdrawn versions took from the later ones."""
+
+
+def _of_version(resource: Resource, told: str) -> str:
+    """A decoder's complaint with the structs of a withdrawn version named as its own: ``v1beta1.CronJobSpec``."""
+    later = resource.storage_version or resource.version
+    if not resource.definition or later == resource.version:
+        return told
+    package = ".".join([*resource.definition.split(".")[:-2], later])
+
+    def renamed(found: re.Match[str]) -> str:
+        if f"{package}.{found[1]}" not in schema.definitions():
+            return found[0]
+        return f"{later if found[1] in _UNVERSIONED else resource.version}.{found[1]}"
+
+    path, cut, rest = told.partition(", error found in")
+    return re.sub(rf"\b(?:{later}|{resource.version})\.([A-Z]\w*)", renamed, path) + cut + rest
+
+
 def decode_object(
     resource: Resource,
     value: Obj,
@@ -197,7 +220,8 @@ def decode_object(
         result = decode.decode(type_of(resource), value, None if resource.custom else text)
     except decode.DecodeError as error:
         raise errors.BadRequest(
-            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {error}'
+            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+            f"{_of_version(resource, str(error))}"
         ) from error
     complaints = [*(duplicates or ()), *result.strict_errors]
     if complaints:

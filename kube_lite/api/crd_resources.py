@@ -113,7 +113,7 @@ class _Compiled:
             problems = [p for p in problems if not structural.unchanged(p.at, self.openapi, obj, old)]
         found = [p.error for p in problems]
         if self.rules is not None:
-            if any(error.reason in structural.BLOCKING for error in found):
+            if any(problem.blocks_rules for problem in problems):
                 found.append(NOT_CHECKED)
             else:
                 found.extend(self.rules.validate(obj, old))

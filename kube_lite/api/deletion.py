@@ -108,8 +108,6 @@ def _mark(target: Target, new: Obj, old: Obj, options: DeleteOptions) -> bool:
     """Set deletionTimestamp and grace period; False when a running grace period simply goes on."""
     resource, meta = target.resource, new["metadata"]
     asked = options.grace_period_seconds
-    if asked is not None and asked < 0:
-        asked = 1  # upstream: a negative period means one second
     if meta.get("deletionTimestamp") is not None:
         running = meta.get("deletionGracePeriodSeconds")
         if running is None or resource.grace_period is None:
@@ -124,7 +122,7 @@ def _mark(target: Target, new: Obj, old: Obj, options: DeleteOptions) -> bool:
     meta["deletionTimestamp"] = clock.timestamp(clock.now() + timedelta(seconds=grace))
     if resource.kind != "Namespace":
         meta["deletionGracePeriodSeconds"] = grace
-    if resource.generation and meta.get("generation"):
+    if (resource.generation or resource.custom) and meta.get("generation"):
         meta["generation"] += 1
     return True
 

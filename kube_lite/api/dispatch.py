@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from kube_lite import errors
-from kube_lite.api import codec, deletion, options, patching, reads, table, watch, watch_stream
+from kube_lite.api import codec, deletion, kubelets, options, patching, reads, table, watch, watch_stream
 from kube_lite.api.history import Timeline
 from kube_lite.api.http import Request, Response, encode_json
 from kube_lite.api.negotiate import Form, negotiate
@@ -87,13 +87,21 @@ class Dispatcher:
     async def _subresource(self, request: Request, resource: Resource) -> Response:
         info = request.info
         sub = resource.subresources.get(info.subresource)
-        if sub is None:
+        if sub is None or (info.rest and sub.name != "proxy"):
             raise errors.no_such_path()
         if info.verb not in sub.verbs and (sub.name, info.verb) != ("proxy", "options"):
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
         handler = self.subresources.get(f"{resource.group_resource}/{sub.name}") or self.subresources.get(sub.name)
         if handler is not None:
             return await handler(request, resource)
+        if sub.name in kubelets.UPGRADED:
+            await reads.get(self.storage, resource, info)
+            raise errors.BadRequest("Upgrade request required")
+        if sub.name == "proxy":
+            await reads.get(self.storage, resource, info)
+            raise errors.ServiceUnavailable(
+                "error trying to reach service: there is no network here"
+            )
         if info.verb == "get":
             return await self._get(request, resource)
         if info.verb == "update":

@@ -61,7 +61,7 @@ def _writer(resource: Resource, options: WriteOptions, subresource: str = "", lo
     ignored: tuple[str, ...] = ()
     if subresource == "status":
         ignored = ("spec",)
-    elif "status" in resource.subresources and not subresource:
+    elif "status" in resource.subresources and not subresource and not resource.owns_status:
         ignored = ("status",)
     form = _forms(resource, lookup)
     return Writer(options.field_manager, resource.api_version, clock.timestamp(), subresource, ignored, form)

@@ -15,11 +15,11 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from kube_lite import clock, errors
-from kube_lite.api import certs
+from kube_lite.api import certs, kubelets
 from kube_lite.api.http import Request, Response, encode_json, json_response
 from kube_lite.api.plane import Plane
 from kube_lite.api.subresources import SUCCESS
-from kube_lite.api.user import NODES, User
+from kube_lite.api.user import EXECUTORS, NODES, User
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.registry import Resource
 
@@ -81,7 +81,7 @@ class NodeEndpoints:
             raise errors.BadRequest('the body must be {"request": "<PEM certificate request>"}') from error
         name = request.info.name
         try:
-            certificate = self._authority.sign_request(pem, f"system:node:{name}", [NODES])
+            certificate = self._authority.sign_request(pem, f"system:node:{name}", [NODES, EXECUTORS])
         except ValueError as error:
             raise errors.BadRequest(f"the certificate request cannot be signed: {error}") from error
         answer = {
@@ -213,8 +213,21 @@ class NodeEndpoints:
             "timestamps": info.flag("timestamps"),
         }
         params |= _log_options(request)
+        if node not in self._channels:
+            await self._refuse(request, node, container)
         _, body = await self.ask(node, "logs", params)
         return Response(content_type="text/plain", stream=body)
+
+    async def _refuse(self, request: Request, name: str, container: str) -> None:
+        """Say what is wrong with a node that is not connected, if its object tells more than that.
+
+        :raises NotFound: there is no such node
+        :raises Unspecified: its kubelet cannot be reached
+        """
+        node = self._plane.storage.lookup("nodes", "", name)
+        if node is None:
+            raise errors.not_found("nodes", "", name)
+        await kubelets.refuse_log(node, request, container)
 
 
 async def _first_line(receive: MemoryObjectReceiveStream[bytes | None]) -> tuple[Obj, bytes]:

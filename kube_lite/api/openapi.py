@@ -52,6 +52,10 @@ _QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _INT_OR_STRING: Final = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 
 
+SELECTABLE: Final = "x-kubernetes-selectable-fields"
+"""Where a custom resource's document tells what field selectors may name."""
+
+
 def gvk_extension(gvk: tuple[str, str, str]) -> dict[str, str]:
     """``x-kubernetes-group-version-kind`` of an operation."""
     group, version, kind = gvk
@@ -121,6 +125,8 @@ def _custom_components(resource: Resource, schema: Mapping[str, Any] | None) -> 
         "metadata": {"allOf": [{"$ref": f"#/components/schemas/{OBJECT_META}"}], "description": "Standard metadata."},
     }
     one = {**whole, "properties": properties, GVK: [gvk]}
+    if resource.selectable_names:
+        one[SELECTABLE] = [{"fieldPath": name} for name in resource.selectable_names]
     items = {"type": "array", "items": {"$ref": f"#/components/schemas/{definition_of(resource)}"}}
     many = {
         "description": f"{resource.list_kind_name} is a list of {resource.kind}",
@@ -229,7 +235,7 @@ class OpenAPI:
             line = f"{resource.path}/{resource.plural} {resource.kind} {resource.namespaced} {'/'.join(resource.verbs)}"
             made_of.append(f"{line} {resource.list_kind_name} {subs}".encode())
             if resource.custom:
-                made_of.append(encode_json(self._custom_schema(resource)))
+                made_of.append(encode_json([self._custom_schema(resource), list(resource.selectable_names)]))
         return hashlib.sha512(b"\n".join(made_of)).hexdigest().upper()
 
     def root(self) -> bytes:

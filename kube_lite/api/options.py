@@ -12,7 +12,7 @@ from kube_lite.resources import field
 MANAGER_LIMIT = 128
 """Longest field manager name in characters (apimachinery ``FieldManagerMaxLength``)."""
 VALIDATIONS = ("Ignore", "Strict", "Warn")
-PROPAGATIONS = ("Background", "Foreground", "Orphan")
+PROPAGATIONS = ("Foreground", "Background", "Orphan")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Final
+
 from kube_lite import errors
 from kube_lite.api import body as bodies
 from kube_lite.api import codec, managed, patch
+from kube_lite.api.apply import LAST_APPLIED
 from kube_lite.api.http import Request, decode_json, encode_json
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.verbs import Manner, Target, Verbs, Written
@@ -14,6 +18,9 @@ from kube_lite.resources.decode_complaints import told_by_converter
 from kube_lite.resources.field import Errors, forbidden, required
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
+
+KUBECTL: Final = "kubectl"
+"""The field manager whose server-side apply also keeps the note of client-side apply."""
 
 
 async def patch_object(verbs: Verbs, target: Target, request: Request, raw: bytes, wanted: WriteOptions) -> Written:
@@ -130,6 +137,7 @@ async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wan
             "Incorrect version specified in apply patch. "
             f"Specified patch version: {version}, expected: {resource.api_version}"
         )
+    kept = last_applied(value)
     applied = managed.Applied(resource, value, wanted, target.subresource_name, verbs.versions_of(resource))
     existing = verbs.storage.item(resource, target.namespace, target.name)
     if existing is None and target.subresource is None:
@@ -141,11 +149,26 @@ async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wan
     async def merged(old: Obj) -> Obj:
         new = applied.onto(old)
         check_identity(target, new)
+        annotations = new["metadata"].get("annotations") or {}
+        if wanted.field_manager == KUBECTL and LAST_APPLIED in annotations:
+            # a later client-side apply starts from what was applied last, by whatever way
+            new["metadata"]["annotations"] = {**annotations, LAST_APPLIED: kept}
         return new
 
     return await verbs.guaranteed_update(
         target, merged, request.user, wanted, request.warnings, Manner(applied.manage, pinned=applied.pinned)
     )
+
+
+def last_applied(config: Obj) -> str:
+    """What client-side apply would have noted of ``config`` (upstream: ``lastappliedupdater.go``)."""
+    metadata = {k: v for k, v in (config.get("metadata") or {}).items() if k != "managedFields"}
+    annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k != LAST_APPLIED}
+    if annotations:
+        metadata["annotations"] = annotations
+    else:
+        metadata.pop("annotations", None)
+    return json.dumps({**config, "metadata": metadata}, sort_keys=True, separators=(",", ":"), default=str) + "\n"
 
 
 async def _apply_create(

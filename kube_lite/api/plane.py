@@ -17,7 +17,6 @@ from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.app import App
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
-from kube_lite.api.authz.approval import Approval
 from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.authz.escalation import Escalation
 from kube_lite.api.crds import CustomResources
@@ -75,12 +74,13 @@ class Plane:
         self.registry = registry or builtin()
         self.storage = Storage(store, self.registry)
         caller = self.webhook_caller = WebhookCaller(rng, frozenset({options.advertise_address}), options.port)
-        self.verbs = Verbs(
-            self.storage, chain.build(rng, options.disabled_admission_plugins, caller, options.pod_security), rng
-        )
+        self.authorizer = Authorizer(self.storage)
+        disabled = options.disabled_admission_plugins
+        admission = chain.build(rng, disabled, caller, options.pod_security, self.authorizer)
+        self.verbs = Verbs(self.storage, admission, rng)
+        self.verbs.authorizer = self.authorizer
         self.dispatcher = Dispatcher(self.storage, self.verbs, rng)
         self.subresources = Subresources(self.dispatcher)
-        self.authorizer = Authorizer(self.storage)
         self.authenticator = Authenticator(options.tokens, options.owner_uid)
         signer = Signer(options.service_account_key)
         self.tokens = Tokens(signer, self.verbs, self.verbs.names, admission=self.verbs.admission)
@@ -88,7 +88,6 @@ class Plane:
         self.dispatcher.subresources["serviceaccounts/token"] = self.tokens.request
         Escalation(self.verbs, self.authorizer)
         certificate_requests.install(self.verbs)
-        Approval(self.verbs, self.authorizer)
         self.reviews = Reviews(self.dispatcher, self.authorizer, self.authenticator, self.tokens)
         self.discovery = Discovery(self.registry, f"{options.advertise_address}:{options.port}")
         self.custom_resources = CustomResources(self.verbs, caller, self.discovery.changed)

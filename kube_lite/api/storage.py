@@ -38,6 +38,33 @@ def _revision(obj: Obj) -> int:
     return int(obj["metadata"].get("resourceVersion") or 0)
 
 
+_METADATA = (
+    "name",
+    "generateName",
+    "namespace",
+    "selfLink",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+)
+"""Fields of metadata in the order in which upstream writes them; any other comes after."""
+
+
+def in_order(metadata: Obj) -> Obj:
+    """A copy with the fields in upstream's order, whatever the order in which a client sent them."""
+    # a resourceVersion is always written, so it has its place even before it is known
+    ordered = {name: metadata.get(name) for name in _METADATA if name in metadata or name == "resourceVersion"}
+    ordered.update(metadata)
+    return ordered
+
+
 def head(api_version: str, kind: str) -> bytes:
     """What stands before the stored bytes (without their opening brace) of a whole object."""
     return b'{"kind":"%s","apiVersion":"%s",' % (kind.encode(), api_version.encode())
@@ -137,10 +164,21 @@ class Storage:
         bare = {k: v for k, v in stored.items() if k not in ("kind", "apiVersion")}
         if resource.custom:
             bare = {"apiVersion": stored["apiVersion"], **bare}
-        metadata = bare["metadata"] = dict(bare["metadata"])
+        metadata = bare["metadata"] = in_order(bare["metadata"])
 
         def encode(revision: int) -> bytes:
             metadata["resourceVersion"] = str(revision)
+            return encode_json(bare)
+
+        return encode
+
+    @staticmethod
+    def again(value: bytes) -> Encode:
+        """Stored bytes as they are, to be told of at another revision."""
+        bare = decode_json(value)
+
+        def encode(revision: int) -> bytes:
+            bare["metadata"]["resourceVersion"] = str(revision)
             return encode_json(bare)
 
         return encode

@@ -250,7 +250,7 @@ class Subresources:
         if not matching:
             return
         if len(matching) > 1:
-            raise errors.InternalError(
+            raise errors.Unspecified(
                 "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
             )
         resource = self._storage.registry.named(BUDGETS)
@@ -263,7 +263,7 @@ class Subresources:
             _take_disruption(new, pod["metadata"]["name"])
             return new
 
-        wanted = WriteOptions(dry_run=dry_run, field_manager="kube-lite")
+        wanted = WriteOptions(dry_run=dry_run, field_manager="kube-apiserver")
         await self._verbs.guaranteed_update(target, disrupted, request.user, wanted)
 
     # ---- namespaces/finalize

@@ -10,6 +10,8 @@ MASTERS = "system:masters"
 AUTHENTICATED = "system:authenticated"
 UNAUTHENTICATED = "system:unauthenticated"
 NODES = "system:nodes"
+EXECUTORS = "kube-lite:nodes"
+"""Nodes that joined with the node token: kubelet and kube-proxy in one."""
 SERVICE_ACCOUNTS = "system:serviceaccounts"
 
 

@@ -19,6 +19,8 @@ from typing import Any
 from kube_lite import errors
 from kube_lite.api import managed, objectmeta
 from kube_lite.api.admission.plugin import AdmissionRequest, Chain
+from kube_lite.api.authz.attributes import Attributes
+from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.http import decode_json, encode_json
 from kube_lite.api.objectmeta import Names
 from kube_lite.api.options import WriteOptions
@@ -97,6 +99,8 @@ class Verbs:
     def __init__(self, storage: Storage, admission: Chain, rng: random.Random) -> None:
         self.storage = storage
         self.admission = admission
+        self.authorizer: Authorizer | None = None
+        """Whom CEL's ``authorizer`` asks."""
         self.names = Names(rng)
         self.hooks: MutableMapping[str, RestHook] = {}
         """Work beyond the object itself, by ``group_resource`` (addresses of Services)."""
@@ -229,6 +233,13 @@ class Verbs:
         """See ``Registry.of_kind``."""
         group, _, version = api_version.rpartition("/")
         return self.storage.registry.of_kind(group, version, kind)
+
+    def decide(self, attributes: Attributes) -> tuple[bool, str]:
+        """See ``admission.plugin.Objects``; nobody is allowed anything before there is an authorizer."""
+        if self.authorizer is None:
+            return False, ""
+        decision = self.authorizer.decide(attributes)
+        return decision.allowed, decision.reason
 
     def equivalents(self, resource: Resource) -> list[Resource]:
         """See ``Storage.equivalents``."""
@@ -395,7 +406,8 @@ class Verbs:
         whole = validate_common(new["metadata"], builtin=_is_builtin(resource))
         change = validate_metadata_update(new["metadata"], old["metadata"])
         found = validate_common(new["metadata"], builtin=False) + change if whole else list(change)
-        old = _without_nulls(old)  # as ``new`` is here: what is stored has those that are printed for unset times
+        # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
+        new, old = _without_nulls(new), _without_nulls(old)
         if sub is not None:
             return found + change + sub.validate(new, old)
         for check in resource.update_checks:
@@ -413,15 +425,16 @@ class Verbs:
             return Written(encode(item.revision), item.revision)
         gone = is_finished(new)
         try:
-            if gone:
-                record = await self.storage.store.delete(item.key, item.revision, encode)
-            else:
+            if not gone:
                 record = await self.storage.store.write(item.key, item.revision, encode, transient=resource.transient)
+                return Written(record.value, record.revision)
+            # nothing is written before the removal: watchers are shown what was stored, the client what it asked for
+            await self.storage.store.delete(item.key, item.revision, self.storage.again(item.value))
         except StorageFull as full:
             raise errors.InsufficientStorage(str(full)) from full
-        if gone and (hook := self.hooks.get(resource.group_resource)) is not None:
+        if (hook := self.hooks.get(resource.group_resource)) is not None:
             hook.deleted(new)
-        return Written(record.value, record.revision, deleted=gone)
+        return Written(encode(item.revision), item.revision, deleted=True)
 
     @staticmethod
     def _check_size(options: WriteOptions, encode: Callable[[int], bytes], stored: int = 0) -> None:
@@ -444,7 +457,7 @@ def is_finished(obj: Mapping[str, Any]) -> bool:
         return False
     if (obj.get("spec") or {}).get("finalizers") and obj.get("kind") == "Namespace":
         return False
-    return not meta.get("deletionGracePeriodSeconds")
+    return int(meta.get("deletionGracePeriodSeconds") or 0) <= 0
 
 
 def _is_builtin(resource: Resource) -> bool:

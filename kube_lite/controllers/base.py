@@ -80,6 +80,8 @@ class Context:
     ca_pem: str = ""
     sign_account_token: Callable[[str, str, str, str], str] | None = None
     """From namespace, name and uid of a service account and the name of its Secret: a token that does not expire."""
+    sign_certificate: Callable[[bytes, Sequence[str], float], bytes] | None = None
+    """From a request (PEM), the usages asked for and seconds of validity: a certificate (PEM) of the cluster's CA."""
     recorders: dict[str, EventRecorder] = field(default_factory=dict)
 
     def recorder(self, component: str) -> EventRecorder:

@@ -17,6 +17,7 @@ import msgspec
 
 from kube_lite import clock
 from kube_lite.client.events import NORMAL, WARNING
+from kube_lite.controllers import job_indexes
 from kube_lite.controllers.base import Context, Controller, Requeue, key_of_controller, outcomes
 from kube_lite.controllers.expectations import Expectations
 from kube_lite.controllers.job_failure_policy import IGNORE, judge
@@ -126,7 +127,8 @@ class JobController(Controller):
             wait = self._expectations.remaining(key)
         await self._write(job, status, pods, active)
         uncounted = {*status.uncounted_terminated_pods.succeeded, *status.uncounted_terminated_pods.failed}
-        await self._release(pod for pod in pods if pod.metadata.uid in uncounted | ignored)
+        done = (uncounted | ignored) - (set() if ended else job_indexes.held(job, status, pods))
+        await self._release(pod for pod in pods if pod.metadata.uid in done)
         deadline = self._deadline_in(job, status)
         waits = [seconds for seconds in (wait, deadline) if seconds is not None]
         return Requeue(max(min(waits), 0.0)) if waits else None
@@ -177,6 +179,7 @@ class JobController(Controller):
         failed = [uid for uid in before.failed if uid in held]
         indexes = parse_indexes(job.status.completed_indexes)
         settled = len(before.succeeded) - len(succeeded)
+        lost = parse_indexes(job.status.failed_indexes or "") | job_indexes.newly_failed(job, pods, ignored)
         for pod in pods:
             uid = pod.metadata.uid
             if uid not in held or uid in listed or uid in ignored or not (pod.finished or pod.terminating):
@@ -194,6 +197,7 @@ class JobController(Controller):
             failed=job.status.failed + len(before.failed) - len([u for u in before.failed if u in held]),
             uncounted_terminated_pods=Uncounted(succeeded=succeeded, failed=failed),
             completed_indexes=format_indexes(indexes),
+            failed_indexes=None if job.spec.backoff_limit_per_index is None else format_indexes(lost - indexes),
         )
 
     def _started(self, job: Job, status: JobStatus) -> JobStatus:
@@ -215,13 +219,15 @@ class JobController(Controller):
         """The status with the Job's end, if it has come; an end waits until all pods are counted and gone."""
         succeeded = status.succeeded + len(status.uncounted_terminated_pods.succeeded)
         verdict = failure(job, status, pods, active)
+        if verdict is None and not condition_status(status, SUCCESS_CRITERIA):
+            verdict = job_indexes.failed_by_indexes(job, status)
         target, final, reason, message = FAILURE_TARGET, FAILED, *(verdict or ("", ""))
         if verdict is None:
-            enough = job.spec.completions if job.spec.completions is not None else 1
-            if succeeded < enough or (job.spec.completions is None and active):
-                return status, False
             target, final = SUCCESS_CRITERIA, COMPLETE
-            reason, message = "CompletionsReached", "Reached expected number of succeeded pods"
+            met = _success(job, status, succeeded, active)
+            if met is None:
+                return status, False
+            reason, message = met
         status = with_condition(status, target, "True", reason, message)
         uncounted = status.uncounted_terminated_pods
         if not active and not uncounted.succeeded and not uncounted.failed:
@@ -246,21 +252,46 @@ class JobController(Controller):
         if job.spec.completions is None:
             wanted = len(active) if succeeded else wanted
         else:
-            wanted = min(wanted, job.spec.completions - succeeded)
+            lost = len(parse_indexes(status.failed_indexes or ""))
+            wanted = min(wanted, job.spec.completions - succeeded - lost)
         surplus = len(active) - max(0, wanted)
         if surplus > 0:
             await self._delete(job, deletion_order(active, {})[:surplus])
         if surplus >= 0:
             return None
+        if job.spec.backoff_limit_per_index is not None:
+            return await self._create_by_index(job, status, pods, active, min(-surplus, self._burst))
         wait = back_off(pods)
         if wait > 0:
             return wait
-        await self._create(job, status, active, min(-surplus, self._burst))
+        indexes = self._next_indexes(job, status, active, min(-surplus, self._burst))
+        await self._create(job, [self._pod(job, index) for index in indexes])
         return None
 
-    async def _create(self, job: Job, status: JobStatus, active: Sequence[Pod], count: int) -> None:
+    async def _create_by_index(
+        self, job: Job, status: JobStatus, pods: Sequence[Pod], active: Sequence[Pod], count: int
+    ) -> float | None:
+        """Create pods for indexes that need not wait; seconds until the next of the others need not either."""
+        last = job_indexes.last_failures(pods)
+        waits: list[float] = []
+        bodies: list[Obj] = []
+        for index in self._next_indexes(job, status, active, job.spec.completions or 0):
+            if index is None or len(bodies) == count:
+                break
+            before = last.get(index)
+            if (wait := job_indexes.wait_of(before)) > 0:
+                waits.append(wait)
+                continue
+            body = self._pod(job, index)
+            ignored = before is not None and _is_ignored(job, before)
+            failures = job_indexes.next_failures(before, ignored=ignored)
+            body["metadata"]["annotations"][job_indexes.FAILURES] = str(failures)
+            bodies.append(body)
+        await self._create(job, bodies)
+        return min(waits, default=None)
+
+    async def _create(self, job: Job, bodies: Sequence[Obj]) -> None:
         key = job.metadata.key
-        bodies = [self._pod(job, index) for index in self._next_indexes(job, status, active, count)]
         self._expectations.expect_creations(key, len(bodies))
         for result in await outcomes(partial(self._create_one, job, body) for body in bodies):
             if isinstance(result, ApiError):
@@ -270,6 +301,7 @@ class JobController(Controller):
         if job.spec.completion_mode != "Indexed":
             return [None] * count
         taken = parse_indexes(status.completed_indexes) | {index_of(pod) for pod in active}
+        taken |= parse_indexes(status.failed_indexes or "")
         free = [index for index in range(job.spec.completions or 0) if index not in taken]
         return list(free[:count])
 
@@ -351,6 +383,19 @@ class JobController(Controller):
         patch: dict[str, Any] = {"metadata": {"resourceVersion": meta.resource_version}}
         patch["status"] = status_as_json(status)
         await self._client.patch(JOBS, meta.name, patch, meta.namespace, subresource="status")
+
+
+def _success(job: Job, status: JobStatus, succeeded: int, active: Sequence[Pod]) -> tuple[str, str] | None:
+    """Reason and message when the Job has succeeded; what was decided once stays decided."""
+    decided = next((c for c in status.conditions if c.type == SUCCESS_CRITERIA), None)
+    if decided is not None:
+        return decided.reason, decided.message
+    if met := job_indexes.success(job, status):
+        return "SuccessPolicy", met
+    enough = job.spec.completions if job.spec.completions is not None else 1
+    if succeeded < enough or (job.spec.completions is None and active):
+        return None
+    return "CompletionsReached", "Reached expected number of succeeded pods"
 
 
 def _selects(job: Job, pod: Pod) -> bool:

@@ -13,7 +13,7 @@ from msgspec import field
 from kube_lite.resources.kinds.pod.view import Pod
 from kube_lite.resources.meta import View
 
-IGNORE, COUNT, FAIL_JOB = "Ignore", "Count", "FailJob"
+IGNORE, COUNT, FAIL_JOB, FAIL_INDEX = "Ignore", "Count", "FailJob", "FailIndex"
 
 
 class OnExitCodes(View, frozen=True):

@@ -29,6 +29,19 @@ MAX_BACK_OFF = 600.0
 """Seconds at most (upstream: MaxJobPodFailureBackOff)."""
 
 
+class SuccessRule(View, frozen=True):
+    """Indexes, or a number of them, whose success is enough."""
+
+    succeeded_indexes: str = ""
+    succeeded_count: int | None = None
+
+
+class SuccessPolicy(View, frozen=True):
+    """Rules of which one is enough."""
+
+    rules: list[SuccessRule] = []
+
+
 class JobSpec(View, frozen=True):
     """What a Job should run."""
 
@@ -41,6 +54,9 @@ class JobSpec(View, frozen=True):
     completion_mode: str = "NonIndexed"
     selector: LabelSelector = LabelSelector()
     pod_failure_policy: PodFailurePolicy | None = None
+    backoff_limit_per_index: int | None = None
+    max_failed_indexes: int | None = None
+    success_policy: SuccessPolicy | None = None
     template: msgspec.Raw = msgspec.Raw(b"{}")
 
 
@@ -62,6 +78,7 @@ class JobStatus(View, frozen=True):
     succeeded: int = 0
     failed: int = 0
     completed_indexes: str = ""
+    failed_indexes: str | None = None
     uncounted_terminated_pods: Uncounted = Uncounted()
     conditions: list[WorkloadCondition] = []
 
@@ -117,7 +134,7 @@ def failure(job: Job, status: JobStatus, pods: Sequence[Pod], active: Sequence[P
     return None
 
 
-def _finished_at(pod: Pod) -> float:
+def finished_at(pod: Pod) -> float:
     """When a pod's last container ended, in seconds."""
     ends = [s.state.terminated.finished_at for s in pod.status.container_statuses if s.state.terminated is not None]
     moments = [clock.parse_timestamp(end).timestamp() for end in ends if end]
@@ -127,7 +144,7 @@ def _finished_at(pod: Pod) -> float:
 
 def back_off(pods: Sequence[Pod]) -> float:
     """Seconds until the next pod may be created, twice as long after each failure since the last success."""
-    ended = sorted((_finished_at(pod), pod.status.phase == "Succeeded") for pod in pods if pod.finished)
+    ended = sorted((finished_at(pod), pod.status.phase == "Succeeded") for pod in pods if pod.finished)
     failures = 0
     for _, succeeded in reversed(ended):
         if succeeded:
@@ -178,6 +195,7 @@ def status_as_json(status: JobStatus) -> Obj:
         "succeeded": status.succeeded or None,
         "failed": status.failed or None,
         "completedIndexes": status.completed_indexes or None,
+        "failedIndexes": status.failed_indexes,
         "uncountedTerminatedPods": {"succeeded": uncounted.succeeded or None, "failed": uncounted.failed or None},
         "conditions": [condition_as_json(condition) for condition in status.conditions] or None,
     }

@@ -1,7 +1,8 @@
 """Node address ranges: each node gets a piece of the cluster's range for its pods, in ``spec.podCIDR``.
 
 What is taken is read from the nodes themselves, so nothing is lost in a restart; the lowest free piece is next
-(upstream: ``pkg/controller/nodeipam``, range allocator).
+(upstream: ``pkg/controller/nodeipam``, range allocator). A Node object that no kubelet ever reported for has no
+pods to give addresses to, so it takes nothing from the range.
 """
 
 from __future__ import annotations
@@ -46,9 +47,9 @@ class NodeIPAMController(Controller):
         return next((str(n) for n in self._range.subnets(new_prefix=self._prefix) if str(n) not in taken), None)
 
     async def reconcile(self, key: str) -> Requeue | None:
-        """Give the node a piece, unless it has one."""
+        """Give the node a piece, unless it has one, or no kubelet has said yet that it runs pods there."""
         node = self._nodes.get(key)
-        if node is None or node.spec.pod_cidr:
+        if node is None or node.spec.pod_cidr or not node.status.node_info.operating_system:
             return None
         uid = node.metadata.uid
         cidr = self._handed_out.get(uid) or self._next_free()

@@ -251,7 +251,7 @@ class Rollout:
             raise
         self._sets[created.metadata.uid] = created
         if not existed and size > 0:
-            message = f"Scaled up replica set {name} from 0 to {size}"
+            message = f"Scaled up replica set {name} to {size}"
             self._recorder.event(deployment, NORMAL, "ScalingReplicaSet", message)
         if not existed and conditions.has_deadline(deployment):
             message = f'Created new replica set "{name}"'
@@ -306,7 +306,7 @@ class Rollout:
         if size == before:
             return False
         direction = "up" if size > before else "down"
-        message = f"Scaled {direction} replica set {rs.metadata.name} from {before} to {size}"
+        message = f"Scaled {direction} replica set {rs.metadata.name} to {size}"
         self._recorder.event(self.deployment, NORMAL, "ScalingReplicaSet", message)
         return True
 

@@ -44,7 +44,7 @@ class TaintEvictionController(Controller):
         super().__init__()
         self.workers = ctx.settings.workers
         self._client = ctx.client_for("node-controller")
-        self._recorder = ctx.recorder("taint-eviction-controller")
+        self._recorder = ctx.recorder("taint-controller")
         self._first_seen: dict[tuple[str, str, str], float] = {}
         self._scheduled: set[str] = set()
         self._nodes = self.reads(ctx.informers.get("nodes", Node))

@@ -28,7 +28,6 @@ from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import read_token_file
 from kube_lite.api.nodes import NodeEndpoints
 from kube_lite.api.plane import PlaneOptions
-from kube_lite.api.signer import Signer
 from kube_lite.api.user import User
 from kube_lite.client import kubeconfig
 from kube_lite.cluster import Cluster, ClusterOptions, cluster
@@ -39,6 +38,8 @@ from kube_lite.store.sqlite import open_sqlite
 
 logger = logging.getLogger(__name__)
 
+SAFE_GRACE = 25.0
+"""Seconds of grace that nodes which renew their lease every 10 s can keep: two renewals and a delay."""
 EXTRA_DELAY = 0.5
 """Seconds after the start before FastAPI is imported: first come those who waited for the server."""
 
@@ -60,6 +61,14 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
     :raises ExceptionGroup: with an OSError: the address cannot be bound; with a ValueError: a file cannot be read
     """
     prepare_directory(settings.data_dir)
+    if settings.node_monitor_grace_period < SAFE_GRACE:
+        grace = settings.node_monitor_grace_period
+        logger.warning(
+            "nodes renew their leases every 10 s: with --node-monitor-grace-period %g s they will count as gone "
+            "in between; choose %g s or more",
+            grace,
+            SAFE_GRACE,
+        )
     rng = random.Random(settings.seed)  # names and uids; what must be secret is drawn from the system
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_sqlite(settings.data_dir / "kube-lite.db"))
@@ -96,7 +105,6 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
             await server.wait_started()
         tasks.start_soon(running.plane.dispatcher.timeline.run)
         tasks.start_soon(aggregator.run)
-        tasks.start_soon(Signer(running.plane, authority).run)
         tasks.start_soon(compact_regularly, store, HistorySettings())
         _calm_collector()
         tasks.start_soon(_build_extra, running)
@@ -158,6 +166,7 @@ def _cluster_options(settings: ServerSettings, advertise: str, authority: certs.
         sim_nodes=settings.sim_nodes,
         seed=settings.seed or 0,
         ca_pem=authority.certificate_pem.decode(),
+        sign_certificate=authority.sign_as_asked,
     )
 
 

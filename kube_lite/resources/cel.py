@@ -12,90 +12,28 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cache, lru_cache
 from typing import Any, Final
 
-from kube_lite.resources import cel_functions, cel_syntax
+from kube_lite.resources import (
+    cel_authorizer,
+    cel_cost,
+    cel_declared,
+    cel_functions,
+    cel_parse,
+    cel_rewrite,
+    cel_types,
+)
+from kube_lite.resources.cel_authorizer import AuthorizerValue, asking
+from kube_lite.resources.cel_check import check
 
 CALL_COST_LIMIT: Final = 1_000_000
 """Steps of one expression at most (apiserver ``celconfig.PerCallLimit``)."""
-_OPERATORS: Final = re.compile(r"[@!?\[\]<>=&|+\-*/%:.]|^in$|^_")
-_KNOWN: Final = frozenset(
-    [
-        "contains",
-        "startsWith",
-        "endsWith",
-        "matches",
-        "duration",
-        "timestamp",
-        "string",
-        "int",
-        "uint",
-        "double",
-        "bytes",
-        "bool",
-        "type",
-        "dyn",
-        "has",
-        "max",
-        "min",
-        "all",
-        "exists",
-        "exists_one",
-        "filter",
-        "map",
-        "optional",
-        "of",
-        "none",
-        "ofNonZeroValue",
-        "value",
-        "hasValue",
-        "orValue",
-        "or",
-        "optMap",
-        "optFlatMap",
-        "getDate",
-        "getDayOfMonth",
-        "getDayOfWeek",
-        "getDayOfYear",
-        "getFullYear",
-        "getHours",
-        "getMilliseconds",
-        "getMinutes",
-        "getMonth",
-        "getSeconds",
-        "size",
-    ]
-)
-_TYPE_NAMES: Final = frozenset(
-    [
-        "optional",
-        "int",
-        "uint",
-        "double",
-        "string",
-        "bool",
-        "bytes",
-        "list",
-        "map",
-        "null_type",
-        "type",
-        "format",
-        "math",
-        "sets",
-        "jsonpatch",
-    ]
-)
-
+_MACROS: Final = cel_declared.MACROS | {"has", "cel.bind", "_?_:_"}
+_TYPE_NAMES: Final = frozenset({"int", "uint", "double", "string", "bool", "bytes", "list", "map", "null_type", "type"})
 MAX_LENGTH: Final = 16_384
 """Characters of an expression at most; bounds the work of parsing it."""
-MAX_NESTED_LOOPS: Final = 3
+_STEPS_PER_TURN: Final = 10
+"""More than a turn of a plain loop takes; data for which this is little enough is not looked at closely."""
+MAX_NESTED_LOOPS: Final = 6
 """How deep comprehensions may be nested: the cost of each multiplies with that of those around it."""
-
-_STRUCT = re.compile(r"\b(?:Object(?:\.[A-Za-z_][A-Za-z0-9_.]*)?|JSONPatch)\s*\{")
-_TOKENS = re.compile(
-    r"""(?P<text>[rR]?(?:\"{3}.*?\"{3}|'{3}.*?'{3}|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'))|(?P<struct>"""
-    + _STRUCT.pattern
-    + r""")|(?P<open>\{)|(?P<close>\})|(?P<key>[A-Za-z_][A-Za-z0-9_]*\s*:(?!:))|(?P<other>[A-Za-z0-9_]+|.)""",
-    re.DOTALL,
-)
 
 
 class CelError(ValueError):
@@ -142,7 +80,32 @@ def _functions() -> Mapping[str, Callable[..., Any]]:
         problems = cel_functions.format_problems(fmt, text)
         return some(problems) if problems else none()
 
-    return {**cel_functions.FUNCTIONS, "__select": select, "__index": index, "validate": validate}
+    def present(entries: Any) -> Any:
+        shown = {key: value for flag, key, value in entries if not flag or value.has_value()}
+        return {key: held(value) for key, value in shown.items()}
+
+    def present_items(items: Any) -> Any:
+        return [held(value) for flag, value in items if not flag or value.has_value()]
+
+    def ends(position: int) -> Callable[[Any], Any]:
+        return lambda values: some(values[position]) if values else none()
+
+    def named(name: str) -> Any:
+        known = cel_functions.FUNCTIONS.get(name) if name in cel_functions.FORMAT_NAMES else None
+        return some(known()) if known is not None else none()
+
+    return {
+        **cel_functions.FUNCTIONS,
+        **cel_authorizer.FUNCTIONS,
+        "__select": select,
+        "__index": index,
+        "__present": present,
+        "__present_items": present_items,
+        "__format_named": named,
+        "first": ends(0),
+        "last": ends(-1),
+        "validate": validate,
+    }
 
 
 def optional(value: Any, *, present: bool) -> Any:
@@ -164,30 +127,6 @@ def weight(value: Any, limit: int = CALL_COST_LIMIT) -> int:
     return count
 
 
-def as_maps(source: str) -> str:
-    """``Object{a: 1}`` as ``{"a": 1}``: upstream's object construction without its types."""
-    if not _STRUCT.search(source):
-        return source
-    parts: list[str] = []
-    stack: list[bool] = []
-    previous = ""
-    for found in _TOKENS.finditer(source):
-        text, kind = found.group(0), found.lastgroup
-        if kind == "struct":
-            stack.append(True)
-            text = "{"
-        elif kind == "open":
-            stack.append(False)
-        elif kind == "close" and stack:
-            stack.pop()
-        elif kind == "key" and stack and stack[-1] and previous in ("{", ","):
-            text = f'"{text.rstrip(":").strip()}":'
-        parts.append(text)
-        if text.strip():
-            previous = text.strip()
-    return "".join(parts)
-
-
 class Program:
     """A compiled expression. :raises CelError: it cannot be read, or uses an unknown function"""
 
@@ -195,42 +134,65 @@ class Program:
         if len(source) > MAX_LENGTH:
             raise CelError(f"the expression is longer than {MAX_LENGTH} characters")
         self.source = source
-        self.depth = cel_syntax.depth(source)
+        try:
+            self._root = cel_parse.parse(source)
+        except cel_parse.ParseError as error:
+            text = syntax_problem(source) or cel_parse.located(source, error.offset, str(error))
+            raise CelError(f"compilation failed: {text}") from error
+        self.depth = cel_rewrite.depth(self._root)
         """How deeply its loops are nested."""
         if self.depth > MAX_NESTED_LOOPS:
             raise CelError("estimated rule cost exceeds budget: comprehensions are nested too deeply")
+        names = [name for name in cel_rewrite.free(self._root) if name.name not in _TYPE_NAMES]
+        self._places = {name.name: name.offset for name in reversed(names)}
+        self.variables: frozenset[str] = frozenset(self._places)
+        """Names of variables that it mentions."""
         library = _library()
         try:
-            self._program = library.compile(cel_syntax.rewrite(as_maps(source)))
+            self._program = library.compile(cel_rewrite.rewrite(self._root))
         except (ValueError, RuntimeError) as error:
-            raise CelError(f"compilation failed: {_syntax_error(str(error))}") from error
-        self.variables: frozenset[str] = frozenset(self._program.variables()) - cel_syntax.bound(source) - _TYPE_NAMES
-        """Names of variables that it mentions."""
-        # each run copies the context, so it holds only the functions that are called
+            raise CelError(f"compilation failed: {error}") from error
         self._context = library.Context({"format": {}})
+        self._add_functions()
+
+    def _add_functions(self) -> None:
+        """Give the context what is called: each run copies it, so it holds no more than that."""
+        for node in self._root.walk():
+            if node.kind == "call":
+                qualified = cel_rewrite.is_qualified(node) and node.target is not None
+                name = f"{node.target.name}.{node.name}" if qualified and node.target is not None else node.name
+                if name not in _MACROS and name not in cel_declared.overloads():
+                    text = f"undeclared reference to '{name}' (in container '')"
+                    raise CelError(f"compilation failed: {cel_parse.located(self.source, node.offset, text)}")
         added = _functions()
-        mentioned = cel_syntax.names(source)
-        grouped = {name for name in added if name.partition(".")[0] in mentioned and "." in name}
-        last_parts = {name.rpartition(".")[2] for name in grouped}
-        for name in grouped.union(self._program.functions()):
-            if name in added:
-                self._context.add_function(name, added[name])
-            elif name not in _KNOWN and name not in last_parts and not _OPERATORS.search(name):
-                raise CelError(f"compilation failed: {_undeclared(name)}")
+        called = set(self._program.functions())
+        grouped = {name for name in added if "." in name and name.rpartition(".")[2] in called}
+        for name in (called | grouped) & set(added):
+            self._context.add_function(name, added[name])
+
+    def undeclared(self, name: str) -> CelError:
+        """The error for a variable that is none here."""
+        text = f"undeclared reference to '{name}' (in container '')"
+        return CelError(f"compilation failed: {cel_parse.located(self.source, self._places[name], text)}")
 
     def evaluate(self, variables: Mapping[str, Any]) -> Any:
         """The value of the expression.
 
         :raises CelError: it fails: a missing key, an index out of bounds, mismatched types
-        :raises CostExceeded: its loops are nested too deeply for the data
+        :raises CostExceeded: it would take too many steps on this data
         """
-        if self.depth > 1:
-            size = sum(weight(value) for name, value in variables.items() if name in self.variables)
-            if size**self.depth > CALL_COST_LIMIT:
-                raise CostExceeded("operation cancelled: actual cost limit exceeded")
-        self._context.update({name: value for name, value in variables.items() if name in self.variables})
+        used = {name: value for name, value in variables.items() if name in self.variables}
+        authorizer = used.get("authorizer")
+        if isinstance(authorizer, AuthorizerValue):
+            used["authorizer"] = authorizer.shown()
+        else:
+            authorizer = None
+        if self.depth:
+            self._check_cost(used)
+        self._context.update(used)
         try:
-            return self._program.execute(self._context)
+            with asking(authorizer):
+                return self._program.execute(self._context)
         except KeyError as error:
             raise CelError(_missing(error.args[0] if error.args else "")) from error
         except IndexError as error:
@@ -241,6 +203,24 @@ class Program:
             raise CelError("no such overload") from error
         except (ValueError, RuntimeError, OverflowError, ArithmeticError) as error:
             raise CelError(_plain(str(error))) from error
+
+    def _check_cost(self, variables: Mapping[str, Any]) -> None:
+        """:raises CostExceeded: even a close look at the data does not show that the steps are few enough"""
+        size = sum(weight(value) for value in variables.values())
+        if size**self.depth * _STEPS_PER_TURN <= CALL_COST_LIMIT:
+            return
+        types = {name: cel_types.of_value(value) for name, value in variables.items()}
+        if cel_cost.estimate(check(self.source, self._root, types)) > CALL_COST_LIMIT:
+            raise CostExceeded("operation cancelled: actual cost limit exceeded")
+
+
+def syntax_problem(source: str) -> str:
+    """What the library's parser says of a source that cannot be read; empty when it can."""
+    try:
+        _library().compile(source)
+    except (ValueError, RuntimeError) as error:
+        return _syntax_error(source, str(error))
+    return ""
 
 
 @lru_cache(maxsize=4096)
@@ -257,12 +237,8 @@ def compile(source: str, variables: Collection[str] | None = None) -> Program:  
     program = _compiled(source)
     unknown = sorted(program.variables - set(variables)) if variables is not None else []
     if unknown:
-        raise CelError(f"compilation failed: {_undeclared(unknown[0])}")
+        raise program.undeclared(unknown[0])
     return program
-
-
-def _undeclared(name: str) -> str:
-    return f"ERROR: <input>:1:1: undeclared reference to '{name}' (in container '')"
 
 
 def _plain(text: str) -> str:
@@ -271,6 +247,11 @@ def _plain(text: str) -> str:
     return found[1] if found else text
 
 
-def _syntax_error(text: str) -> str:
-    found = re.search(r"ERROR: <input>:(\d+):(\d+): (.*)", text)
-    return f"ERROR: <input>:{found[1]}:{found[2]}: {found[3]}" if found else text
+def _syntax_error(source: str, text: str) -> str:
+    """The first message of the library's parser, with the line that it is about."""
+    found = re.search(r"ERROR: <input>:(\d+):(\d+): (Syntax error: .*)", text)
+    if found is None:
+        return ""
+    lines = source.split("\n")[: int(found[1]) - 1]
+    offset = sum(len(line) + 1 for line in lines) + int(found[2]) - 1
+    return cel_parse.located(source, min(offset, len(source)), found[3])

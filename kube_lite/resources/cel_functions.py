@@ -47,9 +47,9 @@ def _index_of(value: str | list[Any], wanted: Any, start: int = 0) -> int:
     return value.index(wanted) if wanted in value else -1
 
 
-def _last_index_of(value: str | list[Any], wanted: Any) -> int:
+def _last_index_of(value: str | list[Any], wanted: Any, start: int | None = None) -> int:
     if isinstance(value, str):
-        return value.rfind(wanted)
+        return value.rfind(wanted, 0, None if start is None else start + len(wanted))
     return len(value) - 1 - value[::-1].index(wanted) if wanted in value else -1
 
 
@@ -145,6 +145,41 @@ def _flatten(values: Sequence[Any], deep: int = 1) -> list[Any]:
     return found
 
 
+def _entries(values: Any) -> list[list[Any]]:
+    """Pairs of key or position and value, for loops over two variables."""
+    pairs = values.items() if isinstance(values, dict) else enumerate(values)
+    return [[key, value] for key, value in pairs]
+
+
+def _merged(maps: Sequence[Mapping[Any, Any]]) -> dict[Any, Any]:
+    made: dict[Any, Any] = {}
+    for one in maps:
+        for key, value in one.items():
+            if key in made:
+                raise ValueError(f"insert failed: key {key} already exists")
+            made[key] = value
+    return made
+
+
+def _sort_by(values: Sequence[Any], keys: Sequence[Any]) -> list[Any]:
+    order = sorted(range(len(values)), key=lambda position: keys[position])
+    return [values[position] for position in order]
+
+
+def _quote(text: str) -> str:
+    escapes = {"\\": "\\\\", '"': '\\"', "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r"}
+    return '"' + "".join({**escapes, "\t": "\\t", "\v": "\\v"}.get(c, c) for c in text) + '"'
+
+
+def _bool(value: bool | str) -> bool:
+    if isinstance(value, bool):
+        return value
+    found = {"1": True, "t": True, "T": True, "true": True, "TRUE": True, "True": True}.get(value)
+    if found is None and value not in ("0", "f", "F", "false", "FALSE", "False"):
+        raise ValueError(f"strconv.ParseBool: parsing {value!r}: invalid syntax")
+    return bool(found)
+
+
 def _sum(values: Sequence[Any]) -> Any:
     return sum(values[1:], values[0]) if values else 0
 
@@ -200,10 +235,10 @@ def _quantity(text: str) -> dict[str, str]:
     return {QUANTITY: str(quantity.parse(text).nanos)}
 
 
-def _is(parse: Callable[[str], Any]) -> Callable[[str], bool]:
-    def check(text: str) -> bool:
+def _is(parse: Callable[..., Any]) -> Callable[..., bool]:
+    def check(text: str, *options: bool) -> bool:
         try:
-            parse(text)
+            parse(text, *options)
         except ValueError:
             return False
         return True
@@ -290,6 +325,9 @@ def _named_format(name: str) -> Callable[..., dict[str, str]]:
 
 
 _FORMAT_RULES: Final[Mapping[str, Callable[[str], Sequence[str]]]] = {
+    "dns1123LabelPrefix": lambda text: names.dns_label(text.rstrip("-") or text),
+    "dns1123SubdomainPrefix": lambda text: names.dns_subdomain(text.rstrip("-.") or text),
+    "dns1035LabelPrefix": lambda text: names.dns_1035_label(text.rstrip("-") or text),
     "dns1123Label": names.dns_label,
     "dns1123Subdomain": names.dns_subdomain,
     "dns1035Label": names.dns_1035_label,
@@ -301,6 +339,10 @@ _FORMAT_RULES: Final[Mapping[str, Callable[[str], Sequence[str]]]] = {
     "date": lambda text: () if FORMATS["date"](text) else ("must be a date",),
     "datetime": lambda text: () if FORMATS["date-time"](text) else ("must be a date and time",),
 }
+
+
+FORMAT_NAMES: Final = frozenset(_FORMAT_RULES)
+"""The formats that have a name."""
 
 
 def format_problems(fmt: Mapping[str, str], text: str) -> Sequence[str]:
@@ -320,6 +362,14 @@ def size(value: Any) -> int:
 
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "__size": size,
+    "__bool": _bool,
+    "__entries": _entries,
+    "__from_entries": dict,
+    "__merged": _merged,
+    "__sort_by": _sort_by,
+    "__lists_range": lambda count: list(range(count)),
+    "__strings_quote": _quote,
+    "__ip_isCanonical": lambda text: str(ipaddress.ip_address(text)) == text,
     "isSorted": _is_sorted,
     "sum": _sum,
     "min": lambda values: min(values),

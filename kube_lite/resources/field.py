@@ -53,6 +53,23 @@ def go_int_or_string(value: int | str) -> GoLiteral:
     return GoLiteral(f'intstr.IntOrString{{Type:0, IntVal:{value}, StrVal:""}}')
 
 
+_GO_ESCAPES = {"\a": "\\a", "\b": "\\b", "\v": "\\v", "\f": "\\f"}
+
+
+def _quoted(text: str) -> str:
+    """A text as Go's ``%q`` and ``%#v`` quote it."""
+    made = json.dumps(text, ensure_ascii=False)
+    if text.isprintable():
+        return made
+    return f'"{"".join(_GO_ESCAPES.get(c) or _escaped(c) for c in text)}"'
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable() or character in "\n\r\t":
+        return json.dumps(character, ensure_ascii=False)[1:-1]
+    return f"\\x{ord(character):02x}" if ord(character) < 128 else json.dumps(character)[1:-1]
+
+
 def show(value: Any) -> str:
     """A value as upstream prints it inside a message: strings quoted, lists and maps of strings as Go does."""
     if value is None:
@@ -61,6 +78,8 @@ def show(value: Any) -> str:
         return str(value)
     if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
         return go_strings(value)
+    if isinstance(value, str):
+        return _quoted(value)
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 

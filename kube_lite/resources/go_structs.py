@@ -14,7 +14,7 @@ from typing import Final
 from kube_lite.resources.schema import INT_OR_STRING, OBJECT, QUANTITY, STRING, Field, Type
 
 _INITIALISMS: Final = (
-    "api|aws|ca|cidr|cpu|csi|dns|fc|fqdn|fs|gce|gid|gmsa|http|id|io|ipc|ip|iscsi|nfs|os|pid|qos|rbd|sctp|se|ssl|tcp|tls|"
+    "api|aws|ca|cidr|cpu|csi|dns|fc|fqdn|fs|gce|gid|gmsa|http|id|ipc|ip|iqn|iscsi|nfs|os|pid|qos|rbd|sctp|se|ssl|tcp|tls|"
     "ttl|tty|udp|uid|url|uuid|wwid|wwn"
 )
 _AT_START: Final = re.compile(rf"^({_INITIALISMS})(?=s?(?:[A-Z0-9]|$))")

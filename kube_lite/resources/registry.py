@@ -166,6 +166,8 @@ class Resource:
     """The group that answers about invalid objects name, where it is not ``group`` (Ingress: extensions)."""
     internal_annotations: Sequence[str] = ()
     """Annotations that the server makes up for the wire; tables do not show them."""
+    owns_status: bool = False
+    """Whether writers own fields of status that they set past the subresource (CustomResourceDefinition)."""
     generation: bool = True
     """Whether ``metadata.generation`` counts changes of anything but metadata and status."""
     managed_fields: bool = True

@@ -223,6 +223,9 @@ ATOMIC = (
 selectors), but the recordings own their fields one by one, as every server before that mark did: see
 docs/decisions.md."""
 
+ATOMIC_LISTS_OF = frozenset({"apiextensions.v1.CustomResourceDefinitionStatus.conditions"})
+"""Lists that have keys today, but are owned as a whole in the recordings."""
+
 _types: dict[str, Type] = {}
 _decoder = msgspec.json.Decoder(_Schema)
 
@@ -315,8 +318,9 @@ def _node(schema: _Schema, where: str) -> Type:
     elif json_type == "array":
         made = Type(LIST)
         made.item = _node(schema.items, where) if schema.items is not None else Type(ANY)
-        made.list_type = schema.list_type or "atomic"
-        made.keys = tuple(schema.list_keys)
+        if where not in ATOMIC_LISTS_OF:
+            made.list_type = schema.list_type or "atomic"
+            made.keys = tuple(schema.list_keys)
         made.key_defaults = {**_zero_keys(made.item, made.keys), **LIST_KEY_DEFAULTS.get(where, {})}
         made.go = f"[]{made.item.go}"
     else:

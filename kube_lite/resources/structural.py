@@ -21,24 +21,25 @@ Schema = Mapping[str, Any]
 Path = tuple[Any, str | int] | None
 """``(parent, step)``: a name or an index below the parent; None is the object itself."""
 
-BLOCKING: Final = frozenset(
-    {
-        "FieldValueNotSupported",
-        "FieldValueRequired",
-        "FieldValueTooLong",
-        "FieldValueTooMany",
-        "FieldValueTypeInvalid",
-    }
-)
-"""Problems after which CEL rules are not run (apiextensions-apiserver ``hasBlockingErr``)."""
+_BLOCKING: Final = frozenset({"FieldValueNotSupported", "FieldValueRequired"})
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A broken rule, and where the value that breaks it lies: what ratcheting compares with the old object."""
+    """A broken rule, and where the value that breaks it lies: what ratcheting compares with the old object.
+
+    ``blocking`` marks those after which CEL rules are not run (apiextensions-apiserver ``hasBlockingErr``): wrong
+    types and sizes, which are told as plain invalid values, as v1.20 did.
+    """
 
     at: Path
     error: FieldError
+    blocking: bool = False
+
+    @property
+    def blocks_rules(self) -> bool:
+        """Whether rules would fail on this value for no reason of their own."""
+        return self.blocking or self.error.reason in _BLOCKING
 
 
 Check = Callable[[Any, Path, list[Problem]], None]
@@ -99,15 +100,15 @@ _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
 }
 
 
-def _invalid(path: Path, value: Any, detail: str) -> Problem:
-    return Problem(path, field.invalid(text(path), value, f"{text(path)} in body {detail}"))
+def _invalid(path: Path, value: Any, detail: str, *, blocking: bool = False) -> Problem:
+    return Problem(path, field.invalid(text(path), value, f"{text(path)} in body {detail}"), blocking)
 
 
 def wrong_type(path: Path, value: Any, wanted: str) -> Problem:
     """A value of another type than the schema's; what is shown is the name of its type."""
     given = field.show(type_name(value))
     shown = f"Invalid value: {given}: {text(path)} in body must be of type {wanted}: {given}"
-    return Problem(path, FieldError("FieldValueTypeInvalid", text(path), shown))
+    return Problem(path, FieldError("FieldValueInvalid", text(path), shown), blocking=True)
 
 
 def _anything(value: Any, path: Path, problems: list[Problem]) -> None:
@@ -205,7 +206,7 @@ def _string(schema: Schema) -> Check | None:
 
     def check(value: str, path: Path, problems: list[Problem]) -> None:
         if longest is not None and len(value) > longest:
-            problems.append(Problem(path, field.too_long(text(path), longest)))
+            problems.append(_invalid(path, value, f"should be at most {longest} chars long", blocking=True))
         if shortest is not None and len(value) < shortest:
             problems.append(_invalid(path, value, f"should be at least {shortest} chars long"))
         if search is not None and search(value) is None:
@@ -213,7 +214,7 @@ def _string(schema: Schema) -> Check | None:
         if is_format is not None and not is_format(value):
             given = field.show(value)
             shown = f"Invalid value: {given}: {text(path)} in body must be of type {fmt}: {given}"
-            problems.append(Problem(path, FieldError("FieldValueTypeInvalid", text(path), shown)))
+            problems.append(Problem(path, FieldError("FieldValueInvalid", text(path), shown), blocking=True))
 
     return check
 
@@ -257,7 +258,7 @@ def _array(schema: Schema) -> Check | None:
         if least is not None and len(values) < least:
             problems.append(_invalid(path, len(values), f"should have at least {least} items"))
         if most is not None and len(values) > most:
-            problems.append(Problem(path, field.too_many(text(path), len(values), most)))
+            problems.append(_invalid(path, len(values), f"should have at most {most} items", blocking=True))
         if unique and len({canonical(v) for v in values}) < len(values):
             problems.append(_invalid(path, values, "shouldn't contain duplicates"))
         if different is not None:
@@ -277,6 +278,20 @@ def key_of(schema: Schema) -> Callable[[Any], str] | None:
     return lambda item: canonical([item.get(k) for k in keys] if isinstance(item, dict) else item)
 
 
+def go_value(value: Any) -> Any:
+    """A decoded JSON value as Go's ``%#v`` prints it in messages; texts and numbers as they are."""
+    if isinstance(value, dict):
+        inside = ", ".join(f"{field.show(name)}:{_go_literal(value[name])}" for name in sorted(value))
+        return field.GoLiteral(f"map[string]interface {{}}{{{inside}}}")
+    if isinstance(value, list):
+        return field.GoLiteral(f"[]interface {{}}{{{', '.join(_go_literal(item) for item in value)}}}")
+    return value
+
+
+def _go_literal(value: Any) -> str:
+    return "interface {}(nil)" if value is None else field.show(go_value(value))
+
+
 def _different(schema: Schema) -> Check | None:
     """Uniqueness of the items of sets and of lists with keys."""
     identify = key_of(schema)
@@ -291,7 +306,7 @@ def _different(schema: Schema) -> Check | None:
             known = identify(value)
             if known in seen:
                 shown = {k: value.get(k) for k in keys if k in value} if is_map and isinstance(value, dict) else value
-                problems.append(Problem(path, field.duplicate(text((path, position)), shown)))
+                problems.append(Problem(path, field.duplicate(text((path, position)), go_value(shown))))
             seen.add(known)
 
     return check
@@ -313,7 +328,7 @@ def _object(schema: Schema) -> Check | None:
             if name not in values:
                 problems.append(Problem(path, field.required(text((path, name)))))
         if most is not None and len(values) > most:
-            problems.append(Problem(path, field.too_many(text(path), len(values), most)))
+            problems.append(_invalid(path, len(values), f"should have at most {most} properties", blocking=True))
         if least is not None and len(values) < least:
             problems.append(_invalid(path, len(values), f"should have at least {least} properties"))
         for name, value in values.items():

@@ -13,7 +13,7 @@ from typing import Any, Final
 from kube_lite.resources import structural
 from kube_lite.resources.field import Errors, child, forbidden, index, invalid, key, not_supported, required
 from kube_lite.resources.regexes import go_regex
-from kube_lite.resources.structural_rules import validate_rules
+from kube_lite.resources.structural_rule_check import validate_rules
 
 Schema = Mapping[str, Any]
 

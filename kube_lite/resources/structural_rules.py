@@ -18,22 +18,23 @@ from kube_lite.errors import FieldError
 from kube_lite.resources import cel, cel_syntax
 from kube_lite.resources import field as fields
 from kube_lite.resources.cel import CelError, CostExceeded, Program, optional
-from kube_lite.resources.field import Errors, child, index, invalid, not_supported, required
+from kube_lite.resources.field import Errors, invalid, required
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.structural import Path, Schema, key_of, text, type_name
+from kube_lite.resources.structural import Path, Schema, canonical, key_of, text, type_name
 
 RULES: Final = "x-kubernetes-validations"
 OBJECT_COST_LIMIT: Final = 10_000_000
 """Steps of all rules on one object (apiserver ``celconfig.RuntimeCELCostBudget``)."""
 LONGEST_RULE_MESSAGE: Final = 5_120
 """Bytes of a message that an expression makes."""
-_REASONS: Final = ("FieldValueRequired", "FieldValueForbidden", "FieldValueInvalid", "FieldValueDuplicate")
 _OUT_OF_BUDGET: Final = "validation failed due to running out of cost budget, no further validation rules will be run"
 _DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
 _UNIT_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 View = Callable[[Any], Any]
 """Turns a value into what expressions see of it."""
+_Pair = tuple[Any, Any]
+"""A value and what it was before."""
 _NONE: Final = object()
 """No old value, or none that can be told."""
 
@@ -89,15 +90,16 @@ class _OutOfBudget(Exception):
 
 def compile_rules(schema: Schema) -> Rules | None:
     """The rules of a schema, None when it has none. :raises CelError: one cannot be compiled"""
-    if not _has_rules(schema):
+    if not has_rules(schema):
         return None
     root = _compile(schema)
     return None if root is None else Rules(root)
 
 
-def _has_rules(schema: Any) -> bool:
+def has_rules(schema: Any) -> bool:
+    """Whether a schema has rules anywhere."""
     if isinstance(schema, Mapping):
-        return RULES in schema or any(_has_rules(sub) for sub in schema.values())
+        return RULES in schema or any(has_rules(sub) for sub in schema.values())
     return False
 
 
@@ -168,7 +170,10 @@ def _object_view(schema: Schema) -> View | None:
             if value is None and name in nullable:
                 continue
             convert = views.get(name) if name in properties else other
-            shown[escaped.get(name, name) or name] = value if convert is None or value is None else convert(value)
+            seen = value if convert is None or value is None else convert(value)
+            shown[escaped.get(name, name) or name] = seen
+            if name in cel_syntax.RESERVED:
+                shown[name] = seen
         return shown
 
     return view
@@ -204,20 +209,29 @@ _STRING_VIEWS: Final[Mapping[str, View]] = {
 # ---- evaluation
 
 
-def _walk(node: _Node, value: Any, old: Any, path: Path, found: Errors, budget: _Budget) -> None:
+def _walk(
+    node: _Node, value: Any, old: Any, path: Path, found: Errors, budget: _Budget, nearest: _Pair | None = None
+) -> None:
+    """The rules at a value and below. ``nearest`` is the closest value around it whose old one can be told."""
     if value is None:
         return
+    if old is not _NONE:
+        nearest = (value, old)
     for rule in node.rules:
-        _evaluate(rule, node, value, old, path, found, budget)
+        broken: Errors = []
+        _evaluate(rule, node, value, old, path, broken, budget)
+        # what an update leaves as it was may stay wrong, but a transition is always looked at
+        if broken and (rule.transition or nearest is None or canonical(nearest[0]) != canonical(nearest[1])):
+            found += broken
     if isinstance(value, dict):
         before = old if isinstance(old, dict) else {}
         for name, below in _below(node, value):
-            _walk(below, value[name], before.get(name, _NONE), (path, name), found, budget)
+            _walk(below, value[name], before.get(name, _NONE), (path, name), found, budget, nearest)
     elif isinstance(value, list) and node.items is not None:
         known = _by_key(node, old)
         for position, item in enumerate(value):
             previous = known.get(node.identify(item), _NONE) if node.identify is not None else _NONE
-            _walk(node.items, item, previous, (path, position), found, budget)
+            _walk(node.items, item, previous, (path, position), found, budget, nearest)
 
 
 def _below(node: _Node, value: Mapping[str, Any]) -> Iterator[tuple[str, _Node]]:
@@ -301,48 +315,3 @@ def _failure(rule: _Rule, path: str, shown: str, detail: str, value: Any) -> Fie
     if rule.reason == "FieldValueDuplicate":
         return fields.duplicate(at, value)
     return invalid(at, shown, detail)
-
-
-# ---- are the rules themselves in order
-
-
-def validate_rules(schema: Schema, path: str) -> Errors:
-    """What is wrong with the rules of a schema."""
-    if not _has_rules(schema):
-        return []
-    found: Errors = []
-    for i, raw in enumerate(schema.get(RULES) or ()):
-        found += _validate_rule(raw, index(child(path, RULES), i))
-    for name, sub in (schema.get("properties") or {}).items():
-        found += validate_rules(sub, fields.key(child(path, "properties"), name))
-    for name in ("items", "additionalProperties"):
-        if isinstance(schema.get(name), Mapping):
-            found += validate_rules(schema[name], child(path, name))
-    return found
-
-
-def _validate_rule(raw: Mapping[str, Any], at: str) -> Errors:
-    found: Errors = []
-    source = (raw.get("rule") or "").strip()
-    if not source:
-        return [required(child(at, "rule"), "rule is not specified")]
-    message = raw.get("message", "")
-    if message and not message.strip():
-        found.append(invalid(child(at, "message"), message, "message must be non-empty if specified"))
-    elif "\n" in message.strip():
-        found.append(invalid(child(at, "message"), message, "message must not contain line breaks"))
-    elif "\n" in source and not message:
-        found.append(required(child(at, "message"), "message must be specified if rule contains line breaks"))
-    reason = raw.get("reason")
-    if reason and reason not in _REASONS:
-        found.append(not_supported(child(at, "reason"), reason, _REASONS))
-    if raw.get("optionalOldSelf") and "oldSelf" not in cel_syntax.names(source):
-        detail = "may not be set to true when oldSelf is not used in rule"
-        found.append(invalid(child(at, "optionalOldSelf"), True, detail))
-    for name in ("rule", "messageExpression"):
-        if raw.get(name):
-            try:
-                cel.compile(raw[name], ("self", "oldSelf"))
-            except CelError as error:
-                found.append(invalid(child(at, name), raw[name], str(error)))
-    return found

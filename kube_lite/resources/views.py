@@ -58,6 +58,12 @@ class ContainerImage(View, frozen=True):
     size_bytes: int = 0
 
 
+class NodeInfo(View, frozen=True):
+    """What a kubelet says about itself and its machine."""
+
+    operating_system: str = ""
+
+
 class NodeStatus(View, frozen=True):
     """What a node is; quantities as text."""
 
@@ -66,6 +72,7 @@ class NodeStatus(View, frozen=True):
     conditions: list[NodeCondition] = []
     addresses: list[NodeAddress] = []
     images: list[ContainerImage] = []
+    node_info: NodeInfo = NodeInfo()
 
 
 class Node(ObjectView, frozen=True):

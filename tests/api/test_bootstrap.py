@@ -60,3 +60,18 @@ def test_what_was_deleted_comes_back_and_what_was_changed_stays() -> None:
         assert json.loads(await client.get("namespaces", "default"))["metadata"]["labels"]["mine"] == "1"
 
     clock.run_virtual(story())
+
+
+def test_the_servers_service_follows_its_port_and_the_family_of_its_address() -> None:
+    async def story() -> None:
+        store = MemoryStore()
+        await _started(store, "10.0.0.1", 6443)
+        plane = await _started(store, "fd00::1", 7443)
+        service = json.loads(await admin(plane).get("services", "kubernetes", "default"))
+        assert [port["targetPort"] for port in service["spec"]["ports"]] == [7443]
+        slices = "endpointslices.discovery.k8s.io"
+        there = json.loads(await admin(plane).get(slices, "kubernetes", "default"))
+        assert (there["addressType"], there["endpoints"][0]["addresses"]) == ("IPv6", ["fd00::1"])
+        assert there["ports"][0]["port"] == 7443
+
+    clock.run_virtual(story())

@@ -132,6 +132,23 @@ def test_a_definition_waits_for_the_finalizers_of_its_objects() -> None:
     _run(story)
 
 
+def test_the_last_finalizer_s_removal_answers_the_object_as_it_was_stored_last() -> None:
+    async def story(plane: Plane, client: LocalClient) -> None:
+        await client.create(CRDS, _crd(_version("v1", OPEN, storage=True)))
+        held = _foo("a")
+        held["metadata"]["finalizers"] = ["x.io/y"]
+        made = json.loads(await client.create("foos.ex.io", held, "default"))["metadata"]
+        await client.delete("foos.ex.io", "a", "default")
+        marked = json.loads(await client.get("foos.ex.io", "a", "default"))["metadata"]
+        assert marked["generation"] == made["generation"] + 1
+        answer = await client.patch("foos.ex.io", "a", {"metadata": {"finalizers": None}}, "default")
+        gone = json.loads(answer)["metadata"]
+        assert "finalizers" not in gone
+        assert gone["resourceVersion"] == marked["resourceVersion"]
+
+    _run(story)
+
+
 def test_status_is_written_through_its_subresource_alone() -> None:
     async def story(plane: Plane, client: LocalClient) -> None:
         version = _version("v1", OPEN, storage=True, subresources={"status": {}})

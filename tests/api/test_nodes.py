@@ -78,7 +78,7 @@ def test_the_node_token_gives_a_node_its_certificate_and_nothing_else(tmp_path: 
         assert joined.code == 201
         assert (joined.json()["clusterCIDR"], joined.json()["serviceCIDR"]) == ("10.244.0.0/16", "10.96.0.0/12")
         certificate = x509.load_pem_x509_certificate(joined.json()["certificate"].encode())
-        assert certificate.subject.rfc4514_string() == "CN=system:node:n,O=system:nodes"
+        assert certificate.subject.rfc4514_string() == "CN=system:node:n,O=kube-lite:nodes,O=system:nodes"
         for path in ("/api/v1/secrets", "/api/v1/nodes", BASE + "/tunnel"):
             assert (await call(plane.app, "GET", path, headers=bearer, peer={})).refusal() == (403, "Forbidden")
 
@@ -181,6 +181,15 @@ def test_a_node_answers_its_own_questions_only(tmp_path: Path) -> None:
 
 def test_a_node_that_is_not_there_or_silent_is_an_error_in_time(tmp_path: Path) -> None:
     async def story(plane: Plane, endpoints: NodeEndpoints) -> None:
+        absent = await call(plane.app, "GET", POD + "/log?container=c")
+        assert absent.refusal() == (404, "NotFound")
+        node = {"metadata": {"name": "n"}}
+        await admin(plane).create("nodes", node)
+        mute = await call(plane.app, "GET", POD + "/log?container=c")
+        assert mute.refusal() == (500, "")
+        assert mute.json()["message"] == "no preferred addresses found; known addresses: []"
+        addresses = {"status": {"addresses": [{"type": "InternalIP", "address": "127.0.0.1"}]}}
+        await admin(plane).patch("nodes", "n", addresses, subresource="status")
         absent = await call(plane.app, "GET", POD + "/log?container=c")
         assert absent.refusal() == (500, "InternalError")
         assert 'node "n" is not connected' in absent.json()["message"]

@@ -116,6 +116,16 @@ def test_custom_resources_bring_their_schema() -> None:
     assert "application/strategic-merge-patch+json" not in patch["requestBody"]["content"]
 
 
+def test_selectable_fields_are_told_with_the_schema() -> None:
+    registry = Registry()
+    registry.add(
+        Resource(kind="Widget", plural="widgets", group="example.com", custom=True, selectable_names=("spec.a",))
+    )
+    made = document(OpenAPI(registry, lambda resource: WIDGET_SCHEMA), "example.com", "v1")
+    told = made["components"]["schemas"]["com.example.v1.Widget"]["x-kubernetes-selectable-fields"]
+    assert told == [{"fieldPath": "spec.a"}]
+
+
 def test_the_hash_follows_what_is_served() -> None:
     registry = custom_registry()
     schema: dict[str, Any] = dict(WIDGET_SCHEMA)

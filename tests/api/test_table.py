@@ -58,3 +58,14 @@ def test_metadata_alone_is_a_list_of_its_own() -> None:
         assert single.refusal() == (406, "NotAcceptable")
 
     run(story)
+
+
+def test_nothing_of_a_kind_without_columns_of_its_own_has_null_for_rows() -> None:
+    async def story(plane: Plane) -> None:
+        empty = (await call(plane.app, "GET", CONFIGS, headers=TABLE)).json()
+        assert empty["rows"] == []
+        roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles"
+        plain = (await call(plane.app, "GET", roles, headers=TABLE)).json()
+        assert (plain["kind"], plain["rows"]) == ("Table", None)
+
+    run(story)

@@ -25,6 +25,7 @@ KINDS = {
     "endpoints": ("v1", "Endpoints"),
     "events": ("v1", "Event"),
     "nodes": ("v1", "Node"),
+    "certificatesigningrequests.certificates.k8s.io": ("certificates.k8s.io/v1", "CertificateSigningRequest"),
     "namespaces": ("v1", "Namespace"),
     "configmaps": ("v1", "ConfigMap"),
     "secrets": ("v1", "Secret"),
@@ -46,7 +47,13 @@ KINDS = {
     "poddisruptionbudgets.policy": ("policy/v1", "PodDisruptionBudget"),
     "horizontalpodautoscalers.autoscaling": ("autoscaling/v2", "HorizontalPodAutoscaler"),
 }
-CLUSTER_SCOPED = {"nodes", "namespaces", "persistentvolumes", "storageclasses.storage.k8s.io"}
+CLUSTER_SCOPED = {
+    "nodes",
+    "namespaces",
+    "persistentvolumes",
+    "storageclasses.storage.k8s.io",
+    "certificatesigningrequests.certificates.k8s.io",
+}
 
 
 def merge_patch(target: Any, patch: Any) -> Any:

@@ -94,7 +94,7 @@ def test_a_new_deployment_ends_as_upstream_leaves_it() -> None:
             assert rs["metadata"]["labels"] == {"app": "d", "pod-template-hash": label}
             assert rs["spec"]["selector"] == {"matchLabels": {"app": "d", "pod-template-hash": label}}
             assert rs["spec"]["template"]["metadata"]["labels"] == {"app": "d", "pod-template-hash": label}
-            message = f"Scaled up replica set {name} from 0 to 1"
+            message = f"Scaled up replica set {name} to 1"
             assert ("Deployment", "ScalingReplicaSet", message) in world.events()
 
     clock.run_virtual(main())

@@ -236,3 +236,48 @@ def test_orphans_that_match_are_taken_in_and_others_let_go() -> None:
             assert len(world.pods()) == 3
 
     clock.run_virtual(main())
+
+
+def indexed(**spec: Any) -> Obj:
+    return job(completionMode="Indexed", backoffLimit=2**31 - 1, **spec)
+
+
+def test_an_index_fails_for_itself_when_its_own_limit_is_reached() -> None:
+    world = clock.run_virtual(
+        ran(indexed(completions=2, parallelism=1, backoffLimitPerIndex=1), ["Failed 1", "Succeeded", "Failed 1"], 120)
+    )
+    status = world.get(JOBS, "j")["status"]
+    assert (status["failedIndexes"], status["completedIndexes"]) == ("0", "1")
+    assert (status["failed"], status["succeeded"]) == (2, 1)
+    assert conditions(world)[-1] == ("Failed", "True", "FailedIndexes")
+    counts = [
+        pod["metadata"]["annotations"]["batch.kubernetes.io/job-index-failure-count"]
+        for pod in sorted(world.pods(), key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+    ]
+    assert counts == ["0", "0", "1"]
+    assert not any("finalizers" in pod["metadata"] for pod in world.pods())
+
+
+def test_too_many_failed_indexes_end_the_job() -> None:
+    spec = indexed(completions=4, parallelism=1, backoffLimitPerIndex=0, maxFailedIndexes=1)
+    world = clock.run_virtual(ran(spec, ["Failed 1"] * 4, 60))
+    assert conditions(world)[-1] == ("Failed", "True", "MaxFailedIndexesExceeded")
+    assert world.get(JOBS, "j")["status"]["failedIndexes"] == "0,1"
+
+
+def test_a_rule_may_give_up_an_index_at_its_first_failure() -> None:
+    rules = policy(("FailIndex", "In", [42]))
+    spec = indexed(completions=2, parallelism=1, backoffLimitPerIndex=5, podFailurePolicy=rules)
+    world = clock.run_virtual(ran(spec, ["Failed 42"], 60))
+    assert world.get(JOBS, "j")["status"]["failedIndexes"] == "0"
+    assert len(world.pods()) == 2
+
+
+def test_a_success_policy_ends_the_job_before_all_indexes_are_done() -> None:
+    spec = indexed(completions=5, parallelism=1, successPolicy={"rules": [{"succeededIndexes": "0-2"}]})
+    world = clock.run_virtual(ran(spec, [], 60))
+    assert conditions(world) == [("SuccessCriteriaMet", "True", "SuccessPolicy"), ("Complete", "True", "SuccessPolicy")]
+    assert world.get(JOBS, "j")["status"]["completedIndexes"] == "0-2"
+    spec = indexed(completions=5, parallelism=1, successPolicy={"rules": [{"succeededCount": 2}]})
+    world = clock.run_virtual(ran(spec, [], 60))
+    assert world.get(JOBS, "j")["status"]["completedIndexes"] == "0,1"

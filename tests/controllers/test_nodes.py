@@ -19,12 +19,17 @@ UNREACHABLE = "node.kubernetes.io/unreachable"
 SILENT_TYPES = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 
 
+REPORTED = {"nodeInfo": {"operatingSystem": "linux"}}
+"""What a kubelet says of its machine, as far as controllers look."""
+
+
 async def add_nodes(world: World, count: int, **labels: str) -> list[str]:
     names = [f"n{number:03}" for number in range(count)]
     for name in names:
         await world.client.create("nodes", {"metadata": {"name": name, "labels": labels}})
         conditions = [{**ready_condition(kind == "Ready"), "type": kind} for kind in SILENT_TYPES]
-        await world.client.patch("nodes", name, {"status": {"conditions": conditions}}, subresource="status")
+        state = {"conditions": conditions, **REPORTED}
+        await world.client.patch("nodes", name, {"status": state}, subresource="status")
         await world.client.create(LEASES, {"metadata": {"name": name}, "spec": {}}, "kube-node-lease")
     return names
 
@@ -272,6 +277,9 @@ def test_each_node_gets_the_lowest_free_range() -> None:
             await anyio.sleep(1)
         async with running(world, ["nodeipam"], kubelet=False):
             await world.client.create("nodes", {"metadata": {"name": "x"}})
+            await anyio.sleep(1)
+            assert "podCIDR" not in world.get("nodes", "x", "").get("spec", {})
+            await world.client.patch("nodes", "x", {"status": REPORTED}, subresource="status")
             await anyio.sleep(1)
             assert world.get("nodes", "x", "")["spec"]["podCIDR"] == "10.244.1.0/24"
         small = ControllerSettings(cluster_cidr="10.0.0.0/22", node_cidr_mask_size=24)

@@ -48,7 +48,8 @@ async def everything(client: RealClient) -> AsyncIterator[World]:
 async def heartbeat(client: RealClient) -> None:
     while True:
         condition = {**ready_condition(True), "lastHeartbeatTime": clock.timestamp(), "reason": "KubeletReady"}
-        await client.patch("nodes", "n1", {"status": {"conditions": [condition]}}, subresource="status")
+        status = {"conditions": [condition], "nodeInfo": {"operatingSystem": "linux"}}
+        await client.patch("nodes", "n1", {"status": status}, subresource="status")
         await anyio.sleep(10)
 
 

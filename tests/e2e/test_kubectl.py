@@ -59,7 +59,7 @@ def test_describe_tells_the_story_of_a_deployment_and_its_pods(kubectl: Kubectl)
     assert re.search(r"^RollingUpdateStrategy: +25% max unavailable, 25% max surge$", told, re.M)
     assert re.search(r"^ +Available +True +MinimumReplicasAvailable$", told, re.M)
     assert re.search(r"^NewReplicaSet: +nginx-deployment-\w+ \(2/2 replicas created\)$", told, re.M)
-    assert re.search(r"Normal +ScalingReplicaSet .* Scaled up replica set nginx-deployment-\w+ from 0 to 2", told)
+    assert re.search(r"Normal +ScalingReplicaSet .* Scaled up replica set nginx-deployment-\w+ to 2", told)
     pod = kubectl("get", "pods", "-o", "name").split()[0]
     told = kubectl("describe", pod)
     assert re.search(r"^Node: +sim-\d/", told, re.M)

@@ -74,6 +74,7 @@ def serving(directory: Path, *, controllers: bool = False) -> Iterator[str]:
     command = [sys.executable, "-m", "kube_lite", "server", "--data-dir", str(directory / "data")]
     command += ["--listen", url.removeprefix("https://"), "--token-auth-file", str(tokens)]
     command += ["--disable-admission-plugins", "ServiceAccount", "--service-cluster-ip-range", "10.96.0.0/16"]
+    command += ["--node-monitor-grace-period", "16"]  # a story waits 40 s for a node to be missed
     if not controllers:
         command += ["--controllers", "", "--no-scheduler"]
     log = directory / "server.log"

@@ -32,7 +32,8 @@ def test_a_node_is_counted_for_its_first_refusing_plugin_with_all_that_says() ->
     nodes = table(node_view("a", "1", "1Gi", taints=["x=y:NoSchedule"]), node_view("b", "1", "1Gi"))
     refusal = evaluator(nodes).explain_refusal(info("p", "2", "2Gi"))
     assert refusal.message == (
-        "0/2 nodes are available: 1 Insufficient cpu, 1 Insufficient memory, 1 node(s) had untolerated taint(s)."
+        "0/2 nodes are available: 1 Insufficient cpu, 1 Insufficient memory, "
+        "1 node(s) had taint {x: y}, that the pod didn't tolerate."
     )
     assert refusal.plugins == {"TaintToleration", "NodeResourcesFit"}
 

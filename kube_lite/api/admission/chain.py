@@ -8,6 +8,9 @@ from __future__ import annotations
 import random
 from collections.abc import Collection
 
+from kube_lite.api.admission.certificate_approval import CertificateApproval
+from kube_lite.api.admission.certificate_signing import CertificateSigning
+from kube_lite.api.admission.certificate_subject_restriction import CertificateSubjectRestriction
 from kube_lite.api.admission.default_storage_class import DefaultStorageClass
 from kube_lite.api.admission.default_toleration_seconds import DefaultTolerationSeconds
 from kube_lite.api.admission.limit_ranger import LimitRanger
@@ -21,9 +24,11 @@ from kube_lite.api.admission.resource_quota import ResourceQuota
 from kube_lite.api.admission.runtime_class import RuntimeClass
 from kube_lite.api.admission.service_account import ServiceAccount
 from kube_lite.api.admission.storage_protection import StorageObjectInUseProtection
+from kube_lite.api.admission.taint_nodes import TaintNodesByCondition
 from kube_lite.api.admission.validating_policy import ValidatingAdmissionPolicy
 from kube_lite.api.admission.webhook import MutatingAdmissionWebhook, ValidatingAdmissionWebhook
 from kube_lite.api.admission.webhook_call import WebhookCaller
+from kube_lite.api.authz.authorizer import Authorizer
 
 
 def build(
@@ -31,10 +36,12 @@ def build(
     disabled: Collection[str] = (),
     caller: WebhookCaller | None = None,
     pod_security: str = "privileged",
+    authorizer: Authorizer | None = None,
 ) -> Chain:
     """The chain without the plugins named in ``disabled``.
 
     :param pod_security: the level enforced in namespaces without a label
+    :param authorizer: whom plugins ask that check rights beyond the request's own; without one there are none
     :raises ValueError: a name that does not exist
     """
     caller = caller or WebhookCaller(rng)
@@ -44,6 +51,7 @@ def build(
         limit_ranger,
         ServiceAccount(rng),
         NodeRestriction(),
+        TaintNodesByCondition(),
         Priority(),
         DefaultTolerationSeconds(),
         DefaultStorageClass(),
@@ -55,6 +63,8 @@ def build(
     validating: tuple[ValidatingPlugin, ...] = (
         limit_ranger,
         PodSecurity(pod_security),
+        *((CertificateApproval(authorizer), CertificateSigning(authorizer)) if authorizer is not None else ()),
+        CertificateSubjectRestriction(),
         runtime_class,
         ValidatingAdmissionPolicy(),
         ValidatingAdmissionWebhook(caller, rng),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from kube_lite.api.admission import review
 from kube_lite.api.admission.matching import converted
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
+from kube_lite.api.authz.attributes import Attributes
+from kube_lite.api.user import User
 from kube_lite.resources import cel
+from kube_lite.resources.cel_authorizer import AuthorizerValue
 from kube_lite.resources.registry import Resource
 
 
@@ -17,7 +20,7 @@ class ConditionError(Exception):
 
 
 def variables(request: AdmissionRequest, resource: Resource, objects: Objects) -> dict[str, Any]:
-    """``object``, ``oldObject``, ``request`` and ``namespaceObject``."""
+    """``object``, ``oldObject``, ``request``, ``namespaceObject`` and ``authorizer``."""
     namespace = None
     if request.namespace and request.resource.group_resource != "namespaces":
         namespace = objects.lookup("namespaces", "", request.namespace)
@@ -26,7 +29,28 @@ def variables(request: AdmissionRequest, resource: Resource, objects: Objects) -
         "oldObject": converted(request.old, request.resource, resource),
         "request": review.request_fields(request, resource),
         "namespaceObject": namespace,
+        "authorizer": _authorizer(request, resource, objects),
     }
+
+
+def _authorizer(request: AdmissionRequest, resource: Resource, objects: Objects) -> AuthorizerValue:
+    """Asks for the user of the request, unless an expression names a service account."""
+
+    def decide(asked: Mapping[str, str]) -> tuple[bool, str]:
+        user, name = request.user, asked.get("user", "")
+        if name:
+            namespace = name.split(":")[2]
+            groups = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated")
+            user = User(name, groups=groups)
+        given = {key: asked[key] for key in _ATTRIBUTES if key in asked}
+        selector = asked.get("fieldSelector", "")
+        return objects.decide(Attributes(user, asked["verb"], version="*", field_selector=selector, **given))
+
+    requested = {"group": resource.group, "resource": resource.plural, "subresource": request.subresource}
+    return AuthorizerValue(decide, {**requested, "namespace": request.namespace, "name": request.name})
+
+
+_ATTRIBUTES: Final = ("group", "resource", "subresource", "namespace", "name", "path")
 
 
 def holds(wanted: Iterable[Mapping[str, Any]], values: Mapping[str, Any]) -> bool:

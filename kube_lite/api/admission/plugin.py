@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from kube_lite.api import audit
+from kube_lite.api.authz.attributes import Attributes
 from kube_lite.api.user import User
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
@@ -41,6 +42,10 @@ class Objects(Protocol):
 
     def of_kind(self, api_version: str, kind: str) -> Resource | None:
         """The resource whose objects carry this apiVersion and kind."""
+        ...
+
+    def decide(self, attributes: Attributes) -> tuple[bool, str]:
+        """Whether somebody may do something, and why."""
         ...
 
     def equivalents(self, resource: Resource) -> Sequence[Resource]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kube_lite.api.authz.rules import Rule
-from kube_lite.api.user import AUTHENTICATED, MASTERS, NODES, SERVICE_ACCOUNTS, UNAUTHENTICATED
+from kube_lite.api.user import AUTHENTICATED, EXECUTORS, MASTERS, SERVICE_ACCOUNTS, UNAUTHENTICATED
 from kube_lite.resources.meta import Obj
 
 GROUP = "rbac.authorization.k8s.io"
@@ -359,7 +359,7 @@ CLUSTER_BINDINGS = (
         "system:service-account-issuer-discovery",
         (group(SERVICE_ACCOUNTS),),
     ),
-    # our nodes do kube-proxy's work themselves, and join with a token of their own
-    ("kube-lite:node-proxier", "system:node-proxier", (group(NODES),)),
+    # our nodes do kube-proxy's work themselves, and join with a token of their own; other kubelets get no such right
+    ("kube-lite:nodes", "system:node-proxier", (group(EXECUTORS),)),
     ("kube-lite:node-joiner", "kube-lite:node-joiner", (group("system:bootstrappers"),)),
 )

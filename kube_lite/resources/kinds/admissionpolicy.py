@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from kube_lite.resources import admission_expressions
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, index, invalid, not_supported, required
 from kube_lite.resources.kinds.webhookconfiguration import (
@@ -93,12 +94,12 @@ def _validate_policy(obj: Obj) -> Errors:
         if not match.get("resourceRules"):
             found.append(required("spec.matchConstraints.resourceRules"))
     found.extend(validate_match_conditions(spec.get("matchConditions") or [], "spec.matchConditions"))
-    return found + _expressions(spec)
+    return found + _expressions(spec) + admission_expressions.policy_errors(spec)
 
 
 def _validate_validating(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
-    found = _validate_policy(obj)
+    found = _validate_policy(obj) + admission_expressions.validation_words(spec)
     if not spec.get("validations") and not spec.get("auditAnnotations"):
         detail = "validations or auditAnnotations must contain at least one item"
         found.append(required("spec.validations", detail))

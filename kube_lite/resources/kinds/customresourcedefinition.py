@@ -10,6 +10,7 @@ from kube_lite.resources.columns import PathError, simple_path
 from kube_lite.resources.field import (
     IMMUTABLE,
     Errors,
+    GoLiteral,
     child,
     duplicate,
     forbidden,
@@ -17,6 +18,7 @@ from kube_lite.resources.field import (
     invalid,
     not_supported,
     required,
+    show,
     too_many,
 )
 from kube_lite.resources.kinds.webhookconfiguration import validate_client_config
@@ -29,6 +31,7 @@ from kube_lite.resources.structural_check import validate_schema
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 """Finalizer under which a definition waits until its objects are gone."""
 APPROVAL = "api-approved.kubernetes.io"
+_GO = "apiextensions.CustomResourceDefinitionVersion"
 _STORAGE = "must have exactly one version marked as storage version"
 _MIXED_CASE = "may have mixed case, but should otherwise match: "
 _PROTECTED = (".k8s.io", ".kubernetes.io")
@@ -53,6 +56,10 @@ def _default(obj: Obj) -> None:
             column.setdefault("priority", 0)
             if not column["priority"]:
                 del column["priority"]
+    state = obj.get("status") or {}
+    stored = [v.get("name", "") for v in spec.get("versions") or () if v.get("storage")]
+    if stored and not state.get("storedVersions"):
+        obj["status"] = {**state, "storedVersions": stored[:1]}
 
 
 def _prepare_create(obj: Obj) -> None:
@@ -127,6 +134,52 @@ def _names(named: Obj, path: str) -> Errors:
 
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 _COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
+
+
+_HOISTED = ("schema", "subresources", "additionalPrinterColumns")
+"""What upstream's internal form keeps once when all versions share it, and so does not print with each."""
+
+
+def _go_pointer(value: object, go_type: str) -> str:
+    return f"(*{go_type})(nil)" if value is None else f"(*{go_type})(0xc000000000)"
+
+
+def _go_columns(columns: list[Obj] | None) -> str:
+    name = "[]apiextensions.CustomResourceColumnDefinition"
+    if columns is None:
+        return f"{name}(nil)"
+    parts = (("Name", "name"), ("Type", "type"), ("Format", "format"), ("Description", "description"))
+    shown = [
+        "{"
+        + "".join(f"{go}:{show(c.get(key, ''))}, " for go, key in parts)
+        + f"Priority:{c.get('priority') or 0}, JSONPath:{show(c.get('jsonPath', ''))}"
+        + "}"
+        for c in columns
+    ]
+    return f"{name}{{{', '.join(name.removeprefix('[]') + one for one in shown)}}}"
+
+
+def _go_version(version: Obj, versions: list[Obj]) -> GoLiteral:
+    """A version as Go prints v1.20's internal form of it."""
+    own = {part: None if _shared(versions, part) else version.get(part) for part in _HOISTED}
+    schema, subresources = (_go_pointer(own[part], f"apiextensions.CustomResource{name}") for part, name in _POINTERS)
+    flags = "".join(
+        f", {name.capitalize()}:{str(bool(version.get(name))).lower()}" for name in ("served", "storage", "deprecated")
+    )
+    return GoLiteral(
+        f"{_GO}{{Name:{show(version.get('name', ''))}{flags}, "
+        f"DeprecationWarning:{_go_pointer(version.get('deprecationWarning'), 'string')}, Schema:{schema}, "
+        f"Subresources:{subresources}, AdditionalPrinterColumns:{_go_columns(own['additionalPrinterColumns'])}}}"
+    )
+
+
+_POINTERS = (("schema", "Validation"), ("subresources", "Subresources"))
+
+
+def _go_versions(versions: list[Obj] | None) -> GoLiteral:
+    if versions is None:
+        return GoLiteral(f"[]{_GO}(nil)")
+    return GoLiteral(f"[]{_GO}{{{', '.join(_go_version(version, versions) for version in versions)}}}")
 
 
 def _simple_path(path: str, at: str) -> Errors:
@@ -300,10 +353,10 @@ def _validate(obj: Obj) -> Errors:
         found.append(invalid("spec.preserveUnknownFields", True, detail))
     seen = [version.get("name", "") for version in versions]
     if len(set(seen)) != len(seen):
-        found.append(invalid("spec.versions", versions, "must contain unique version names"))
+        found.append(invalid("spec.versions", _go_versions(spec.get("versions")), "must contain unique version names"))
     found.extend(_versions(versions))
     if sum(bool(version.get("storage")) for version in versions) != 1:
-        found.append(invalid("spec.versions", versions, _STORAGE))
+        found.append(invalid("spec.versions", _go_versions(spec.get("versions")), _STORAGE))
     found.extend(_names(named, "spec.names"))
     found.extend(_conversion(spec.get("conversion") or {}))
     return found
@@ -311,19 +364,18 @@ def _validate(obj: Obj) -> Errors:
 
 def _stored_versions(obj: Obj) -> Errors:
     stored = (obj.get("status") or {}).get("storedVersions") or []
-    served = [version.get("name") for version in (obj.get("spec") or {}).get("versions") or ()]
-    if not stored:
-        return [invalid("status.storedVersions", None, "must have at least one stored version")]
+    versions = (obj.get("spec") or {}).get("versions") or []
     at = "status.storedVersions"
-    found = [
-        invalid(index(at, i), name, "must appear in spec.versions")
-        for i, name in enumerate(stored)
-        if name not in served
-    ]
-    for version in (obj.get("spec") or {}).get("versions") or ():
-        if version.get("storage") and version.get("name") not in stored:
-            found.append(invalid(at, version, f"must have the storage version {version.get('name')}"))
-    return found
+    if not stored:
+        return [invalid(at, GoLiteral("[]string(nil)"), "must have at least one stored version")]
+    found: Errors = []
+    left = {name: position for position, name in enumerate(stored)}
+    for version in versions:
+        name = version.get("name", "")
+        if left.pop(name, None) is None and version.get("storage"):
+            detail = f"must have the storage version {name}"
+            found.append(invalid(at, _go_version(version, versions), detail))
+    return found + [invalid(index(at, i), name, "must appear in spec.versions") for name, i in left.items()]
 
 
 def _protected(obj: Obj) -> Errors:
@@ -385,6 +437,7 @@ RESOURCES = (
         categories=("api-extensions",),
         subresources={"status": status(validate=lambda new, old: _stored_versions(new))},
         allow_unconditional_update=False,
+        owns_status=True,
         begin_delete=_begin_delete,
         default=_default,
         prepare_create=_prepare_create,

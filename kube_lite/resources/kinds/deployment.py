@@ -14,7 +14,7 @@ from kube_lite.resources.kinds.pod.template import (
     validate_selected_template,
     validate_workload_selector,
 )
-from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update, validate_counts, validate_selector_kept
+from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update, validate_selector_kept
 from kube_lite.resources.labelselector import text
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
@@ -93,12 +93,16 @@ def _validate(obj: Obj) -> Errors:
 
 def _validate_status(new: Obj, old: Obj) -> Errors:
     state = new.get("status") or {}
-    found = validate_counts(state)
-    for name in ("updatedReplicas", "unavailableReplicas"):
+    found: Errors = []
+    counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas")
+    for name in ("observedGeneration", *counts):
         found.extend(nonnegative(state.get(name), f"status.{name}"))
-    if state.get("updatedReplicas", 0) > max(state.get("replicas", 0), 0):
-        detail = "cannot be greater than status.replicas"
-        found.append(invalid("status.updatedReplicas", state["updatedReplicas"], detail))
+    total, ready = state.get("replicas", 0), state.get("readyReplicas", 0)
+    for name in ("updatedReplicas", "readyReplicas", "availableReplicas"):
+        if (value := state.get(name, 0)) > total:
+            found.append(invalid(f"status.{name}", value, "cannot be greater than status.replicas"))
+    if (available := state.get("availableReplicas", 0)) > ready:
+        found.append(invalid("status.availableReplicas", available, "cannot be greater than readyReplicas"))
     count, before = state.get("collisionCount"), (old.get("status") or {}).get("collisionCount")
     if before is not None and (count is None or count < before):
         found.append(invalid("status.collisionCount", count, "cannot be decremented"))

@@ -71,7 +71,7 @@ def validate_counts(state: Obj, path: str = "status") -> Errors:
     for name in ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration"):
         found.extend(nonnegative(state.get(name), f"{path}.{name}"))
     for name in ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"):
-        if state.get(name, 0) > max(total, 0):
+        if state.get(name, 0) > total:
             found.append(invalid(f"{path}.{name}", state.get(name, 0), "cannot be greater than status.replicas"))
     if state.get("availableReplicas", 0) > state.get("readyReplicas", 0):
         at = f"{path}.availableReplicas"

@@ -7,7 +7,7 @@ from datetime import datetime
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, child, invalid, key, required
 from kube_lite.resources.go_types import go_value
-from kube_lite.resources.kinds.pod.requirements import QUOTA_RESOURCES, validate_amount, validate_resource_name
+from kube_lite.resources.kinds.pod.requirements import QUOTA_RESOURCES, validate_amount, validate_quota_resource_name
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
@@ -102,18 +102,11 @@ def _scope_selector(spec: Obj) -> Errors:
     return found
 
 
-def _quota_name(name: str, path: str) -> Errors:
-    found = validate_resource_name(name, path)
-    if "/" not in name and name not in QUOTA_RESOURCES and not name.startswith("requests.hugepages-"):
-        found.append(invalid(path, name, "must be a standard resource for quota"))
-    return found
-
-
 def _amounts(amounts: Obj, path: str) -> Errors:
     found: Errors = []
     for name, text in amounts.items():
         at = key(path, name)
-        found.extend(_quota_name(name, at))
+        found.extend(validate_quota_resource_name(name, at))
         found.extend(validate_amount(name, text, at))
     return found
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from kube_lite.resources import names
+from kube_lite.resources.admission_expressions import condition_errors, request_scope
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, duplicate, index, invalid, not_supported, required
 from kube_lite.resources.go_types import go_value
@@ -168,7 +169,7 @@ def _service_path(text: str | None, path: str) -> Errors:
 
 
 def validate_match_conditions(conditions: list[Obj], path: str) -> Errors:
-    """Names and expressions; that the expressions compile is seen where they are run."""
+    """Their names, and that each has an expression."""
     found: Errors = []
     seen: set[str] = set()
     if len(conditions) > MAX_MATCH_CONDITIONS:
@@ -222,7 +223,9 @@ def _webhook(webhook: Obj, path: str) -> Errors:
             found.append(invalid(index(at, i), version, ",".join(problems)))
     if versions and not {"v1", "v1beta1"} & set(versions):
         found.append(invalid(at, versions, "must include at least one of v1, v1beta1"))
-    found.extend(validate_match_conditions(webhook.get("matchConditions") or [], child(path, "matchConditions")))
+    conditions, at = webhook.get("matchConditions") or [], child(path, "matchConditions")
+    found.extend(validate_match_conditions(conditions, at))
+    found.extend(condition_errors(conditions, at, request_scope()))
     return found
 
 

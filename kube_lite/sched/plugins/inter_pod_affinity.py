@@ -27,6 +27,8 @@ HARD_AFFINITY_WEIGHT = 1
 AFFINITY_REASON = "node(s) didn't match pod affinity rules"
 ANTI_AFFINITY_REASON = "node(s) didn't match pod anti-affinity rules"
 EXISTING_REASON = "node(s) didn't satisfy existing pods anti-affinity rules"
+ANY_REASON = "node(s) didn't match pod affinity/anti-affinity"
+"""Counted beside the reason in particular, as upstream did up to 1.20."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,7 @@ class InterPodAffinity(Plugin):
             Refusal(near[rows], AFFINITY_REASON, unresolvable=True),
             Refusal(away[rows] & ~near[rows], ANTI_AFFINITY_REASON),
             Refusal(existing[rows] & ~near[rows] & ~away[rows], EXISTING_REASON),
+            Refusal((near | away | existing)[rows], ANY_REASON),
         ]
 
     def pre_score(self, info: PodInfo, nodes: NodeTable, feasible: Mask) -> Any:

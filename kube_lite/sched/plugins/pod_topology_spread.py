@@ -81,7 +81,7 @@ def _counted(info: PodInfo, nodes: NodeTable, constraint: TopologySpreadConstrai
     if constraint.node_affinity_policy == "Honor" and (allowed := required_nodes(info, nodes)) is not None:
         mask = mask & allowed
     if constraint.node_taints_policy == "Honor":
-        verdicts = [untolerated(info.pod.spec.tolerations, taints) for taints in nodes.taint_sets]
+        verdicts = [untolerated(info.pod.spec.tolerations, taints) is not None for taints in nodes.taint_sets]
         mask = mask & ~lookup(nodes.taints, verdicts)
     return mask
 

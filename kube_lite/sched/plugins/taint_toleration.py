@@ -17,8 +17,6 @@ from kube_lite.sched.podinfo import PodInfo
 
 NO_SCHEDULE, NO_EXECUTE, PREFER_NO_SCHEDULE = "NoSchedule", "NoExecute", "PreferNoSchedule"
 
-REASON = "node(s) had untolerated taint(s)"
-
 
 def _tolerates(toleration: Toleration, taint: tuple[str, str, str]) -> bool:
     key, value, effect = taint
@@ -49,9 +47,15 @@ def tolerates(tolerations: Sequence[Toleration], taint: tuple[str, str, str]) ->
     return any(_tolerates(toleration, taint) for toleration in tolerations)
 
 
-def untolerated(tolerations: Sequence[Toleration], taints: TaintSet) -> bool:
-    """Whether one of ``taints`` keeps the pod away for good (NoSchedule or NoExecute)."""
-    return any(taint[2] in (NO_SCHEDULE, NO_EXECUTE) and not tolerates(tolerations, taint) for taint in taints)
+def untolerated(tolerations: Sequence[Toleration], taints: TaintSet) -> tuple[str, str, str] | None:
+    """The first of ``taints`` that keeps the pod away for good (NoSchedule or NoExecute); None when none does."""
+    keeping = (t for t in taints if t[2] in (NO_SCHEDULE, NO_EXECUTE) and not tolerates(tolerations, t))
+    return next(keeping, None)
+
+
+def reason(taint: tuple[str, str, str]) -> str:
+    """What a refusal for ``taint`` says (upstream's words before 1.36, which name the taint)."""
+    return f"node(s) had taint {{{taint[0]}: {taint[1]}}}, that the pod didn't tolerate"
 
 
 class TaintToleration(Plugin):
@@ -62,13 +66,16 @@ class TaintToleration(Plugin):
     wakes_on = frozenset({EventKind.NODE_ADD, EventKind.NODE_TAINT, EventKind.TARGET_UPDATE})
 
     def pre_filter(self, info: PodInfo, nodes: NodeTable) -> Any:
-        """Whether each set of taints keeps the pod away; SKIP when none in use does."""
-        verdicts = [untolerated(info.pod.spec.tolerations, taints) for taints in nodes.taint_sets]
-        return verdicts if any(verdicts) else SKIP
+        """For each reason, which sets of taints keep the pod away by it; SKIP when none in use does."""
+        found = [untolerated(info.pod.spec.tolerations, taints) for taints in nodes.taint_sets]
+        texts = [reason(taint) if taint is not None else "" for taint in found]
+        distinct = dict.fromkeys(text for text in texts if text)
+        return {wanted: [text == wanted for text in texts] for wanted in distinct} or SKIP
 
     def filter(self, state: Any, info: PodInfo, nodes: NodeTable, rows: Rows) -> list[Refusal]:
         """Nodes whose set of taints keeps the pod away."""
-        return [Refusal(lookup(nodes.taints[rows], state), REASON, unresolvable=True)]
+        codes = nodes.taints[rows]
+        return [Refusal(lookup(codes, verdicts), text, unresolvable=True) for text, verdicts in state.items()]
 
     def pre_score(self, info: PodInfo, nodes: NodeTable, feasible: Mask) -> Any:
         """How many soft taints of each set the pod does not tolerate; SKIP when there are none."""
@@ -93,7 +100,7 @@ class TaintToleration(Plugin):
         if event.node is None:
             return True
         taints = tuple((t.key, t.value, t.effect) for t in event.node.spec.taints)
-        return not untolerated(info.pod.spec.tolerations, taints)
+        return untolerated(info.pod.spec.tolerations, taints) is None
 
 
 PLUGIN = TaintToleration

@@ -67,7 +67,7 @@ def test_a_rule_that_does_not_hold_refuses(validation: Json, why: str) -> None:
 def test_a_rule_chooses_its_reason_and_one_that_holds_lets_pass() -> None:
     async def story(client: LocalClient) -> None:
         rule = {"expression": "variables.wanted in object.data", "reason": "Forbidden"}
-        variables = [{"name": "wanted", "expression": "variables.start + 'y'"}, {"name": "start", "expression": "'ke'"}]
+        variables = [{"name": "start", "expression": "'ke'"}, {"name": "wanted", "expression": "variables.start + 'y'"}]
         await policy(client, "validating", {"validations": [rule], "variables": variables})
         assert (await refusal(client, config_map("a", k="w"))).code == 403
         await made(client, "configmaps", config_map("b", key="w"))
@@ -201,9 +201,82 @@ def test_containers_are_merged_by_name_and_a_later_mutation_sees_the_earlier() -
 
 def test_a_mutation_that_fails_refuses() -> None:
     async def story(client: LocalClient) -> None:
-        spec = {"mutations": mutations((APPLY, "object.data.missing")), "reinvocationPolicy": "Never"}
+        spec = {
+            "mutations": mutations((APPLY, "object.data.missing == 'x' ? Object{} : Object{}")),
+            "reinvocationPolicy": "Never",
+        }
         await policy(client, "mutating", spec)
         error = await refusal(client, config_map("a"))
         assert "MutatingAdmissionPolicy 'p' with binding 'b' denied request: no such key" in error.message
+
+    play(story)
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "why"),
+    [
+        (
+            {"validations": [{"expression": "object.a ="}]},
+            "spec.validations[0].expression",
+            "compilation failed: ERROR: ",
+        ),
+        ({"validations": [{"expression": "params.a == 1"}]}, "spec.validations[0].expression", "reference to 'params'"),
+        ({"validations": [{"expression": "request.frob"}]}, "spec.validations[0].expression", "undefined field 'frob'"),
+        ({"validations": [{"expression": "object.a"}]}, "spec.validations[0].expression", "must evaluate to bool"),
+        (
+            {"validations": [{"expression": "true", "messageExpression": "1"}]},
+            "spec.validations[0].messageExpression",
+            "must evaluate to string",
+        ),
+        (
+            {"variables": [{"name": "v", "expression": "1"}], "validations": [{"expression": "variables.v == 'a'"}]},
+            "spec.validations[0].expression",
+            "found no matching overload for '_==_' applied to '(int, string)'",
+        ),
+        (
+            {"auditAnnotations": [{"key": "k", "valueExpression": "1"}]},
+            "spec.auditAnnotations[0].valueExpression",
+            "must evaluate to one of [string null_type]",
+        ),
+        (
+            {"matchConditions": [{"name": "m", "expression": "1"}], "validations": [{"expression": "true"}]},
+            "spec.matchConditions[0].expression",
+            "must evaluate to bool",
+        ),
+    ],
+)
+def test_a_policy_whose_expressions_cannot_run_is_refused(spec: Json, field: str, why: str) -> None:
+    async def story(client: LocalClient) -> None:
+        with pytest.raises(errors.Invalid) as caught:
+            await policy(client, "validating", spec)
+        (cause,) = caught.value.details["causes"]
+        assert cause["field"] == field
+        assert why in cause["message"]
+
+    play(story)
+
+
+def test_a_webhook_s_conditions_are_compiled_with_it() -> None:
+    async def story(client: LocalClient) -> None:
+        hook = {
+            "name": "a.b.c",
+            "sideEffects": "None",
+            "admissionReviewVersions": ["v1"],
+            "clientConfig": {"url": "https://x.io"},
+            "matchConditions": [{"name": "m", "expression": "variables.x"}],
+        }
+        with pytest.raises(errors.Invalid, match=r"webhooks\[0\].matchConditions\[0\].expression.*'variables'"):
+            await client.create("validatingwebhookconfigurations", {"metadata": {"name": "w"}, "webhooks": [hook]})
+
+    play(story)
+
+
+def test_rules_may_ask_what_the_requester_may_do() -> None:
+    async def story(client: LocalClient) -> None:
+        allowed = "authorizer.group('').resource('secrets').namespace('default').check('get').allowed()"
+        account = "authorizer.serviceAccount('default', 'default').group('').resource('secrets').check('get').allowed()"
+        rules = [{"expression": allowed}, {"expression": account, "message": "the account may not"}]
+        await policy(client, "validating", {"validations": rules})
+        assert "the account may not" in (await refusal(client, config_map("a"))).message
 
     play(story)

@@ -144,7 +144,10 @@ def test_a_plain_update_keeps_the_status() -> None:
         ({"replicas": 2, "readyReplicas": 3}, ["status.readyReplicas"]),
         ({"replicas": 2, "updatedReplicas": 3}, ["status.updatedReplicas"]),
         ({"replicas": 2, "readyReplicas": 1, "availableReplicas": 2}, ["status.availableReplicas"]),
-        ({"replicas": -1}, ["status.replicas"]),
+        (
+            {"replicas": -1},
+            ["status.replicas", "status.updatedReplicas", "status.readyReplicas", "status.availableReplicas"],
+        ),
         ({"replicas": 2, "readyReplicas": 2, "availableReplicas": 2}, []),
     ],
 )

@@ -23,6 +23,11 @@ SELECTOR = "spec.scopeSelector.matchExpressions"
             [(BAD, "spec.hard[pods]", "resource.Quantity{i:resource.int64Amount{value:500, scale:-3}")],
         ),
         (
+            "one and a half pods",
+            {"spec.hard": {"pods": "1500m"}},
+            [(BAD, "spec.hard[pods]", "resource.Quantity{i:resource.int64Amount{value:15, scale:-1}")],
+        ),
+        (
             "name",
             {"spec.hard": {"frobs": "1"}},
             [

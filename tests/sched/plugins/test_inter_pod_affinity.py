@@ -8,7 +8,7 @@ import pytest
 
 from kube_lite.sched.framework import ClusterEvent, EventKind
 from kube_lite.sched.nodes import NodeTable
-from kube_lite.sched.plugins.inter_pod_affinity import InterPodAffinity
+from kube_lite.sched.plugins.inter_pod_affinity import ANY_REASON, InterPodAffinity
 from kube_lite.sched.podinfo import PodInfo
 from tests.sched.cluster import info, info_of, node_view, pod_object, table
 from tests.sched.plugins.ask import refusals, refused, scores
@@ -87,19 +87,19 @@ def test_pods_already_there_keep_others_away_until_they_go() -> None:
     nodes = _nodes(a1=[hermit])
     plugin = InterPodAffinity()
     reason = "node(s) didn't satisfy existing pods anti-affinity rules"
-    assert refusals(plugin, WEB, nodes) == {"a1": [reason], "a2": [reason]}
+    assert refusals(plugin, WEB, nodes) == {"a1": [reason, ANY_REASON], "a2": [reason, ANY_REASON]}
     assert refusals(plugin, info("other"), nodes) == {}
     nodes.remove_pod(hermit.uid)
     assert refusals(plugin, WEB, nodes) == {}
 
 
-def test_reasons_are_upstreams_one_for_each_node() -> None:
+def test_reasons_are_upstreams_each_beside_the_general_one() -> None:
     both = _wants("p", near=[_term({"app": "db"})], away=[_term({"app": "web"}, HOST)], labels={"app": "db"})
     db = info("db", labels={"app": "db"})
     assert refusals(InterPodAffinity(), both, _nodes(a1=[WEB], a2=[db])) == {
-        "a1": ["node(s) didn't match pod anti-affinity rules"],
-        "b1": ["node(s) didn't match pod affinity rules"],
-        "x": ["node(s) didn't match pod affinity rules"],
+        "a1": ["node(s) didn't match pod anti-affinity rules", ANY_REASON],
+        "b1": ["node(s) didn't match pod affinity rules", ANY_REASON],
+        "x": ["node(s) didn't match pod affinity rules", ANY_REASON],
     }
 
 

@@ -35,8 +35,13 @@ def test_taints_keep_away_pods_that_do_not_tolerate_them(case: str) -> None:
 
 
 def test_the_reason_is_upstreams() -> None:
-    nodes = table(node_view("n", taints=["gold=x:NoSchedule"]))
-    assert refusals(TaintToleration(), info("p"), nodes) == {"n": ["node(s) had untolerated taint(s)"]}
+    nodes = table(
+        node_view("m", taints=["other=y:NoExecute"]), node_view("n", taints=["gold=x:NoSchedule", "a=b:NoSchedule"])
+    )
+    assert refusals(TaintToleration(), info("p"), nodes) == {
+        "m": ["node(s) had taint {other: y}, that the pod didn't tolerate"],
+        "n": ["node(s) had taint {gold: x}, that the pod didn't tolerate"],
+    }
 
 
 def test_all_taints_must_be_tolerated() -> None:

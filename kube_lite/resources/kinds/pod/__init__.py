@@ -33,10 +33,11 @@ def _prepare_create(pod: Obj) -> None:
 def _grace_period(pod: Obj, asked: int | None) -> int:
     """Seconds until a pod is removed: none where nothing can be running any more."""
     spec, state = pod.get("spec") or {}, pod.get("status") or {}
-    seconds = asked if asked is not None else spec.get("terminationGracePeriodSeconds", 0)
     if not spec.get("nodeName") or state.get("phase") in ("Succeeded", "Failed"):
         return 0
-    return 1 if seconds < 0 else int(seconds)
+    if asked is not None:
+        return asked
+    return max(1, int(seconds)) if (seconds := spec.get("terminationGracePeriodSeconds", 0)) else 0
 
 
 def _selectable(pod: Obj) -> dict[str, str]:

@@ -246,7 +246,8 @@ def default_pod(pod: Obj) -> None:
         _default_pod_resources(spec)
     spec.setdefault("enableServiceLinks", True)
     state = pod.get("status") or {}
-    if state.get("podIP") and not state.get("podIPs"):
-        state["podIPs"] = [{"ip": state["podIP"]}]  # two spellings of one value
+    address, addresses = state.get("podIP"), state.get("podIPs")
+    if address and (not addresses or addresses[0].get("ip") != address):
+        state["podIPs"] = [{"ip": address}]  # two spellings of one value; the older one counts
     default_host_ports(spec)
     pod.setdefault("status", {})

@@ -13,6 +13,7 @@ from kube_lite.resources.meta import Obj
 from kube_lite.resources.rules import NOT_NEGATIVE
 
 HUGE_PAGES = "hugepages-"
+QUOTA_HUGE_PAGES = (HUGE_PAGES, f"requests.{HUGE_PAGES}")
 
 CONTAINER_RESOURCES = frozenset({"cpu", "memory", "ephemeral-storage"})
 
@@ -42,6 +43,7 @@ QUOTA_RESOURCES = frozenset(
 
 STANDARD_RESOURCES = QUOTA_RESOURCES | {"storage", "count"}
 
+_NOT_WHOLE = "must be an integer"
 _INTEGER_RESOURCES = frozenset(
     {
         "pods",
@@ -77,7 +79,7 @@ def is_overcommitable(name: str) -> bool:
 def _name_problems(name: str) -> tuple[str, ...]:
     if problems := names.qualified_name(name):
         return tuple(problems)
-    if "/" not in name and name not in STANDARD_RESOURCES and not name.startswith(HUGE_PAGES):
+    if "/" not in name and name not in STANDARD_RESOURCES and not name.startswith(QUOTA_HUGE_PAGES):
         return ("must be a standard resource type or fully qualified",)
     return ()
 
@@ -93,6 +95,14 @@ def _container_problems(name: str) -> tuple[str, ...]:
     return problems
 
 
+def validate_quota_resource_name(name: str, path: str) -> Errors:
+    """A resource that a quota can limit: upstream tells of both rules that one breaks."""
+    problems = _name_problems(name)
+    if "/" not in name and name not in QUOTA_RESOURCES and not name.startswith(QUOTA_HUGE_PAGES):
+        problems = (*problems, "must be a standard resource for quota")
+    return [invalid(path, name, problem) for problem in problems]
+
+
 def validate_resource_name(name: str, path: str) -> Errors:
     """A resource of any kind: a standard one, or one with a domain."""
     return [invalid(path, name, problem) for problem in _name_problems(name)]
@@ -103,14 +113,17 @@ def validate_container_resource_name(name: str, path: str) -> Errors:
     return [invalid(path, name, problem) for problem in _container_problems(name)]
 
 
-_NOT_WHOLE = "must be an integer"
-
-
 def validate_amount(name: str, text: str, path: str) -> Errors:
     """An amount: not negative, and whole where halves make no sense."""
     # Upstream prints the amount as text in one message and as a struct in the other.
     problems = _amount_problems(name, text)
-    return [invalid(path, go_quantity(text) if problem == _NOT_WHOLE else text, problem) for problem in problems]
+    return [invalid(path, go_quantity(_spelt(text)) if p == _NOT_WHOLE else text, p) for p in problems]
+
+
+def _spelt(text: str) -> str:
+    """A canonical amount as it was sent, most likely: the spelling is not kept, but nobody asks for ``1500m`` pods."""
+    milli = quantity.parse(text).milli
+    return f"{milli / 1000:g}" if text.endswith("m") and abs(milli) > 1000 else text
 
 
 @lru_cache(maxsize=4096)

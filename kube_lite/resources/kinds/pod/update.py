@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kube_lite.resources.field import Errors, child, forbidden, index, invalid, required
+from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, required
 from kube_lite.resources.go_diff import go_diff
 from kube_lite.resources.kinds.pod.qos import qos_class
 from kube_lite.resources.kinds.pod.scheduling import validate_tolerations
@@ -15,7 +15,7 @@ from kube_lite.resources.kinds.pod.validation import (
 )
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import prepare_status_update
-from kube_lite.resources.rules import dns_subdomain, nonnegative
+from kube_lite.resources.rules import dns_subdomain, nonnegative, parse_ip
 
 FORBIDDEN = (
     "pod updates may not change fields other than `spec.containers[*].image`, `spec.initContainers[*].image`, "
@@ -171,6 +171,23 @@ def validate_pod_status(new: Obj, old: Obj) -> Errors:
     for i, entry in enumerate(status.get("containerStatuses") or ()):
         at = child(index("status.containerStatuses", i), "restartCount")
         found.extend(nonnegative(entry.get("restartCount"), at))
+    return found + _addresses(status.get("podIPs") or [])
+
+
+def _addresses(entries: list[Obj]) -> Errors:
+    """A pod's addresses are real, at most one a family, and none twice (upstream: ``validatePodIPs``)."""
+    found: Errors = []
+    texts = [entry.get("ip", "") for entry in entries]
+    for i, text in enumerate(texts):
+        at = index("status.podIPs", i)
+        if parse_ip(text) is None:
+            found.append(invalid(at, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"))
+        elif text in texts[:i]:
+            found.append(duplicate(at, {"ip": text}))
+    families = [address.version for text in texts if (address := parse_ip(text)) is not None]
+    if len(entries) > 1 and len(families) == len(entries) and sorted(families) != [4, 6]:
+        detail = "may specify no more than one IP for each IP family"
+        found.append(invalid("status.podIPs", entries, detail))
     return found
 
 

@@ -1,0 +1,55 @@
+"""CustomResourceDefinitions: which version is stored, and how versions are told of in messages."""
+
+from __future__ import annotations
+
+from kube_lite.resources.kinds.customresourcedefinition import RESOURCES
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.schema import type_of
+
+(CRD,) = RESOURCES
+
+
+def _crd(*versions: Obj) -> Obj:
+    names = {"plural": "foos", "kind": "Foo"}
+    spec = {"group": "ex.io", "scope": "Cluster", "names": names, "versions": list(versions)}
+    return {"metadata": {"name": "foos.ex.io"}, "spec": spec}
+
+
+def _version(name: str, *, storage: bool, **schema: object) -> Obj:
+    return {
+        "name": name,
+        "served": True,
+        "storage": storage,
+        "schema": {"openAPIV3Schema": {"type": "object"} | schema},
+    }
+
+
+def _messages(crd: Obj) -> list[str]:
+    CRD.default(crd)
+    CRD.prepare_create(crd)
+    return [f"{error.field}: {error.message}" for error in CRD.validate(crd)]
+
+
+def test_the_stored_version_is_a_default_so_its_writer_owns_it() -> None:
+    crd = _crd(_version("v1", storage=True), _version("v2", storage=False))
+    CRD.default(crd)
+    assert crd["status"] == {"storedVersions": ["v1"]}
+
+
+def test_what_all_versions_share_is_not_printed_with_each() -> None:
+    (several, missing) = _messages(_crd(_version("v1", storage=False)))
+    assert "Schema:(*apiextensions.CustomResourceValidation)(nil)" in several
+    assert missing == "status.storedVersions: Invalid value: []string(nil): must have at least one stored version"
+
+
+def test_what_versions_have_of_their_own_is_printed_as_a_pointer() -> None:
+    differing = _crd(_version("v1", storage=True), _version("v2", storage=True, title="x"))
+    several, stored = _messages(differing)
+    assert several.count("Schema:(*apiextensions.CustomResourceValidation)(0x") == 2
+    assert 'Name:"v2", Served:true, Storage:true' in stored
+    assert stored.endswith("must have the storage version v2")
+
+
+def test_conditions_are_owned_as_a_whole() -> None:
+    conditions = type_of(CRD.definition).fields["status"].type.fields["conditions"].type
+    assert conditions.list_type == "atomic"
