@@ -164,7 +164,7 @@ class Subresources:
         """POST to ``pods/x/binding``."""
         value = await self._read_binding(request)
         name = dig(value, "metadata", "name")
-        if name and name != request.info.name:
+        if name != request.info.name:
             raise errors.BadRequest("name in URL does not match name in Binding object")
         return await self._bind(request, value, request.info.name)
 

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
 from typing import Final
 
 from kube_lite.resources.schema import INT_OR_STRING, OBJECT, QUANTITY, STRING, Field, Type
+from kube_lite.resources.shapes import short_name
 
 _INITIALISMS: Final = (
     "api|aws|ca|cidr|cpu|csi|dns|fc|fqdn|fs|gce|gid|gmsa|http|id|ipc|ip|iqn|iscsi|nfs|os|pid|qos|rbd|sctp|se|ssl|tcp|tls|"
@@ -62,6 +65,9 @@ _NAMES_OF: Final = {
     "ContainerStatus.lastState": "LastTerminationState",
     "Event.reportingComponent": "ReportingController",
     "SubjectAccessReviewSpec.group": "Groups",
+    "CustomResourceColumnDefinition.jsonPath": "JSONPath",
+    "GlusterfsPersistentVolumeSource.endpoints": "EndpointsName",
+    "GlusterfsVolumeSource.endpoints": "EndpointsName",
 }
 """The same for the fields of one struct."""
 
@@ -321,8 +327,18 @@ RENAMED: Final = {
 """Structs that were split up since, and the name that they had."""
 
 
+@cache
+def _listed_orders() -> dict[str, tuple[str, ...]]:
+    """More such orders, read from a file on first use: they are only wanted for messages."""
+    text = files("kube_lite.resources").joinpath("data/go-field-order.txt").read_text(encoding="utf-8")
+    rows = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    return {name: tuple(fields) for name, *fields in rows}
+
+
 def struct_order(struct: Type, keys: Iterable[str]) -> list[str]:
     """``keys`` in the order in which Go prints the struct's fields; those of structs unknown here stay as they are."""
-    known = _ORDER.get(struct.go_struct, _TOP)
+    listed = _listed_orders()
+    found = listed.get(short_name(struct.definition)) or listed.get(struct.go_struct)
+    known = found or _ORDER.get(struct.go_struct, _TOP)
     place = {name: position for position, name in enumerate(known)}
     return sorted(keys, key=lambda name: place.get(name, len(place)))

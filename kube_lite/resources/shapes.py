@@ -137,12 +137,14 @@ ALWAYS_OF = _words("""
     api.autoscaling.v2.HorizontalPodAutoscalerStatus.currentMetrics
     api.scheduling.v1.PriorityClass.value api.authentication.v1.TokenRequestSpec.boundObjectRef
     api.core.v1.ResourceFieldSelector.divisor
+    api.networking.v1.IngressClassParametersReference.apiGroup
     api.apps.v1.DeploymentSpec.selector api.apps.v1.ReplicaSetSpec.selector api.apps.v1.StatefulSetSpec.selector
     api.apps.v1.DaemonSetSpec.selector
 """)
 """Fields without ``omitempty`` that the definitions do not call required."""
 
 PRINTED_STRINGS_OF = _words("""
+    api.certificates.v1.CertificateSigningRequestSpec
     api.core.v1.NodeSystemInfo api.core.v1.ContainerStatus apiextensions.v1.CustomResourceDefinitionNames
 """)
 """Structs whose required strings may well be empty; elsewhere validation asks for them."""

@@ -156,7 +156,7 @@ def _below(schema: Schema, path: str, *, in_logic: bool) -> Errors:
     if isinstance(additional, Mapping):
         found += _node(additional, child(path, "additionalProperties"), in_logic=in_logic)
     items = schema.get("items")
-    if isinstance(items, list):
+    if isinstance(items, list) and items:
         found.append(forbidden(child(path, "items"), "items must be a schema object and not an array"))
     elif isinstance(items, Mapping):
         found += _node(items, child(path, "items"), in_logic=in_logic)

@@ -44,9 +44,7 @@ def _default(obj: Obj) -> None:
         named["singular"] = kind.lower()
     if not named.get("listKind") and kind:
         named["listKind"] = f"{kind}List"
-    conversion = spec.setdefault("conversion", {})
-    if not conversion.get("strategy"):
-        conversion["strategy"] = "None"
+    conversion = spec.setdefault("conversion", {"strategy": "None"})
     service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
     if service is not None:
         service.setdefault("port", 443)
@@ -374,6 +372,18 @@ def _conversion(conversion: Obj) -> Errors:
     return found
 
 
+def _has_defaults(schema: object) -> bool:
+    """Whether a schema fills fields in, at whatever depth."""
+    if not isinstance(schema, dict):
+        return False
+    maps = [schema.get(name) for name in ("properties", "patternProperties", "definitions")]
+    lists = [schema.get(name) for name in ("allOf", "anyOf", "oneOf")]
+    below = [schema.get(name) for name in ("items", "additionalProperties", "not")]
+    below += [sub for named in maps if isinstance(named, dict) for sub in named.values()]
+    below += [sub for listed in lists if isinstance(listed, list) for sub in listed]
+    return schema.get("default") is not None or any(map(_has_defaults, below))
+
+
 def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
     found = _group(spec.get("group", ""))
@@ -382,6 +392,10 @@ def _validate(obj: Obj) -> Errors:
         choices = ("Cluster", "Namespaced")
         found.append(not_supported("spec.scope", scope, choices) if scope else required("spec.scope"))
     if spec.get("preserveUnknownFields"):
+        schemas = [(version.get("schema") or {}).get("openAPIV3Schema") for version in spec.get("versions") or ()]
+        if any(map(_has_defaults, schemas)):
+            detail = "must be false in order to use defaults in the schema"
+            found.append(invalid("spec.preserveUnknownFields", True, detail))
         detail = "cannot set to true, set x-preserve-unknown-fields to true in spec.versions[*].schema instead"
         found.append(invalid("spec.preserveUnknownFields", True, detail))
     found.extend(_versions(spec))

@@ -38,7 +38,9 @@ def _default(obj: Obj) -> None:
 
 def _prepare_create(obj: Obj) -> None:
     obj["status"] = {}
-    metadata(obj).setdefault("annotations", {})[GENERATION] = "1"
+    annotations = metadata(obj).setdefault("annotations", {})
+    given = annotations.get(GENERATION, "")
+    annotations[GENERATION] = given if given.isdecimal() and int(given) > 0 else "1"
 
 
 def _prepare_update(new: Obj, old: Obj) -> None:

@@ -63,7 +63,6 @@ def _row(obj: Obj, now: datetime) -> Cells:
         obj.get("value", 0),
         bool(obj.get("globalDefault")),
         age(obj, now),
-        obj.get("preemptionPolicy", ""),
     ]
 
 
@@ -86,7 +85,6 @@ RESOURCES = (
             Column("Value", type="integer"),
             Column("Global-Default", type="boolean"),
             AGE_COLUMN,
-            Column("PreemptionPolicy", priority=1),
         ),
         row=_row,
     ),

@@ -123,8 +123,8 @@ def _told(obj: Obj, problems: Errors) -> Errors:
     found = [p for p in problems if p.field != "spec.preserveUnknownFields" and not p.message.endswith(untold)]
     first, version = (spec.get("versions") or [{}])[0].get("name", ""), spec.get("version", "")
     if version and version != first and spec.get("versions"):
-        if problems := names.dns_1035_label(version):
-            found.append(invalid("spec.version", version, ",".join(problems)))
+        if wrong := names.dns_1035_label(version):
+            found.append(invalid("spec.version", version, ",".join(wrong)))
         found.append(invalid("spec.version", version, "must match the first version in spec.versions"))
     return found
 
