@@ -99,9 +99,7 @@ class Dispatcher:
             raise errors.BadRequest("Upgrade request required")
         if sub.name == "proxy":
             await reads.get(self.storage, resource, info)
-            raise errors.ServiceUnavailable(
-                "error trying to reach service: there is no network here"
-            )
+            raise errors.ServiceUnavailable("error trying to reach service: there is no network here")
         if info.verb == "get":
             return await self._get(request, resource)
         if info.verb == "update":
