@@ -64,6 +64,7 @@ def test_problems_are_told_in_the_order_of_the_fields() -> None:
         "spec.versions[0].name",
         "spec.versions[0].deprecationWarning",
         "spec.version",
+        "spec.names.singular",
         "spec.names.kind",
         "spec.names.listKind",
     ]
