@@ -42,9 +42,14 @@ def test_embedded_structs_are_named_first() -> None:
     assert field_path(pod.at("spec", "volumes", "*"), "name") == ("Name",)
 
 
+def _type(api_version: str, kind: str) -> schema.Type:
+    group, _, version = api_version.partition("/")
+    return schema.type_for(group, version, kind)
+
+
 @pytest.mark.parametrize("version", ["networking.k8s.io/v1", "networking.k8s.io/v1beta1", "extensions/v1beta1"])
 def test_a_rule_of_an_ingress_embeds_what_it_holds(version: str) -> None:
-    ingress = schema.type_for(*version.split("/"), "Ingress")
+    ingress = _type(version, "Ingress")
     rule = ingress.at("spec", "rules", "*")
     assert field_path(rule, "http") == ("IngressRuleValue", "HTTP")
     assert field_path(rule, "host") == ("Host",)
@@ -68,7 +73,7 @@ def test_a_rule_of_an_ingress_embeds_what_it_holds(version: str) -> None:
     ],
 )
 def test_pointers_keep_what_is_empty(version: str, kind: str, where: tuple[str, ...], name: str, pointer: bool) -> None:
-    owner = schema.type_for(*version.split("/"), kind).at(*where)
+    owner = _type(version, kind).at(*where)
     assert is_pointer(owner, owner.fields[name]) is pointer
 
 

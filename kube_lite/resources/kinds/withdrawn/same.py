@@ -57,10 +57,7 @@ RESOURCES = (
         validate=lambda obj: event.validate_core(event.to_core(obj)),
     ),
     *(legacy(r, "v1beta1", Release("v1.17", _V1_22)) for r in (*role.RESOURCES, *rolebinding.RESOURCES)),
-    *(
-        legacy(module.RESOURCES[0], "v1beta1", Release("v1.19", _V1_22))
-        for module in (csidriver, storageclass)
-    ),
+    *(legacy(module.RESOURCES[0], "v1beta1", Release("v1.19", _V1_22)) for module in (csidriver, storageclass)),
     legacy(volumeattachment.RESOURCES[0], "v1beta1", Release("v1.19", _V1_22), subresources={}),
     legacy(csinode.RESOURCES[0], "v1beta1", Release("v1.17", _V1_22)),
     *(
