@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import IMMUTABLE, Errors, invalid
+from kube_lite.resources.field import IMMUTABLE, Errors, child, duplicate, index, invalid
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.pod.requirements import validate_requirements
 from kube_lite.resources.kinds.pod.scheduling import validate_tolerations
 from kube_lite.resources.meta import Obj, name_of
@@ -20,7 +21,20 @@ def _validate(obj: Obj) -> Errors:
         found.extend(validate_requirements({"limits": fixed}, "overhead.podFixed"))
     if scheduling := obj.get("scheduling"):
         found.extend(validate_labels(scheduling.get("nodeSelector") or {}, "scheduling.nodeSelector"))
-        found.extend(validate_tolerations(scheduling.get("tolerations") or [], "scheduling.tolerations.tolerations"))
+        found.extend(_tolerations(scheduling.get("tolerations") or []))
+    return found
+
+
+def _tolerations(tolerations: list[Obj]) -> Errors:
+    """Upstream names the field twice in all but the errors of tolerations that are there already."""
+    at = "scheduling.tolerations"
+    found = validate_tolerations(tolerations, child(at, "tolerations"))
+    seen: list[tuple[str, ...]] = []
+    for i, toleration in enumerate(tolerations):
+        same = tuple(toleration.get(name, "") for name in ("key", "operator", "value", "effect"))
+        if same in seen:
+            found.append(duplicate(index(at, i), go_value("core.Toleration", toleration)))
+        seen.append(same)
     return found
 
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from kube_lite.resources.registry import TWICE
-from tests.resources.kinds.cases import BAD, Cause, Change, assert_causes, changed, create, resource, update
+from kube_lite.resources import registry
+from tests.resources.kinds.cases import BAD, TWICE, Cause, Change, assert_causes, changed, create, resource, update
 
 KIND = resource("node.k8s.io", "runtimeclasses")
 VALID: dict[str, Any] = {"metadata": {"name": "x"}, "handler": "h"}
 
 
 def test_a_changed_handler_is_told_once_more_as_if_new() -> None:
-    assert KIND.update_checks == TWICE
+    assert KIND.update_checks == registry.TWICE
     _, causes = update(KIND, VALID, {"handler": None})
     assert_causes(causes, [(BAD, "handler", 'Invalid value: "": field is immutable')])
 
@@ -23,6 +23,10 @@ def test_a_changed_handler_is_told_once_more_as_if_new() -> None:
     ("change", "causes"),
     [
         ({"scheduling": {"tolerations": [{"key": "a!"}]}}, [(BAD, "scheduling.tolerations.tolerations[0].key", "")]),
+        (
+            {"scheduling": {"tolerations": [{"key": "a", "operator": "Exists"}] * 2}},
+            [(TWICE, "scheduling.tolerations[1]", 'core.Toleration{Key:"a", Operator:"Exists", Value:"", Effect:""')],
+        ),
         ({"handler": "H"}, [(BAD, "handler", "a lowercase RFC 1123 label")]),
     ],
 )
