@@ -450,7 +450,8 @@ class Verbs:
             if not resource.custom:
                 found = as_sent(codec.type_of(resource), obj, found, check)
             name = obj["metadata"].get("name") or ""
-            raise errors.invalid(resource.kind, resource.invalid_group or resource.group, name, found)
+            group = resource.group if resource.invalid_group is None else resource.invalid_group
+            raise errors.invalid(resource.kind, group, name, found)
 
 
 def is_finished(obj: Mapping[str, Any]) -> bool:

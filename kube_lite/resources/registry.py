@@ -164,7 +164,7 @@ class Resource:
     name_rule: Callable[[str, bool], Sequence[str]] | None = None
     """``(name, is_prefix) -> problems``; None means DNS subdomain."""
 
-    invalid_group: str = ""
+    invalid_group: str | None = None
     """The group that answers about invalid objects name, where it is not ``group`` (Ingress: extensions)."""
     internal_annotations: Sequence[str] = ()
     """Annotations that the server makes up for the wire; tables do not show them."""

@@ -55,7 +55,7 @@ RESOURCES = (
         generation=False,
         validate=_validate,
         validate_update=_validate_update,
-        columns=(NAME_COLUMN, Column("Controller"), Column("Revision", type="integer"), AGE_COLUMN),
+        columns=(NAME_COLUMN, Column("Controller"), Column("Revision"), AGE_COLUMN),
         row=_row,
     ),
 )

@@ -45,7 +45,7 @@ def _addresses(addresses: list[str], kind: str, path: str) -> Errors:
     for i, text in enumerate(addresses):
         at = index(path, i)
         if kind == "FQDN":
-            found.extend(dns_subdomain(text, at))
+            found.extend(dns_subdomain(text, at) if text else [required(at)])
         elif kind in ("IPv4", "IPv6"):
             parsed = parse_ip(text)
             if parsed is None or f"IPv{parsed.version}" != kind:
@@ -110,7 +110,7 @@ def _validate(obj: Obj) -> Errors:
 def _validate_update(new: Obj, old: Obj) -> Errors:
     found = _validate(new)
     if new.get("addressType") != old.get("addressType"):
-        found.append(invalid("addressType", new.get("addressType"), IMMUTABLE))
+        found.append(invalid("addressType", new.get("addressType", ""), IMMUTABLE))
     return found
 
 
