@@ -76,12 +76,11 @@ def prepare_create(resource: Resource, obj: Obj, names: Names) -> None:
 
 
 def keep_server_fields(new: Obj, old: Obj) -> None:
-    """Fill in what a client may leave out; what it states otherwise is then refused as immutable."""
+    """Fill in what a client may leave out; another uid is then refused as immutable, other times are passed over."""
     meta, stored = new["metadata"], old["metadata"]
-    for name in ("uid", "creationTimestamp"):
-        if not meta.get(name) and name in stored:
-            meta[name] = stored[name]
-    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
+    if not meta.get("uid") and "uid" in stored:
+        meta["uid"] = stored["uid"]
+    for name in ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
         if name in stored:
             meta[name] = stored[name]
         else:

@@ -69,9 +69,12 @@ def integer(info: RequestInfo, name: str) -> int:
     if not text:
         return 0
     try:
-        return int(text)
+        number = int(text)
     except ValueError as error:
         raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
+    if not -(2**63) <= number < 2**63:
+        raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return number
 
 
 MAX_REVISION = 2**64 - 1
@@ -264,8 +267,9 @@ def _current(storage: Storage, resource: Resource, namespace: str, query: ListQu
     items = cache.range(prefix, start)
     if match is not None:
         items = [item for item in items if match(item.labels, item.fields)]
-    if not limit or len(items) <= limit:
+    if not limit or len(items) < limit or (len(items) == limit and not cache.range(prefix, items[-1].key + "\0", 1)):
         return Listing([item.value for item in items], revision)
+    # a full page goes on where any key follows it: upstream stops reading before it knows whether one matches
     token = _token(revision, prefix, items[limit - 1].key)
     return Listing([item.value for item in items[:limit]], revision, token)
 
@@ -290,8 +294,10 @@ async def _at(
     if query.match is not None:
         extract = storage.extractor(resource)
         records = [r for r in records if query.match(*extract(r.value))]
-        cut = query.limit if query.limit and len(records) > query.limit else 0
-        more, records, remaining = bool(cut), records[: cut or None], 0
+        cut = query.limit if query.limit and len(records) >= query.limit else 0
+        last = page.records[-1].key if page.records else ""
+        more, remaining = bool(cut) and records[cut - 1].key != last, 0
+        records = records[: cut or None]
     else:
         more = remaining > 0
     token = _token(revision, prefix, records[-1].key) if more and records else ""

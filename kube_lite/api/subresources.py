@@ -218,7 +218,7 @@ class Subresources:
         info = request.info
         value, _ = codec.parse(request, await request.body(), "Eviction")
         name = dig(value, "metadata", "name")
-        if name and name != info.name:
+        if name != info.name:
             raise errors.BadRequest("name in URL does not match name in Eviction object")
         wanted = codec.nested_delete_options(request, value.get("deleteOptions"))
         if options.write_options(request, "CreateOptions").dry_run:

@@ -56,7 +56,7 @@ def _validate_requirement(requirement: Obj, path: str) -> Errors:
 def go_selector(selector: Mapping[str, Any] | None) -> GoLiteral:
     """A selector as Go's ``%#v`` prints it."""
     if selector is None:
-        return GoLiteral("(*v1.LabelSelector)(nil)")
+        return GoLiteral('"null"')  # messages show no value behind a nil pointer
     expressions = selector.get("matchExpressions")
     shown = "[]v1.LabelSelectorRequirement(nil)"
     if expressions is not None:

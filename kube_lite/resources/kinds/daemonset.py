@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, go_int_or_string, invalid, not_supported, required
@@ -44,9 +45,16 @@ def _prepare_create(obj: Obj) -> None:
 def _prepare_update(new: Obj, old: Obj) -> None:
     prepare_update(new, old)
     before = (metadata(old).get("annotations") or {}).get(GENERATION, "1")
-    changed = (new.get("spec") or {}).get("template") != (old.get("spec") or {}).get("template")
+    changed = _stated((new.get("spec") or {}).get("template")) != _stated((old.get("spec") or {}).get("template"))
     count = int(before) if before.isdecimal() else 0
     metadata(new).setdefault("annotations", {})[GENERATION] = str(count + changed)
+
+
+def _stated(value: Any) -> Any:
+    """A copy without nulls: what is stored prints unset times, what a client sends need not."""
+    if isinstance(value, dict):
+        return {key: _stated(each) for key, each in value.items() if each is not None}
+    return [_stated(each) for each in value] if isinstance(value, list) else value
 
 
 def _strategy(strategy: Obj) -> Errors:

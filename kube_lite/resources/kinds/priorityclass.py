@@ -73,6 +73,7 @@ RESOURCES = (
         namespaced=False,
         short_names=("pc",),
         default=_default,
+        new_generation=lambda new, old: False,  # set when created, never counted
         validate=_validate,
         validate_update=_validate_update,
         columns=(
