@@ -76,15 +76,18 @@ def prepare_create(resource: Resource, obj: Obj, names: Names) -> None:
 
 
 def keep_server_fields(new: Obj, old: Obj) -> None:
-    """Fill in what a client may leave out; another uid is then refused as immutable, other times are passed over."""
+    """Fill in what a client may leave out; another uid or deletion is then refused as immutable."""
     meta, stored = new["metadata"], old["metadata"]
     if not meta.get("uid") and "uid" in stored:
         meta["uid"] = stored["uid"]
-    for name in ("creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
+    for name in ("creationTimestamp", "generation"):
         if name in stored:
             meta[name] = stored[name]
         else:
             meta.pop(name, None)
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+        if meta.get(name) is None and name in stored:
+            meta[name] = stored[name]
     meta.pop("selfLink", None)
 
 

@@ -52,6 +52,12 @@ class ListQuery:
     label_text: str = ""
     field_text: str = ""
 
+    @property
+    def names_one(self) -> bool:
+        """Whether the fields name one object: upstream reads that by its key, so there are no pages."""
+        terms = selectors.parse_fields(self.field_text).requirements if self.field_text else ()
+        return any(term.field == "metadata.name" and term.operator == selectors.EQUALS for term in terms)
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -174,9 +180,9 @@ def _check_match(info: RequestInfo, how: str, revision: str, continue_: str, wat
             found.append(field.not_supported(path, how, ["NotOlderThan"]))
     elif not watch and initial:
         found.append(field.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
-    elif watch and how:
-        found.append(field.forbidden(path, "resourceVersionMatch is forbidden for watch"))
     elif how:
+        if watch:
+            found.append(field.forbidden(path, "resourceVersionMatch is forbidden for watch"))
         if not revision:
             found.append(field.forbidden(path, "resourceVersionMatch is forbidden unless resourceVersion is provided"))
         if continue_:
@@ -254,7 +260,8 @@ def _current(storage: Storage, resource: Resource, namespace: str, query: ListQu
     prefix = storage.prefix(resource, namespace if resource.namespaced else "")
     cache = storage.cache(resource)
     revision = storage.caches.revision
-    limit = query.limit if query.revision != 0 or query.not_older_than else 0  # upstream ignores limit at 0
+    unpaged = (query.revision == 0 and not query.not_older_than) or query.names_one
+    limit = 0 if unpaged else query.limit  # upstream ignores limit at 0
     match = query.match
     if match is None and limit:
         items = cache.range(prefix, start, limit + 1)

@@ -283,12 +283,13 @@ class Verbs:
                 f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
             )
         objectmeta.check_namespace(resource, target.namespace, obj, update=True)
-        if target.subresource is None and self.storage.item(resource, target.namespace, target.name) is None:
-            if uid := meta.get("uid"):
-                raise errors.conflict(resource.plural, resource.group, target.name, _other_uid(target, uid, ""))
-            if resource.allow_create_on_update:
-                meta.pop("resourceVersion", None)  # of an object that is gone; upstream creates it anew
-                return await self.create(target, obj, user, options, warnings)
+        present = self.storage.item(resource, target.namespace, target.name)
+        stored_uid = "" if present is None else str(decode_json(present.value)["metadata"]["uid"])
+        if target.subresource is None and (uid := meta.get("uid")) and uid != stored_uid:
+            raise errors.conflict(resource.plural, resource.group, target.name, _other_uid(target, uid, stored_uid))
+        if target.subresource is None and present is None and resource.allow_create_on_update:
+            meta.pop("resourceVersion", None)  # of an object that is gone; upstream creates it anew
+            return await self.create(target, obj, user, options, warnings)
         revision = str(meta.get("resourceVersion") or "")
         if revision in ("", "0") and not resource.allow_unconditional_update:
             self._require_existing(target)
@@ -298,7 +299,8 @@ class Verbs:
         async def replaced(old: Obj) -> Obj:
             uid = meta.get("uid")
             if uid and uid != old["metadata"]["uid"]:
-                raise errors.conflict(resource.plural, resource.group, target.name, _other_uid(target, uid, old["metadata"]["uid"]))
+                why = _other_uid(target, uid, old["metadata"]["uid"])
+                raise errors.conflict(resource.plural, resource.group, target.name, why)
             return _copy(obj)
 
         manner = Manner(pinned=revision not in ("", "0"))
@@ -487,11 +489,22 @@ def _copy(obj: Obj) -> Obj:
     return copied
 
 
+_KEPT_UNDER = {
+    "endpoints": "services/endpoints",
+    "ingresses.networking.k8s.io": "ingress",
+    "nodes": "minions",
+    "replicationcontrollers": "controllers",
+    "services": "services/specs",
+}
+"""Resources that upstream keeps under another name than their plural; messages about the store show it."""
+
+
 def _other_uid(target: Target, uid: str, stored: str) -> str:
     """Upstream's storage error for an update meant for an earlier object of the same name."""
     where = f"{target.namespace}/{target.name}" if target.namespace else target.name
+    plural = _KEPT_UNDER.get(target.resource.group_resource, target.resource.plural)
     return (
-        f"StorageError: invalid object, Code: 4, Key: /registry/{target.resource.plural}/{where}, ResourceVersion: 0, "
+        f"StorageError: invalid object, Code: 4, Key: /registry/{plural}/{where}, ResourceVersion: 0, "
         f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, "
         f"UID in object meta: {stored}"
     )
