@@ -79,6 +79,10 @@ def _no_other_form(api_version: str) -> Form | None:
     return None
 
 
+def _any_version(api_version: str) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Writer:
     """Who writes, over which version and subresource, and when (``time`` as RFC 3339)."""
@@ -90,6 +94,8 @@ class Writer:
     ignored: tuple[str, ...] = ()
     form: Callable[[str], Form | None] = _no_other_form
     """Another version by its apiVersion; None where there is none, or where its fields have the same names."""
+    knows: Callable[[str], bool] = _any_version
+    """Whether objects of the kind exist in a version; owners that speak another one are dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +124,8 @@ class _Owner:
 
     def entry(self) -> Entry:
         """As it is stored."""
-        made: Entry = {"manager": self.manager, "operation": self.operation, "apiVersion": self.api_version}
+        made: Entry = {"manager": self.manager} if self.manager else {}
+        made |= {"operation": self.operation, "apiVersion": self.api_version}
         if self.time is not None:
             made["time"] = self.time
         made["fieldsType"] = "FieldsV1"
@@ -141,14 +148,14 @@ def _owners(entries: Any, trusted: bool = False) -> list[_Owner] | None:
         return None
     found: dict[tuple[str, ...], _Owner] = {}
     for entry in entries:
-        if not isinstance(entry, Mapping) or entry.get("operation") not in ("Apply", "Update"):
+        if not isinstance(entry, Mapping):
             return None
-        fields = entry.get("fieldsV1") or {}
+        fields = {} if entry.get("fieldsV1") is None else entry["fieldsV1"]
         if not entry.get("apiVersion") or entry.get("fieldsType") != "FieldsV1" or not (trusted or is_valid(fields)):
             return None
         owner = _Owner(
             str(entry.get("manager") or ""),
-            entry["operation"],
+            str(entry.get("operation") or ""),  # another than Apply and Update is refused with the metadata
             entry["apiVersion"],
             str(entry.get("subresource") or ""),
             fields,
@@ -242,6 +249,8 @@ class _Changes:
 
     def left_of(self, owner: _Owner) -> _Owner | None:
         """What an owner keeps, None for nothing."""
+        if not self._writer.knows(owner.api_version):
+            return None
         taken, removed = self.seen_by(owner)
         fields = difference(difference(owner.fields, taken), removed)
         if not fields:
@@ -345,8 +354,10 @@ def _check_config(type_: Type, config: Obj, writer: Writer) -> None:
     if isinstance(metadata, Mapping) and metadata.get("managedFields") is not None:
         raise BadRequest("metadata.managedFields must be nil")
     problems = list(check(type_, config))
+    group, _, version = writer.api_version.rpartition("/")
+    if not config.get("kind"):
+        problems = [f"no corresponding type for {group}/{version}, Kind="]
     if problems:
-        group, _, version = writer.api_version.rpartition("/")
         name = f"{_text(metadata, 'namespace')}/{_text(metadata, 'name')}"
         about = f"({name}; {group}/{version}, Kind={config.get('kind') or ''})"
         told = problems[0] if len(problems) == 1 else "errors:\n  " + "\n  ".join(problems)

@@ -81,7 +81,8 @@ async def _attempt(verbs: Verbs, target: Target, item: Item, old: Obj, options: 
     new: Obj = {**old, "metadata": dict(old["metadata"])}
     pending = not _mark(target, new, old, options)
     _set_policy_finalizers(target, new, options)
-    if pending and new["metadata"].get("finalizers") == old["metadata"].get("finalizers"):
+    same = new["metadata"].get("finalizers") == old["metadata"].get("finalizers")
+    if pending and same and not is_finished(new):
         return Written(item.value, item.revision)
     if old["metadata"].get("deletionTimestamp") is None:
         target.resource.begin_delete(new, old)
@@ -97,11 +98,18 @@ async def _attempt(verbs: Verbs, target: Target, item: Item, old: Obj, options: 
     graceful = target.resource.grace_period is not None
     final = new if graceful or old["metadata"].get("deletionTimestamp") is not None else old
     last = verbs.storage.encoder(target.resource, await verbs.storage.outgoing(target.resource, final))
-    record = await verbs.storage.store.delete(item.key, item.revision, last)
+    shown = None
+    revision = item.revision
+    if graceful and new["metadata"] != old["metadata"]:
+        # upstream marks the object before it removes it, so watchers see it go in two steps
+        shown = await verbs.storage.store.write(item.key, revision, encode)
+        revision = shown.revision
+    record = await verbs.storage.store.delete(item.key, revision, last)
     hook = verbs.hooks.get(target.resource.group_resource)
     if hook is not None:
         hook.deleted(new)
-    return Written(record.value, record.revision, deleted=True)
+    shown = shown or record
+    return Written(shown.value, shown.revision, deleted=True)
 
 
 def _mark(target: Target, new: Obj, old: Obj, options: DeleteOptions) -> bool:

@@ -140,7 +140,10 @@ class Dispatcher:
             include = table.include_object(request.info.param("includeObject"))
             objects = [self.storage.load(resource, v) for v in values]
             return _encoded(table.table(resource, objects, form, include, metadata), form)
-        if form.as_ == "PartialObjectMetadataList" or form.as_ == "PartialObjectMetadata":
+        if form.as_ == "PartialObjectMetadata":
+            text = f"you requested PartialObjectMetadata, but the requested object is a list ({_go_list(resource)})"
+            raise errors.NotAcceptable(text)
+        if form.as_ == "PartialObjectMetadataList":
             objects = [self.storage.load(resource, v) for v in values]
             return Response(body=table.partial_list(objects, form, metadata))
         start = b'{"kind":"%s","apiVersion":"%s","metadata":%s,"items":[' % (
@@ -170,7 +173,10 @@ class Dispatcher:
         if form.as_ == "PartialObjectMetadata":
             return Response(code, encode_json(table.partial(obj, form)))
         if form.as_ == "PartialObjectMetadataList":
-            raise errors.NotAcceptable("only PartialObjectMetadata is served for a single object", {})
+            shown = "*unstructured.Unstructured" if resource.custom else f"*{_package(resource)}.{resource.kind}"
+            raise errors.NotAcceptable(
+                f"you requested PartialObjectMetadataList, but the requested object is not a list ({shown})"
+            )
         include = table.include_object(request.info.param("includeObject"))
         metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
         response = _encoded(table.table(resource, [obj], form, include, metadata), form)
@@ -288,6 +294,17 @@ def _page_not_found() -> Response:
 
 def _form(request: Request) -> Form:
     return negotiate(request.header("accept"))
+
+
+def _package(resource: Resource) -> str:
+    """The Go package of upstream's internal types: the group's first word."""
+    return resource.group.partition(".")[0] or "core"
+
+
+def _go_list(resource: Resource) -> str:
+    if resource.custom:
+        return "*unstructured.UnstructuredList"
+    return f"*{_package(resource)}.{resource.list_kind_name}"
 
 
 def _encoded(value: Any, form: Form) -> Response:

@@ -64,7 +64,12 @@ def _writer(resource: Resource, options: WriteOptions, subresource: str = "", lo
     elif "status" in resource.subresources and not subresource and not resource.owns_status:
         ignored = ("status",)
     form = _forms(resource, lookup)
-    return Writer(options.field_manager, resource.api_version, clock.timestamp(), subresource, ignored, form)
+
+    def knows(api_version: str) -> bool:
+        exists = api_version == resource.api_version or lookup(api_version) is not None
+        return exists or resource.custom or lookup is _nowhere
+
+    return Writer(options.field_manager, resource.api_version, clock.timestamp(), subresource, ignored, form, knows)
 
 
 def _set(obj: Obj, entries: list[Obj]) -> None:

@@ -202,7 +202,7 @@ class NodeEndpoints:
         container = choose_container(pod, info.param("container"))
         node = dig(pod, "spec", "nodeName", default="")
         if not node:
-            raise errors.BadRequest(f"pod {info.name} does not have a host assigned")
+            return Response(204, content_type="")  # a pod on no node has said nothing
         params: dict[str, Any] = {
             "namespace": info.namespace,
             "pod": info.name,

@@ -76,16 +76,18 @@ def prepare_create(resource: Resource, obj: Obj, names: Names) -> None:
 
 
 def keep_server_fields(new: Obj, old: Obj) -> None:
-    """Fill in what a client may leave out; what it states otherwise is then refused as immutable."""
+    """Fill in what a client may leave out; another uid or deletion is then refused as immutable."""
     meta, stored = new["metadata"], old["metadata"]
-    for name in ("uid", "creationTimestamp"):
-        if not meta.get(name) and name in stored:
-            meta[name] = stored[name]
-    for name in ("deletionTimestamp", "deletionGracePeriodSeconds", "generation"):
+    if not meta.get("uid") and "uid" in stored:
+        meta["uid"] = stored["uid"]
+    for name in ("creationTimestamp", "generation"):
         if name in stored:
             meta[name] = stored[name]
         else:
             meta.pop(name, None)
+    for name in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+        if meta.get(name) is None and name in stored:
+            meta[name] = stored[name]
     meta.pop("selfLink", None)
 
 
@@ -95,15 +97,6 @@ def changed_beyond_metadata(new: Obj, old: Obj) -> bool:
     left = {k: v for k, v in new.items() if k not in outside}
     right = {k: v for k, v in old.items() if k not in outside}
     return left != right
-
-
-def counts(resource: Resource, new: Obj, old: Obj) -> bool:
-    """Whether an update is one that ``metadata.generation`` counts."""
-    if resource.counts_annotations:
-        after, before = (obj["metadata"].get("annotations") or {} for obj in (new, old))
-        if after != before:
-            return True
-    return changed_beyond_metadata(new, old)
 
 
 def without_managed_fields(obj: Obj) -> dict[str, Any]:

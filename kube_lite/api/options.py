@@ -136,7 +136,7 @@ def _from_query(request: Request) -> dict[str, Any]:
         except ValueError as error:
             text = info.param("gracePeriodSeconds")
             raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
-    if info.param("propagationPolicy"):
+    if info.query.get("propagationPolicy"):  # an empty one is stated, and is none of those that exist
         found["propagationPolicy"] = info.param("propagationPolicy")
     if info.param("orphanDependents"):
         found["orphanDependents"] = info.flag("orphanDependents")

@@ -229,13 +229,12 @@ def apply_json_patch(operations: Sequence[dict[str, Any]], obj: dict[str, Any]) 
         if not isinstance(path, str):
             raise PatchFailed
         if name == "add":
-            _add(document, path, _copied(_value(operation)))
+            _add(document, path, _copied(operation.get("value")))
         elif name == "remove":
             _remove(document, path)
         elif name == "replace":
-            if _get(document, path) is _MISSING:
-                raise PatchFailed
-            _set(document, path, _copied(_value(operation)))
+            # upstream's library replaces a key that is not there, too; only lists have bounds
+            _set(document, path, _copied(operation.get("value")))
         elif name == "move":
             source = _from(operation)
             value = _remove(document, source)
@@ -262,12 +261,6 @@ def apply_json_patch(operations: Sequence[dict[str, Any]], obj: dict[str, Any]) 
 def _copied(value: Any) -> Any:
     """A later operation may change what an earlier one added, and the patch is used again."""
     return msgspec.json.decode(msgspec.json.encode(value)) if isinstance(value, dict | list) else value
-
-
-def _value(operation: dict[str, Any]) -> Any:
-    if "value" not in operation:
-        raise PatchFailed
-    return operation["value"]
 
 
 def _from(operation: dict[str, Any]) -> str:

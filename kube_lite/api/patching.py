@@ -61,6 +61,9 @@ def patch_once(target: Target, change: patch.Patch, old: Obj, wanted: WriteOptio
     except RecursionError as error:
         raise errors.BadRequest("the patch is nested too deeply") from error
     type_ = codec.type_of(resource)
+    if change.media_type == patch.STRATEGIC_PATCH:
+        # upstream merges into a value of the kind's own Go type, so whatever the patch says of it is lost
+        new["kind"], new["apiVersion"] = resource.kind, resource.api_version
     if (new.get("kind"), new.get("apiVersion")) != (resource.kind, resource.api_version):
         text = change.text(type_, new)
         raise change.undecodable(text, _wrong_kind(resource, change, text, new))
@@ -87,7 +90,7 @@ def _wrong_kind(resource: Resource, change: patch.Patch, shown: str, new: Obj) -
     """Why an object of another kind is refused: it does not decode as that kind, or it does and is not the one."""
     kind, version = str(new.get("kind") or ""), str(new.get("apiVersion") or "")
     group, _, number = version.rpartition("/")
-    if resource.custom or change.media_type == patch.STRATEGIC_PATCH:
+    if resource.custom:
         return codec.unregistered(kind, version)
     try:
         type_ = schema.type_for(group, number, kind)

@@ -52,6 +52,12 @@ class ListQuery:
     label_text: str = ""
     field_text: str = ""
 
+    @property
+    def names_one(self) -> bool:
+        """Whether the fields name one object: upstream reads that by its key, so there are no pages."""
+        terms = selectors.parse_fields(self.field_text).requirements if self.field_text else ()
+        return any(term.field == "metadata.name" and term.operator == selectors.EQUALS for term in terms)
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -69,9 +75,12 @@ def integer(info: RequestInfo, name: str) -> int:
     if not text:
         return 0
     try:
-        return int(text)
+        number = int(text)
     except ValueError as error:
         raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
+    if not -(2**63) <= number < 2**63:
+        raise errors.BadRequest(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return number
 
 
 MAX_REVISION = 2**64 - 1
@@ -171,9 +180,9 @@ def _check_match(info: RequestInfo, how: str, revision: str, continue_: str, wat
             found.append(field.not_supported(path, how, ["NotOlderThan"]))
     elif not watch and initial:
         found.append(field.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
-    elif watch and how:
-        found.append(field.forbidden(path, "resourceVersionMatch is forbidden for watch"))
     elif how:
+        if watch:
+            found.append(field.forbidden(path, "resourceVersionMatch is forbidden for watch"))
         if not revision:
             found.append(field.forbidden(path, "resourceVersionMatch is forbidden unless resourceVersion is provided"))
         if continue_:
@@ -251,7 +260,8 @@ def _current(storage: Storage, resource: Resource, namespace: str, query: ListQu
     prefix = storage.prefix(resource, namespace if resource.namespaced else "")
     cache = storage.cache(resource)
     revision = storage.caches.revision
-    limit = query.limit if query.revision != 0 or query.not_older_than else 0  # upstream ignores limit at 0
+    unpaged = (query.revision == 0 and not query.not_older_than) or query.names_one
+    limit = 0 if unpaged else query.limit  # upstream ignores limit at 0
     match = query.match
     if match is None and limit:
         items = cache.range(prefix, start, limit + 1)
@@ -264,8 +274,9 @@ def _current(storage: Storage, resource: Resource, namespace: str, query: ListQu
     items = cache.range(prefix, start)
     if match is not None:
         items = [item for item in items if match(item.labels, item.fields)]
-    if not limit or len(items) <= limit:
+    if not limit or len(items) < limit or (len(items) == limit and not cache.range(prefix, items[-1].key + "\0", 1)):
         return Listing([item.value for item in items], revision)
+    # a full page goes on where any key follows it: upstream stops reading before it knows whether one matches
     token = _token(revision, prefix, items[limit - 1].key)
     return Listing([item.value for item in items[:limit]], revision, token)
 
@@ -290,8 +301,10 @@ async def _at(
     if query.match is not None:
         extract = storage.extractor(resource)
         records = [r for r in records if query.match(*extract(r.value))]
-        cut = query.limit if query.limit and len(records) > query.limit else 0
-        more, records, remaining = bool(cut), records[: cut or None], 0
+        cut = query.limit if query.limit and len(records) >= query.limit else 0
+        last = page.records[-1].key if page.records else ""
+        more, remaining = bool(cut) and records[cut - 1].key != last, 0
+        records = records[: cut or None]
     else:
         more = remaining > 0
     token = _token(revision, prefix, records[-1].key) if more and records else ""

@@ -89,7 +89,8 @@ def _resource(method: str, path: str, query: Query, group: str, version: str, pa
             parts = parts[2:]
     name = parts[1] if len(parts) > 1 else ""
     verb = (_OBJECT_VERBS if name else _COLLECTION_VERBS).get(method, method.lower())
-    if verb in ("list", "get") and (legacy_watch or _wants_watch(query, verb)):
+    # one object is only got, whatever the query says; the older path watches it
+    if (verb == "list" and _wants_watch(query)) or (verb in ("list", "get") and legacy_watch):
         verb = "watch"
     return RequestInfo(
         method=method,
@@ -107,7 +108,7 @@ def _resource(method: str, path: str, query: Query, group: str, version: str, pa
     )
 
 
-def _wants_watch(query: Query, verb: str) -> bool:
+def _wants_watch(query: Query) -> bool:
     values = query.get("watch")
     if not values:
         return False

@@ -224,8 +224,13 @@ class Subresources:
         info = request.info
         value, _ = codec.parse(request, await request.body(), "Eviction")
         name = dig(value, "metadata", "name")
-        if name and name != info.name:
+        if name != info.name:
             raise errors.BadRequest("name in URL does not match name in Eviction object")
+        kind, version = value.get("kind") or "Eviction", value.get("apiVersion") or "policy/v1"
+        if kind != "Eviction":
+            why = codec.unregistered(kind, version)
+            number = version.rpartition("/")[2]
+            raise errors.BadRequest(f'{kind} in version "{number}" cannot be handled as a Eviction: {why}')
         wanted = codec.nested_delete_options(request, value.get("deleteOptions"))
         if options.write_options(request, "CreateOptions").dry_run:
             wanted = replace(wanted, dry_run=True)

@@ -198,17 +198,26 @@ class Verbs:
         key = self.storage.key(resource, target.namespace, name)
         if options.dry_run:
             if self.storage.cache(resource).get(key) is not None:
-                raise errors.already_exists(resource.plural, resource.group, name)
+                raise self._taken(target, name)
             bare = decode_json(encode(0))
             bare["metadata"].pop("resourceVersion")
             return Written(encode_json(bare), 0, created=True)
         try:
             record = await self.storage.store.write(key, 0, encode, transient=resource.transient)
         except WriteConflict as conflict:
-            raise errors.already_exists(resource.plural, resource.group, name) from conflict
+            raise self._taken(target, name) from conflict
         except StorageFull as full:
             raise errors.InsufficientStorage(str(full)) from full
         return Written(record.value, record.revision, created=True)
+
+    def _taken(self, target: Target, name: str) -> errors.AlreadyExists:
+        """The refusal of a name in use; the holder may be about to go."""
+        resource = target.resource
+        refusal = errors.already_exists(resource.plural, resource.group, name)
+        item = self.storage.item(resource, target.namespace, name)
+        if item is None or not decode_json(item.value)["metadata"].get("deletionTimestamp"):
+            return refusal
+        return errors.AlreadyExists(f"object is being deleted: {refusal.message}", refusal.details)
 
     async def internal_create(self, group_resource: str, namespace: str, obj: Obj) -> None:
         """Create an object on the server's own behalf (``admission.plugin.Objects``)."""
@@ -275,10 +284,13 @@ class Verbs:
                 f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
             )
         objectmeta.check_namespace(resource, target.namespace, obj, update=True)
-        if resource.allow_create_on_update and target.subresource is None:
-            missing = self.storage.item(resource, target.namespace, target.name) is None
-            if missing and not meta.get("resourceVersion"):
-                return await self.create(target, obj, user, options, warnings)
+        present = self.storage.item(resource, target.namespace, target.name)
+        stored_uid = "" if present is None else str(decode_json(present.value)["metadata"]["uid"])
+        if target.subresource is None and (uid := meta.get("uid")) and uid != stored_uid:
+            raise errors.conflict(resource.plural, resource.group, target.name, _other_uid(target, uid, stored_uid))
+        if target.subresource is None and present is None and resource.allow_create_on_update:
+            meta.pop("resourceVersion", None)  # of an object that is gone; upstream creates it anew
+            return await self.create(target, obj, user, options, warnings)
         revision = str(meta.get("resourceVersion") or "")
         if revision in ("", "0") and not resource.allow_unconditional_update:
             self._require_existing(target)
@@ -288,7 +300,8 @@ class Verbs:
         async def replaced(old: Obj) -> Obj:
             uid = meta.get("uid")
             if uid and uid != old["metadata"]["uid"]:
-                raise errors.conflict(resource.plural, resource.group, target.name, _other_uid(target, uid, old))
+                why = _other_uid(target, uid, old["metadata"]["uid"])
+                raise errors.conflict(resource.plural, resource.group, target.name, why)
             return _copy(obj)
 
         manner = Manner(pinned=revision not in ("", "0"))
@@ -375,7 +388,8 @@ class Verbs:
                 self._check(resource, new, lambda: self._update_errors(resource, sub, new, old))
                 await self.admission.validate(request, self)
             managed.complete(resource, new)
-            if sub is None and resource.generation and objectmeta.counts(resource, new, old):
+            counts = resource.new_generation or objectmeta.changed_beyond_metadata
+            if sub is None and resource.generation and counts(new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old:
                 return Written(item.value, item.revision)
@@ -484,13 +498,24 @@ def _copy(obj: Obj) -> Obj:
     return copied
 
 
-def _other_uid(target: Target, uid: str, old: Obj) -> str:
+_KEPT_UNDER = {
+    "endpoints": "services/endpoints",
+    "ingresses.networking.k8s.io": "ingress",
+    "nodes": "minions",
+    "replicationcontrollers": "controllers",
+    "services": "services/specs",
+}
+"""Resources that upstream keeps under another name than their plural; messages about the store show it."""
+
+
+def _other_uid(target: Target, uid: str, stored: str) -> str:
     """Upstream's storage error for an update meant for an earlier object of the same name."""
     where = f"{target.namespace}/{target.name}" if target.namespace else target.name
+    plural = _KEPT_UNDER.get(target.resource.group_resource, target.resource.plural)
     return (
-        f"StorageError: invalid object, Code: 4, Key: /registry/{target.resource.plural}/{where}, ResourceVersion: 0, "
+        f"StorageError: invalid object, Code: 4, Key: /registry/{plural}/{where}, ResourceVersion: 0, "
         f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, "
-        f"UID in object meta: {old['metadata']['uid']}"
+        f"UID in object meta: {stored}"
     )
 
 

@@ -153,6 +153,8 @@ def is_valid(set_: Any) -> bool:
             return False
         if step[:2] == "k:" and not _is_json(step[2:], dict):
             return False
+        if step[:2] == "i:" and not step[2:].removeprefix("-").isdecimal():
+            return False
         if step[:2] == "v:" and not _is_json(step[2:], object):
             return False
         if not is_valid(sub):

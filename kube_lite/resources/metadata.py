@@ -10,12 +10,26 @@ from collections.abc import Mapping
 from typing import Any
 
 from kube_lite.resources import names
-from kube_lite.resources.field import IMMUTABLE, Errors, child, forbidden, index, invalid, key, required, too_long
+from kube_lite.resources.field import (
+    IMMUTABLE,
+    Errors,
+    GoLiteral,
+    child,
+    forbidden,
+    index,
+    invalid,
+    key,
+    required,
+    too_long,
+)
 from kube_lite.resources.go_types import go_value
 from kube_lite.resources.meta import Obj
 
 ANNOTATIONS_LIMIT = 256 * 1024
 """Bytes of all annotations together, keys and values (upstream's TotalAnnotationSizeLimitB)."""
+
+MANAGER_LENGTH = 128
+"""Bytes of a field manager's name at most; upstream's number."""
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
@@ -179,8 +193,29 @@ def validate_metadata_update(new: Mapping[str, Any], old: Mapping[str, Any], *, 
         found.append(invalid(child(path, "generation"), new.get("generation", 0), "must not be decremented"))
     for name in _IMMUTABLE_FIELDS:
         if new.get(name) != old.get(name):
-            found.append(invalid(child(path, name), new.get(name, ""), IMMUTABLE))
-    return found + _validate_maps(new, path)
+            value = new.get(name, "")
+            shown = _go_time(value) if name in ("creationTimestamp", "deletionTimestamp") else value
+            found.append(invalid(child(path, name), shown, IMMUTABLE))
+    return found + _validate_maps(new, path) + validate_managed_fields(new.get("managedFields") or [], path)
+
+
+def _go_time(text: str) -> GoLiteral:
+    """A moment as Go prints it for people."""
+    day, _, clock_time = text.removesuffix("Z").partition("T")
+    return GoLiteral(f"{day} {clock_time} +0000 UTC")
+
+
+def validate_managed_fields(entries: list[Obj], path: str = "metadata") -> Errors:
+    """What a client sends as owners: how they wrote and what they are called, under the paths that upstream names."""
+    found: Errors = []
+    for entry in entries:
+        operation, manager = entry.get("operation", ""), entry.get("manager", "")
+        if operation not in ("Apply", "Update"):
+            where = child(path, "managedFields.operation")
+            found.append(invalid(where, operation, "must be `Apply` or `Update`"))
+        if names.size(manager) > MANAGER_LENGTH:
+            found.append(too_long(child(path, "fieldManager"), MANAGER_LENGTH))
+    return found
 
 
 def annotation_path(name: str, path: str = "metadata") -> str:

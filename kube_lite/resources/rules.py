@@ -59,6 +59,20 @@ def parse_cidr(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | Non
         return None
 
 
+def load_balancer_status(status: Mapping[str, Any], path: str = "status.loadBalancer") -> Errors:
+    """Where a load balancer listens: addresses and names (upstream's ``ValidateLoadBalancerStatus``)."""
+    found: Errors = []
+    for i, ingress in enumerate((status.get("loadBalancer") or {}).get("ingress") or ()):
+        at = f"{path}.ingress[{i}]"
+        if (address := ingress.get("ip")) and parse_ip(address) is None:
+            found.append(invalid(f"{at}.ip", address, "must be a valid IP address"))
+        if name := ingress.get("hostname"):
+            found.extend(invalid(f"{at}.hostname", name, problem) for problem in names.dns_subdomain(name))
+            if parse_ip(name) is not None:
+                found.append(invalid(f"{at}.hostname", name, "must be a DNS name, not an IP address"))
+    return found
+
+
 def ip(text: str, path: str) -> Errors:
     """A text that must be an address."""
     return [] if parse_ip(text) is not None else [invalid(path, text, BAD_IP)]

@@ -110,8 +110,8 @@ def requirement(key: str, operator: str, values: Sequence[str] = ()) -> Requirem
             "for 'Gt', 'Lt' operators, the value must be an integer" for value in values if _integer(value) is None
         ]
     errors += [
-        f'values[{i}][{key}]: Invalid value: "{value}": {"; ".join(wrong)}'
-        for i, value in enumerate(values)
+        f'invalid label value: "{value}": at key: "{key}": {"; ".join(wrong)}'
+        for value in values
         if (wrong := label_value_errors(value))
     ]
     if errors:
@@ -411,5 +411,7 @@ def parse_fields(text: str) -> FieldSelector:
         if operator is None:
             raise SelectorError(f"invalid selector: '{text}'; can't understand '{term}'")
         sign = NOT_EQUALS if operator[0] == NOT_EQUALS else EQUALS
-        requirements.append(FieldRequirement(term[: operator.start()], sign, unescape(term[operator.end() :])))
+        field, value = term[: operator.start()], unescape(term[operator.end() :])
+        if field or value:  # a bare operator asks for nothing
+            requirements.append(FieldRequirement(field, sign, value))
     return FieldSelector(tuple(requirements))

@@ -289,10 +289,9 @@ def test_a_node_that_comes_back_takes_over_its_channel(tmp_path: Path) -> None:
 # ---- what is asked for
 
 
-def test_a_log_needs_a_pod_with_a_node_and_sensible_options(tmp_path: Path) -> None:
+def test_a_log_needs_a_pod_and_sensible_options_and_is_empty_without_a_node(tmp_path: Path) -> None:
     cases = {
         "none/log": (404, "NotFound"),
-        "free/log": (400, "BadRequest"),
         "p/log": (400, "BadRequest"),
         "p/log?container=x": (400, "BadRequest"),
         "p/log?container=c&tailLines=-1": (422, "Invalid"),
@@ -309,6 +308,8 @@ def test_a_log_needs_a_pod_with_a_node_and_sensible_options(tmp_path: Path) -> N
         for path, wanted in cases.items():
             answer = await call(plane.app, "GET", f"/api/v1/namespaces/default/pods/{path}")
             assert answer.refusal() == wanted, path
+        silent = await call(plane.app, "GET", "/api/v1/namespaces/default/pods/free/log")
+        assert (silent.code, silent.body) == (204, b"")
 
     run(tmp_path, story)
 

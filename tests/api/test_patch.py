@@ -45,6 +45,11 @@ def test_json_patch_operations(operation: dict[str, Any], expected: dict[str, An
     assert obj == {"a": 1, "l": [1, 2]}
 
 
+def test_a_json_patch_replaces_what_is_not_there_and_takes_no_value_for_null() -> None:
+    operations = [{"op": "replace", "path": "/q", "value": 1}, {"op": "add", "path": "/n"}]
+    assert json_patch({"a": 1}, *operations) == {"a": 1, "q": 1, "n": None}
+
+
 @pytest.mark.parametrize(
     "operation",
     [
@@ -52,12 +57,11 @@ def test_json_patch_operations(operation: dict[str, Any], expected: dict[str, An
         {"op": "test", "path": "/a", "value": True},
         {"op": "test", "path": "/a", "value": 1.0},
         {"op": "remove", "path": "/q"},
-        {"op": "replace", "path": "/q", "value": 1},
+        {"op": "replace", "path": "/q/r", "value": 1},
         {"op": "add", "path": "/q/r", "value": 1},
         {"op": "add", "path": "/l/9", "value": 1},
         {"op": "add", "path": "/l/x", "value": 1},
         {"op": "add", "path": "a", "value": 1},
-        {"op": "add", "path": "/b"},
         {"op": "move", "path": "/b"},
         {"op": "frob", "path": "/a"},
         {"op": "add"},

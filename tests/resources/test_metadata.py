@@ -54,7 +54,20 @@ def test_custom_resources_may_have_plain_finalizers() -> None:
     assert not validate_metadata({**VALID, "finalizers": ["plain"]}, namespaced=True, builtin=False)
 
 
-@pytest.mark.parametrize("name", ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp"])
+def test_a_deletion_cannot_be_stated() -> None:
+    errors = validate_metadata_update({**VALID, "deletionTimestamp": "2000-01-01T00:00:00Z"}, VALID)
+    assert [e.message for e in errors] == ["Invalid value: 2000-01-01 00:00:00 +0000 UTC: field is immutable"]
+
+
+def test_owners_that_a_client_states_are_checked() -> None:
+    errors = validate_metadata_update({**VALID, "managedFields": [{"manager": "m" * 129}]}, VALID)
+    assert [(e.field, e.message) for e in errors] == [
+        ("metadata.managedFields.operation", 'Invalid value: "": must be `Apply` or `Update`'),
+        ("metadata.fieldManager", "Too long: must have at most 128 bytes"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["name", "namespace", "uid"])
 def test_what_never_changes(name: str) -> None:
     errors = validate_metadata_update({**VALID, name: "other"}, VALID)
     assert [(e.field, e.message) for e in errors] == [

@@ -78,7 +78,7 @@ def test_a_wrong_key_is_named_with_the_rule() -> None:
 
 def test_a_wrong_value_is_named_with_its_key() -> None:
     with pytest.raises(
-        SelectorError, match=r'^unable to parse requirement: values\[0\]\[app\]: Invalid value: "a_": a valid'
+        SelectorError, match=r'^unable to parse requirement: invalid label value: "a_": at key: "app": a valid label'
     ):
         selectors.parse("app=a_")
 

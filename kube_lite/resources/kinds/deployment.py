@@ -16,7 +16,7 @@ from kube_lite.resources.kinds.pod.template import (
 )
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update, validate_selector_kept
 from kube_lite.resources.labelselector import text
-from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
     NAME_COLUMN,
@@ -25,6 +25,7 @@ from kube_lite.resources.registry import (
     Resource,
     ScalePaths,
     Subresource,
+    prepare_status_update,
     status,
 )
 from kube_lite.resources.rules import as_number, at_most_100_percent, nonnegative, number_or_percent
@@ -91,6 +92,22 @@ def _validate(obj: Obj) -> Errors:
     return found
 
 
+def _prepare_status(new: Obj, old: Obj) -> None:
+    prepare_status_update(new, old)
+    labels = metadata(old).get("labels")
+    if labels is None:
+        metadata(new).pop("labels", None)
+    else:
+        metadata(new)["labels"] = labels
+
+
+def _is_new_generation(new: Obj, old: Obj) -> bool:
+    """Annotations count too: the controller hands them on to replica sets."""
+    if new.get("spec") != old.get("spec"):
+        return True
+    return (metadata(new).get("annotations") or {}) != (metadata(old).get("annotations") or {})
+
+
 def _validate_status(new: Obj, old: Obj) -> Errors:
     state = new.get("status") or {}
     found: Errors = []
@@ -125,17 +142,17 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Deployment",
-        counts_annotations=True,
         plural="deployments",
         group="apps",
         definition="io.k8s.api.apps.v1.Deployment",
         short_names=("deploy",),
         categories=("all",),
         subresources={
-            "status": status(validate=_validate_status),
+            "status": status(prepare=_prepare_status, validate=_validate_status),
             "scale": Subresource(name="scale", group="autoscaling", version="v1", kind="Scale"),
         },
         scale=ScalePaths(),
+        new_generation=_is_new_generation,
         default=_default,
         prepare_create=prepare_create,
         prepare_update=prepare_update,

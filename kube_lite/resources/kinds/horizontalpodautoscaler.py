@@ -13,7 +13,7 @@ from kube_lite.resources.go_types import go_quantity
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
-from kube_lite.resources.rules import dns_label
+from kube_lite.resources.rules import dns_label, nonnegative
 
 METRICS = "autoscaling.alpha.kubernetes.io/metrics"
 CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
@@ -458,6 +458,16 @@ _COLUMNS = (
     AGE_COLUMN,
 )
 
+
+def _validate_status(new: Obj, old: Obj) -> Errors:
+    state = new.get("status") or {}
+    return [
+        error
+        for name in ("currentReplicas", "desiredReplicas")
+        for error in nonnegative(state.get(name), f"status.{name}")
+    ]
+
+
 RESOURCES = (
     Resource(
         kind="HorizontalPodAutoscaler",
@@ -467,7 +477,7 @@ RESOURCES = (
         definition="io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
         short_names=("hpa",),
         categories=("all",),
-        subresources={"status": status()},
+        subresources={"status": status(validate=_validate_status)},
         generation=False,
         default=_default,
         prepare_create=prepare_create,
@@ -485,7 +495,7 @@ RESOURCES = (
         definition="io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler",
         short_names=("hpa",),
         categories=("all",),
-        subresources={"status": status()},
+        subresources={"status": status(validate=_validate_status)},
         generation=False,
         default=_default_v1,
         prepare_create=prepare_create,

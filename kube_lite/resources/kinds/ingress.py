@@ -10,7 +10,7 @@ from kube_lite.resources.field import Errors, GoLiteral, child, index, invalid, 
 from kube_lite.resources.kinds.replicaset import prepare_update
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource, status
-from kube_lite.resources.rules import dns_subdomain, parse_ip, port_number
+from kube_lite.resources.rules import dns_subdomain, load_balancer_status, parse_ip, port_number
 
 PATH_TYPES = frozenset({"Exact", "ImplementationSpecific", "Prefix"})
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
@@ -172,7 +172,7 @@ RESOURCES = (
         group="networking.k8s.io",
         definition="io.k8s.api.networking.v1.Ingress",
         short_names=("ing",),
-        subresources={"status": status()},
+        subresources={"status": status(validate=lambda new, old: load_balancer_status(new.get("status") or {}))},
         prepare_create=_prepare_create,
         prepare_update=prepare_update,
         validate=_validate_create,

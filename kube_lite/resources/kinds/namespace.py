@@ -80,9 +80,9 @@ def _validate_status(new: Obj, old: Obj) -> Errors:
     if (new.get("metadata") or {}).get("deletionTimestamp"):
         if phase != "Terminating":
             detail = "may only be 'Terminating' if `deletionTimestamp` is not empty"
-            return [invalid("status.phase", phase, detail)]
+            return [invalid("status.Phase", phase, detail)]
     elif phase != "Active":
-        return [invalid("status.phase", phase, "may only be 'Active' if `deletionTimestamp` is empty")]
+        return [invalid("status.Phase", phase, "may only be 'Active' if `deletionTimestamp` is empty")]
     return []
 
 

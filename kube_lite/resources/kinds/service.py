@@ -40,6 +40,7 @@ from kube_lite.resources.rules import (
     BAD_IP,
     dns_label,
     dns_subdomain,
+    load_balancer_status,
     parse_cidr,
     parse_ip,
     port_number,
@@ -444,7 +445,10 @@ RESOURCES = (
         short_names=("svc",),
         categories=("all",),
         subresources={
-            "status": status(prepare=prepare_status_update),
+            "status": status(
+                prepare=prepare_status_update,
+                validate=lambda new, old: load_balancer_status(new.get("status") or {}),
+            ),
             "proxy": Subresource(
                 name="proxy", verbs=("create", "delete", "get", "patch", "update"), kind="ServiceProxyOptions"
             ),

@@ -15,7 +15,7 @@ from kube_lite.resources.kinds.pod.template import (
     validate_selected_template,
     validate_workload_selector,
 )
-from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update, validate_counts
+from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
@@ -127,6 +127,20 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     return found + nonnegative(after.get("replicas"), "spec.replicas")
 
 
+def _validate_status(new: Obj, old: Obj) -> Errors:
+    state = new.get("status") or {}
+    found: Errors = []
+    counts = ("readyReplicas", "currentReplicas", "updatedReplicas", "availableReplicas")
+    for name in ("replicas", *counts, "observedGeneration", "collisionCount"):
+        found.extend(nonnegative(state.get(name), f"status.{name}"))
+    for name in counts:
+        if (value := state.get(name, 0)) > state.get("replicas", 0):
+            found.append(invalid(f"status.{name}", value, "cannot be greater than status.replicas"))
+    if (available := state.get("availableReplicas", 0)) > state.get("readyReplicas", 0):
+        found.append(invalid("status.availableReplicas", available, "cannot be greater than status.readyReplicas"))
+    return found
+
+
 def _row(obj: Obj, now: datetime) -> Cells:
     spec, state = obj.get("spec") or {}, obj.get("status") or {}
     ready = f"{state.get('readyReplicas', 0)}/{spec.get('replicas', 0)}"
@@ -143,7 +157,7 @@ RESOURCES = (
         short_names=("sts",),
         categories=("all",),
         subresources={
-            "status": status(validate=lambda new, old: validate_counts(new.get("status") or {})),
+            "status": status(validate=_validate_status),
             "scale": Subresource(name="scale", group="autoscaling", version="v1", kind="Scale"),
         },
         scale=ScalePaths(),
