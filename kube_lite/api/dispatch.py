@@ -94,22 +94,17 @@ class Dispatcher:
         handler = self.subresources.get(f"{resource.group_resource}/{sub.name}") or self.subresources.get(sub.name)
         if handler is not None:
             return await handler(request, resource)
-        if sub.name in kubelets.UPGRADED or sub.name == "proxy":
-            return await self._unreached(request, resource)
+        if sub.name in kubelets.UPGRADED:
+            await reads.get(self.storage, resource, info)
+            raise errors.BadRequest("Upgrade request required")
+        if sub.name == "proxy":
+            await reads.get(self.storage, resource, info)
+            raise errors.ServiceUnavailable("error trying to reach service: there is no network here")
         if info.verb == "get":
             return await self._get(request, resource)
         if info.verb == "update":
             return await self._update(request, resource, sub)
         return await self._patch(request, resource, sub)
-
-    async def _unreached(self, request: Request, resource: Resource) -> Response:
-        """Connections to what nobody serves here. :raises ApiError: always"""
-        item = await reads.get(self.storage, resource, request.info)
-        if request.info.subresource in kubelets.UPGRADED:
-            raise errors.BadRequest("Upgrade request required")
-        if resource.group_resource == "nodes":
-            await kubelets.refuse_proxy(self.storage.load(resource, item.value))
-        raise errors.ServiceUnavailable("error trying to reach service: pods and services are not proxied")
 
     # ---- reads
 

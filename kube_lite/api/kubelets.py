@@ -8,6 +8,7 @@ does: no address to go to, or nobody who listens there.
 from __future__ import annotations
 
 import os
+from typing import NoReturn
 
 import anyio
 
@@ -71,7 +72,7 @@ _NOT_THE_KUBELETS = ("container", "insecureSkipTLSVerifyBackend")
 """Options of a log that are the API server's own to follow."""
 
 
-async def refuse_proxy(node: Obj) -> None:
+async def refuse_proxy(node: Obj) -> NoReturn:
     """Say that a node cannot be reached through the API.
 
     :raises Unspecified: always

@@ -12,7 +12,7 @@ import anyio
 
 from kube_lite.api.local import LocalClient
 from kube_lite.api.plane import Plane
-from kube_lite.api.user import NODES, User
+from kube_lite.api.user import EXECUTORS, NODES, User
 from kube_lite.node.executor import NodeExecutor, NodeParts
 from kube_lite.node.runtime import ExecResult, SandboxSpec
 from kube_lite.node.settings import NodeSettings
@@ -32,7 +32,7 @@ async def node_of_a_cluster(root: Path, runtime: FakeRuntime, plane: Plane | Non
         return NodeParts(runtime)
 
     settings = NodeSettings(name="n1", data_dir=root, address="192.0.2.1")
-    user = User("system:node:n1", groups=(NODES,))
+    user = User("system:node:n1", groups=(NODES, EXECUTORS))
     client = admin(plane)
     executor = NodeExecutor(settings, plane.client(user, "kubelet"), build, dialer=FakeDialer())
     async with anyio.create_task_group() as tasks:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kube_lite import errors
+from kube_lite.api import kubelets
 from kube_lite.api.aggregation import transport
 from kube_lite.api.http import Request, Response
 from kube_lite.api.plane import Plane
@@ -103,11 +104,15 @@ class Proxying:
         )
 
     async def node(self, request: Request, resource: Resource) -> Response:
-        """``nodes/NAME/proxy``: nodes open no port here, so there is nothing to pass on to."""
+        """``nodes/NAME/proxy``: nodes of ours open no port, so there is nothing to pass on to.
+
+        :raises Unspecified: whatever the node says of its port cannot be reached
+        """
         name = parse_name(request.info.name, "node").name
-        if self._plane.storage.lookup("nodes", "", name) is None:
+        node = self._plane.storage.lookup("nodes", "", name)
+        if node is None:
             raise errors.not_found("nodes", "", name)
-        raise errors.ServiceUnavailable(f'error trying to reach service: node "{name}" opens no port')
+        return await kubelets.refuse_proxy(node)
 
     async def _pass_on(self, request: Request, scheme: str, address: str) -> Response:
         _check_address(address)
