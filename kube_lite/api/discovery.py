@@ -100,6 +100,22 @@ class Discovered(Protocol):
         """Whether that server answers now."""
         ...
 
+_SINGULAR = frozenset(
+    (
+        "v1",
+        "apps/v1",
+        "batch/v1",
+        "autoscaling/v2",
+        "networking.k8s.io/v1",
+        "policy/v1",
+        "storage.k8s.io/v1",
+        "discovery.k8s.io/v1",
+        "admissionregistration.k8s.io/v1",
+    )
+)
+"""Versions that tell the singular names of built-in kinds, as upstream does since v1.27: some clients find kinds by
+them. The documents of the other versions are the recorded ones, in which clients derive it from the kind."""
+
 
 class Discovery:
     """The discovery documents of a registry."""
@@ -203,7 +219,7 @@ class Discovery:
         if resource.verbs:
             entry: dict[str, Any] = {
                 "name": resource.plural,
-                "singularName": resource.singular_name if resource.custom else "",  # clients derive it from the kind
+                "singularName": resource.singular_name if resource.custom or resource.api_version in _SINGULAR else "",
                 "namespaced": resource.namespaced,
                 "kind": resource.kind,
                 "verbs": list(CUSTOM_VERBS) if resource.custom else sorted(resource.verbs),

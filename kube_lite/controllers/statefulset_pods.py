@@ -138,9 +138,8 @@ def identity_labels(owner: StatefulSet, number: int) -> dict[str, str]:
 def new_pod(owner: StatefulSet, template: msgspec.Raw, revision: str, number: int) -> Obj:
     """Pod ``number`` after ``template``, whose ControllerRevision is named ``revision``."""
     name = pod_name(owner, number)
-    pod = pod_from_template(template, "", reference_to(owner))
+    pod = pod_from_template(template, f"{owner.metadata.name}-", reference_to(owner))
     meta, spec = pod["metadata"], pod["spec"]
-    del meta["generateName"]
     meta["name"] = name
     meta["labels"] = {**meta.get("labels", {}), **identity_labels(owner, number), HASH_LABEL: revision}
     spec["hostname"] = name

@@ -146,3 +146,15 @@ def test_the_storage_hash_is_upstreams(name: str, known: str) -> None:
     resource = builtin().named(name)
     assert resource is not None
     assert storage_hash(resource) == known
+
+
+@pytest.mark.parametrize(
+    ("path", "plural", "singular"),
+    [("/api/v1", "pods", "pod"), ("/apis/apps/v1", "deployments", "deployment"), ("/api/v1", "endpoints", "endpoints")],
+)
+def test_kinds_are_found_by_their_singular_name(path: str, plural: str, singular: str) -> None:
+    async def story(plane: Plane) -> None:
+        listed = (await call(plane.app, "GET", path)).json()["resources"]
+        assert next(entry for entry in listed if entry["name"] == plural)["singularName"] == singular
+
+    run(story)

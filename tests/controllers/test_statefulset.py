@@ -92,6 +92,7 @@ def test_pods_start_in_order_and_stop_in_reverse() -> None:
                 "collisionCount": 0,
             }
             pod = world.get("pods", "w-1")
+            assert pod["metadata"]["generateName"] == "w-"
             assert pod["metadata"]["labels"] == {
                 "a": "1",
                 "statefulset.kubernetes.io/pod-name": "w-1",
