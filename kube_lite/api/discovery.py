@@ -68,8 +68,11 @@ _HASHED_AS = {
     ("networking.k8s.io", "ingressclasses"): "v1beta1",
     ("node.k8s.io", "runtimeclasses"): "v1beta1",
     ("policy", "poddisruptionbudgets"): "v1beta1",
+    ("storage.k8s.io", "csidrivers"): "v1beta1",
 }
 """Versions over which ``storageVersionHash`` is worked out, by group and plural, where that is not the stored one."""
+_OLDEST = ("", "extensions")
+"""Groups older than the kind of their document, which gives no version of it for the sake of old clients."""
 
 
 _VERSION = re.compile(r"v([1-9][0-9]*)(?:(alpha|beta)([1-9][0-9]*))?")
@@ -99,6 +102,7 @@ class Discovered(Protocol):
     def fresh(self) -> bool:
         """Whether that server answers now."""
         ...
+
 
 _SINGULAR = frozenset(
     (
@@ -208,7 +212,7 @@ class Discovery:
             return None
         entries = [e for r in sorted(served, key=lambda r: r.plural) for e in self._entries(r)]
         document: dict[str, Any] = {"kind": "APIResourceList"}
-        if group:
+        if group not in _OLDEST:
             document["apiVersion"] = "v1"
         document["groupVersion"] = f"{group}/{version}" if group else version
         document["resources"] = entries
@@ -228,7 +232,7 @@ class Discovery:
                 entry["shortNames"] = list(resource.short_names)
             if resource.categories:
                 entry["categories"] = list(resource.categories)
-            if not resource.answered_only:
+            if "create" in resource.verbs and not resource.answered_only:
                 entry["storageVersionHash"] = storage_hash(resource)
             yield entry
         subresources = resource.subresources.items()
@@ -244,7 +248,9 @@ class Discovery:
                 entry = {"name": entry["name"], "singularName": "", "namespaced": resource.namespaced}
                 if sub.group:
                     entry["group"] = sub.group
-                entry |= {"version": sub.version, "kind": sub.kind, "verbs": sorted(sub.verbs)}
+                if sub.version:
+                    entry["version"] = sub.version
+                entry |= {"kind": sub.kind, "verbs": sorted(sub.verbs)}
             yield entry
 
     def aggregated(self, core: bool, version: str) -> tuple[bytes, str]:

@@ -87,7 +87,7 @@ class Dispatcher:
     async def _subresource(self, request: Request, resource: Resource) -> Response:
         info = request.info
         sub = resource.subresources.get(info.subresource)
-        if sub is None:
+        if sub is None or (info.rest and sub.name != "proxy"):
             raise errors.no_such_path()
         if info.verb not in sub.verbs and (sub.name, info.verb) != ("proxy", "options"):
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})

@@ -108,7 +108,7 @@ class Reviews:
         """SubjectAccessReview: may that user do this."""
         review = await self._read(request, resource)
         spec = review.setdefault("spec", {})
-        _refuse([*_subject_problems(spec), *_attribute_problems(spec)])
+        _refuse([*_attribute_problems(spec), *_subject_problems(spec)])
         return self._judged(request, resource, review, _user_of(spec))
 
     async def local_subject_access(self, request: Request, resource: Resource) -> Response:
@@ -118,7 +118,7 @@ class Reviews:
         objectmeta.check_namespace(resource, namespace, review)
         spec = review.setdefault("spec", {})
         asked = (spec.get("resourceAttributes") or {}).get("namespace", "")
-        problems = [*_subject_problems(spec), *_attribute_problems(spec)]
+        problems = [*_attribute_problems(spec), *_subject_problems(spec)]
         if spec.get("nonResourceAttributes"):
             problems.append(field.forbidden("spec.nonResourceAttributes", "disallowed on this kind of request"))
         if spec.get("resourceAttributes") and asked != namespace:

@@ -157,16 +157,22 @@ class Subresources:
 
     async def bindings(self, request: Request, resource: Resource) -> Response:
         """POST of a Binding to the collection: the pod is named in the object."""
-        value, _ = codec.parse(request, await request.body(), "Binding")
+        value = await self._read_binding(request)
         return await self._bind(request, value, dig(value, "metadata", "name", default=""))
 
     async def binding(self, request: Request, resource: Resource) -> Response:
         """POST to ``pods/x/binding``."""
-        value, _ = codec.parse(request, await request.body(), "Binding")
+        value = await self._read_binding(request)
         name = dig(value, "metadata", "name")
-        if name and name != request.info.name:
+        if name != request.info.name:
             raise errors.BadRequest("name in URL does not match name in Binding object")
         return await self._bind(request, value, request.info.name)
+
+    async def _read_binding(self, request: Request) -> Obj:
+        kind = self._storage.registry.at("", "v1", "bindings")
+        assert kind is not None
+        raw = await request.body()
+        return codec.decode_body(request, kind, raw, options.write_options(request, "CreateOptions"))
 
     async def _bind(self, request: Request, binding: Obj, name: str) -> Response:
         pods = self._storage.registry.at("", "v1", "pods")

@@ -28,6 +28,8 @@ from kube_lite.resources.registry import Resource
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
+JWKS = "application/jwk-set+json"
+"""Media type of the keys that tokens are checked with."""
 ISSUER = "https://kubernetes.default.svc"
 """Upstream's usual --service-account-issuer."""
 LEGACY_ISSUER = "kubernetes/serviceaccount"
@@ -293,8 +295,11 @@ class Tokens:
         async def keys(request: Request) -> Response | None:
             if request.info.path != "/openid/v1/jwks":
                 return None
+            taken = [part.partition(";")[0].strip() for part in request.header("accept").split(",")]
+            if not {"", "*/*", "application/*", JWKS} & set(taken):
+                raise errors.NotAcceptable("406: Not Acceptable", {})
             response = json_response(self.signer.jwks())
-            response.content_type = "application/jwk-set+json"
+            response.content_type = JWKS
             return response
 
         return {".well-known": configuration, "openid": keys}

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
 from typing import Final
 
 from kube_lite.resources.schema import INT_OR_STRING, OBJECT, QUANTITY, STRING, Field, Type
-from kube_lite.resources.shapes import POINTER_SCALARS_OF, short_name
+from kube_lite.resources.shapes import short_name
 
 _INITIALISMS: Final = (
     "api|aws|ca|cidr|cpu|csi|dns|fc|fqdn|fs|gce|gid|gmsa|http|id|ipc|ip|iqn|iscsi|nfs|os|pid|qos|rbd|sctp|se|ssl|tcp|tls|"
@@ -26,7 +28,6 @@ _NAMES: Final = {
     "pdName": "PDName",
     "chapAuthDiscovery": "DiscoveryCHAPAuth",
     "chapAuthSession": "SessionCHAPAuth",
-    "serviceAccount": "DeprecatedServiceAccount",
     "externalID": "DoNotUseExternalID",
     "ips": "IPs",
     "targetWWNs": "TargetWWNs",
@@ -36,6 +37,13 @@ _NAMES: Final = {
     "seLinux": "SELinux",
     "$ref": "Ref",
     "$schema": "Schema",
+    "x-kubernetes-embedded-resource": "XEmbeddedResource",
+    "x-kubernetes-int-or-string": "XIntOrString",
+    "x-kubernetes-list-map-keys": "XListMapKeys",
+    "x-kubernetes-list-type": "XListType",
+    "x-kubernetes-map-type": "XMapType",
+    "x-kubernetes-preserve-unknown-fields": "XPreserveUnknownFields",
+    "x-kubernetes-validations": "XValidations",
 }
 """Go names that no rule makes of the JSON name."""
 _NAMES_OF: Final = {
@@ -54,6 +62,12 @@ _NAMES_OF: Final = {
     "Subject.apiGroup": "APIGroup",
     "ServiceSpec.externalName": "ExternalName",
     "PodSpec.serviceAccount": "DeprecatedServiceAccount",
+    "ContainerStatus.lastState": "LastTerminationState",
+    "Event.reportingComponent": "ReportingController",
+    "SubjectAccessReviewSpec.group": "Groups",
+    "CustomResourceColumnDefinition.jsonPath": "JSONPath",
+    "GlusterfsPersistentVolumeSource.endpoints": "EndpointsName",
+    "GlusterfsVolumeSource.endpoints": "EndpointsName",
 }
 """The same for the fields of one struct."""
 
@@ -100,7 +114,16 @@ _EMBEDDED: Final = {
 
 SMALL_STRUCT: Final = 10
 """Fields up to which upstream's decoder reads a struct by hashes of its field names."""
-_ONCE_SMALL: Final = {"StatefulSetSpec", "JobSpec", "JobStatus", "PodSecurityContext", "CSIDriverSpec"}
+_ONCE_SMALL: Final = {
+    "CSIDriverSpec",
+    "ContainerStatus",
+    "JobSpec",
+    "JobStatus",
+    "NodeSystemInfo",
+    "PodSecurityContext",
+    "StatefulSetSpec",
+    "ValidatingWebhook",
+}
 """Structs that had so few fields in the decoder's time, and have more now."""
 
 
@@ -136,6 +159,15 @@ def is_small(struct: Type) -> bool:
 
 _OWN_TEXT_POINTERS: Final = {"maxSurge", "maxUnavailable", "minAvailable", "sizeLimit", "averageValue", "value"}
 """Fields of quantities and ports that are pointers; elsewhere those are values."""
+_OWN_TEXT_POINTERS_OF: Final = {
+    "NetworkPolicyPort.port",
+    "ContainerResourceMetricSource.targetAverageValue",
+    "ExternalMetricSource.targetAverageValue",
+    "ExternalMetricSource.targetValue",
+    "ExternalMetricStatus.currentAverageValue",
+    "ResourceMetricSource.targetAverageValue",
+}
+"""The same in one struct only."""
 
 
 def is_pointer(owner: Type, field: Field) -> bool:
@@ -143,9 +175,9 @@ def is_pointer(owner: Type, field: Field) -> bool:
     if field.type.kind == OBJECT:
         return not field.always or field.nullable
     if field.type.kind == STRING:
-        return f"{short_name(owner.definition)}.{field.name}" in POINTER_SCALARS_OF
+        return field.nullable
     if field.type.kind in (INT_OR_STRING, QUANTITY):
-        return field.name in _OWN_TEXT_POINTERS
+        return field.name in _OWN_TEXT_POINTERS or f"{owner.go_struct}.{field.name}" in _OWN_TEXT_POINTERS_OF
     return field.type.item is None and not field.drop_empty and not field.always
 
 
@@ -281,18 +313,60 @@ _ORDER: Final = {
     "KeyToPath": _fields("key path mode"),
     "PersistentVolumeClaimVolumeSource": _fields("claimName readOnly"),
     "NFSVolumeSource": _fields("server path readOnly"),
+    "Taint": _fields("key value effect timeAdded"),
+    "NodeAddress": _fields("type address"),
+    "NodeCondition": _fields("type status lastHeartbeatTime lastTransitionTime reason message"),
+    "ScopedResourceSelectorRequirement": _fields("scopeName operator values"),
+    "AzureDiskVolumeSource": _fields("diskName diskURI cachingMode fsType readOnly kind"),
+    "CSIPersistentVolumeSource": _fields(
+        "driver volumeHandle readOnly fsType volumeAttributes controllerPublishSecretRef nodeStageSecretRef "
+        "nodePublishSecretRef controllerExpandSecretRef"
+    ),
+    "PersistentVolumeSpec": _fields(
+        "capacity gcePersistentDisk awsElasticBlockStore hostPath glusterfs nfs rbd iscsi cinder cephfs fc flocker "
+        "flexVolume azureFile vsphereVolume quobyte azureDisk photonPersistentDisk portworxVolume scaleIO local "
+        "storageos csi accessModes claimRef persistentVolumeReclaimPolicy storageClassName mountOptions volumeMode "
+        "nodeAffinity"
+    ),
+    "NodeStatus": _fields(
+        "capacity allocatable phase conditions addresses daemonEndpoints nodeInfo images volumesInUse "
+        "volumesAttached config"
+    ),
+    "NodeSystemInfo": _fields(
+        "machineID systemUUID bootID kernelVersion osImage containerRuntimeVersion kubeletVersion kubeProxyVersion "
+        "operatingSystem architecture"
+    ),
+    "EndpointAddress": _fields("ip hostname nodeName targetRef"),
+    "EndpointPort": _fields("name port protocol appProtocol"),
+    "EndpointSubset": _fields("addresses notReadyAddresses ports"),
+    "LimitRangeItem": _fields("type max min default defaultRequest maxLimitRequestRatio"),
+    "ResourceQuotaSpec": _fields("hard scopes scopeSelector"),
     "ServiceReference": _fields("namespace name path port"),
 }
 """Fields in the order of Go's structs, in which their JSON is printed."""
 _TOP: Final = _fields("kind apiVersion metadata spec status")
 
 
-RENAMED: Final = {"LifecycleHandler": "Handler", "VolumeResourceRequirements": "ResourceRequirements"}
+RENAMED: Final = {
+    "IngressClassParametersReference": "TypedLocalObjectReference",
+    "LifecycleHandler": "Handler",
+    "VolumeResourceRequirements": "ResourceRequirements",
+}
 """Structs that were split up since, and the name that they had."""
+
+
+@cache
+def _listed_orders() -> dict[str, tuple[str, ...]]:
+    """More such orders, read from a file on first use: they are only wanted for messages."""
+    text = files("kube_lite.resources").joinpath("data/go-field-order.txt").read_text(encoding="utf-8")
+    rows = [line.split() for line in text.splitlines() if not line.startswith("#")]
+    return {name: tuple(fields) for name, *fields in rows}
 
 
 def struct_order(struct: Type, keys: Iterable[str]) -> list[str]:
     """``keys`` in the order in which Go prints the struct's fields; those of structs unknown here stay as they are."""
-    known = _ORDER.get(struct.go_struct, _TOP)
+    listed = _listed_orders()
+    found = listed.get(short_name(struct.definition)) or listed.get(struct.go_struct)
+    known = found or _ORDER.get(struct.go_struct, _TOP)
     place = {name: position for position, name in enumerate(known)}
     return sorted(keys, key=lambda name: place.get(name, len(place)))

@@ -156,13 +156,15 @@ class Resource:
     prepare_update: Callable[[Obj, Obj], None] = _keep
     validate: Callable[[Obj], Errors] = _valid
     validate_update: Callable[[Obj, Obj], Errors] = _valid_update
+    create_checks: int = 1
+    """How often upstream checks a new object; causes are told as often."""
     update_checks: Sequence[UpdateCheck] = (UpdateCheck.CHANGE,)
     """What comes before ``validate_update``."""
     warnings: Callable[[Obj], Sequence[str]] = lambda obj: ()
     name_rule: Callable[[str, bool], Sequence[str]] | None = None
     """``(name, is_prefix) -> problems``; None means DNS subdomain."""
 
-    invalid_group: str = ""
+    invalid_group: str | None = None
     """The group that answers about invalid objects name, where it is not ``group`` (Ingress: extensions)."""
     internal_annotations: Sequence[str] = ()
     """Annotations that the server makes up for the wire; tables do not show them."""
@@ -170,8 +172,8 @@ class Resource:
     """Whether writers own fields of status that they set past the subresource (CustomResourceDefinition)."""
     generation: bool = True
     """Whether ``metadata.generation`` counts changes of anything but metadata and status."""
-    new_generation: Callable[[Obj, Obj], bool] | None = None
-    """``(new, old)``: whether a change counts, where that is decided otherwise."""
+    counts_annotations: bool = False
+    """Whether it counts changes of annotations too."""
     managed_fields: bool = True
     """Whether ordinary writes record who owns which field; applies always do."""
     allow_create_on_update: bool = False

@@ -40,7 +40,10 @@ VALUE_SCALARS_OF = _words("""
 """Numbers and booleans that lose their zero in one struct only."""
 
 POINTER_SCALARS_OF = _words("""
-    api.core.v1.AzureDiskVolumeSource.readOnly api.core.v1.CSIVolumeSource.readOnly
+    api.core.v1.AzureDiskVolumeSource.readOnly api.core.v1.AzureDiskVolumeSource.cachingMode
+    api.core.v1.AzureDiskVolumeSource.fsType api.core.v1.AzureDiskVolumeSource.kind
+    api.storage.v1.StorageClass.reclaimPolicy api.storage.v1.StorageClass.volumeBindingMode
+    api.storage.v1.CSIDriverSpec.fsGroupPolicy api.core.v1.CSIVolumeSource.readOnly
     api.core.v1.PersistentVolumeClaimSpec.storageClassName api.core.v1.PersistentVolumeClaimSpec.volumeMode
     api.core.v1.PersistentVolumeClaimSpec.volumeAttributesClassName api.core.v1.PersistentVolumeSpec.volumeMode
     api.core.v1.PersistentVolumeSpec.volumeAttributesClassName api.core.v1.HostPathVolumeSource.type
@@ -77,6 +80,20 @@ POINTER_SCALARS_OF = _words("""
     api.core.v1.LoadBalancerIngress.ipMode api.core.v1.PortStatus.error api.networking.v1.IngressPortStatus.error
     api.storage.v1.VolumeAttachmentSource.persistentVolumeName
     api.storage.v1.StorageClass.reclaimPolicy api.storage.v1.StorageClass.volumeBindingMode
+    api.admissionregistration.v1.MutatingWebhook.failurePolicy
+    api.admissionregistration.v1.MutatingWebhook.matchPolicy
+    api.admissionregistration.v1.MutatingWebhook.reinvocationPolicy
+    api.admissionregistration.v1.MutatingWebhook.sideEffects
+    api.admissionregistration.v1.ValidatingWebhook.failurePolicy
+    api.admissionregistration.v1.ValidatingWebhook.matchPolicy
+    api.admissionregistration.v1.ValidatingWebhook.sideEffects
+    api.admissionregistration.v1.RuleWithOperations.scope
+    api.autoscaling.v1.HorizontalPodAutoscalerStatus.observedGeneration
+    api.autoscaling.v2.HorizontalPodAutoscalerStatus.observedGeneration
+    api.autoscaling.v2.HPAScalingRules.selectPolicy api.certificates.v1beta1.CertificateSigningRequestSpec.signerName
+    api.core.v1.GlusterfsPersistentVolumeSource.endpointsNamespace api.networking.v1.HTTPIngressPath.pathType
+    api.scheduling.v1.PriorityClass.preemptionPolicy api.storage.v1.CSIDriverSpec.fsGroupPolicy
+    apiextensions.v1.CustomResourceSubresourceScale.labelSelectorPath
     apis.meta.v1.Preconditions.uid apis.meta.v1.Preconditions.resourceVersion
     apis.meta.v1.DeleteOptions.propagationPolicy apiextensions.v1.JSONSchemaProps.$ref
     apiextensions.v1.JSONSchemaProps.x-kubernetes-list-type apiextensions.v1.JSONSchemaProps.x-kubernetes-map-type
@@ -97,6 +114,7 @@ VALUE_STRUCTS_OF = _words("""
     api.discovery.v1.Endpoint.conditions api.authentication.v1.TokenReviewStatus.user
     api.authentication.v1.SelfSubjectReviewStatus.userInfo
     api.networking.v1.IngressServiceBackend.port
+    api.flowcontrol.v1.LimitedPriorityLevelConfiguration.limitResponse
     apiextensions.v1.CustomResourceDefinitionStatus.acceptedNames
 """)
 """Structs below the top level that are printed even when empty."""
@@ -122,13 +140,16 @@ ALWAYS_OF = _words("""
     api.autoscaling.v2.HorizontalPodAutoscalerStatus.currentMetrics
     api.scheduling.v1.PriorityClass.value api.authentication.v1.TokenRequestSpec.boundObjectRef
     api.core.v1.ResourceFieldSelector.divisor
+    api.networking.v1.IngressClassParametersReference.apiGroup
     api.apps.v1.DeploymentSpec.selector api.apps.v1.ReplicaSetSpec.selector api.apps.v1.StatefulSetSpec.selector
     api.apps.v1.DaemonSetSpec.selector
 """)
 """Fields without ``omitempty`` that the definitions do not call required."""
 
 PRINTED_STRINGS_OF = _words("""
-    api.core.v1.NodeSystemInfo api.core.v1.ContainerStatus apiextensions.v1.CustomResourceDefinitionNames
+    api.certificates.v1.CertificateSigningRequestSpec
+    api.core.v1.NodeSystemInfo api.core.v1.ContainerStatus api.core.v1.NodeAddress api.core.v1.NodeCondition
+    api.core.v1.TypedLocalObjectReference apiextensions.v1.CustomResourceDefinitionNames
 """)
 """Structs whose required strings may well be empty; elsewhere validation asks for them."""
 

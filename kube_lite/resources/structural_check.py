@@ -38,6 +38,9 @@ _FORBIDDEN: Final = {
 }
 
 
+_OBJECT_AT_ROOT = "must be object at the root"
+
+
 def validate_schema(schema: Schema, path: str) -> Errors:
     """What is wrong with the schema of one version."""
     found = _node(schema, path, is_root=True)
@@ -74,23 +77,25 @@ def _type(schema: Schema, path: str, is_root: bool, in_logic: bool) -> Errors:
     at = child(path, "type")
     either = schema.get("x-kubernetes-int-or-string")
     if wanted and wanted not in _TYPES:
-        return [not_supported(at, wanted, _TYPES)]
+        unknown = not_supported(at, wanted, _TYPES)
+        return [unknown, invalid(at, wanted, _OBJECT_AT_ROOT)] if is_root else [unknown]
     if in_logic:
         if wanted and not (either or _is_int_or_string_choice(schema)):
             return [forbidden(at, "must be empty to be structural")]
         return []
-    if is_root and wanted != "object":
-        detail = "must be object at the root"
-        return [invalid(at, wanted, detail) if wanted else required(at, detail)]
+    if is_root and wanted not in ("", "object"):
+        return [invalid(at, wanted, _OBJECT_AT_ROOT)]
     if either:
         if wanted:
             detail = "must be empty if x-kubernetes-int-or-string is true"
             return [forbidden(at, detail)]
         return []
-    if not wanted and not schema.get("x-kubernetes-preserve-unknown-fields"):
-        return [required(at, "must not be empty for specified object fields")]
     if schema.get("x-kubernetes-embedded-resource") and wanted != "object":
-        return [invalid(at, wanted, "must be object if x-kubernetes-embedded-resource is true")]
+        detail = "must be object if x-kubernetes-embedded-resource is true"
+        return [invalid(at, wanted, detail) if wanted else required(at, detail)]
+    if not wanted and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        items = "for specified array items" if path.endswith(".items") else "for specified object fields"
+        return [required(at, f"must not be empty {'at the root' if is_root else items}")]
     return []
 
 
@@ -151,7 +156,7 @@ def _below(schema: Schema, path: str, *, in_logic: bool) -> Errors:
     if isinstance(additional, Mapping):
         found += _node(additional, child(path, "additionalProperties"), in_logic=in_logic)
     items = schema.get("items")
-    if isinstance(items, list):
+    if isinstance(items, list) and items:
         found.append(forbidden(child(path, "items"), "items must be a schema object and not an array"))
     elif isinstance(items, Mapping):
         found += _node(items, child(path, "items"), in_logic=in_logic)

@@ -26,7 +26,7 @@ def _validate(obj: Obj) -> Errors:
     group, version = spec.get("group", ""), spec.get("version", "")
     found: Errors = []
     wanted, name = f"{version}.{group}", name_of(obj)
-    if name != wanted:
+    if name and name != wanted:
         found.append(invalid("metadata.name", name, f'must be `spec.version+"."+spec.group`: "{wanted}"'))
     if not group:
         if version != "v1":

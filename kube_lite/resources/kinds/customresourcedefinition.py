@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
 from kube_lite import clock
 from kube_lite.resources import names
@@ -25,7 +25,6 @@ from kube_lite.resources.kinds.webhookconfiguration import validate_client_confi
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.metadata import annotation_path
 from kube_lite.resources.registry import Resource, status
-from kube_lite.resources.rules import dns_subdomain
 from kube_lite.resources.structural_check import validate_schema
 
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
@@ -45,9 +44,7 @@ def _default(obj: Obj) -> None:
         named["singular"] = kind.lower()
     if not named.get("listKind") and kind:
         named["listKind"] = f"{kind}List"
-    conversion = spec.setdefault("conversion", {})
-    if not conversion.get("strategy"):
-        conversion["strategy"] = "None"
+    conversion = spec.setdefault("conversion", {"strategy": "None"})
     service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
     if service is not None:
         service.setdefault("port", 443)
@@ -113,20 +110,17 @@ def _begin_delete(new: Obj, old: Obj) -> None:
 
 
 def _names(named: Obj, path: str) -> Errors:
-    found: Errors = []
-    for name in ("plural", "singular", "kind", "listKind"):
-        value = named.get(name, "")
-        at = child(path, name)
-        mixed = name in ("kind", "listKind")
-        if not value:
-            found.append(required(at))
-            continue
-        for problem in names.dns_1035_label(value.lower() if mixed else value):
-            found.append(invalid(at, value, _MIXED_CASE + problem if mixed else problem))
+    kinds = ("plural", "singular", "kind", "listKind")
+    found: Errors = [required(child(path, name)) for name in kinds if not named.get(name)]
+    for name in kinds:
+        value, mixed = named.get(name, ""), name in ("kind", "listKind")
+        if value and (problems := names.dns_1035_label(value.lower() if mixed else value)):
+            told = ",".join(problems)
+            found.append(invalid(child(path, name), value, _MIXED_CASE + told if mixed else told))
     for name in ("shortNames", "categories"):
         for i, value in enumerate(named.get(name) or ()):
-            for problem in names.dns_1035_label(value):
-                found.append(invalid(index(child(path, name), i), value, problem))
+            if problems := names.dns_1035_label(value):
+                found.append(invalid(index(child(path, name), i), value, ",".join(problems)))
     if named.get("kind") and named.get("kind") == named.get("listKind"):
         found.append(invalid(child(path, "listKind"), named["listKind"], "kind and listKind may not be the same"))
     return found
@@ -228,26 +222,55 @@ def _shared(versions: list[Obj], part: str) -> bool:
     return all(version.get(part) == versions[0].get(part) for version in versions)
 
 
-def _version(version: Obj, path: str, hoisted: Mapping[str, str]) -> Errors:
-    """Problems of one version. ``hoisted`` names the paths of parts that all versions share."""
-    found: Errors = []
+def _version(version: Obj, path: str, shared: Collection[str]) -> Errors:
+    """Problems of one version but for the parts that all versions share."""
     name = version.get("name", "")
-    for problem in names.dns_1035_label(name):
-        found.append(invalid(child(path, "name"), name, problem))
-    schema = (version.get("schema") or {}).get("openAPIV3Schema")
-    if schema is None:
-        found.append(required(child(child(path, "schema"), "openAPIV3Schema"), "schemas are required"))
-    else:
-        at = hoisted.get("schema") or child(child(path, "schema"), "openAPIV3Schema")
-        found.extend(validate_schema(schema, at))
-    columns = hoisted.get("additionalPrinterColumns") or child(path, "additionalPrinterColumns")
-    for i, column in enumerate(version.get("additionalPrinterColumns") or ()):
-        found.extend(_column(column, index(columns, i)))
-    scale = (version.get("subresources") or {}).get("scale")
-    if scale is not None:
-        found.extend(_scale(scale, child(hoisted.get("subresources") or child(path, "subresources"), "scale")))
-    found.extend(_selectable(version, path))
+    found: Errors = [invalid(child(path, "name"), name, ",".join(names.dns_1035_label(name)))]
+    if not names.dns_1035_label(name):
+        found.clear()
+    found.extend(_deprecation(version, child(path, "deprecationWarning")))
+    own = {part: None if part in shared else version.get(part) for part in _HOISTED}
+    found.extend(_schema(own["schema"], child(path, "schema")))
+    found.extend(_subresources(own["subresources"], child(path, "subresources")))
+    found.extend(_columns(own["additionalPrinterColumns"], child(path, "additionalPrinterColumns")))
+    return found + _selectable(version, path)
+
+
+LONGEST_WARNING = 256
+"""Bytes of a deprecation warning."""
+
+
+def _deprecation(version: Obj, at: str) -> Errors:
+    text = version.get("deprecationWarning")
+    if text is None:
+        return []
+    if not version.get("deprecated"):
+        return [invalid(at, text, "can only be set for deprecated versions")]
+    found: Errors = []
+    if len(text.encode()) > LONGEST_WARNING:
+        found.append(invalid(at, text, f"must be <= {LONGEST_WARNING} characters long"))
+    if not text:
+        found.append(invalid(at, text, "must not be an empty string"))
+    hidden = next((i for i, sign in enumerate(text) if not sign.isprintable()), None)
+    if hidden is not None:
+        where = len(text[:hidden].encode())
+        detail = f"must only contain printable UTF-8 characters; non-printable character found at index {where}"
+        found.append(invalid(at, text, detail))
     return found
+
+
+def _schema(validation: Obj | None, path: str) -> Errors:
+    schema = (validation or {}).get("openAPIV3Schema")
+    return [] if schema is None else validate_schema(schema, child(path, "openAPIV3Schema"))
+
+
+def _subresources(subresources: Obj | None, path: str) -> Errors:
+    scale = (subresources or {}).get("scale")
+    return [] if scale is None else _scale(scale, child(path, "scale"))
+
+
+def _columns(columns: list[Obj] | None, path: str) -> Errors:
+    return [problem for i, column in enumerate(columns or ()) for problem in _column(column, index(path, i))]
 
 
 MOST_SELECTABLE = 8
@@ -285,26 +308,41 @@ def _selectable(version: Obj, path: str) -> Errors:
     return found
 
 
-def _versions(versions: list[Obj]) -> Errors:
-    found: Errors = []
-    hoisted: dict[str, str] = {}
-    if versions:
-        for part, at in (
-            ("schema", "spec.validation.openAPIV3Schema"),
-            ("subresources", "spec.subresources"),
-            ("additionalPrinterColumns", "spec.additionalPrinterColumns"),
-        ):
-            if _shared(versions, part):
-                hoisted[part] = at
+def _group(group: str) -> Errors:
+    if not group:
+        return [required("spec.group")]
+    if problems := names.dns_subdomain(group):
+        return [invalid("spec.group", group, ",".join(problems))]
+    return [] if "." in group else [invalid("spec.group", group, "should be a domain with at least one dot")]
+
+
+def _versions(spec: Obj) -> Errors:
+    """Problems of the list of versions, and of the first one, which old clients know as the version."""
+    versions = spec.get("versions") or []
+    found: Errors = [
+        required(f"{index('spec.versions', i)}.schema.openAPIV3Schema", "schemas are required")
+        for i, version in enumerate(versions)
+        if (version.get("schema") or {}).get("openAPIV3Schema") is None
+    ]
+    shared = [part for part in _HOISTED if _shared(versions, part)]
     for i, version in enumerate(versions):
-        shared = tuple(hoisted.values()) if i else ()
-        problems = _version(version, index("spec.versions", i), hoisted)
-        # what all versions share is complained about once
-        found.extend(p for p in problems if not (shared and p.field.startswith(shared)))
-    if versions and versions[0].get("name") is not None:
-        name = versions[0]["name"]
-        found.extend(invalid("spec.version", name, problem) for problem in names.dns_1035_label(name))
+        found.extend(_version(version, index("spec.versions", i), shared))
+    seen = [version.get("name", "") for version in versions]
+    if len(set(seen)) != len(seen):
+        found.append(invalid("spec.versions", _go_versions(spec.get("versions")), "must contain unique version names"))
+    if sum(bool(version.get("storage")) for version in versions) != 1:
+        found.append(invalid("spec.versions", _go_versions(spec.get("versions")), _STORAGE))
+    first = seen[0] if seen else ""
+    if first and (problems := names.dns_1035_label(first)):
+        found.append(invalid("spec.version", first, ",".join(problems)))
     return found
+
+
+def _shared_parts(versions: list[Obj]) -> Errors:
+    """Problems of what all versions share, which are told once, as if it stood above the versions."""
+    one = {part: versions[0].get(part) if versions and _shared(versions, part) else None for part in _HOISTED}
+    found = _schema(one["schema"], "spec.validation") + _subresources(one["subresources"], "spec.subresources")
+    return found + _columns(one["additionalPrinterColumns"], "spec.additionalPrinterColumns")
 
 
 def _conversion(conversion: Obj) -> Errors:
@@ -334,32 +372,36 @@ def _conversion(conversion: Obj) -> Errors:
     return found
 
 
+def _has_defaults(schema: object) -> bool:
+    """Whether a schema fills fields in, at whatever depth."""
+    if not isinstance(schema, dict):
+        return False
+    maps = [schema.get(name) for name in ("properties", "patternProperties", "definitions")]
+    lists = [schema.get(name) for name in ("allOf", "anyOf", "oneOf")]
+    below = [schema.get(name) for name in ("items", "additionalProperties", "not")]
+    below += [sub for named in maps if isinstance(named, dict) for sub in named.values()]
+    below += [sub for listed in lists if isinstance(listed, list) for sub in listed]
+    return schema.get("default") is not None or any(map(_has_defaults, below))
+
+
 def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
-    group, named, versions = spec.get("group", ""), spec.get("names") or {}, spec.get("versions") or []
-    found: Errors = []
-    if not group:
-        found.append(required("spec.group"))
-    else:
-        found.extend(dns_subdomain(group, "spec.group"))
-        if "." not in group:
-            found.append(invalid("spec.group", group, "should be a domain with at least one dot"))
+    found = _group(spec.get("group", ""))
     scope = spec.get("scope", "")
     if scope not in ("Cluster", "Namespaced"):
         choices = ("Cluster", "Namespaced")
         found.append(not_supported("spec.scope", scope, choices) if scope else required("spec.scope"))
     if spec.get("preserveUnknownFields"):
+        schemas = [(version.get("schema") or {}).get("openAPIV3Schema") for version in spec.get("versions") or ()]
+        if any(map(_has_defaults, schemas)):
+            detail = "must be false in order to use defaults in the schema"
+            found.append(invalid("spec.preserveUnknownFields", True, detail))
         detail = "cannot set to true, set x-preserve-unknown-fields to true in spec.versions[*].schema instead"
         found.append(invalid("spec.preserveUnknownFields", True, detail))
-    seen = [version.get("name", "") for version in versions]
-    if len(set(seen)) != len(seen):
-        found.append(invalid("spec.versions", _go_versions(spec.get("versions")), "must contain unique version names"))
-    found.extend(_versions(versions))
-    if sum(bool(version.get("storage")) for version in versions) != 1:
-        found.append(invalid("spec.versions", _go_versions(spec.get("versions")), _STORAGE))
-    found.extend(_names(named, "spec.names"))
-    found.extend(_conversion(spec.get("conversion") or {}))
-    return found
+    found.extend(_versions(spec))
+    found.extend(_names(spec.get("names") or {}, "spec.names"))
+    found.extend(_shared_parts(spec.get("versions") or []))
+    return found + _conversion(spec.get("conversion") or {})
 
 
 def _stored_versions(obj: Obj) -> Errors:
@@ -399,7 +441,7 @@ def _protected(obj: Obj) -> Errors:
 def _validate_create(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
     found: Errors = []
-    if name_of(obj) != f"{(spec.get('names') or {}).get('plural', '')}.{spec.get('group', '')}":
+    if name_of(obj) and name_of(obj) != f"{(spec.get('names') or {}).get('plural', '')}.{spec.get('group', '')}":
         found.append(invalid("metadata.name", name_of(obj), 'must be spec.names.plural+"."+spec.group'))
     return found + _validate(obj) + _stored_versions(obj) + _protected(obj)
 
@@ -414,15 +456,15 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     found = _validate(new)
     if _established(old):
         if after.get("scope") != before.get("scope"):
-            found.append(invalid("spec.scope", after.get("scope"), IMMUTABLE))
+            found.append(invalid("spec.scope", after.get("scope", ""), IMMUTABLE))
         kinds = ((after.get("names") or {}).get("kind"), (before.get("names") or {}).get("kind"))
         if kinds[0] != kinds[1]:
-            found.append(invalid("spec.names.kind", kinds[0], IMMUTABLE))
+            found.append(invalid("spec.names.kind", kinds[0] or "", IMMUTABLE))
     if after.get("group") != before.get("group"):
-        found.append(invalid("spec.group", after.get("group"), IMMUTABLE))
+        found.append(invalid("spec.group", after.get("group", ""), IMMUTABLE))
     plurals = ((after.get("names") or {}).get("plural"), (before.get("names") or {}).get("plural"))
     if plurals[0] != plurals[1]:
-        found.append(invalid("spec.names.plural", plurals[0], IMMUTABLE))
+        found.append(invalid("spec.names.plural", plurals[0] or "", IMMUTABLE))
     return found + _stored_versions(new)
 
 

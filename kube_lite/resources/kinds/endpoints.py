@@ -47,7 +47,7 @@ def _port(port: Obj, path: str, needs_name: bool) -> Errors:
     if protocol not in _PROTOCOLS:
         at = child(path, "protocol")
         found.append(not_supported(at, protocol, _PROTOCOLS) if protocol else required(at))
-    if application := port.get("appProtocol"):
+    if (application := port.get("appProtocol")) is not None:
         found.extend(qualified_name(application, child(path, "appProtocol")))
     return found
 
@@ -87,11 +87,10 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
 def _shown(obj: Obj) -> str:
     listed: list[str] = []
     for subset in obj.get("subsets") or ():
+        found = [address.get("ip", "") for address in subset.get("addresses") or ()]
         ports = [port.get("port", 0) for port in subset.get("ports") or ()]
-        for address in subset.get("addresses") or ():
-            ip = address.get("ip", "")
-            host = f"[{ip}]" if ":" in ip else ip
-            listed.extend([f"{host}:{port}" for port in ports] or [ip])
+        hosts = [f"[{ip}]" if ":" in ip else ip for ip in found]
+        listed.extend([f"{host}:{port}" for port in ports for host in hosts] if ports else found)
     if not listed:
         return "<none>"
     more = f" + {len(listed) - SHOWN} more..." if len(listed) > SHOWN else ""

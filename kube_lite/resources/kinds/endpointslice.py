@@ -45,7 +45,7 @@ def _addresses(addresses: list[str], kind: str, path: str) -> Errors:
     for i, text in enumerate(addresses):
         at = index(path, i)
         if kind == "FQDN":
-            found.extend(dns_subdomain(text, at))
+            found.extend(dns_subdomain(text, at) if text else [required(at)])
         elif kind in ("IPv4", "IPv6"):
             parsed = parse_ip(text)
             if parsed is None or f"IPv{parsed.version}" != kind:
@@ -90,7 +90,7 @@ def _ports(ports: list[Obj]) -> Errors:
             found.extend(port_number(number, child(at, "port")))
         if port.get("protocol") not in _PROTOCOLS:
             found.append(not_supported(child(at, "protocol"), port.get("protocol", ""), _PROTOCOLS))
-        if application := port.get("appProtocol"):
+        if (application := port.get("appProtocol")) is not None:
             found.extend(qualified_name(application, child(at, "appProtocol")))
     return found
 
@@ -110,7 +110,7 @@ def _validate(obj: Obj) -> Errors:
 def _validate_update(new: Obj, old: Obj) -> Errors:
     found = _validate(new)
     if new.get("addressType") != old.get("addressType"):
-        found.append(invalid("addressType", new.get("addressType"), IMMUTABLE))
+        found.append(invalid("addressType", new.get("addressType", ""), IMMUTABLE))
     return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from kube_lite.resources import names
 from kube_lite.resources.ages import UNKNOWN, since
 from kube_lite.resources.field import Errors, invalid, required
 from kube_lite.resources.meta import Obj, name_of, namespace_of
@@ -14,6 +15,10 @@ from kube_lite.resources.registry import Cells, Column, Resource
 
 LIFETIME = 3600
 """Seconds that an event is kept."""
+MAX_TEXT, MAX_NOTE = 128, 1024
+"""Most bytes of reportingInstance, action and reason, and of the note."""
+MIN_SERIES = 2
+"""Fewest occurrences of a series."""
 _RENAMED = (
     ("involvedObject", "regarding"),
     ("message", "note"),
@@ -44,34 +49,52 @@ def to_core(obj: Obj) -> Obj:
 
 
 def validate_core(obj: Obj) -> Errors:
-    """The core form, which is lenient for the sake of old clients."""
+    """The rules of every version; events without ``eventTime`` are those of old clients."""
     involved, namespace = obj.get("involvedObject") or {}, namespace_of(obj)
     about = involved.get("namespace", "")
+    dated = bool(obj.get("eventTime"))
+    # Events about cluster-scoped objects live in the default namespace.
+    homes = ("default", "kube-system") if dated else ("default",)
     found: Errors = []
-    if not about:
-        # Events about cluster-scoped objects live in the default namespace.
-        if namespace not in ("default", "kube-system"):
-            found.append(invalid("involvedObject.namespace", about, "does not match event.namespace"))
-    elif about != namespace:
+    if (not about and namespace not in homes) or (about and about != namespace and not dated):
         found.append(invalid("involvedObject.namespace", about, "does not match event.namespace"))
-    return found
+    return found + _reported(obj) if dated else found
+
+
+def _reported(obj: Obj) -> Errors:
+    """Who reports what, of an event with a time."""
+    at, controller = "reportingController", obj.get("reportingComponent", "")
+    found: Errors = [] if controller else [required(at)]
+    found.extend(invalid(at, controller, problem) for problem in names.qualified_name(controller))
+    for name in ("reportingInstance", "action", "reason"):
+        value = obj.get(name, "")
+        if not value:
+            found.append(required(name))
+        found.extend(_limited(value, name, MAX_TEXT))
+    return found + _limited(obj.get("message", ""), "message", MAX_NOTE)
+
+
+def _limited(text: str, path: str, limit: int) -> Errors:
+    """A text of so many bytes at most; the message leaves it out."""
+    return [invalid(path, "", f"can have at most {limit} characters")] if len(text.encode()) > limit else []
 
 
 def _validate_new_form(obj: Obj) -> Errors:
     core = to_core(obj)
     found = validate_core(core)
-    if not obj.get("eventTime"):
+    if (series := core.get("series")) is not None:
+        if series.get("count", 0) < MIN_SERIES:
+            found.append(invalid("series.count", "", f"should be at least {MIN_SERIES}"))
+        if not series.get("lastObservedTime"):
+            found.append(required("series.lastObservedTime"))
+    if not core.get("eventTime"):
         found.append(required("eventTime"))
-    if (kind := obj.get("type")) not in ("Normal", "Warning"):
-        found.append(invalid("type", kind or "", "has invalid value: "))
-    for name, limit in (("reportingController", 0), ("reportingInstance", 128), ("action", 128), ("reason", 128)):
-        value = obj.get(name, "")
-        if not value:
-            found.append(required(name))
-        elif limit and len(value) > limit:
-            found.append(invalid(name, value, f"can have at most {limit} characters"))
-    if len(obj.get("note", "")) > 1024:
-        found.append(invalid("message", "", "can have at most 1024 characters"))
+    if (kind := core.get("type", "")) not in ("Normal", "Warning"):
+        found.append(invalid("type", "", f"has invalid value: {kind}"))
+    source = core.get("source") or {}
+    dropped = {name: core.get(name) for name in ("firstTimestamp", "lastTimestamp", "count")}
+    dropped["source"] = source.get("component") or source.get("host")
+    found.extend(invalid(name, "", "needs to be unset") for name, value in dropped.items() if value)
     return found
 
 
@@ -158,6 +181,7 @@ RESOURCES = (
         generation=False,
         allow_create_on_update=True,
         events_ttl=LIFETIME,
+        name_rule=names.path_segment,
         validate=validate_core,
         validate_update=lambda new, old: validate_core(new),
         columns=_COLUMNS,
@@ -174,6 +198,7 @@ RESOURCES = (
         generation=False,
         allow_create_on_update=True,
         events_ttl=LIFETIME,
+        invalid_group="",
         validate=_validate_new_form,
         validate_update=lambda new, old: validate_core(to_core(new)),
         columns=_COLUMNS,

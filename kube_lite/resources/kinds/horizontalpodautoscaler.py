@@ -13,7 +13,7 @@ from kube_lite.resources.go_types import go_quantity
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
-from kube_lite.resources.rules import nonnegative
+from kube_lite.resources.rules import dns_label, nonnegative
 
 METRICS = "autoscaling.alpha.kubernetes.io/metrics"
 CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
@@ -29,6 +29,8 @@ _SOURCES = {
     "External": "external",
     "ContainerResource": "containerResource",
 }
+_IN_TURN = ("object", "external", "pods", "resource", "containerResource")
+"""Sources in the order in which they are looked for."""
 MAX_WINDOW = 3600
 """Longest stabilization window in seconds."""
 MAX_PERIOD = 1800
@@ -98,13 +100,22 @@ def from_v2(obj: Obj) -> Obj:
     return {**obj, "apiVersion": "autoscaling/v1", "metadata": meta, "spec": spec, "status": state}
 
 
-_OLD_NAMES = {
-    "targetAverageUtilization": ("Utilization", "averageUtilization"),
-    "targetAverageValue": ("AverageValue", "averageValue"),
-    "averageValue": ("AverageValue", "averageValue"),
-    "targetValue": ("Value", "value"),
-}
-"""Fields of a v1 metric that v2 keeps in ``target``, with the type each implies."""
+def _aimed_at(name: str, source: Obj) -> Obj:
+    """The ``target`` of v2 for a source of v1; its type follows from the amounts that are there."""
+    average = source.get("averageValue" if name == "object" else "targetAverageValue")
+    value, percent = source.get("targetValue"), source.get("targetAverageUtilization")
+    target: Obj = {"type": "AverageValue"}
+    if name in ("resource", "containerResource"):
+        value, target["type"] = None, "AverageValue" if percent is None else "Utilization"
+    elif name == "external":
+        percent, target["type"] = None, "AverageValue" if value is None else "Value"
+    elif name == "object":
+        percent, target["type"] = None, "Value" if average is None else "AverageValue"
+        value = value or "0" if average is None else value if value != "0" else None
+    else:
+        percent, value, average = None, None, average or "0"
+    amounts = {"value": value, "averageValue": average, "averageUtilization": percent}
+    return {**target, **{field: amount for field, amount in amounts.items() if amount is not None}}
 
 
 def _identified(name: str, source: Obj) -> Obj:
@@ -137,13 +148,7 @@ def metric_to_v2(metric: Obj) -> Obj:
         source = metric.get(name)
         if source is None:
             continue
-        kept = _identified(name, source)
-        target: Obj = {}
-        for old, (kind, new) in _OLD_NAMES.items():
-            if source.get(old) is not None and (new != "value" or source[old] != "0"):
-                target = {"type": kind, new: source[old]}
-                break
-        made[name] = {**kept, "target": target}
+        made[name] = {**_identified(name, source), "target": _aimed_at(name, source)}
     return made
 
 
@@ -269,14 +274,14 @@ def _target(target: Obj, path: str) -> Errors:
     kind = target.get("type", "")
     if not kind:
         found.append(required(child(path, "type"), "must specify a metric target type"))
-    elif kind not in ("Utilization", "Value", "AverageValue"):
+    if kind not in ("Utilization", "Value", "AverageValue"):
         detail = "must be either Utilization, Value, or AverageValue"
         found.append(invalid(child(path, "type"), kind, detail))
-    if (percent := target.get("averageUtilization")) is not None and percent < 1:
-        found.append(invalid(child(path, "averageUtilization"), percent, "must be greater than 0"))
     for name in ("value", "averageValue"):
         if (text := target.get(name)) is not None and quantity.parse(text).nanos <= 0:
             found.append(invalid(child(path, name), go_quantity(text), "must be positive"))
+    if (percent := target.get("averageUtilization")) is not None and percent < 1:
+        found.append(invalid(child(path, "averageUtilization"), percent, "must be greater than 0"))
     return found
 
 
@@ -292,8 +297,7 @@ def _needed_target(name: str, target: Obj, path: str) -> Errors:
         return [forbidden(child(path, "averageValue"), detail)] if percent is not None and average is not None else []
     at = child(path, "averageValue")
     if name == "pods":
-        positive = average is not None and quantity.parse(average).nanos > 0
-        return [] if positive else [required(at, "must specify a positive target averageValue")]
+        return [required(at, "must specify a positive target averageValue")] if average is None else []
     if name == "object":
         unset = value is None and average is None
         return [required(at, "must set either a target value or averageValue")] if unset else []
@@ -305,37 +309,54 @@ def _needed_target(name: str, target: Obj, path: str) -> Errors:
     return []
 
 
-def _metric(metric: Obj, path: str) -> Errors:
-    kind = metric.get("type", "")
-    if not kind:
-        return [required(child(path, "type"), "must specify a metric source type")]
-    if kind not in _SOURCES:
-        return [not_supported(child(path, "type"), kind, frozenset(_SOURCES))]
-    name = _SOURCES[kind]
+def _source(name: str, source: Obj, path: str) -> Errors:
+    """What is measured, and what is aimed at."""
     found: Errors = []
-    for other in _SOURCES.values():
-        if other != name and metric.get(other) is not None:
-            detail = "must populate the given metric source only"
-            found.append(forbidden(child(path, other), detail))
-    source = metric.get(name)
-    if source is None:
-        return [*found, required(child(path, name), "must populate information for the given metric source")]
-    at = child(path, name)
     if name in ("resource", "containerResource") and not source.get("name"):
-        found.append(required(child(at, "name"), "must specify a resource name"))
-    if name == "containerResource" and not source.get("container"):
-        found.append(required(child(at, "container"), "must specify a container"))
+        found.append(required(child(path, "name"), "must specify a resource name"))
+    if name == "containerResource":
+        at, container = child(path, "container"), source.get("container", "")
+        found.extend(dns_label(container, at) if container else [required(at, "must specify a container")])
     if name == "object":
-        found.extend(_reference(source.get("describedObject") or {}, child(at, "describedObject")))
+        found.extend(_reference(source.get("describedObject") or {}, child(path, "describedObject")))
     if name in ("pods", "object", "external"):
         label = (source.get("metric") or {}).get("name", "")
-        where = child(child(at, "metric"), "name")
+        where = child(child(path, "metric"), "name")
         if not label:
             found.append(required(where, "must specify a metric name"))
         else:
             found.extend(invalid(where, label, problem) for problem in names.path_segment(label))
-    target = source.get("target") or {}
-    return found + _target(target, child(at, "target")) + _needed_target(name, target, child(at, "target"))
+    target, at = source.get("target") or {}, child(path, "target")
+    return found + _target(target, at) + _needed_target(name, target, at)
+
+
+def _metric(metric: Obj, path: str) -> Errors:
+    """One metric: of several sources only the first is looked at."""
+    kind = metric.get("type", "")
+    at = child(path, "type")
+    unknown = not_supported(at, kind, frozenset(_SOURCES))
+    found: Errors = [] if kind else [required(at, "must specify a metric source type")]
+    expected = _SOURCES.get(kind)
+    found.extend([] if expected else [unknown])
+    present = [name for name in _IN_TURN if metric.get(name) is not None]
+    for name in present[:1]:
+        found.extend(_source(name, metric[name], child(path, name)))
+    if expected is None:
+        found.append(unknown)
+    elif expected not in present:
+        found.append(required(child(path, expected), "must populate information for the given metric source"))
+    if len(present) != 1:
+        detail = "must populate the given metric source only"
+        found.extend(forbidden(child(path, name), detail) for name in present if name != expected)
+    return found
+
+
+def _metrics(metrics: list[Obj], replicas: int | None, path: str) -> Errors:
+    found = [problem for i, metric in enumerate(metrics) for problem in _metric(metric, index(path, i))]
+    if replicas == 0 and not any(metric.get("type") in ("Object", "External") for metric in metrics):
+        detail = "must specify at least one Object or External metric to support scaling to zero replicas"
+        found.append(forbidden(path, detail))
+    return found
 
 
 def _behavior(behavior: Obj, path: str) -> Errors:
@@ -361,12 +382,12 @@ def _behavior(behavior: Obj, path: str) -> Errors:
             if policy.get("type") not in ("Pods", "Percent"):
                 choices = frozenset({"Pods", "Percent"})
                 found.append(not_supported(child(where, "type"), policy.get("type", ""), choices))
-            for part, most in (("value", 2**31), ("periodSeconds", MAX_PERIOD)):
-                number = policy.get(part, 0)
-                if number <= 0:
-                    found.append(invalid(child(where, part), number, "must be greater than zero"))
-                elif number > most:
-                    found.append(invalid(child(where, part), number, f"must be less than or equal to {most}"))
+            for part in ("value", "periodSeconds"):
+                if policy.get(part, 0) <= 0:
+                    found.append(invalid(child(where, part), policy.get(part, 0), "must be greater than zero"))
+            if (seconds := policy.get("periodSeconds", 0)) > MAX_PERIOD:
+                detail = f"must be less than or equal to {MAX_PERIOD}"
+                found.append(invalid(child(where, "periodSeconds"), seconds, detail))
     return found
 
 
@@ -381,8 +402,7 @@ def _validate(obj: Obj) -> Errors:
     if low is not None and high < low:
         found.append(invalid("spec.maxReplicas", high, "must be greater than or equal to `minReplicas`"))
     found.extend(_reference(spec.get("scaleTargetRef") or {}, "spec.scaleTargetRef"))
-    for i, metric in enumerate(spec.get("metrics") or ()):
-        found.extend(_metric(metric, index("spec.metrics", i)))
+    found.extend(_metrics(spec.get("metrics") or [], low, "spec.metrics"))
     if behavior := spec.get("behavior"):
         found.extend(_behavior(behavior, "spec.behavior"))
     return found

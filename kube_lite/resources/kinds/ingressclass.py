@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources import names
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import IMMUTABLE, Errors, forbidden, invalid, not_supported, required
+from kube_lite.resources.field import IMMUTABLE, Errors, forbidden, invalid, not_supported, required, too_long
 from kube_lite.resources.kinds.ingress import validate_object_reference
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
@@ -36,7 +36,7 @@ def _validate(obj: Obj) -> Errors:
         found.append(required("spec.controller"))
     else:
         if len(controller) > MAX_CONTROLLER:
-            found.append(invalid("spec.controller", controller, names.max_length(MAX_CONTROLLER)))
+            found.append(too_long("spec.controller", MAX_CONTROLLER))
         problems = names.domain_prefixed_path(controller)
         found.extend(invalid("spec.controller", controller, problem) for problem in problems)
     if (parameters := spec.get("parameters")) is not None:
@@ -45,11 +45,9 @@ def _validate(obj: Obj) -> Errors:
 
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
-    after, before = (new.get("spec") or {}).get("controller"), (old.get("spec") or {}).get("controller")
+    after, before = ((obj.get("spec") or {}).get("controller", "") for obj in (new, old))
     found: Errors = [] if after == before else [invalid("spec.controller", after, IMMUTABLE)]
-    if (parameters := (new.get("spec") or {}).get("parameters")) is not None:
-        found.extend(_parameters(parameters))
-    return found
+    return found + _validate(new)
 
 
 def _row(obj: Obj, now: datetime) -> Cells:

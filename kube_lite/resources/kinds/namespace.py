@@ -26,10 +26,17 @@ FINALIZER = "kubernetes"
 NAME_LABEL = "kubernetes.io/metadata.name"
 
 
-def _default(obj: Obj) -> None:
+def _label(obj: Obj) -> None:
+    """Label a namespace with its name; of one that is no label only the name is complained about."""
     meta = metadata(obj)
-    if name := meta.get("name"):
+    name = meta.get("name", "")
+    if not names.label_value(name):
         meta.setdefault("labels", {})[NAME_LABEL] = name
+
+
+def _default(obj: Obj) -> None:
+    if metadata(obj).get("name"):
+        _label(obj)
     state = obj.setdefault("status", {})
     if not state.get("phase"):
         state["phase"] = "Active"
@@ -40,9 +47,7 @@ def _prepare_create(obj: Obj) -> None:
     finalizers = obj.setdefault("spec", {}).setdefault("finalizers", [])
     if FINALIZER not in finalizers:
         finalizers.append(FINALIZER)
-    # A generated name was not known when defaults were set.
-    meta = metadata(obj)
-    meta.setdefault("labels", {})[NAME_LABEL] = meta.get("name", "")
+    _label(obj)  # a generated name was not known when defaults were set
 
 
 def _prepare_update(new: Obj, old: Obj) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, forbidden, invalid, not_supported, required
-from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
 
 SYSTEM = {"system-node-critical": 2_000_001_000, "system-cluster-critical": 2_000_000_000}
@@ -17,6 +17,10 @@ POLICIES = ("PreemptLowerPriority", "Never")
 
 def _default(obj: Obj) -> None:
     obj.setdefault("preemptionPolicy", "PreemptLowerPriority")
+
+
+def _prepare_create(obj: Obj) -> None:
+    metadata(obj)["generation"] = 1  # which changes leave as it is
 
 
 def _validate(obj: Obj) -> Errors:
@@ -59,7 +63,6 @@ def _row(obj: Obj, now: datetime) -> Cells:
         obj.get("value", 0),
         bool(obj.get("globalDefault")),
         age(obj, now),
-        obj.get("preemptionPolicy", ""),
     ]
 
 
@@ -72,8 +75,9 @@ RESOURCES = (
         definition="io.k8s.api.scheduling.v1.PriorityClass",
         namespaced=False,
         short_names=("pc",),
+        generation=False,
+        prepare_create=_prepare_create,
         default=_default,
-        new_generation=lambda new, old: False,  # set when created, never counted
         validate=_validate,
         validate_update=_validate_update,
         columns=(
@@ -81,7 +85,6 @@ RESOURCES = (
             Column("Value", type="integer"),
             Column("Global-Default", type="boolean"),
             AGE_COLUMN,
-            Column("PreemptionPolicy", priority=1),
         ),
         row=_row,
     ),

@@ -46,7 +46,9 @@ def _validate_cluster_role(obj: Obj) -> Errors:
             detail = "at least one clusterRoleSelector required if aggregationRule is non-nil"
             found.append(required("aggregationRule.clusterRoleSelectors", detail))
         for i, selector in enumerate(selectors):
-            found.extend(validate_label_selector(selector, index("aggregationRule.clusterRoleSelectors", i)))
+            at = index("aggregationRule.clusterRoleSelectors", i)
+            if problems := validate_label_selector(selector, at):
+                found.extend([*problems, invalid(at, None, "invalid label selector.")])
     return found
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import IMMUTABLE, Errors, invalid
+from kube_lite.resources.field import IMMUTABLE, Errors, child, duplicate, index, invalid
+from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.pod.requirements import validate_requirements
 from kube_lite.resources.kinds.pod.scheduling import validate_tolerations
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.metadata import validate_labels
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource
 from kube_lite.resources.rules import dns_label
 
 
@@ -20,13 +21,26 @@ def _validate(obj: Obj) -> Errors:
         found.extend(validate_requirements({"limits": fixed}, "overhead.podFixed"))
     if scheduling := obj.get("scheduling"):
         found.extend(validate_labels(scheduling.get("nodeSelector") or {}, "scheduling.nodeSelector"))
-        found.extend(validate_tolerations(scheduling.get("tolerations") or [], "scheduling.tolerations"))
+        found.extend(_tolerations(scheduling.get("tolerations") or []))
+    return found
+
+
+def _tolerations(tolerations: list[Obj]) -> Errors:
+    """Upstream names the field twice in all but the errors of tolerations that are there already."""
+    at = "scheduling.tolerations"
+    found = validate_tolerations(tolerations, child(at, "tolerations"))
+    seen: list[tuple[str, ...]] = []
+    for i, toleration in enumerate(tolerations):
+        same = tuple(toleration.get(name, "") for name in ("key", "operator", "value", "effect"))
+        if same in seen:
+            found.append(duplicate(index(at, i), go_value("core.Toleration", toleration)))
+        seen.append(same)
     return found
 
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
-    handler = new.get("handler")
-    return [] if handler == old.get("handler") else [invalid("handler", handler, IMMUTABLE)]
+    handler = new.get("handler", "")
+    return [] if handler == old.get("handler", "") else [invalid("handler", handler, IMMUTABLE)]
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
@@ -42,6 +56,7 @@ RESOURCES = (
         definition="io.k8s.api.node.v1.RuntimeClass",
         namespaced=False,
         generation=False,
+        update_checks=TWICE,
         allow_unconditional_update=False,
         validate=_validate,
         validate_update=_validate_update,

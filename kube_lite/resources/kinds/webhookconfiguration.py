@@ -26,8 +26,7 @@ MAX_MATCH_CONDITIONS = 64
 def default_rules(rules: list[Obj]) -> None:
     """A rule without scope is for both."""
     for rule in rules:
-        if not rule.get("scope"):
-            rule["scope"] = "*"
+        rule.setdefault("scope", "*")
 
 
 def _default_webhook(webhook: Obj, mutating: bool) -> None:
@@ -123,7 +122,7 @@ def _url(url: str, path: str) -> Errors:
     if parts.scheme != "https":
         found.append(invalid(path, parts.scheme, f"'https' is the only allowed URL scheme{form}"))
     if not parts.hostname:
-        found.append(invalid(path, parts.netloc, f"host must be specified{form}"))
+        found.append(invalid(path, parts.netloc, f"host must be provided{form}"))
     if parts.username is not None:
         found.append(invalid(path, parts.username, "user information is not permitted in the URL"))
     if parts.fragment:
@@ -141,8 +140,11 @@ def validate_client_config(config: Obj, path: str) -> Errors:
     if url is not None or service is None:
         return [required(path, "exactly one of url or service is required")]
     at = child(path, "service")
-    told = [(name, f"service {name} is required") for name in ("name", "namespace")]
-    found: Errors = [required(child(at, name), detail) for name, detail in told if not service.get(name)]
+    # Upstream hands name and namespace over in the wrong order, and so names the one where it misses the other.
+    told = (("name", "namespace"), ("namespace", "name"))
+    found: Errors = [
+        required(child(at, name), f"service {name} is required") for name, missing in told if not service.get(missing)
+    ]
     port = service.get("port", 443)
     if problems := names.port_number(port):
         found.append(invalid(child(at, "port"), port, f"port is not valid: {','.join(problems)}"))

@@ -7,8 +7,8 @@ descriptions are our own. A version whose fields are those of today needs no mor
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
 Row = tuple[str, str, tuple[str, ...]]
 _API = "io.k8s.api."
@@ -43,11 +43,16 @@ class Derived:
     added: Mapping[str, Any] = field(default_factory=dict)
     listed: bool = True
     """Whether the kinds have lists (reviews have none)."""
+    shared: frozenset[str] = frozenset()
+    """Structs that the version took from the package it is derived from, instead of having its own."""
 
     @property
     def top_level(self) -> tuple[str, ...]:
         """The kinds and their lists."""
         return (*self.kinds, *(f"{kind}List" for kind in self.kinds if self.listed))
+
+
+_NONE: Final[Mapping[str, Edit]] = {}
 
 
 def _string(description: str) -> dict[str, Any]:
@@ -66,8 +71,10 @@ def _refers(target: str, description: str) -> dict[str, Any]:
     return {"$ref": f"#/$defs/{target}", "description": description}
 
 
-def _plain(group: str, version: str, kinds: str, *, listed: bool = True, base: str = "v1") -> Derived:
-    """A version whose fields are those of v1."""
+def _plain(
+    group: str, version: str, kinds: str, *, listed: bool = True, base: str = "v1", edits: Mapping[str, Edit] = _NONE
+) -> Derived:
+    """A version whose fields are those of v1, but for ``edits``."""
     short = group.split(".")[0]
     package = {"apiregistration": _AGGREGATOR}.get(short, f"{_API}{short}.")
     return Derived(
@@ -76,10 +83,12 @@ def _plain(group: str, version: str, kinds: str, *, listed: bool = True, base: s
         package=package + version,
         base=package + base,
         kinds=tuple(kinds.split()),
+        edits=edits,
         listed=listed,
     )
 
 
+_CERTIFICATES = {"CertificateSigningRequestSpec": Edit(optional=("signerName",), own=("signerName",))}
 _WORKLOADS = {
     "DaemonSetSpec": Edit(
         added={
@@ -137,6 +146,22 @@ _INGRESS = {
     ),
     "HTTPIngressPath": Edit(optional=("pathType",)),
 }
+
+_INGRESS_PARTS = dict.fromkeys(
+    ("HTTPIngressRuleValue", "IngressRule", "IngressStatus", "IngressTLS", "IngressLoadBalancerStatus"), Edit()
+)
+_POLICY_PARTS = dict.fromkeys(
+    (
+        "IPBlock",
+        "NetworkPolicyEgressRule",
+        "NetworkPolicyIngressRule",
+        "NetworkPolicyPeer",
+        "NetworkPolicyPort",
+        "NetworkPolicySpec",
+    ),
+    Edit(),
+)
+"""Unchanged structs, named where a package is made from several."""
 
 _ENDPOINTS = {
     "Endpoint": Edit(
@@ -378,6 +403,7 @@ DERIVED = (
         package=_API + "extensions.v1beta1",
         base=_API + "networking.v1",
         kinds=("NetworkPolicy",),
+        edits=_POLICY_PARTS,
     ),
     Derived(
         group="extensions",
@@ -385,7 +411,7 @@ DERIVED = (
         package=_API + "extensions.v1beta1",
         base=_API + "networking.v1",
         kinds=("Ingress",),
-        edits=_INGRESS,
+        edits={**_INGRESS_PARTS, **_INGRESS},
     ),
     Derived(
         group="networking.k8s.io",
@@ -453,8 +479,8 @@ DERIVED = (
     _plain("authentication.k8s.io", "v1beta1", "TokenReview", listed=False),
     _plain("admissionregistration.k8s.io", "v1beta1", "MutatingWebhookConfiguration ValidatingWebhookConfiguration"),
     _plain("apiregistration.k8s.io", "v1beta1", "APIService"),
-    _plain("batch", "v1beta1", "CronJob"),
-    _plain("certificates.k8s.io", "v1beta1", "CertificateSigningRequest"),
+    replace(_plain("batch", "v1beta1", "CronJob"), shared=frozenset({"JobSpec"})),
+    _plain("certificates.k8s.io", "v1beta1", "CertificateSigningRequest", edits=_CERTIFICATES),
     _plain("coordination.k8s.io", "v1beta1", "Lease"),
     _plain("events.k8s.io", "v1beta1", "Event"),
     _plain("node.k8s.io", "v1beta1", "RuntimeClass"),

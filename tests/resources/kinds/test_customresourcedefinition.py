@@ -53,3 +53,34 @@ def test_what_versions_have_of_their_own_is_printed_as_a_pointer() -> None:
 def test_conditions_are_owned_as_a_whole() -> None:
     conditions = type_of(CRD.definition).fields["status"].type.fields["conditions"].type
     assert conditions.list_type == "atomic"
+
+
+def test_problems_are_told_in_the_order_of_the_fields() -> None:
+    broken = _crd({"name": "V1", "deprecationWarning": "w", "storage": True})
+    broken["spec"]["names"]["kind"] = "no kind"
+    told = [message.partition(":")[0] for message in _messages(broken)]
+    assert told == [
+        "spec.versions[0].schema.openAPIV3Schema",
+        "spec.versions[0].name",
+        "spec.versions[0].deprecationWarning",
+        "spec.version",
+        "spec.names.singular",
+        "spec.names.kind",
+        "spec.names.listKind",
+    ]
+
+
+def test_a_conversion_needs_a_strategy_and_defaults_need_pruning() -> None:
+    crd = _crd(_version("v1", storage=True, properties={"a": {"type": "string", "default": "x"}}))
+    crd["spec"] |= {"conversion": {}, "preserveUnknownFields": True}
+    first, second, third = _messages(crd)
+    assert first.endswith("must be false in order to use defaults in the schema")
+    assert second.startswith("spec.preserveUnknownFields: Invalid value: true: cannot set to true")
+    assert third == "spec.conversion.strategy: Required value"
+
+
+def test_a_root_without_a_type_is_told_so() -> None:
+    crd = _crd(_version("v1", storage=True, type="", properties={"a": {"type": "array", "items": {}}}))
+    (root, *below) = _messages(crd)
+    assert root == "spec.validation.openAPIV3Schema.type: Required value: must not be empty at the root"
+    assert any("must not be empty for specified array items" in message for message in below)

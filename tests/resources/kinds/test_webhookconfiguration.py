@@ -52,7 +52,21 @@ SERVICE = f"{HOOK}.clientConfig.service"
             {"webhooks.0.rules.0.resources": ["*", "pods"]},
             [(BAD, f"{FIRST}.resources", "must not specify other resources without subresources")],
         ),
-        ("no service", {f"{SERVICE.replace('[0]', '.0')}.name": ""}, [(NEEDED, f"{SERVICE}.name", "is required")]),
+        (
+            "no service, told of the other half",
+            {f"{SERVICE.replace('[0]', '.0')}.name": ""},
+            [(NEEDED, f"{SERVICE}.namespace", "service namespace is required")],
+        ),
+        (
+            "no namespace, told of the other half",
+            {f"{SERVICE.replace('[0]', '.0')}.namespace": ""},
+            [(NEEDED, f"{SERVICE}.name", "service name is required")],
+        ),
+        (
+            "empty scope",
+            {"webhooks.0.rules.0.scope": ""},
+            [(UNKNOWN, f"{FIRST}.scope", '"": supported values: "*", "Cluster", "Namespaced"')],
+        ),
         ("port", {f"{SERVICE.replace('[0]', '.0')}.port": 0}, [(BAD, f"{SERVICE}.port", "port is not valid: must be")]),
         (
             "path",

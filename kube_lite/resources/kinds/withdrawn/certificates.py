@@ -63,7 +63,7 @@ def _default(obj: Obj) -> None:
     spec = obj.setdefault("spec", {})
     if not spec.get("usages"):
         spec["usages"] = list(USAGES)
-    if not spec.get("signerName"):
+    if spec.get("signerName") is None:
         spec["signerName"] = signer_of(spec.get("request", ""), spec["usages"])
     _complete_conditions(obj)
 

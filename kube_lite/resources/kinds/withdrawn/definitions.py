@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from kube_lite.resources.field import Errors, invalid, required
+from kube_lite.resources import names
+from kube_lite.resources.field import Errors, invalid
 from kube_lite.resources.kinds import customresourcedefinition
 from kube_lite.resources.kinds.withdrawn.legacy import Conversion, Release, legacy
 from kube_lite.resources.meta import Obj
@@ -20,10 +21,11 @@ _SHARED = (("validation", "schema"), ("subresources", "subresources"), ("additio
 """Names at the top of an old definition, and in a version."""
 _STRUCTURAL = (
     "must be object at the root",
+    "must not be empty at the root",
+    "must not be empty for specified array items",
     "must not be empty for specified object fields",
 )
 """What is said of schemas that leave types out."""
-_NEITHER = "either spec.versions or spec.version is required"
 
 
 def _columns(holder: Obj, old: str, new: str) -> Obj:
@@ -119,11 +121,11 @@ def _told(obj: Obj, problems: Errors) -> Errors:
     if spec.get("preserveUnknownFields"):
         untold += _STRUCTURAL
     found = [p for p in problems if p.field != "spec.preserveUnknownFields" and not p.message.endswith(untold)]
-    if not spec.get("versions") and not spec.get("version"):
-        found.append(required("spec.version", _NEITHER))
-    first = (spec.get("versions") or [{}])[0].get("name")
-    if first and spec.get("version") and first != spec["version"]:
-        found.append(invalid("spec.version", spec["version"], "must match the first version in spec.versions"))
+    first, version = (spec.get("versions") or [{}])[0].get("name", ""), spec.get("version", "")
+    if version and version != first and spec.get("versions"):
+        if wrong := names.dns_1035_label(version):
+            found.append(invalid("spec.version", version, ",".join(wrong)))
+        found.append(invalid("spec.version", version, "must match the first version in spec.versions"))
     return found
 
 

@@ -6,6 +6,8 @@ level could not have 0 of them, which meant the default.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kube_lite.resources.field import Errors
 from kube_lite.resources.kinds import flowschema, prioritylevelconfiguration
 from kube_lite.resources.kinds.withdrawn.legacy import Conversion, Release, legacy, renamed
@@ -43,7 +45,13 @@ def _default_shares(name: str, obj: Obj) -> None:
 
 
 def _told(obj: Obj, problems: Errors) -> Errors:
-    return renamed(problems, {NOMINAL: ASSURED})
+    at = f"spec.limited.{ASSURED}"
+    return [
+        replace(p, message=p.message.replace("must be a non-negative integer", "must be positive"))
+        if p.field == at
+        else p
+        for p in renamed(problems, {NOMINAL: ASSURED})
+    ]
 
 
 _FLOW, _LEVEL = flowschema.RESOURCES[0], prioritylevelconfiguration.RESOURCES[0]

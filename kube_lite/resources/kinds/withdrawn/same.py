@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kube_lite.resources import names
 from kube_lite.resources.kinds import (
     apiservice,
     csidriver,
@@ -52,13 +53,12 @@ RESOURCES = (
         _EVENTS,
         "v1beta1",
         Release("v1.22", "v1.25"),
+        name_rule=names.path_segment,
         validate=lambda obj: event.validate_core(event.to_core(obj)),
     ),
     *(legacy(r, "v1beta1", Release("v1.17", _V1_22)) for r in (*role.RESOURCES, *rolebinding.RESOURCES)),
-    *(
-        legacy(module.RESOURCES[0], "v1beta1", Release("v1.19", _V1_22))
-        for module in (csidriver, storageclass, volumeattachment)
-    ),
+    *(legacy(module.RESOURCES[0], "v1beta1", Release("v1.19", _V1_22)) for module in (csidriver, storageclass)),
+    legacy(volumeattachment.RESOURCES[0], "v1beta1", Release("v1.19", _V1_22), subresources={}),
     legacy(csinode.RESOURCES[0], "v1beta1", Release("v1.17", _V1_22)),
     *(
         legacy(r, "v1beta1", Release("v1.19", _V1_22), conversion=_REVIEWS)

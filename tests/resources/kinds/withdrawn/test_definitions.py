@@ -93,15 +93,18 @@ def test_a_schema_that_prunes_must_be_structural() -> None:
     kept = definition(version="v1", validation=loose)
     assert not create(resource(*HERE[:2], HERE[2]), kept)[1]
     _, causes = create(resource(*HERE[:2], HERE[2]), changed(kept, {"spec.preserveUnknownFields": False}))
-    assert_causes(causes[:1], [(NEEDED, "spec.validation.openAPIV3Schema.type", "must be object at the root")])
+    assert_causes(causes[:1], [(NEEDED, "spec.validation.openAPIV3Schema.type", "must not be empty at the root")])
 
 
 def test_a_definition_needs_some_version_and_the_first_is_the_version() -> None:
     kind = resource(*HERE[:2], HERE[2])
     _, causes = create(kind, definition())
-    assert (NEEDED, "spec.version") in [cause[:2] for cause in causes]
+    assert_causes(causes, [(BAD, "spec.versions", "exactly one"), (BAD, "status.storedVersions", "at least one")])
     _, causes = create(kind, definition(version="v2", versions=[version("v1")]))
     assert_causes(causes, [(BAD, "spec.version", "must match the first version in spec.versions")])
+    _, causes = create(kind, definition(version="V2", versions=[version("v1")]))
+    told = [(BAD, "spec.version", "a DNS-1035 label must consist of"), (BAD, "spec.version", "must match the first")]
+    assert_causes(causes, told)
 
 
 def test_a_definition_of_today_shows_that_it_prunes() -> None:

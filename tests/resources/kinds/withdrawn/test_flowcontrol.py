@@ -45,5 +45,5 @@ def test_no_shares_meant_the_default(version: str, shares: Obj, wanted: Obj) -> 
 def test_refusals_and_columns_name_the_old_field() -> None:
     kind = resource(GROUP, LEVELS, "v1beta1")
     _, causes = create(kind, level(assuredConcurrencyShares=-1))
-    assert_causes(causes, [(BAD, "spec.limited.assuredConcurrencyShares", "must be a non-negative integer")])
+    assert_causes(causes, [(BAD, "spec.limited.assuredConcurrencyShares", "must be positive")])
     assert "AssuredConcurrencyShares" in [column.name for column in kind.columns]

@@ -1,0 +1,69 @@
+"""Events in both groups."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.resources.kinds.cases import BAD, NEEDED, Cause, Change, assert_causes, changed, create, resource, update
+
+CORE, NEW, BETA = (
+    resource("", "events"),
+    resource("events.k8s.io", "events"),
+    resource("events.k8s.io", "events", "v1beta1"),
+)
+OLD: dict[str, Any] = {"metadata": {"name": "x"}, "involvedObject": {"namespace": "ns"}}
+VALID: dict[str, Any] = {
+    "metadata": {"name": "x"},
+    "eventTime": "2020-01-01T00:00:00.000000Z",
+    "reportingController": "example.com/c",
+    "reportingInstance": "i",
+    "action": "A",
+    "reason": "R",
+    "type": "Normal",
+    "regarding": {"namespace": "ns"},
+}
+AT = "reportingController"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "causes"),
+    [
+        ("valid", {}, []),
+        ("about another namespace", {"regarding.namespace": "other"}, []),
+        ("about none", {"regarding": None}, [(BAD, "involvedObject.namespace", '"": does not match')]),
+        ("type", {"type": "x"}, [(BAD, "type", 'Invalid value: "": has invalid value: x')]),
+        (
+            "no controller",
+            {AT: None},
+            [(NEEDED, AT, ""), (BAD, AT, "name part must be non-empty"), (BAD, AT, "must consist of")],
+        ),
+        ("no instance", {"reportingInstance": None}, [(NEEDED, "reportingInstance", "")]),
+        ("long action", {"action": "a" * 129}, [(BAD, "action", 'Invalid value: "": can have at most 128')]),
+        ("long note", {"note": "a" * 1025}, [(BAD, "message", "can have at most 1024 characters")]),
+        (
+            "short series",
+            {"series": {"count": 1}},
+            [(BAD, "series.count", "should be at least 2"), (NEEDED, "series.lastObservedTime", "")],
+        ),
+        ("counted", {"deprecatedCount": 2}, [(BAD, "count", "needs to be unset")]),
+        ("no time", {"eventTime": None}, [(NEEDED, "eventTime", "")]),
+    ],
+)
+def test_a_new_event(name: str, change: Change, causes: list[Cause]) -> None:
+    assert_causes(create(NEW, changed(VALID, change))[1], causes)
+
+
+def test_old_clients_may_leave_more_out() -> None:
+    assert not create(CORE, OLD)[1]
+    assert not create(BETA, changed(VALID, {"type": "x"}))[1]
+    assert not create(CORE, changed(OLD, {"metadata.name": "Any_Name!"}))[1]
+    _, causes = create(CORE, changed(OLD, {"involvedObject.namespace": "other"}))
+    assert_causes(causes, [(BAD, "involvedObject.namespace", '"other": does not match event.namespace')])
+
+
+def test_an_update_keeps_who_reports() -> None:
+    _, causes = update(NEW, VALID, {AT: "Bad Value"})
+    assert_causes(causes, [(BAD, AT, "name part must consist of")])
+    assert NEW.invalid_group == ""

@@ -1,0 +1,39 @@
+"""IngressClasses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.resources.kinds.cases import (
+    BAD,
+    LONG,
+    NEEDED,
+    Cause,
+    Change,
+    assert_causes,
+    changed,
+    create,
+    resource,
+    update,
+)
+
+KIND, AT = resource("networking.k8s.io", "ingressclasses"), "spec.controller"
+VALID: dict[str, Any] = {"metadata": {"name": "x"}, "spec": {"controller": "example.com/c"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "causes"),
+    [
+        ({AT: "changed"}, [(BAD, AT, "immutable"), (BAD, AT, "must be a domain-prefixed path")]),
+        ({"spec": {}}, [(BAD, AT, 'Invalid value: "": field is immutable'), (NEEDED, AT, "")]),
+    ],
+)
+def test_a_changed_controller_is_checked_as_a_new_one(change: Change, causes: list[Cause]) -> None:
+    assert_causes(update(KIND, VALID, change)[1], causes)
+
+
+def test_a_controller_may_not_be_long() -> None:
+    _, causes = create(KIND, changed(VALID, {AT: "example.com/" + "c" * 250}))
+    assert_causes(causes, [(LONG, AT, "must have at most 250 bytes")])
