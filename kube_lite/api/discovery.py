@@ -103,6 +103,7 @@ class Discovered(Protocol):
         """Whether that server answers now."""
         ...
 
+
 _SINGULAR = frozenset(
     (
         "v1",
