@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kube_lite import errors
-from kube_lite.api import managed, objectmeta
+from kube_lite.api import codec, managed, objectmeta
 from kube_lite.api.admission.plugin import AdmissionRequest, Chain
 from kube_lite.api.authz.attributes import Attributes
 from kube_lite.api.authz.authorizer import Authorizer
@@ -28,9 +28,10 @@ from kube_lite.api.rest_hooks import RestHook
 from kube_lite.api.storage import Storage
 from kube_lite.api.user import User
 from kube_lite.resources.field import Errors, invalid
-from kube_lite.resources.meta import Obj
+from kube_lite.resources.meta import Obj, without_nulls
 from kube_lite.resources.metadata import validate_common, validate_metadata, validate_metadata_update
 from kube_lite.resources.registry import Resource, Subresource, UpdateCheck
+from kube_lite.resources.sent import as_sent
 from kube_lite.store.store import StorageFull, WriteConflict
 from kube_lite.store.watch_cache import Item
 
@@ -170,7 +171,7 @@ class Verbs:
         hook = self.hooks.get(resource.group_resource)
         undo = await hook.begin_create(obj, options.dry_run) if hook is not None else None
         try:
-            self._check(resource, obj, _metadata_errors(resource, obj) + resource.validate(obj))
+            self._check(resource, obj, lambda: _create_errors(resource, obj))
             request.name = obj["metadata"].get("name") or ""
             await self.admission.validate(request, self)
             managed.complete(resource, obj)
@@ -371,10 +372,10 @@ class Verbs:
         undo = await hook.begin_update(new, old, options.dry_run) if hook is not None else None
         try:
             if not manner.trusted:
-                self._check(resource, new, self._update_errors(resource, sub, new, old))
+                self._check(resource, new, lambda: self._update_errors(resource, sub, new, old))
                 await self.admission.validate(request, self)
             managed.complete(resource, new)
-            if sub is None and resource.generation and objectmeta.changed_beyond_metadata(new, old):
+            if sub is None and resource.generation and objectmeta.counts(resource, new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old:
                 return Written(item.value, item.revision)
@@ -407,7 +408,7 @@ class Verbs:
         change = validate_metadata_update(new["metadata"], old["metadata"])
         found = validate_common(new["metadata"], builtin=False) + change if whole else list(change)
         # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
-        new, old = _without_nulls(new), _without_nulls(old)
+        new, old = without_nulls(new), without_nulls(old)
         if sub is not None:
             return found + change + sub.validate(new, old)
         for check in resource.update_checks:
@@ -443,8 +444,11 @@ class Verbs:
             raise errors.RequestEntityTooLarge("etcdserver: request is too large")
 
     @staticmethod
-    def _check(resource: Resource, obj: Obj, found: Errors) -> None:
+    def _check(resource: Resource, obj: Obj, check: Callable[[], Errors]) -> None:
+        found = check()
         if found:
+            if not resource.custom:
+                found = as_sent(codec.type_of(resource), obj, found, check)
             name = obj["metadata"].get("name") or ""
             group = resource.group if resource.invalid_group is None else resource.invalid_group
             raise errors.invalid(resource.kind, group, name, found)
@@ -471,6 +475,10 @@ def _metadata_errors(resource: Resource, obj: Obj) -> Errors:
     )
 
 
+def _create_errors(resource: Resource, obj: Obj) -> Errors:
+    return (_metadata_errors(resource, obj) + resource.validate(obj)) * resource.create_checks
+
+
 def _copy(obj: Obj) -> Obj:
     copied: Obj = decode_json(encode_json(obj))
     return copied
@@ -490,12 +498,3 @@ def _hexadecimal(error: errors.FieldError) -> errors.FieldError:
     """Upstream prints the zero resourceVersion as ``0x0`` here."""
     message = error.message.replace("Invalid value: 0:", "Invalid value: 0x0:")
     return errors.FieldError(error.reason, error.field, message)
-
-
-def _without_nulls(value: Any) -> Any:
-    """A copy without fields that are null."""
-    if isinstance(value, dict):
-        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
-    if isinstance(value, list):
-        return [_without_nulls(each) for each in value]
-    return value

@@ -34,6 +34,7 @@ from kube_lite.resources.schema import (
     TIME,
     Type,
 )
+from kube_lite.resources.sent import remember
 from kube_lite.resources.times import canonical, canonical_micro
 
 MAX_STRICT_ERRORS = 100
@@ -84,8 +85,12 @@ def decode(type_: Type, obj: Any, text: Callable[[], bytes] | None = None) -> De
         told = told_by_go(type_, text()) if text is not None else ""
         raise DecodeError(told or first_problem(type_, obj)) from None
     unknown = list(islice(unknown_paths(type_, obj, ""), MAX_STRICT_ERRORS)) if walk.unknown else []
+    empties: list[tuple[dict[str, Any], str, Any]] = []
     for owner, key in walk.drops:
-        owner.pop(key, None)
+        value = owner.pop(key, None)
+        if type(value) in (dict, list):
+            empties.append((owner, key, value))
+    remember(type_, obj, empties)
     return DecodeResult(obj, unknown)
 
 

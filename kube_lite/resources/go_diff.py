@@ -312,7 +312,8 @@ def _entries(options: _Options, node: _Node) -> _List:
     if options.side:
         most = _cut(options.level) if options.side == "=" else (1 << options.level) << 1
         pick: Callable[[_Node], Any] = (lambda n: n.y) if options.side == "+" else (lambda n: n.x)
-        kept = [(key, sub) for key, sub in node.records if not (is_struct and is_zero(sub.type, pick(sub)))]
+        here = [(key, sub) for key, sub in node.records if pick(sub) is not _ABSENT]
+        kept = [(key, sub) for key, sub in here if not (is_struct and is_zero(sub.type, pick(sub)))]
         records = [_Record(_shown(inner, sub), key) for key, sub in kept[:most]]
         return _List("", records + ([_Record("...")] if len(kept) > most else []))
     word = "field" if is_struct else "element" if kind[0] == "[" else "entry"

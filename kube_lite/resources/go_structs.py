@@ -313,6 +313,34 @@ _ORDER: Final = {
     "KeyToPath": _fields("key path mode"),
     "PersistentVolumeClaimVolumeSource": _fields("claimName readOnly"),
     "NFSVolumeSource": _fields("server path readOnly"),
+    "Taint": _fields("key value effect timeAdded"),
+    "NodeAddress": _fields("type address"),
+    "NodeCondition": _fields("type status lastHeartbeatTime lastTransitionTime reason message"),
+    "ScopedResourceSelectorRequirement": _fields("scopeName operator values"),
+    "AzureDiskVolumeSource": _fields("diskName diskURI cachingMode fsType readOnly kind"),
+    "CSIPersistentVolumeSource": _fields(
+        "driver volumeHandle readOnly fsType volumeAttributes controllerPublishSecretRef nodeStageSecretRef "
+        "nodePublishSecretRef controllerExpandSecretRef"
+    ),
+    "PersistentVolumeSpec": _fields(
+        "capacity gcePersistentDisk awsElasticBlockStore hostPath glusterfs nfs rbd iscsi cinder cephfs fc flocker "
+        "flexVolume azureFile vsphereVolume quobyte azureDisk photonPersistentDisk portworxVolume scaleIO local "
+        "storageos csi accessModes claimRef persistentVolumeReclaimPolicy storageClassName mountOptions volumeMode "
+        "nodeAffinity"
+    ),
+    "NodeStatus": _fields(
+        "capacity allocatable phase conditions addresses daemonEndpoints nodeInfo images volumesInUse "
+        "volumesAttached config"
+    ),
+    "NodeSystemInfo": _fields(
+        "machineID systemUUID bootID kernelVersion osImage containerRuntimeVersion kubeletVersion kubeProxyVersion "
+        "operatingSystem architecture"
+    ),
+    "EndpointAddress": _fields("ip hostname nodeName targetRef"),
+    "EndpointPort": _fields("name port protocol appProtocol"),
+    "EndpointSubset": _fields("addresses notReadyAddresses ports"),
+    "LimitRangeItem": _fields("type max min default defaultRequest maxLimitRequestRatio"),
+    "ResourceQuotaSpec": _fields("hard scopes scopeSelector"),
     "ServiceReference": _fields("namespace name path port"),
 }
 """Fields in the order of Go's structs, in which their JSON is printed."""

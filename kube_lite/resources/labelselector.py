@@ -54,9 +54,9 @@ def _validate_requirement(requirement: Obj, path: str) -> Errors:
 
 
 def go_selector(selector: Mapping[str, Any] | None) -> GoLiteral:
-    """A selector as Go's ``%#v`` prints it."""
+    """A selector as messages print it: as Go does, or null."""
     if selector is None:
-        return GoLiteral("(*v1.LabelSelector)(nil)")
+        return GoLiteral(show(None))
     expressions = selector.get("matchExpressions")
     shown = "[]v1.LabelSelectorRequirement(nil)"
     if expressions is not None:

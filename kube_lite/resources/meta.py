@@ -112,3 +112,12 @@ def dig(obj: Any, *path: str | int, default: Any = None) -> Any:
         if obj is None:
             return default
     return obj
+
+
+def without_nulls(value: Any) -> Any:
+    """A copy without fields that are null."""
+    if isinstance(value, dict):
+        return {key: without_nulls(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [without_nulls(each) for each in value]
+    return value

@@ -156,6 +156,8 @@ class Resource:
     prepare_update: Callable[[Obj, Obj], None] = _keep
     validate: Callable[[Obj], Errors] = _valid
     validate_update: Callable[[Obj, Obj], Errors] = _valid_update
+    create_checks: int = 1
+    """How often upstream checks a new object; causes are told as often."""
     update_checks: Sequence[UpdateCheck] = (UpdateCheck.CHANGE,)
     """What comes before ``validate_update``."""
     warnings: Callable[[Obj], Sequence[str]] = lambda obj: ()
@@ -170,6 +172,8 @@ class Resource:
     """Whether writers own fields of status that they set past the subresource (CustomResourceDefinition)."""
     generation: bool = True
     """Whether ``metadata.generation`` counts changes of anything but metadata and status."""
+    counts_annotations: bool = False
+    """Whether it counts changes of annotations too."""
     managed_fields: bool = True
     """Whether ordinary writes record who owns which field; applies always do."""
     allow_create_on_update: bool = False

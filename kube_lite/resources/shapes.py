@@ -40,7 +40,10 @@ VALUE_SCALARS_OF = _words("""
 """Numbers and booleans that lose their zero in one struct only."""
 
 POINTER_SCALARS_OF = _words("""
-    api.core.v1.AzureDiskVolumeSource.readOnly api.core.v1.CSIVolumeSource.readOnly
+    api.core.v1.AzureDiskVolumeSource.readOnly api.core.v1.AzureDiskVolumeSource.cachingMode
+    api.core.v1.AzureDiskVolumeSource.fsType api.core.v1.AzureDiskVolumeSource.kind
+    api.storage.v1.StorageClass.reclaimPolicy api.storage.v1.StorageClass.volumeBindingMode
+    api.storage.v1.CSIDriverSpec.fsGroupPolicy api.core.v1.CSIVolumeSource.readOnly
     api.core.v1.PersistentVolumeClaimSpec.storageClassName api.core.v1.PersistentVolumeClaimSpec.volumeMode
     api.core.v1.PersistentVolumeClaimSpec.volumeAttributesClassName api.core.v1.PersistentVolumeSpec.volumeMode
     api.core.v1.PersistentVolumeSpec.volumeAttributesClassName api.core.v1.HostPathVolumeSource.type
@@ -145,7 +148,8 @@ ALWAYS_OF = _words("""
 
 PRINTED_STRINGS_OF = _words("""
     api.certificates.v1.CertificateSigningRequestSpec
-    api.core.v1.NodeSystemInfo api.core.v1.ContainerStatus apiextensions.v1.CustomResourceDefinitionNames
+    api.core.v1.NodeSystemInfo api.core.v1.ContainerStatus api.core.v1.NodeAddress api.core.v1.NodeCondition
+    api.core.v1.TypedLocalObjectReference apiextensions.v1.CustomResourceDefinitionNames
 """)
 """Structs whose required strings may well be empty; elsewhere validation asks for them."""
 

@@ -13,6 +13,7 @@ import pytest
 from kube_lite import clock, errors
 from kube_lite.api.local import LocalClient
 from kube_lite.client.protocol import JSON_PATCH, STRATEGIC_PATCH
+from tests.api.wire import call
 from tests.plane import admin, started_plane
 
 POD = {"spec": {"containers": [{"name": "c", "image": "nginx"}]}}
@@ -121,6 +122,41 @@ def test_an_update_that_changes_nothing_writes_nothing() -> None:
         assert again["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
 
     run(story)
+
+
+@pytest.mark.parametrize(("kind", "times"), [("csinodes.storage.k8s.io", 2), ("storageclasses.storage.k8s.io", 1)])
+def test_a_bad_name_is_told_as_often_as_the_kind_is_checked(kind: str, times: int) -> None:
+    async def story(client: LocalClient) -> None:
+        with pytest.raises(errors.Invalid) as refused:
+            await client.create(kind, {"metadata": {"name": "B_d"}, "provisioner": "p"})
+        assert [cause["field"] for cause in refused.value.details["causes"]] == ["metadata.name"] * times
+
+    run(story)
+
+
+@pytest.mark.parametrize(("labels", "shown"), [({}, "map[string]string{}"), (None, "map[string]string(nil)")])
+def test_a_refusal_shows_maps_as_they_were_sent(labels: Any, shown: str) -> None:
+    async def story() -> None:
+        template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+        path = "/apis/apps/v1/namespaces/default/deployments"
+        answer = await call((await started_plane()).app, "POST", path, {"metadata": {"name": "d"}, "spec": spec})
+        assert answer.json()["details"]["causes"][0]["message"].startswith(f"Invalid value: {shown}:")
+
+    clock.run_virtual(story())
+
+
+def test_generation_of_a_deployment_counts_annotations_too() -> None:
+    async def story() -> None:
+        client = admin(await started_plane())
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+        for kind, counted in (("deployments.apps", 2), ("replicasets.apps", 1)):
+            await client.create(kind, {"metadata": {"name": "d"}, "spec": spec}, "default")
+            answer = await client.patch(kind, "d", {"metadata": {"annotations": {"x": "y"}}}, "default")
+            assert json.loads(answer)["metadata"]["generation"] == counted
+
+    clock.run_virtual(story())
 
 
 def test_generation_counts_changes_of_the_spec_only() -> None:

@@ -131,6 +131,12 @@ def test_an_added_item_is_shown_on_lines_of_its_own() -> None:
     assert '- \t\t{\n- \t\t\tName:                     "d",\n' in told
 
 
+def test_an_item_is_not_looked_for_in_the_list_that_lacks_it() -> None:
+    wanted = {"required": {"nodeSelectorTerms": [{"matchFields": [{"key": "a", "operator": "Exists"}]}]}}
+    old: dict[str, Any] = {"required": {"nodeSelectorTerms": []}}
+    assert "core.NodeSelectorTerm{}" in go_diff("core.VolumeNodeAffinity", old, wanted)
+
+
 def test_long_equal_lists_are_cut_short() -> None:
     told = go_diff(POD, {**pod, "restartPolicy": "Never"}, pod)
     kept = '{{Name: "c", Image: "nginx", TerminationMessagePath: "/dev/termination-log", '

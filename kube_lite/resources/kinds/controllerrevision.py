@@ -28,8 +28,10 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     return found
 
 
-def _go_raw(value: Any) -> GoLiteral:
+def _go_raw(value: Any) -> GoLiteral | None:
     """Any JSON as Go holds it: its bytes."""
+    if value is None:
+        return None
     raw = go_bytes(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(), "[]uint8")
     about = 'TypeMeta:runtime.TypeMeta{APIVersion:"", Kind:""}'
     return GoLiteral(f'runtime.Unknown{{{about}, Raw:{raw}, ContentEncoding:"", ContentType:"application/json"}}')

@@ -11,7 +11,7 @@ from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
 
 GROUP_POLICIES = frozenset({"File", "None", "ReadWriteOnceWithFSType"})
-MODES = frozenset({"Ephemeral", "Persistent"})
+MODES = ("Persistent", "Ephemeral")
 _BOOLEANS = {"attachRequired": True, "podInfoOnMount": False}
 """Later ones (storageCapacity, requiresRepublish, seLinuxMount) mean false when they are not there."""
 _IMMUTABLE = ("attachRequired", "volumeLifecycleModes")
@@ -24,8 +24,7 @@ def _default(obj: Obj) -> None:
     spec = obj.setdefault("spec", {})
     for name, value in _BOOLEANS.items():
         spec.setdefault(name, value)
-    if not spec.get("fsGroupPolicy"):
-        spec["fsGroupPolicy"] = "ReadWriteOnceWithFSType"
+    spec.setdefault("fsGroupPolicy", "ReadWriteOnceWithFSType")
     if not spec.get("volumeLifecycleModes"):
         spec["volumeLifecycleModes"] = ["Persistent"]
 
@@ -77,6 +76,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="CSIDriver",
+        create_checks=2,
         update_checks=(UpdateCheck.METADATA,),
         plural="csidrivers",
         group="storage.k8s.io",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
+from kube_lite.errors import BadRequest
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, go_int_or_string, invalid, not_supported, required
+from kube_lite.resources.field import Errors, go_int_or_string, invalid, not_supported, required, show
 from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.pod.template import (
     TEMPLATE_COLUMNS,
@@ -15,12 +17,16 @@ from kube_lite.resources.kinds.pod.template import (
 )
 from kube_lite.resources.kinds.replicaset import prepare_update, validate_selector_kept
 from kube_lite.resources.labelselector import go_selector, is_empty, text, text_of_map, validate_label_selector
-from kube_lite.resources.meta import Obj, metadata, name_of
+from kube_lite.resources.meta import Obj, metadata, name_of, without_nulls
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource, status
 from kube_lite.resources.rules import as_number, at_most_100_percent, nonnegative, number_or_percent
 
 GENERATION = "deprecated.daemonset.template.generation"
 """Annotation that counts templates; older clients read it."""
+
+
+GO_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+"""What Go reads as a number, but for those close to 64 bits."""
 
 
 def _default(obj: Obj) -> None:
@@ -34,19 +40,23 @@ def _default(obj: Obj) -> None:
     spec.setdefault("revisionHistoryLimit", 10)
     default_template(spec)
     obj.setdefault("metadata", {}).setdefault("annotations", {}).setdefault(GENERATION, "0")
+    if GO_INTEGER.fullmatch(text := obj["metadata"]["annotations"][GENERATION]) is None:
+        version = str(obj.get("apiVersion", "")).rpartition("/")[2]
+        why = f"strconv.ParseInt: parsing {show(text)}: invalid syntax"
+        raise BadRequest(f'DaemonSet in version "{version or "v1"}" cannot be handled as a DaemonSet: {why}')
 
 
 def _prepare_create(obj: Obj) -> None:
     obj["status"] = {}
     annotations = metadata(obj).setdefault("annotations", {})
-    given = annotations.get(GENERATION, "")
-    annotations[GENERATION] = given if given.isdecimal() and int(given) > 0 else "1"
+    annotations[GENERATION] = str(max(int(annotations.get(GENERATION, "0")), 1))
 
 
 def _prepare_update(new: Obj, old: Obj) -> None:
     prepare_update(new, old)
     before = (metadata(old).get("annotations") or {}).get(GENERATION, "1")
-    changed = (new.get("spec") or {}).get("template") != (old.get("spec") or {}).get("template")
+    after, until_now = ((obj.get("spec") or {}).get("template") for obj in (new, old))
+    changed = without_nulls(after) != without_nulls(until_now)
     count = int(before) if before.isdecimal() else 0
     metadata(new).setdefault("annotations", {})[GENERATION] = str(count + changed)
 

@@ -125,6 +125,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Deployment",
+        counts_annotations=True,
         plural="deployments",
         group="apps",
         definition="io.k8s.api.apps.v1.Deployment",

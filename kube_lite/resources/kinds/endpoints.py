@@ -47,7 +47,7 @@ def _port(port: Obj, path: str, needs_name: bool) -> Errors:
     if protocol not in _PROTOCOLS:
         at = child(path, "protocol")
         found.append(not_supported(at, protocol, _PROTOCOLS) if protocol else required(at))
-    if application := port.get("appProtocol"):
+    if (application := port.get("appProtocol")) is not None:
         found.extend(qualified_name(application, child(path, "appProtocol")))
     return found
 

@@ -90,7 +90,7 @@ def _ports(ports: list[Obj]) -> Errors:
             found.extend(port_number(number, child(at, "port")))
         if port.get("protocol") not in _PROTOCOLS:
             found.append(not_supported(child(at, "protocol"), port.get("protocol", ""), _PROTOCOLS))
-        if application := port.get("appProtocol"):
+        if (application := port.get("appProtocol")) is not None:
             found.extend(qualified_name(application, child(at, "appProtocol")))
     return found
 

@@ -27,6 +27,7 @@ from kube_lite.resources.kinds.pod.template import TEMPLATE_COLUMNS, template_ce
 from kube_lite.resources.kinds.replicaset import prepare_update
 from kube_lite.resources.labelselector import go_selector, is_valid, matches, text, validate_label_selector
 from kube_lite.resources.meta import Obj, metadata, name_of, uid_of
+from kube_lite.resources.names import label_value
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource, status
 from kube_lite.resources.rules import nonnegative
 
@@ -68,8 +69,8 @@ def _prepare_create(obj: Obj) -> None:
     spec = obj["spec"]
     if not spec.get("manualSelector"):
         labels = spec["template"]["metadata"].setdefault("labels", {})
-        # A job that took its labels from the template takes the generated ones too.
-        follows = (metadata(obj).get("labels") or {}) == labels
+        # A job that took its labels from the template takes the generated ones too, but only after they were checked.
+        follows = (metadata(obj).get("labels") or {}) == labels and not label_value(name_of(obj))
         uid, name = uid_of(obj), name_of(obj)
         labels.setdefault(UID_LABEL, uid)
         labels.setdefault(NAME_LABEL, name)

@@ -10,7 +10,7 @@ from kube_lite.resources.kinds.pod.requirements import (
     validate_container_resource_name,
     validate_resource_name,
 )
-from kube_lite.resources.meta import Obj
+from kube_lite.resources.meta import Obj, metadata
 from kube_lite.resources.registry import Resource, UpdateCheck
 from kube_lite.resources.rules import qualified_name
 
@@ -28,6 +28,13 @@ def _default(obj: Obj) -> None:
             item["default"] = limits
         if requests:
             item["defaultRequest"] = requests
+
+
+def _prepare_create(obj: Obj) -> None:
+    """A limit range without a name gets a unique one."""
+    meta = metadata(obj)
+    if not meta.get("name"):
+        meta["name"] = meta["uid"]
 
 
 def _order(amounts: dict[str, str], path: str, name: str) -> Errors:
@@ -96,8 +103,9 @@ def _validate(obj: Obj) -> Errors:
     for i, item in enumerate((obj.get("spec") or {}).get("limits") or ()):
         at = index("spec.limits", i)
         kind = item.get("type", "")
-        found.extend(qualified_name(kind, child(at, "type")))
-        if "/" not in kind and kind not in TYPES:
+        unqualified = qualified_name(kind, child(at, "type"))
+        found.extend(unqualified)
+        if not unqualified and "/" not in kind and kind not in TYPES:
             found.append(invalid(child(at, "type"), kind, "must be a standard limit type or fully qualified"))
         if kind in seen:
             found.append(duplicate(child(at, "type"), kind))
@@ -116,6 +124,7 @@ RESOURCES = (
         generation=False,
         allow_create_on_update=True,
         default=_default,
+        prepare_create=_prepare_create,
         validate=_validate,
         validate_update=lambda new, old: _validate(new),
     ),

@@ -12,10 +12,18 @@ from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.persistentvolumeclaim import claim_class, short_modes, validate_access_modes
 from kube_lite.resources.kinds.pod.defaults import VOLUME_DEFAULTS
 from kube_lite.resources.kinds.pod.scheduling import validate_node_selector
-from kube_lite.resources.kinds.pod.volumes import Check, host_path, needs, nfs, no_backsteps
+from kube_lite.resources.kinds.pod.volumes import (
+    Check,
+    azure_disk,
+    host_path,
+    needs,
+    nfs,
+    no_backsteps,
+    validate_driver_name,
+)
 from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status
-from kube_lite.resources.rules import POSITIVE, dns_subdomain
+from kube_lite.resources.rules import POSITIVE, dns_label, dns_subdomain
 
 FINALIZER = "kubernetes.io/pv-protection"
 RECLAIM = frozenset({"Delete", "Recycle", "Retain"})
@@ -24,6 +32,24 @@ RECLAIM = frozenset({"Delete", "Recycle", "Retain"})
 def _local(source: Obj, path: str) -> Errors:
     where = source.get("path", "")
     return no_backsteps(where, child(path, "path")) if where else [required(child(path, "path"))]
+
+
+def _csi(source: Obj, path: str) -> Errors:
+    """A driver, its volume, and secrets that are named in full."""
+    found = validate_driver_name(source.get("driver", ""), child(path, "driver"))
+    if not source.get("volumeHandle"):
+        found.append(required(child(path, "volumeHandle")))
+    for name in ("controllerPublishSecretRef", "controllerExpandSecretRef", "nodePublishSecretRef"):
+        if (reference := source.get(name)) is None:
+            continue
+        # Upstream's paths: a blank after the last of these, and none of them where a name is malformed.
+        at = child(path, f"{name} " if name == "nodePublishSecretRef" else name)
+        for part, rule in (("name", dns_subdomain), ("namespace", dns_label)):
+            if given := reference.get(part):
+                found.extend(rule(given, child(path, part)))
+            else:
+                found.append(required(child(at, part)))
+    return found
 
 
 SOURCES: dict[str, Check] = {
@@ -44,11 +70,11 @@ SOURCES: dict[str, Check] = {
     "vsphereVolume": needs("volumePath"),
     "photonPersistentDisk": needs("pdID"),
     "portworxVolume": needs("volumeID"),
-    "azureDisk": needs("diskName", "diskURI"),
+    "azureDisk": azure_disk,
     "scaleIO": needs("gateway", "system", "volumeName"),
     "local": _local,
     "storageos": needs("volumeName"),
-    "csi": needs("driver", "volumeHandle"),
+    "csi": _csi,
 }
 """Rules of each source, in the order in which upstream looks for a second one."""
 
@@ -76,11 +102,11 @@ def _prepare_update(new: Obj, old: Obj) -> None:
     new["status"] = old.get("status", {})
 
 
-def _capacity(capacity: Obj) -> Errors:
-    if not capacity:
-        return [required("spec.capacity")]
-    if "storage" not in capacity or len(capacity) > 1:
-        return [not_supported("spec.capacity", go_value("core.ResourceList", capacity), ("storage",))]
+def _capacity(capacity: Obj | None) -> Errors:
+    found: Errors = [] if capacity else [required("spec.capacity")]
+    if not capacity or "storage" not in capacity or len(capacity) > 1:
+        found.append(not_supported("spec.capacity", go_value("core.ResourceList", capacity), ("storage",)))
+        return found
     amount = capacity["storage"]
     at = key("spec.capacity", "storage")
     return [] if quantity.parse(amount).nanos > 0 else [invalid(at, amount, POSITIVE)]
@@ -90,7 +116,7 @@ def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
     modes = spec.get("accessModes") or []
     found = validate_access_modes(modes, "spec.accessModes") if modes else [required("spec.accessModes")]
-    found.extend(_capacity(spec.get("capacity") or {}))
+    found.extend(_capacity(spec.get("capacity")))
     policy = spec.get("persistentVolumeReclaimPolicy")
     if policy and policy not in RECLAIM:
         found.append(not_supported("spec.persistentVolumeReclaimPolicy", policy, RECLAIM))

@@ -14,7 +14,7 @@ from kube_lite.resources.kinds.pod.requirements import validate_amount, validate
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource, UpdateCheck, status
-from kube_lite.resources.rules import POSITIVE, dns_subdomain
+from kube_lite.resources.rules import POSITIVE, dns_subdomain, immutable
 
 FINALIZER = "kubernetes.io/pvc-protection"
 CLASS_ANNOTATION = "volume.beta.kubernetes.io/storage-class"
@@ -41,10 +41,14 @@ def _is_plain(reference: Obj) -> bool:
     return known and not reference.get("namespace")
 
 
-def _normalize_sources(spec: Obj) -> None:
-    """``dataSource`` and ``dataSourceRef`` say the same; other kinds than these two are dropped from the former."""
+def _normalize_sources(spec: Obj, before: Obj | None = None) -> None:
+    """``dataSource`` and ``dataSourceRef`` say the same; other kinds than these two are dropped from the former.
+
+    :param before: the spec until now; a source that is there already is not dropped, but checked
+    """
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
-    if source is not None and (source.get("apiGroup") or "", source.get("kind")) not in _SOURCES:
+    in_use = before is not None and before.get("dataSource") is not None
+    if not in_use and source is not None and (source.get("apiGroup") or "", source.get("kind")) not in _SOURCES:
         spec.pop("dataSource")
         source = None
     if reference is not None and source is None and _is_plain(reference):
@@ -61,7 +65,7 @@ def _prepare_create(obj: Obj) -> None:
 
 def _prepare_update(new: Obj, old: Obj) -> None:
     new["status"] = old.get("status", {})
-    _normalize_sources(new.setdefault("spec", {}))
+    _normalize_sources(new.setdefault("spec", {}), old.get("spec") or {})
 
 
 def validate_access_modes(modes: list[str], path: str) -> Errors:
@@ -99,6 +103,8 @@ def validate_claim_spec(spec: Obj, path: str) -> Errors:
             for part in ("name", "kind"):
                 if not source.get(part):
                     found.append(required(child(child(path, name), part)))
+            if not source.get("apiGroup") and source.get("kind") != "PersistentVolumeClaim":
+                found.append(invalid(child(path, name), source.get("kind", ""), ""))
     return found
 
 
@@ -120,6 +126,7 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
         changed = go_diff("core.PersistentVolumeClaimSpec", changeable, before)
         detail = f"spec is immutable after creation except resources.requests for bound claims\n{changed}"
         found.append(forbidden("spec", detail))
+    found.extend(immutable(after, before, "volumeMode", ""))
     wanted = ((after.get("resources") or {}).get("requests") or {}).get("storage")
     had = ((before.get("resources") or {}).get("requests") or {}).get("storage")
     given = ((old.get("status") or {}).get("capacity") or {}).get("storage")

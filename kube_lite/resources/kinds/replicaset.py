@@ -59,7 +59,7 @@ def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
     found = nonnegative(spec.get("replicas"), "spec.replicas")
     found.extend(nonnegative(spec.get("minReadySeconds"), "spec.minReadySeconds"))
-    found.extend(validate_workload_selector(spec.get("selector"), "spec.selector", "replicaset"))
+    found.extend(validate_workload_selector(spec.get("selector"), "spec.selector", "deployment"))
     found.extend(validate_selected_template(spec.get("selector"), spec.get("template") or {}, "spec.template"))
     return found
 

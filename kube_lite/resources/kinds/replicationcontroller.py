@@ -45,6 +45,7 @@ def _validate(obj: Obj) -> Errors:
             {"matchLabels": selector or {}},
             spec.get("template"),
             "spec.template",
+            is_map=True,
             deadline="activeDeadlineSeconds in ReplicationController is not Supported",
         )
     )

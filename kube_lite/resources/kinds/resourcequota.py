@@ -92,7 +92,7 @@ def _scope_selector(spec: Obj) -> Errors:
             )
             found.append(invalid(child(at, "operator"), operator, detail))
         if operator in ("In", "NotIn") and not values:
-            detail = "must be atleast one value when `operator` is 'In' or 'NotIn' for scope selector"
+            detail = "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"
             found.append(required(child(at, "values"), detail))
         elif operator in ("Exists", "DoesNotExist") and values:
             detail = "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector"

@@ -184,7 +184,7 @@ def _port(port: Obj, path: str, needs_name: bool, seen: set[str]) -> Errors:
         at = child(path, "protocol")
         found.append(not_supported(at, protocol, _PROTOCOLS) if protocol else required(at))
     found.extend(port_number_or_name(port.get("targetPort", 0), child(path, "targetPort")))
-    if application := port.get("appProtocol"):
+    if (application := port.get("appProtocol")) is not None:
         found.extend(qualified_name(application, child(path, "appProtocol")))
     return found
 
@@ -335,7 +335,7 @@ def _traffic(spec: Obj) -> Errors:
     at = "spec.externalTrafficPolicy"
     if policy and policy not in _TRAFFIC:
         found.append(invalid(at, policy, "ExternalTrafficPolicy must be empty, Cluster or Local"))
-    elif policy and not externally_accessible(spec):
+    elif policy and spec.get("type") in ("ClusterIP", "ExternalName") and not externally_accessible(spec):
         found.append(invalid(at, policy, "ExternalTrafficPolicy can only be set on NodePort and LoadBalancer service"))
     health = spec.get("healthCheckNodePort", 0)
     if health:

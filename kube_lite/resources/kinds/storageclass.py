@@ -19,10 +19,8 @@ MAX_PARAMETERS_SIZE = 256 * 1024
 
 
 def _default(obj: Obj) -> None:
-    if not obj.get("reclaimPolicy"):
-        obj["reclaimPolicy"] = "Delete"
-    if not obj.get("volumeBindingMode"):
-        obj["volumeBindingMode"] = "Immediate"
+    obj.setdefault("reclaimPolicy", "Delete")
+    obj.setdefault("volumeBindingMode", "Immediate")
 
 
 def validate_provisioner(name: str, path: str) -> Errors:
@@ -53,7 +51,7 @@ def _validate(obj: Obj) -> Errors:
     if policy and policy not in ("Delete", "Retain"):
         found.append(not_supported("reclaimPolicy", policy, ("Delete", "Retain")))
     mode = obj.get("volumeBindingMode")
-    if not mode:
+    if mode is None:
         found.append(required("volumeBindingMode"))
     elif mode not in BINDING_MODES:
         found.append(not_supported("volumeBindingMode", mode, BINDING_MODES))
@@ -64,10 +62,12 @@ def _topologies(terms: list[Obj]) -> Errors:
     """Terms that differ, each with keys that differ and values for each key."""
     found: Errors = []
     seen: list[dict[str, set[str]]] = []
+    if terms:
+        seen.append({})  # upstream compares with as many empty terms as there are
     for i, term in enumerate(terms):
         wanted: dict[str, set[str]] = {}
         for j, requirement in enumerate(term.get("matchLabelExpressions") or ()):
-            at = index("allowedTopologies.matchLabelExpressions", j)
+            at = index(f"{index('allowedTopologies', i)}.matchLabelExpressions", j)
             name, values = requirement.get("key", ""), requirement.get("values") or []
             if not values:
                 found.append(required(f"{at}.values"))

@@ -7,9 +7,11 @@ from datetime import datetime
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, invalid, required
 from kube_lite.resources.go_types import go_value
+from kube_lite.resources.kinds.pod.volumes import validate_driver_name
 from kube_lite.resources.kinds.replicaset import prepare_update
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status
+from kube_lite.resources.metadata import validate_common
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
 from kube_lite.resources.rules import dns_subdomain
 
 
@@ -23,8 +25,6 @@ def _validate(obj: Obj) -> Errors:
     found: Errors = []
     if not spec.get("attacher"):
         found.append(required("spec.attacher"))
-    else:
-        found.extend(dns_subdomain(spec["attacher"].lower(), "spec.attacher"))
     name, inline = source.get("persistentVolumeName"), source.get("inlineVolumeSpec")
     if name is None and inline is None:
         detail = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
@@ -32,17 +32,24 @@ def _validate(obj: Obj) -> Errors:
     elif name is not None and inline is not None:
         detail = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
         found.append(invalid("spec.source", "", detail))
-    elif name is not None:
-        if name:
-            found.extend(dns_subdomain(name, "spec.source.persistentVolumeName"))
-        else:
-            found.append(required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName"))
+    elif name is not None and not name:
+        found.append(required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName"))
     found.extend(dns_subdomain(spec.get("nodeName", ""), "spec.nodeName"))
     return found
 
 
+def _validate_new(obj: Obj) -> Errors:
+    """What v1 asks of new attachments only, after the rest."""
+    spec = obj.get("spec") or {}
+    found = _validate(obj) + validate_driver_name(spec.get("attacher", ""), "spec.attacher")
+    if (name := (spec.get("source") or {}).get("persistentVolumeName")) is not None:
+        found.extend(dns_subdomain(name, "spec.source.persistentVolumeName"))
+    return found
+
+
 def _validate_update(new: Obj, old: Obj) -> Errors:
-    found = _validate(new)
+    checked = [*validate_common(new.get("metadata") or {}), *_validate(new)]
+    found = [*checked, *checked]
     if new.get("spec") != old.get("spec"):
         found.append(invalid("spec", go_value("storage.VolumeAttachmentSpec", new.get("spec")), IMMUTABLE))
     return found
@@ -63,7 +70,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="VolumeAttachment",
-        update_checks=(UpdateCheck.WHOLE, UpdateCheck.METADATA),
+        update_checks=(),
         plural="volumeattachments",
         group="storage.k8s.io",
         definition="io.k8s.api.storage.v1.VolumeAttachment",
@@ -73,7 +80,7 @@ RESOURCES = (
         allow_unconditional_update=False,
         prepare_create=_prepare_create,
         prepare_update=prepare_update,
-        validate=_validate,
+        validate=_validate_new,
         validate_update=_validate_update,
         columns=(
             NAME_COLUMN,

@@ -43,7 +43,7 @@ def _reachable(derived: Derived, known: Mapping[str, msgspec.Raw]) -> Iterator[s
     while waiting:
         name = waiting.pop()
         raw = known.get(f"{derived.base}.{name}")
-        if name in seen or raw is None:
+        if name in seen or name in derived.shared or raw is None:
             continue
         seen.add(name)
         waiting += [found.decode() for found in reference.findall(bytes(raw))]
@@ -51,7 +51,10 @@ def _reachable(derived: Derived, known: Mapping[str, msgspec.Raw]) -> Iterator[s
 
 
 def _renamed(derived: Derived, raw: bytes) -> bytes:
-    return raw.replace(f"/{derived.base}.".encode(), f"/{derived.package}.".encode())
+    raw = raw.replace(f"/{derived.base}.".encode(), f"/{derived.package}.".encode())
+    for name in derived.shared:
+        raw = raw.replace(f'/{derived.package}.{name}"'.encode(), f'/{derived.base}.{name}"'.encode())
+    return raw
 
 
 def _edited(derived: Derived, name: str, raw: bytes) -> bytes:

@@ -7,7 +7,7 @@ descriptions are our own. A version whose fields are those of today needs no mor
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 Row = tuple[str, str, tuple[str, ...]]
@@ -43,6 +43,8 @@ class Derived:
     added: Mapping[str, Any] = field(default_factory=dict)
     listed: bool = True
     """Whether the kinds have lists (reviews have none)."""
+    shared: frozenset[str] = frozenset()
+    """Structs that the version took from the package it is derived from, instead of having its own."""
 
     @property
     def top_level(self) -> tuple[str, ...]:
@@ -477,7 +479,7 @@ DERIVED = (
     _plain("authentication.k8s.io", "v1beta1", "TokenReview", listed=False),
     _plain("admissionregistration.k8s.io", "v1beta1", "MutatingWebhookConfiguration ValidatingWebhookConfiguration"),
     _plain("apiregistration.k8s.io", "v1beta1", "APIService"),
-    _plain("batch", "v1beta1", "CronJob"),
+    replace(_plain("batch", "v1beta1", "CronJob"), shared=frozenset({"JobSpec"})),
     _plain("certificates.k8s.io", "v1beta1", "CertificateSigningRequest", edits=_CERTIFICATES),
     _plain("coordination.k8s.io", "v1beta1", "Lease"),
     _plain("events.k8s.io", "v1beta1", "Event"),

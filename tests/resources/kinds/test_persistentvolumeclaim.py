@@ -39,6 +39,11 @@ CHANGED = (
         ("no amount", {"spec.resources": {}}, [(NEEDED, "spec.resources[storage]", "")]),
         ("class", {"spec.storageClassName": "A_B"}, [(BAD, "spec.storageClassName", "RFC 1123 subdomain")]),
         ("volume mode", {"spec.volumeMode": "x"}, [(UNKNOWN, "spec.volumeMode", '"Block", "Filesystem"')]),
+        (
+            "reference",
+            {"spec.dataSourceRef": {"kind": "X", "name": "s"}},
+            [(BAD, "spec.dataSourceRef", 'Invalid value: "X"')],
+        ),
     ],
 )
 def test_a_new_claim(name: str, change: Change, causes: list[Cause]) -> None:
@@ -49,6 +54,11 @@ def test_a_new_claim(name: str, change: Change, causes: list[Cause]) -> None:
     ("name", "change", "causes"),
     [
         ("volume", {"spec.volumeName": "v"}, []),
+        (
+            "volume mode",
+            {"spec.volumeMode": "Block"},
+            [(NOT_HERE, "spec", CHANGED), (BAD, "volumeMode", '"Block": field is immutable')],
+        ),
         ("modes", {"spec.accessModes": ["ReadWriteMany"]}, [(NOT_HERE, "spec", CHANGED)]),
         ("class", {"spec.storageClassName": "c"}, [(NOT_HERE, "spec", '- \tStorageClassName: &"c",')]),
         (

@@ -35,7 +35,7 @@ def test_defaults() -> None:
     [
         ("replicas", {"spec.replicas": -1}, [(BAD, "spec.replicas", "")]),
         ("min ready", {"spec.minReadySeconds": -1}, [(BAD, "spec.minReadySeconds", "")]),
-        ("empty selector", {"spec.selector": {}}, [(BAD, "spec.selector", "empty selector is invalid for replicaset")]),
+        ("empty selector", {"spec.selector": {}}, [(BAD, "spec.selector", "empty selector is invalid for deployment")]),
         ("restart", {"spec.template.spec.restartPolicy": "Never"}, [(UNKNOWN, "spec.template.spec.restartPolicy", "")]),
         (
             "empty",
@@ -55,6 +55,11 @@ def test_a_new_replicaset(name: str, change: Change, causes: list[Cause]) -> Non
 def test_the_selector_never_changes() -> None:
     change = {"spec.selector.matchLabels": {"c": "d"}, "spec.template.metadata.labels": {"c": "d"}}
     assert_causes(update(KIND, VALID, change)[1], [(BAD, "spec.selector", "field is immutable")])
+
+
+def test_a_selector_that_is_gone_is_shown_as_null() -> None:
+    found = update(KIND, VALID, {"spec.selector": None})[1]
+    assert found[-1] == (BAD, "spec.selector", 'Invalid value: "null": field is immutable')
 
 
 def test_a_row() -> None:

@@ -49,7 +49,7 @@ SELECTOR = "spec.scopeSelector.matchExpressions"
         (
             "no values",
             {"spec.scopeSelector.matchExpressions": [{"scopeName": "PriorityClass", "operator": "In"}]},
-            [(NEEDED, f"{SELECTOR}.values", "must be atleast one value")],
+            [(NEEDED, f"{SELECTOR}.values", "must be at least one value")],
         ),
     ],
 )

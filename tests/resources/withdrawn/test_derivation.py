@@ -48,6 +48,11 @@ def test_unknown_fields_are_those_that_the_old_version_does_not_know() -> None:
     assert decode.decode(type_, old).strict_errors == ['unknown field "spec.metrics[0].resource.target"']
 
 
+def test_a_struct_that_the_old_version_took_over_keeps_its_name() -> None:
+    template = schema.type_for("batch", "v1beta1", "CronJob").at("spec", "jobTemplate")
+    assert (template.go, template.at("spec").go) == ("v1beta1.JobTemplateSpec", "v1.JobSpec")
+
+
 def test_lists_and_kinds_are_named_by_group_version_and_kind() -> None:
     known = schema.kinds()
     assert known["networking.k8s.io", "v1beta1", "IngressList"] == NETWORKING + "IngressList"

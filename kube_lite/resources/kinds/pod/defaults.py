@@ -32,14 +32,29 @@ _REFERENCE = re.compile(
 """An image reference, after the grammar of distribution/reference."""
 
 
+MAX_IMAGE_NAME = 255
+"""Characters of a repository's name with the registry."""
+
+
 @lru_cache(maxsize=2048)
 def pull_policy(image: str) -> str:
     """``Always`` for the tag ``latest``, which is also meant where neither tag nor digest is given."""
     parts = _REFERENCE.fullmatch(image)
-    if parts is None:
+    if (
+        parts is None
+        or _name_length(image[: len(image) - len(parts["tag"] or "") - len(parts["digest"] or "")]) > MAX_IMAGE_NAME
+    ):
         return "IfNotPresent"
     untagged = parts["tag"] is None and parts["digest"] is None
     return "Always" if untagged or parts["tag"] == ":latest" else "IfNotPresent"
+
+
+def _name_length(name: str) -> int:
+    """Characters of a repository's full name: a longer one than the limit is no reference (distribution/reference)."""
+    first, slash, _ = name.partition("/")
+    if slash and (first == "localhost" or "." in first or ":" in first):
+        return len(name)
+    return len("docker.io/") + (0 if slash else len("library/")) + len(name)
 
 
 def default_resource_list(amounts: dict[str, str]) -> None:

@@ -44,10 +44,12 @@ def validate_selected_template(
     path: str,
     *,
     always: bool = True,
+    is_map: bool = False,
     deadline: str = "activeDeadlineSeconds in ReplicaSet is not Supported",
 ) -> Errors:
     """A template whose labels the selector must match.
 
+    :param is_map: whether the selector was given as a map, whose values may be any text
     :param always: whether pods of this workload must restart always
     :param deadline: why activeDeadlineSeconds is refused; '' where it is not
     """
@@ -55,8 +57,9 @@ def validate_selected_template(
         return [required(path)]
     found: Errors = []
     labels = (template.get("metadata") or {}).get("labels")
-    # An unusable selector is reported by itself.
-    if selector is None or (not is_empty(selector) and is_valid(selector) and not matches(selector, labels or {})):
+    # An unusable selector is reported by itself; a plain map is always usable.
+    usable = not is_empty(selector) and (is_map or is_valid(selector or {}))
+    if selector is None or (usable and not matches(selector, labels or {})):
         at = child(child(path, "metadata"), "labels")
         found.append(invalid(at, go_map(labels), "`selector` does not match template `labels`"))
     found.extend(validate_template(template, path))

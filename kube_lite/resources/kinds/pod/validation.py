@@ -205,9 +205,9 @@ def _rest(spec: Obj, path: str) -> Errors:
     return found
 
 
-def _facts(spec: Obj) -> PodFacts:
+def _facts(spec: Obj, volumes: dict[str, Obj]) -> PodFacts:
     return PodFacts(
-        volumes={volume.get("name", ""): volume for volume in spec.get("volumes") or ()},
+        volumes=volumes,
         claims=[claim.get("name", "") for claim in spec.get("resourceClaims") or ()],
         grace_period=spec.get("terminationGracePeriodSeconds", 30),
     )
@@ -215,12 +215,10 @@ def _facts(spec: Obj) -> PodFacts:
 
 def validate_pod_spec(spec: Obj, path: str, *, is_pod: bool = True) -> Errors:
     """Validate a defaulted PodSpec, of a pod or (``is_pod`` false) of a template."""
-    found: Errors = []
-    if volumes := spec.get("volumes"):
-        found.extend(validate_volumes(volumes, child(path, "volumes")))
+    found, volumes = validate_volumes(spec.get("volumes") or [], child(path, "volumes"))
     if "resourceClaims" in spec:
         found.extend(_claims(spec, path))
-    facts = _facts(spec)
+    facts = _facts(spec, volumes)
     containers, init = spec.get("containers") or [], spec.get("initContainers") or []
     found.extend(validate_containers(containers, child(path, "containers"), facts))
     if init:

@@ -6,7 +6,17 @@ import re
 from collections.abc import Callable
 
 from kube_lite.resources import names, quantity
-from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, not_supported, required
+from kube_lite.resources.field import (
+    Errors,
+    child,
+    duplicate,
+    forbidden,
+    index,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+)
 from kube_lite.resources.kinds.pod.environment import VOLUME_FIELDS, validate_field_ref, validate_resource_ref
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import validate_template_metadata
@@ -24,6 +34,17 @@ HOST_PATH_TYPES = (
 )
 TOKEN_MINIMUM = 600
 """Shortest life of a projected token in seconds."""
+MAX_DRIVER = 63
+"""Bytes of the name of a CSI driver."""
+AZURE_CACHING = frozenset({"None", "ReadOnly", "ReadWrite"})
+AZURE_KINDS = frozenset({"Dedicated", "Managed", "Shared"})
+AZURE_MANAGED = (
+    "/subscriptions/",
+    "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}",
+)
+"""How addresses of managed disks start, and their form as messages tell it."""
+AZURE_BLOB = ("https://", "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd")
+"""The same of blobs."""
 
 Check = Callable[[Obj, str], Errors]
 
@@ -285,18 +306,38 @@ def _quobyte(source: Obj, path: str) -> Errors:
     return found + needs("volume")(source, path)
 
 
+def validate_driver_name(driver: str, path: str) -> Errors:
+    """The name of a CSI driver, wherever it is referred to."""
+    found: Errors = [] if driver else [required(path)]
+    if len(driver) > MAX_DRIVER:
+        found.append(too_long(path, MAX_DRIVER))
+    found.extend(invalid(path, driver, problem) for problem in names.dns_subdomain(driver.lower()))
+    return found
+
+
+def azure_disk(source: Obj, path: str) -> Errors:
+    """A disk in Azure, whose address must suit its kind."""
+    found = needs("diskName", "diskURI")(source, path)
+    for name, choices in (("cachingMode", AZURE_CACHING), ("kind", AZURE_KINDS)):
+        if (given := source.get(name)) is not None and given not in choices:
+            found.append(not_supported(child(path, name), given, choices))
+    kind, address = source.get("kind"), source.get("diskURI", "")
+    if kind is not None:
+        start, form = AZURE_MANAGED if kind == "Managed" else AZURE_BLOB
+        if not address.startswith(start):
+            found.append(not_supported(child(path, "diskURI"), address, (form,)))
+    return found
+
+
 def csi(source: Obj, path: str) -> Errors:
-    """CSI: a driver that looks like a domain."""
-    driver = source.get("driver", "")
-    if not driver:
-        return [required(child(path, "driver"))]
-    found: Errors = []
-    if len(driver) > 63:
-        found.append(invalid(child(path, "driver"), driver, "must be no more than 63 characters"))
-    found.extend(invalid(child(path, "driver"), driver, p) for p in names.dns_subdomain(driver.lower()))
-    reference = source.get("nodePublishSecretRef")
-    if reference is not None and not reference.get("name"):
-        found.append(required(child(child(path, "nodePublishSecretRef"), "name")))
+    """CSI: a driver that looks like a domain, and a secret with a name."""
+    found = validate_driver_name(source.get("driver", ""), child(path, "driver"))
+    if (reference := source.get("nodePublishSecretRef")) is not None:
+        if name := reference.get("name"):
+            found.extend(invalid(child(path, "name"), name, p) for p in names.dns_subdomain(name))
+        else:
+            # The blank is upstream's.
+            found.append(required(child(child(path, "nodePublishSecretRef "), "name")))
     return found
 
 
@@ -342,7 +383,7 @@ SOURCES: dict[str, Check] = {
     "vsphereVolume": needs("volumePath"),
     "photonPersistentDisk": needs("pdID"),
     "portworxVolume": needs("volumeID"),
-    "azureDisk": needs("diskName", "diskURI"),
+    "azureDisk": azure_disk,
     "storageos": needs("volumeName"),
     "scaleIO": needs("gateway", "system", "volumeName"),
     "flexVolume": needs("driver"),
@@ -371,19 +412,22 @@ def _source(volume: Obj, path: str) -> Errors:
     return found
 
 
-def validate_volumes(volumes: list[Obj], path: str) -> Errors:
-    """Names that are labels and unique, and one valid source each."""
+def validate_volumes(volumes: list[Obj], path: str) -> tuple[Errors, dict[str, Obj]]:
+    """Names that are labels and unique, and one valid source each; also the valid volumes, which can be mounted."""
     found: Errors = []
-    seen: set[str] = set()
+    valid: dict[str, Obj] = {}
     for i, volume in enumerate(volumes):
         at = index(path, i)
-        found.extend(_source(volume, at))
         name = volume.get("name", "")
+        wrong = _source(volume, at)
         if not name:
-            found.append(required(child(at, "name")))
-        elif problems := names.dns_label(name):
-            found.extend(invalid(child(at, "name"), name, problem) for problem in problems)
-        if name in seen:
-            found.append(duplicate(child(at, "name"), name))
-        seen.add(name)
-    return found
+            wrong.append(required(child(at, "name")))
+        else:
+            wrong.extend(invalid(child(at, "name"), name, problem) for problem in names.dns_label(name))
+        if name in valid:
+            wrong.append(duplicate(child(at, "name"), name))
+        if wrong:
+            found.extend(wrong)
+        else:
+            valid[name] = volume
+    return found, valid

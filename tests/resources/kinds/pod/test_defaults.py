@@ -47,6 +47,10 @@ def test_a_minimal_pod() -> None:
         ("host:5000/a/nginx:1", "IfNotPresent"),
         ("nginx@sha256:" + "0" * 64, "IfNotPresent"),
         (" nginx", "IfNotPresent"),
+        ("a" * 237, "Always"),
+        ("a" * 238, "IfNotPresent"),
+        ("r.io/" + "a" * 250, "Always"),
+        ("a/" + "a" * 244, "IfNotPresent"),
     ],
 )
 def test_images_without_a_tag_are_pulled_always(image: str, policy: str) -> None:

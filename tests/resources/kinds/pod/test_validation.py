@@ -169,6 +169,19 @@ CONTAINER_ROWS: list[tuple[str, Change, list[Cause]]] = [
             (BAD, f"{C}.resources.requests[foo]", "must be a standard resource for containers"),
         ],
     ),
+    (
+        "mount of a refused volume",
+        {
+            "spec.volumes": [{"name": "v", "secret": {"items": [{}]}}],
+            f"{P}.volumeMounts": [{"name": "v", "mountPath": "/x"}],
+        },
+        [
+            (NEEDED, "spec.volumes[0].secret.secretName", ""),
+            (NEEDED, "spec.volumes[0].secret.items[0].key", ""),
+            (NEEDED, "spec.volumes[0].secret.items[0].path", ""),
+            (NOWHERE, f"{C}.volumeMounts[0].name", '"v"'),
+        ],
+    ),
     ("mount", {f"{P}.volumeMounts": [{"name": "v", "mountPath": "/x"}]}, [(NOWHERE, f"{C}.volumeMounts[0].name", "")]),
     ("no probe", {f"{P}.livenessProbe": {}}, [(NEEDED, f"{C}.livenessProbe", "must specify a handler type")]),
     (

@@ -1,0 +1,136 @@
+"""Kinds of storage.k8s.io and PersistentVolumes: what is refused of them, in which words, and how often."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kube_lite.resources.registry import UpdateCheck
+from tests.resources.kinds.cases import (
+    BAD,
+    NEEDED,
+    TWICE,
+    UNKNOWN,
+    Cause,
+    Change,
+    assert_causes,
+    changed,
+    create,
+    resource,
+    update,
+)
+
+GROUP = "storage.k8s.io"
+CLASS, ATTACHMENT = resource(GROUP, "storageclasses"), resource(GROUP, "volumeattachments")
+NODE, DRIVER = resource(GROUP, "csinodes"), resource(GROUP, "csidrivers")
+VOLUME = resource("", "persistentvolumes")
+NAMED: dict[str, Any] = {"metadata": {"name": "x"}}
+NO_DOMAIN, NO_NAME = "RFC 1123 subdomain", "name part must be non-empty"
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "causes"),
+    [
+        ("an empty mode", {"volumeBindingMode": ""}, [(UNKNOWN, "volumeBindingMode", '"": supported values: "Immed')]),
+        (
+            "a repeated key",
+            {"allowedTopologies": [{"matchLabelExpressions": [{"key": "a", "values": ["b"]}] * 2}]},
+            [(TWICE, "allowedTopologies[0].matchLabelExpressions[1].key", '"a"')],
+        ),
+        ("an empty term", {"allowedTopologies": [{}]}, [(TWICE, "allowedTopologies[0].matchLabelExpressions", '""')]),
+    ],
+)
+def test_a_new_class(name: str, change: Change, causes: list[Cause]) -> None:
+    assert_causes(create(CLASS, changed({**NAMED, "provisioner": "p"}, change))[1], causes)
+
+
+@pytest.mark.parametrize(
+    ("name", "driver", "causes"),
+    [
+        ("no name", {"nodeID": "n"}, [(NEEDED, "spec.drivers[0].name", ""), (BAD, "spec.drivers[0].name", NO_DOMAIN)]),
+        (
+            "an empty key",
+            {"name": "d", "nodeID": "n", "topologyKeys": [""]},
+            [
+                (NEEDED, "spec.drivers[0]", ""),
+                (BAD, "spec.drivers[0]", f'[]string{{""}}: {NO_NAME}'),
+                (BAD, "spec.drivers[0]", '[]string{""}: name part must consist'),
+            ],
+        ),
+        (
+            "a repeated key",
+            {"name": "d", "nodeID": "n", "topologyKeys": ["a", "a"]},
+            [(TWICE, "spec.drivers[0]", '"a"')],
+        ),
+    ],
+)
+def test_a_driver_of_a_node(name: str, driver: dict[str, Any], causes: list[Cause]) -> None:
+    assert_causes(create(NODE, {**NAMED, "spec": {"drivers": [driver]}})[1], causes)
+
+
+def test_drivers_are_checked_twice() -> None:
+    assert (NODE.create_checks, DRIVER.create_checks, CLASS.create_checks) == (2, 2, 1)
+    assert NODE.update_checks[0] is UpdateCheck.WHOLE
+
+
+def test_modes_of_a_driver_are_told_in_the_order_of_the_types() -> None:
+    found = create(DRIVER, {**NAMED, "spec": {"volumeLifecycleModes": ["x"]}})[1]
+    assert_causes(found, [(UNKNOWN, "spec.volumeLifecycleModes", '"Persistent", "Ephemeral"')])
+
+
+def test_the_driver_and_the_volume_of_an_attachment_are_looked_at_closer_when_it_is_new() -> None:
+    valid = {**NAMED, "spec": {"attacher": "a", "nodeName": "n", "source": {"persistentVolumeName": "v"}}}
+    change = {"spec.attacher": "", "spec.source.persistentVolumeName": "B_d"}
+    wanted = [
+        (NEEDED, "spec.attacher", ""),
+        (NEEDED, "spec.attacher", ""),
+        (BAD, "spec.attacher", NO_DOMAIN),
+        (BAD, "spec.source.persistentVolumeName", NO_DOMAIN),
+    ]
+    assert_causes(create(ATTACHMENT, changed(valid, change))[1], wanted)
+    found = update(ATTACHMENT, valid, {"spec.attacher": "B_d"})[1]
+    assert_causes(found, [(BAD, "spec", "storage.VolumeAttachmentSpec{")])
+
+
+BLOB = '"https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"'
+AZURE = {"diskName": "d", "diskURI": "https://d"}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "causes"),
+    [
+        (
+            "no capacity",
+            {"spec.capacity": None},
+            [
+                (NEEDED, "spec.capacity", ""),
+                (UNKNOWN, "spec.capacity", 'core.ResourceList(nil): supported values: "st'),
+            ],
+        ),
+        ("a blob", {"spec.azureDisk": AZURE}, []),
+        ("not a blob", {"spec.azureDisk": {**AZURE, "diskURI": "x"}}, [(UNKNOWN, "spec.azureDisk.diskURI", BLOB)]),
+        (
+            "not managed",
+            {"spec.azureDisk": {**AZURE, "kind": "Managed"}},
+            [(UNKNOWN, "spec.azureDisk.diskURI", "/subscriptions/{sub-id}/")],
+        ),
+        (
+            "half a secret",
+            {"spec.csi": {"driver": "d", "volumeHandle": "h", "nodePublishSecretRef": {"name": "s"}}},
+            [(NEEDED, "spec.csi.nodePublishSecretRef .namespace", "")],
+        ),
+        (
+            "no driver",
+            {"spec.csi": {"volumeHandle": "h"}},
+            [(NEEDED, "spec.csi.driver", ""), (BAD, "spec.csi.driver", NO_DOMAIN)],
+        ),
+    ],
+)
+def test_a_new_volume(name: str, change: Change, causes: list[Cause]) -> None:
+    source = {} if any(path.count(".") == 1 and path != "spec.capacity" for path in change) else {"nfs": NFS}
+    spec = {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, **source}
+    assert_causes(create(VOLUME, changed({**NAMED, "spec": spec}, change))[1], causes)
+
+
+NFS = {"server": "s", "path": "/p"}
