@@ -46,7 +46,7 @@ def test_json_patch_operations(operation: dict[str, Any], expected: dict[str, An
 
 
 def test_a_json_patch_replaces_what_is_not_there_and_takes_no_value_for_null() -> None:
-    operations = [{"op": "replace", "path": "/q", "value": 1}, {"op": "add", "path": "/n"}]
+    operations: list[dict[str, Any]] = [{"op": "replace", "path": "/q", "value": 1}, {"op": "add", "path": "/n"}]
     assert json_patch({"a": 1}, *operations) == {"a": 1, "q": 1, "n": None}
 
 

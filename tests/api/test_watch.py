@@ -203,7 +203,7 @@ def test_a_watcher_of_one_node_sees_the_pods_of_that_node_come_and_go() -> None:
             await client.delete("pods", "b", "default", grace_period_seconds=0)
             await client.delete("pods", "a", "default", grace_period_seconds=0)
             await anyio.sleep(1)
-            assert seen(answer) == [("ADDED", "a"), ("ADDED", "c"), ("DELETED", "a")]
+            assert seen(answer) == [("ADDED", "a"), ("ADDED", "c"), ("MODIFIED", "a"), ("DELETED", "a")]
 
     run(story)
 
@@ -218,8 +218,10 @@ def test_a_namespace_is_watched_alone_and_all_of_them_together() -> None:
         assert seen(await watched(plane, query)) == [("ADDED", "in-default")]
         everywhere = await watched(plane, query, path="/api/v1/configmaps")
         assert [name for _, name in seen(everywhere)] == ["in-default", "in-default-too", "in-kube-system"]
-        one = await watched(plane, query, path=f"{CONFIGS}/in-default")
-        assert seen(one) == [("ADDED", "in-default")]
+        named = "/api/v1/watch/namespaces/default/configmaps/in-default"
+        assert seen(await watched(plane, query, path=named)) == [("ADDED", "in-default")]
+        got = await watched(plane, query, path=f"{CONFIGS}/in-default")
+        assert [line["metadata"]["name"] for line in got.lines()] == ["in-default"]
         legacy = await watched(plane, query, path="/api/v1/watch/namespaces/default/configmaps")
         assert seen(legacy) == [("ADDED", "in-default")]
 
