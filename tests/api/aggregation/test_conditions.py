@@ -9,6 +9,7 @@ import pytest
 
 from kube_lite.api.aggregation.conditions import LOCAL, PASSED, Availability, unreachable, with_condition
 from kube_lite.api.aggregation.documents import aggregated_resources
+from kube_lite.api.authz.attributes import Attributes
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
 
@@ -35,6 +36,9 @@ class Objects:
 
     def of_kind(self, api_version: str, kind: str) -> Resource | None:
         return None
+
+    def decide(self, attributes: Attributes) -> tuple[bool, str]:
+        raise AssertionError("nobody is asked about")
 
     def equivalents(self, resource: Resource) -> Sequence[Resource]:
         return ()
