@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 
 EXCHANGE: Final = "kube_lite.exchange"
 """Key in the ASGI scope."""
@@ -51,6 +54,19 @@ class Exchange(RequestResponseCycle):
     """Whether the client asks for another protocol."""
     _receiver: Callable[[bytes], None] | None = None
     _early = b""
+
+    async def run_asgi(self, app: ASGI3Application) -> None:
+        """Answer the request; one that is cut off because the server ends is no failure, and is not logged as one."""
+
+        async def until_cancelled(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+            try:
+                await app(scope, receive, send)
+            except asyncio.CancelledError:
+                # nothing else cancels the task of a request, and it has nothing left to do
+                self.disconnected = True
+                self.transport.close()
+
+        await super().run_asgi(until_cancelled)
 
     def whole_body(self) -> bytes | None:
         """The request's body if all of it has arrived, else None: then it is to be received."""

@@ -66,6 +66,16 @@ class Security:
 
 
 @dataclass(frozen=True, slots=True)
+class HostPort:
+    """A port of the node that leads to ``container_port`` of the pod; ``address`` is the node's, '' for all it has."""
+
+    port: int
+    container_port: int
+    protocol: str = "TCP"
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxSpec:
     """What the containers of a pod share: network, ipc and uts namespaces, cgroup parent, hosts files."""
 
@@ -85,6 +95,8 @@ class SandboxSpec:
     dns_options: Sequence[str] = ()
     sysctls: Mapping[str, str] = field(default_factory=dict)
     resources: Resources = field(default_factory=Resources)
+    host_ports: Sequence[HostPort] = ()
+    """None on the host's network, where containers have the node's ports themselves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kube_lite.node.environment import expand, expand_all
-from kube_lite.node.runtime import ContainerSpec, Mount, Resources, SandboxSpec, Security
+from kube_lite.node.runtime import ContainerSpec, HostPort, Mount, Resources, SandboxSpec, Security
 from kube_lite.node.settings import NodeSettings
 from kube_lite.resources import quantity
 from kube_lite.resources.kinds.pod.view import Container, Pod, ResourceRequirements
@@ -172,6 +172,20 @@ def sandbox(pod: Pod, settings: NodeSettings) -> SandboxSpec:
         dns_options=options,
         sysctls={str(s["name"]): str(s["value"]) for s in dig(spec.security_context, "sysctls", default=())},
         resources=pod_resources(pod),
+        host_ports=host_ports(pod),
+    )
+
+
+def host_ports(pod: Pod) -> tuple[HostPort, ...]:
+    """The node's ports that lead to the pod; none on the host's network, nor of init containers that just end."""
+    if pod.spec.host_network:
+        return ()
+    lasting = [declared for declared in pod.spec.init_containers if declared.restart_policy == "Always"]
+    return tuple(
+        HostPort(port.host_port, port.container_port, port.protocol or "TCP", port.host_ip)
+        for declared in (*pod.spec.containers, *lasting)
+        for port in declared.ports
+        if port.host_port
     )
 
 

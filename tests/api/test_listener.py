@@ -181,6 +181,34 @@ def test_a_stopping_server_ends_open_watches_within_its_grace(tmp_path: Path) ->
     run(story)
 
 
+def test_a_watch_that_is_cut_off_by_the_servers_end_is_no_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A signal ends the server's tasks at once, with all the watches that are open."""
+
+    async def main() -> None:
+        plane = await started_plane()
+        path = tmp_path / "api.sock"
+        server = listener.listener(plane.app)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener.bind_unix(path)])
+            await server.wait_started()
+            stream = await anyio.connect_unix(path)
+            await stream.send(b"GET /api/v1/pods?watch=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert b" 200 " in await stream.receive()
+            tasks.cancel_scope.cancel()
+        for cut in server.server_state.tasks:
+            cut.cancel()  # as the end of the event loop does
+        await anyio.wait_all_tasks_blocked()
+        for accepting in server.servers:
+            accepting.close()
+        await stream.aclose()
+        await anyio.wait_all_tasks_blocked()
+
+    anyio.run(main)
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
 def test_an_address_that_is_taken_or_not_ours_is_an_os_error() -> None:
     with listener.bind_tcp("127.0.0.1", 0) as bound:
         port = bound.getsockname()[1]

@@ -8,9 +8,11 @@ import os
 import re
 import secrets
 import signal
+import subprocess
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import pytest
 
 from tests.support.kubectl import Kubectl
 from tests.support.machine import KINDS, footprint, kinds
-from tests.support.running import NODE_READY, KubeLite, Server, eventually, own_ranges
+from tests.support.running import NODE_READY, KubeLite, Server, eventually, free_port, own_ranges
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a real node")]
 
@@ -70,6 +72,11 @@ def web(replicas: int = 2, **more: Any) -> str:
         "spec": {"selector": {"app": "web"}, "ports": ports},
     }
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": [deployment, service]})
+
+
+def on_host_port(name: str, port: int, **more: Any) -> dict[str, Any]:
+    """A web server that says its pod's name, on a port of the node."""
+    return container(name, WEB, ports=[{"containerPort": 8080, "hostPort": port, **more}])
 
 
 def fetch(address: str, port: int = 80) -> str:
@@ -136,6 +143,24 @@ def test_a_pod_that_is_not_ready_gets_no_requests(on_node: Kubectl) -> None:
     Path(f"/proc/{process}/root/tmp/ready").unlink()
     eventually(lambda: fetch(address) == "", 20)
     assert status(on_node, name)["restartCount"] == 0
+
+
+def test_a_host_port_answers_on_the_node_until_its_pod_is_gone(on_node: Kubectl) -> None:
+    port, bound = free_port(), free_port()
+    on_node("apply", "-f", "-", stdin=pod("open", on_host_port("c", port)))
+    on_node("apply", "-f", "-", stdin=pod("local", on_host_port("c", bound, hostIP="127.0.0.1")))
+    machine = on_node.json("nodes")["items"][0]
+    node = next(each["address"] for each in machine["status"]["addresses"] if each["type"] == "InternalIP")
+    for address in ("127.0.0.1", node):
+        assert eventually(partial(fetch, address, port)) == "open"
+    assert eventually(lambda: fetch("127.0.0.1", bound)) == "local"
+    assert fetch(node, bound) == ""
+    on_node("delete", "pod", "open")
+    assert fetch("127.0.0.1", port) == ""
+    assert fetch("127.0.0.1", bound) == "local"
+    on_node("delete", "pod", "local")
+    tables = subprocess.run(["nft", "list", "tables"], check=True, capture_output=True, text=True).stdout
+    assert f"{machine['metadata']['name']}_host-ports" not in tables
 
 
 def test_a_killed_container_is_restarted_and_its_last_words_are_kept(on_node: Kubectl) -> None:
@@ -229,12 +254,14 @@ def test_a_killed_executor_loses_no_line_and_no_exit_code(program: Path, tmp_pat
         kubectl("wait", f"node/{name}", "--for=condition=Ready", "--timeout=30s")
         seven = "import time\nfor i in range(60): print('line', i); time.sleep(0.05)\nraise SystemExit(7)"
         kubectl("apply", "-f", "-", stdin=pod("seven", container("c", seven), restartPolicy="Never"))
-        kubectl("apply", "-f", "-", stdin=pod("calm", container("c", "import time; time.sleep(600)")))
+        port = free_port()
+        kubectl("apply", "-f", "-", stdin=pod("calm", on_host_port("c", port)))
         kubectl("wait", "pod/calm", "--for=condition=Ready", "--timeout=30s")
         calm = status(kubectl, "calm")
         eventually(lambda: "line 3" in kubectl.run("logs", "seven").stdout)
         executor.kill()
         assert main_process(kubectl, "calm"), "the container must outlive the executor"
+        assert eventually(lambda: fetch("127.0.0.1", port)) == "calm"
         time.sleep(4)  # real time: "seven" ends while nobody watches it
         executor = KubeLite(["node", *flags], tmp_path / "second")
         executor.wait_ready(NODE_READY)
@@ -246,6 +273,7 @@ def test_a_killed_executor_loses_no_line_and_no_exit_code(program: Path, tmp_pat
         after = status(kubectl, "calm")
         assert (after["containerID"], after["restartCount"]) == (calm["containerID"], 0)
         assert after["state"] == calm["state"]
+        assert fetch("127.0.0.1", port) == "calm"
     finally:
         if executor.process.returncode is not None:  # a failed test leaves its containers as well
             executor = KubeLite(["node", *flags], tmp_path / "last")

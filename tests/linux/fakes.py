@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kube_lite.node.keyring import Credential
 from kube_lite.node.linux.spec import ImageConfig, Rootfs
-from kube_lite.node.runtime import ImageState, Mount, RuntimeFailure
+from kube_lite.node.runtime import HostPort, ImageState, Mount, RuntimeFailure
 
 PYTHON = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 """The interpreter, at the same path inside and outside."""
@@ -61,7 +61,7 @@ class LoopbackNetwork:
     def __init__(self) -> None:
         self.attached: dict[str, str] = {}
 
-    async def attach(self, pod_uid: str, netns_path: str) -> str:
+    async def attach(self, pod_uid: str, netns_path: str, host_ports: Sequence[HostPort] = ()) -> str:
         """Only remembers."""
         self.attached[pod_uid] = netns_path
         return "10.99.0.2"

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from kube_lite.node import specs
-from kube_lite.node.runtime import Resources
+from kube_lite.node.runtime import HostPort, Resources
 from kube_lite.node.settings import NodeSettings
 from kube_lite.resources.kinds.pod.view import Pod, ResourceRequirements
 
@@ -134,6 +134,23 @@ def test_a_sandbox_has_the_pods_aliases_and_sysctls() -> None:
     assert made.hosts == {"192.0.2.9": ["a", "b"]}
     assert made.sysctls == {"net.core.somaxconn": "1024"}
     assert made.share_process_namespace
+
+
+def test_a_sandbox_has_the_nodes_ports_of_what_lasts_unless_it_has_the_nodes_network() -> None:
+    def declared(name: str, *ports: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return {"name": name, "ports": list(ports), **more}
+
+    def port(number: int, **more: Any) -> dict[str, Any]:
+        return {"containerPort": number, "hostPort": number + 1000, **more}
+
+    web = declared("web", {"containerPort": 80}, port(81, hostIP="127.0.0.1"), port(53, protocol="UDP"))
+    first = [declared("once", port(1)), declared("sidecar", port(2), restartPolicy="Always")]
+    assert specs.sandbox(pod([web], initContainers=first), SETTINGS).host_ports == (
+        HostPort(1081, 81, "TCP", "127.0.0.1"),
+        HostPort(1053, 53, "UDP"),
+        HostPort(1002, 2),
+    )
+    assert specs.sandbox(pod([web], hostNetwork=True), SETTINGS).host_ports == ()
 
 
 def test_commands_are_expanded_with_the_environment() -> None:

@@ -27,7 +27,7 @@ from typing import Any, cast
 
 from kube_lite.node.linux import state
 from kube_lite.node.linux.plan import Record
-from kube_lite.node.runtime import Resources, RuntimeFailure, SandboxSpec
+from kube_lite.node.runtime import HostPort, Resources, RuntimeFailure, SandboxSpec
 
 _MOUNTED_UPON = ("etc/hosts", "etc/hostname", "etc/resolv.conf")
 
@@ -121,6 +121,7 @@ class PodPaths:
         try:
             assert value is not None
             fields: dict[str, Any] = {**value["spec"], "resources": Resources(**value["spec"]["resources"])}
+            fields["host_ports"] = tuple(HostPort(**port) for port in fields.get("host_ports", ()))
             booted = value["boot_id"] == state.boot_id()
             return SandboxSpec(**fields), value["ip"], booted, int(value.get("id_base", 0))
         except (AssertionError, KeyError, TypeError):

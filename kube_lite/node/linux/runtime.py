@@ -237,7 +237,7 @@ class LinuxRuntime:
         with anyio.CancelScope(shield=True):  # or it would be made after we have cleaned up
             pod.pause = (await self._ask({"op": "sandbox", "plan": plan})).get("pid", 0)
         if not spec.host_network:
-            pod.ip = await self._network.attach(spec.pod_uid, str(paths.pin("net")))
+            pod.ip = await self._network.attach(spec.pod_uid, str(paths.pin("net")), spec.host_ports)
         await clock.run_in_thread(self._write_files, pod)
         pod.ready = True
 

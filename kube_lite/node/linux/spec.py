@@ -15,7 +15,7 @@ from typing import Protocol
 from kube_lite.node.keyring import Credential
 from kube_lite.node.linux import capabilities
 from kube_lite.node.linux.plan import MountPlan, ProcessPlan
-from kube_lite.node.runtime import ContainerSpec, ImageState, Mount, RuntimeFailure, SandboxSpec
+from kube_lite.node.runtime import ContainerSpec, HostPort, ImageState, Mount, RuntimeFailure, SandboxSpec
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -57,8 +57,8 @@ class Images(Protocol):
 class Network(Protocol):
     """How pods are connected."""
 
-    async def attach(self, pod_uid: str, netns_path: str) -> str:
-        """Connect a network namespace; returns the pod's IPv4 address. Idempotent."""
+    async def attach(self, pod_uid: str, netns_path: str, host_ports: Sequence[HostPort] = ()) -> str:
+        """Connect a network namespace, and ports of the node to it; returns the pod's IPv4 address. Idempotent."""
         ...
 
     async def detach(self, pod_uid: str) -> None:

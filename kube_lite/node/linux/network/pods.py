@@ -24,7 +24,7 @@ import logging
 import os
 import socket
 import struct
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +32,9 @@ from kube_lite import clock
 from kube_lite.node.linux.network import rtnetlink
 from kube_lite.node.linux.network.addresses import AddressPool
 from kube_lite.node.linux.network.forwarding import Forwarding, forward_own, write_setting
+from kube_lite.node.linux.network.host_ports import HostPorts
 from kube_lite.node.linux.network.netns import entered
-from kube_lite.node.runtime import RuntimeFailure
+from kube_lite.node.runtime import HostPort, RuntimeFailure
 
 if TYPE_CHECKING:
     from pyroute2 import IPRoute
@@ -129,6 +130,8 @@ class PodNetwork:
         self._owner = f"kube-lite/{node_name}/"
         self._node_link = link_name(NODE_LINK_PREFIX, node_name)
         self._mtu: int | None = None
+        record = directory / "host-ports.json"
+        self._host_ports = HostPorts(node_name, self.node_address, record, POD_LINK_PREFIX)
 
     @property
     def node_address(self) -> str:
@@ -143,21 +146,25 @@ class PodNetwork:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._pool.load()
         await self._in_thread("NetworkPluginNotReady", _by_pyroute2, self._start)
+        await self._host_ports.start()
 
-    async def attach(self, pod_uid: str, netns_path: str) -> str:
-        """Give the pod's namespace its address and link; the same address when it has one already.
+    async def attach(self, pod_uid: str, netns_path: str, host_ports: Sequence[HostPort] = ()) -> str:
+        """Give the pod's namespace its address, link and ports; the same address when it has one already.
 
         :raises RuntimeFailure: FailedCreatePodSandBox
         """
         address = self._pool.allocate(pod_uid)
         await self._in_thread("FailedCreatePodSandBox", self._attach, pod_uid, netns_path, address)
+        if host_ports:
+            await self._host_ports.open(pod_uid, address, link_name(POD_LINK_PREFIX, pod_uid), host_ports)
         return address
 
     async def detach(self, pod_uid: str) -> None:
-        """Free the pod's address; no error if it has none. Its link ends with its namespace.
+        """Free the pod's address and ports; no error if it has none. Its link ends with its namespace.
 
         :raises RuntimeFailure: FailedKillPod
         """
+        await self._host_ports.shut(pod_uid)
         address = self._pool.pods().get(pod_uid)
         if address is not None:
             await self._in_thread("FailedKillPod", self._drop_route, address)
@@ -165,7 +172,7 @@ class PodNetwork:
 
     async def retain(self, pod_uids: Collection[str]) -> None:
         """Free the addresses and links of all pods but these: for an executor that comes back."""
-        for uid in self._pool.pods().keys() - set(pod_uids):
+        for uid in (self._pool.pods().keys() | self._host_ports.pods()) - set(pod_uids):
             await self.detach(uid)
         await self._in_thread("NetworkPluginNotReady", _by_pyroute2, self._sweep)
 
@@ -178,6 +185,7 @@ class PodNetwork:
 
     async def close(self, keep_pods: bool = False) -> None:
         """Remove every link, route and setting of ours; with ``keep_pods`` leave everything as it is."""
+        await self._host_ports.close(keep_pods)
         if not keep_pods:
             await self._in_thread("NetworkPluginNotReady", _by_pyroute2, self._remove_all)
 
