@@ -388,8 +388,7 @@ class Verbs:
                 self._check(resource, new, lambda: self._update_errors(resource, sub, new, old))
                 await self.admission.validate(request, self)
             managed.complete(resource, new)
-            counts = resource.new_generation or objectmeta.changed_beyond_metadata
-            if sub is None and resource.generation and counts(new, old):
+            if sub is None and resource.generation and objectmeta.counts(resource, new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old:
                 return Written(item.value, item.revision)

@@ -172,8 +172,8 @@ class Resource:
     """Whether writers own fields of status that they set past the subresource (CustomResourceDefinition)."""
     generation: bool = True
     """Whether ``metadata.generation`` counts changes of anything but metadata and status."""
-    new_generation: Callable[[Obj, Obj], bool] | None = None
-    """``(new, old)``: whether a change counts, where that is decided otherwise."""
+    counts_annotations: bool = False
+    """Whether it counts changes of annotations too."""
     managed_fields: bool = True
     """Whether ordinary writes record who owns which field; applies always do."""
     allow_create_on_update: bool = False

@@ -78,7 +78,6 @@ RESOURCES = (
         generation=False,
         prepare_create=_prepare_create,
         default=_default,
-        new_generation=lambda new, old: False,  # set when created, never counted
         validate=_validate,
         validate_update=_validate_update,
         columns=(
