@@ -99,6 +99,15 @@ def changed_beyond_metadata(new: Obj, old: Obj) -> bool:
     return left != right
 
 
+def counts(resource: Resource, new: Obj, old: Obj) -> bool:
+    """Whether an update is one that ``metadata.generation`` counts."""
+    if resource.counts_annotations:
+        after, before = (obj["metadata"].get("annotations") or {} for obj in (new, old))
+        if after != before:
+            return True
+    return changed_beyond_metadata(new, old)
+
+
 def without_managed_fields(obj: Obj) -> dict[str, Any]:
     """A shallow copy of the object whose metadata lacks managedFields, for comparison."""
     meta = {k: v for k, v in obj["metadata"].items() if k != "managedFields"}

@@ -101,13 +101,6 @@ def _prepare_status(new: Obj, old: Obj) -> None:
         metadata(new)["labels"] = labels
 
 
-def _is_new_generation(new: Obj, old: Obj) -> bool:
-    """Annotations count too: the controller hands them on to replica sets."""
-    if new.get("spec") != old.get("spec"):
-        return True
-    return (metadata(new).get("annotations") or {}) != (metadata(old).get("annotations") or {})
-
-
 def _validate_status(new: Obj, old: Obj) -> Errors:
     state = new.get("status") or {}
     found: Errors = []
@@ -142,6 +135,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Deployment",
+        counts_annotations=True,
         plural="deployments",
         group="apps",
         definition="io.k8s.api.apps.v1.Deployment",
@@ -152,7 +146,6 @@ RESOURCES = (
             "scale": Subresource(name="scale", group="autoscaling", version="v1", kind="Scale"),
         },
         scale=ScalePaths(),
-        new_generation=_is_new_generation,
         default=_default,
         prepare_create=prepare_create,
         prepare_update=prepare_update,
