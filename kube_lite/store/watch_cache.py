@@ -43,13 +43,13 @@ class RingSettings:
     """Events younger than this stay: twice upstream's 5 minutes of etcd history."""
     window_events: int = 50_000
     """So many events stay whatever their age."""
-    wakeup_seconds: float = 25e-6
-    """Wake-ups of n watchers are at least n times this apart: to wake one and write to its TLS connection costs about
-    15 us of CPU, and no more than about half of the time should go there."""
+    wakeup_seconds: float = 28e-6
+    """A round of n watchers takes at least n times this: to wake one and write to its TLS connection costs about
+    20 us of CPU, so the rest of the time is for the writes that are waited for."""
     max_delay_seconds: float = 0.1
-    """No wake-up waits longer than this for company."""
-    woken_at_once: int = 64
-    """So many are woken in one go, about a millisecond; the others when the event loop has been round once."""
+    """No round is made longer than this."""
+    woken_at_once: int = 32
+    """So many are woken in one go, less than a millisecond; the others follow evenly over the time of the round."""
     rescan_events: int = 4_096
     """A cursor with a trigger looks through the ring at least every so many events, lest it be overtaken."""
 
@@ -118,6 +118,8 @@ class WatchCache:
         self._woken_at = float("-inf")
         self._wakeup: asyncio.TimerHandle | None = None
         self._to_wake: list[Cursor] = []
+        self._step = 0.0
+        self._next_step = 0.0
         """Those whose turn is still to come in the round of wake-ups that is under way, last first."""
         self._again = False
         """Whether events came during the round."""
@@ -224,17 +226,21 @@ class WatchCache:
             self._dead = 0
 
     def _plan_round(self, at: float) -> None:
-        delay = min(len(self._waiting) * self._settings.wakeup_seconds, self._settings.max_delay_seconds)
-        remaining = self._woken_at + delay - at
+        remaining = self._woken_at + self._round_seconds(len(self._waiting)) - at
         if remaining <= 0:
             self._wake_all()
         else:
             self._wakeup = asyncio.get_running_loop().call_later(remaining, self._wake_all)
 
+    def _round_seconds(self, watchers: int) -> float:
+        return min(watchers * self._settings.wakeup_seconds, self._settings.max_delay_seconds)
+
     def _wake_all(self) -> None:
         self._wakeup = None
         self._woken_at = clock.monotonic()
         self._to_wake = list(reversed(self._waiting))
+        self._step = self._round_seconds(self._settings.woken_at_once)
+        self._next_step = self._woken_at
         self._wake_some()
 
     def _wake_some(self) -> None:
@@ -244,7 +250,9 @@ class WatchCache:
                 left.pop().wake()
         finally:  # one that cannot be served does not keep the others waiting
             if left:
-                asyncio.get_running_loop().call_soon(self._wake_some)
+                # by the round's schedule: a step that is late does not move the later ones
+                self._next_step += self._step
+                asyncio.get_running_loop().call_later(max(self._next_step - clock.monotonic(), 0.0), self._wake_some)
             elif self._again:
                 self._again = False
                 self._plan_round(clock.monotonic())
