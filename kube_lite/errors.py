@@ -213,9 +213,8 @@ def from_status(status: Mapping[str, Any], code: int = 500) -> ApiError:
     reason = str(status.get("reason") or "")
     code = int(status.get("code") or code)
     details = status.get("details")
-    known = [c for c in _subclasses(ApiError)[1:] if c.reason == reason] or [
-        c for c in _subclasses(ApiError)[1:] if c.code == code
-    ]
+    kinds = _subclasses(ApiError)[1:]
+    known = [c for c in kinds if reason and c.reason == reason] or [c for c in kinds if c.code == code]
     error = (known[0] if known else ApiError)(
         str(status.get("message") or f"the server answered {code}"), details if isinstance(details, Mapping) else None
     )

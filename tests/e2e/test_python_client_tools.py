@@ -93,7 +93,7 @@ def test_two_managers_share_an_object_until_they_want_the_same_field(api: Any, n
 def test_objects_are_made_from_files(api: Any, namespace: str) -> None:
     utils.create_from_yaml(api, str(REPOSITORY / "examples" / "nginx-deployment.yaml"), namespace=namespace)
     apps: Any = client.AppsV1Api(api)
-    assert eventually(lambda: apps.read_namespaced_deployment("nginx-deployment", namespace).status.ready_replicas) == 2
+    eventually(lambda: apps.read_namespaced_deployment("nginx-deployment", namespace).status.ready_replicas == 2)
     with pytest.raises(utils.FailToCreateError) as refused:
         utils.create_from_dict(
             api, {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "x"}}, namespace=namespace

@@ -8,6 +8,7 @@ written to a file first, and put back when the node stops, also when it had cras
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -54,6 +55,6 @@ class Forwarding:
     def restore(self) -> None:
         """Switch off again what :meth:`enable` switched on; links that are gone are passed over."""
         for link in self._changed():
-            if Path(_setting(link)).exists():
+            with contextlib.suppress(FileNotFoundError):  # it may go at any moment, also while the file is open
                 write_setting(_setting(link), "0")
         self._record.unlink(missing_ok=True)
