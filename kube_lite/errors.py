@@ -214,7 +214,8 @@ def from_status(status: Mapping[str, Any], code: int = 500) -> ApiError:
     code = int(status.get("code") or code)
     details = status.get("details")
     kinds = _subclasses(ApiError)[1:]
-    known = [c for c in kinds if reason and c.reason == reason] or [c for c in kinds if c.code == code]
+    same = [c for c in kinds if c.reason == reason and (reason or c.code == code)]
+    known = same or [c for c in kinds if c.code == code]
     error = (known[0] if known else ApiError)(
         str(status.get("message") or f"the server answered {code}"), details if isinstance(details, Mapping) else None
     )
