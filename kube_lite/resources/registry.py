@@ -166,6 +166,8 @@ class Resource:
 
     invalid_group: str | None = None
     """The group that answers about invalid objects name, where it is not ``group`` (Ingress: extensions)."""
+    standard_finalizers: bool = True
+    """Whether finalizers must be those of Kubernetes or carry a domain; kinds that came later only ask for a name."""
     internal_annotations: Sequence[str] = ()
     """Annotations that the server makes up for the wire; tables do not show them."""
     owns_status: bool = False

@@ -79,6 +79,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 
 RESOURCES = (
     Resource(
+        standard_finalizers=False,
         kind="APIService",
         update_checks=REPLACED,
         plural="apiservices",

@@ -470,6 +470,7 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
 
 RESOURCES = (
     Resource(
+        standard_finalizers=False,
         kind="CustomResourceDefinition",
         plural="customresourcedefinitions",
         group="apiextensions.k8s.io",

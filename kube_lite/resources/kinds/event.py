@@ -175,6 +175,7 @@ def _selectable_new_form(obj: Obj) -> dict[str, str]:
 RESOURCES = (
     Resource(
         kind="Event",
+        standard_finalizers=False,
         plural="events",
         definition="io.k8s.api.core.v1.Event",
         short_names=("ev",),

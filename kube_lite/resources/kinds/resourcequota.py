@@ -10,7 +10,7 @@ from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.pod.requirements import QUOTA_RESOURCES, validate_amount, validate_quota_resource_name
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource, status
 
 SCOPES = frozenset(
     {
@@ -140,6 +140,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="ResourceQuota",
+        update_checks=TWICE,
         returns_deleted=True,
         plural="resourcequotas",
         definition="io.k8s.api.core.v1.ResourceQuota",

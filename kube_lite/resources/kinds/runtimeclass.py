@@ -49,6 +49,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 
 RESOURCES = (
     Resource(
+        standard_finalizers=False,
         kind="RuntimeClass",
         plural="runtimeclasses",
         list_kind="RuntimeClassList",

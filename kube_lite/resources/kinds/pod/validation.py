@@ -194,7 +194,8 @@ def _rest(spec: Obj, path: str) -> Errors:
             found.append(error)
     policy = spec.get("preemptionPolicy")
     if policy is not None and policy not in ("Never", "PreemptLowerPriority"):
-        found.append(not_supported(child(path, "preemptionPolicy"), policy, ("PreemptLowerPriority", "Never")))
+        at, choices = child(path, "preemptionPolicy"), ("PreemptLowerPriority", "Never")
+        found.append(not_supported(at, policy, choices) if policy else required(at))
     if (system := spec.get("os")) is not None:
         name = system.get("name", "")
         at = child(child(path, "os"), "name")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-
 from kube_lite.resources import names, quantity
 from kube_lite.resources.field import (
     Errors,
@@ -18,6 +15,21 @@ from kube_lite.resources.field import (
     too_long,
 )
 from kube_lite.resources.kinds.pod.environment import VOLUME_FIELDS, validate_field_ref, validate_resource_ref
+from kube_lite.resources.kinds.pod.storage_systems import (
+    IN_NAMESPACE,
+    Check,
+    azure_disk,
+    both,
+    fibre_channel,
+    flex_volume,
+    flocker,
+    iscsi,
+    needs,
+    nfs,
+    partitioned,
+    quobyte,
+    storage_os,
+)
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import validate_template_metadata
 
@@ -36,26 +48,6 @@ TOKEN_MINIMUM = 600
 """Shortest life of a projected token in seconds."""
 MAX_DRIVER = 63
 """Bytes of the name of a CSI driver."""
-AZURE_CACHING = frozenset({"None", "ReadOnly", "ReadWrite"})
-AZURE_KINDS = frozenset({"Dedicated", "Managed", "Shared"})
-AZURE_MANAGED = (
-    "/subscriptions/",
-    "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}",
-)
-"""How addresses of managed disks start, and their form as messages tell it."""
-AZURE_BLOB = ("https://", "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd")
-"""The same of blobs."""
-
-Check = Callable[[Obj, str], Errors]
-
-
-def needs(*fields: str) -> Check:
-    """A source whose only rule is that some fields are set."""
-
-    def check(source: Obj, path: str) -> Errors:
-        return [required(child(path, name)) for name in fields if not source.get(name)]
-
-    return check
 
 
 def no_backsteps(text: str, path: str) -> Errors:
@@ -71,7 +63,7 @@ def relative_path(text: str, path: str) -> Errors:
     if text.startswith("/"):
         found.append(invalid(path, text, "must be a relative path"))
     found.extend(no_backsteps(text, path))
-    if text.startswith("..") and not found:
+    if text.startswith("..") and not text.startswith("../"):
         found.append(invalid(path, text, "must not start with '..'"))
     return found
 
@@ -146,7 +138,8 @@ def _downward(source: Obj, path: str) -> Errors:
     return found + _downward_items(source.get("items"), path)
 
 
-def _token(source: Obj, path: str) -> Errors:
+def _token(source: Obj, path: str, volume: str) -> Errors:
+    """A token; its path is told of as the volume's, as upstream does."""
     seconds = source.get("expirationSeconds", 0)
     found: Errors = []
     if seconds < TOKEN_MINIMUM:
@@ -158,21 +151,19 @@ def _token(source: Obj, path: str) -> Errors:
             invalid(child(path, "expirationSeconds"), seconds, "may not specify a duration larger than 2^32 seconds")
         )
     if not source.get("path"):
-        found.append(required(child(path, "path")))
+        found.append(required(child(volume, "path")))
     else:
-        found.extend(no_backsteps(source["path"], child(path, "path")))
+        found.extend(no_backsteps(source["path"], child(volume, "path")))
     return found
 
 
 _PROJECTIONS = ("secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle", "podCertificate")
 
 
-def _projection(source: Obj, path: str) -> Errors:
+def _projection(source: Obj, path: str, volume: str) -> Errors:
     found: Errors = []
     given = [name for name in _PROJECTIONS if source.get(name) is not None]
-    for name in given[1:]:
-        found.append(forbidden(child(path, name), "may not specify more than 1 volume type per source"))
-    for name in given[:1]:
+    for name in given:
         part, at = source[name], child(path, name)
         if name in ("secret", "configMap"):
             if not part.get("name"):
@@ -181,11 +172,11 @@ def _projection(source: Obj, path: str) -> Errors:
         elif name == "downwardAPI":
             found.extend(_downward_items(part.get("items"), at))
         elif name == "serviceAccountToken":
-            found.extend(_token(part, at))
+            found.extend(_token(part, at, volume))
         elif name == "clusterTrustBundle":
             found.extend(relative_path(part.get("path", ""), child(at, "path")))
-    if not given:
-        found.append(required(path, "must specify at least one volume source"))
+    if len(given) > 1:
+        found.append(forbidden(path, "may not specify more than 1 volume type"))
     return found
 
 
@@ -193,7 +184,7 @@ def _projected(source: Obj, path: str) -> Errors:
     found = _mode(source.get("defaultMode"), child(path, "defaultMode"))
     taken: set[str] = set()
     for i, part in enumerate(source.get("sources") or ()):
-        found.extend(_projection(part, index(child(path, "sources"), i)))
+        found.extend(_projection(part, index(child(path, "sources"), i), path))
         for name in ("secret", "configMap", "downwardAPI"):
             projection = part.get(name) or {}
             for item in projection.get("items") or ():
@@ -205,17 +196,6 @@ def _projected(source: Obj, path: str) -> Errors:
     return found
 
 
-def nfs(source: Obj, path: str) -> Errors:
-    """NFS: a server and an absolute path."""
-    found: Errors = [] if source.get("server") else [required(child(path, "server"))]
-    where = source.get("path", "")
-    if not where:
-        found.append(required(child(path, "path")))
-    if not where.startswith("/"):
-        found.append(invalid(child(path, "path"), where, "must be an absolute path"))
-    return found
-
-
 def _git_repo(source: Obj, path: str) -> Errors:
     found = needs("repository")(source, path)
     where = source.get("directory", "")
@@ -224,108 +204,12 @@ def _git_repo(source: Obj, path: str) -> Errors:
     return found + no_backsteps(where, child(path, "directory"))
 
 
-def _partitioned(name: str) -> Check:
-    """A disk of a cloud, by the field that names it, and a partition of it."""
-
-    def check(source: Obj, path: str) -> Errors:
-        found = needs(name)(source, path)
-        partition = source.get("partition", 0)
-        if not 0 <= partition <= 255:
-            found.append(invalid(child(path, "partition"), partition, names.in_range(1, 255)))
-        return found
-
-    return check
-
-
-_INITIATORS = {
-    "iqn": re.compile(r"iqn\.\d{4}-\d{2}\.([A-Za-z0-9.-]+)(:[^,;*&$|\s]+)$"),
-    "eui": re.compile(r"eui.[A-Za-z0-9]{16}$"),
-    "naa": re.compile(r"naa.[A-Za-z0-9]{32}$"),
-}
-
-
-def _initiator(name: str, path: str) -> Errors:
-    rule = _INITIATORS.get(name[:3])
-    if rule is None:
-        return [invalid(path, name, "must be valid format starting with iqn, eui, or naa")]
-    return [] if rule.match(name) else [invalid(path, name, "must be valid format")]
-
-
-def _unit(source: Obj, path: str) -> Errors:
-    unit = source.get("lun", 0)
-    return [] if 0 <= unit <= 255 else [invalid(child(path, "lun"), unit, names.in_range(0, 255))]
-
-
-def _iscsi(source: Obj, path: str) -> Errors:
-    found = needs("targetPortal", "iqn")(source, path)
-    if iqn := source.get("iqn"):
-        found.extend(_initiator(iqn, child(path, "iqn")))
-    found.extend(_unit(source, path))
-    if (source.get("chapAuthDiscovery") or source.get("chapAuthSession")) and source.get("secretRef") is None:
-        found.append(required(child(path, "secretRef")))
-    if (initiator := source.get("initiatorName")) is not None:
-        found.extend(_initiator(initiator, child(path, "initiatorname")))
-    return found
-
-
-def _fibre_channel(source: Obj, path: str) -> Errors:
-    found: Errors = []
-    targets, ids = source.get("targetWWNs") or [], source.get("wwids") or []
-    at = child(path, "targetWWNs")
-    if not targets and not ids:
-        found.append(required(at, "must specify either targetWWNs or wwids, but not both"))
-    if targets and ids:
-        found.append(invalid(at, targets, "targetWWNs and wwids can not be specified simultaneously"))
-    if targets and source.get("lun") is None:
-        found.append(required(child(path, "lun"), "lun is required if targetWWNs is specified"))
-    elif targets:
-        found.extend(_unit(source, path))
-    return found
-
-
-def _flocker(source: Obj, path: str) -> Errors:
-    found: Errors = []
-    name, uid = source.get("datasetName", ""), source.get("datasetUUID", "")
-    if not name and not uid:
-        found.append(required(path, "one of datasetName and datasetUUID is required"))
-    if name and uid:
-        found.append(invalid(path, "resource", "datasetName and datasetUUID can not be specified simultaneously"))
-    if "/" in name:
-        found.append(invalid(child(path, "datasetName"), name, "must not contain '/'"))
-    return found
-
-
-def _quobyte(source: Obj, path: str) -> Errors:
-    detail = "must be a host:port pair or multiple pairs separated by commas"
-    registry = source.get("registry", "")
-    at = child(path, "registry")
-    found: Errors = [] if registry else [required(at, detail)]
-    for pair in registry.split(",") if registry else ():
-        if not re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*):[^:\[\]]*", pair):
-            found.append(invalid(at, registry, detail))
-    return found + needs("volume")(source, path)
-
-
 def validate_driver_name(driver: str, path: str) -> Errors:
     """The name of a CSI driver, wherever it is referred to."""
     found: Errors = [] if driver else [required(path)]
     if len(driver) > MAX_DRIVER:
         found.append(too_long(path, MAX_DRIVER))
     found.extend(invalid(path, driver, problem) for problem in names.dns_subdomain(driver.lower()))
-    return found
-
-
-def azure_disk(source: Obj, path: str) -> Errors:
-    """A disk in Azure, whose address must suit its kind."""
-    found = needs("diskName", "diskURI")(source, path)
-    for name, choices in (("cachingMode", AZURE_CACHING), ("kind", AZURE_KINDS)):
-        if (given := source.get(name)) is not None and given not in choices:
-            found.append(not_supported(child(path, name), given, choices))
-    kind, address = source.get("kind"), source.get("diskURI", "")
-    if kind is not None:
-        start, form = AZURE_MANAGED if kind == "Managed" else AZURE_BLOB
-        if not address.startswith(start):
-            found.append(not_supported(child(path, "diskURI"), address, (form,)))
     return found
 
 
@@ -365,29 +249,29 @@ SOURCES: dict[str, Check] = {
     "emptyDir": _empty_dir,
     "hostPath": host_path,
     "gitRepo": _git_repo,
-    "gcePersistentDisk": _partitioned("pdName"),
-    "awsElasticBlockStore": _partitioned("volumeID"),
+    "gcePersistentDisk": partitioned("pdName"),
+    "awsElasticBlockStore": partitioned("volumeID"),
     "secret": _keyed("secretName"),
     "nfs": nfs,
-    "iscsi": _iscsi,
+    "iscsi": iscsi,
     "glusterfs": needs("endpoints", "path"),
     "persistentVolumeClaim": needs("claimName"),
     "rbd": needs("monitors", "image"),
-    "cinder": needs("volumeID"),
+    "cinder": both(needs("volumeID"), IN_NAMESPACE),
     "cephfs": needs("monitors"),
-    "flocker": _flocker,
+    "flocker": flocker,
     "downwardAPI": _downward,
-    "fc": _fibre_channel,
+    "fc": fibre_channel,
     "azureFile": needs("secretName", "shareName"),
     "configMap": _keyed("name"),
     "vsphereVolume": needs("volumePath"),
     "photonPersistentDisk": needs("pdID"),
     "portworxVolume": needs("volumeID"),
     "azureDisk": azure_disk,
-    "storageos": needs("volumeName"),
+    "storageos": storage_os(IN_NAMESPACE),
     "scaleIO": needs("gateway", "system", "volumeName"),
-    "flexVolume": needs("driver"),
-    "quobyte": _quobyte,
+    "flexVolume": flex_volume,
+    "quobyte": quobyte,
     "projected": _projected,
     "csi": csi,
     "ephemeral": _ephemeral,
@@ -396,8 +280,8 @@ SOURCES: dict[str, Check] = {
 """Rules of each source, in the order in which upstream looks for a second one."""
 
 
-_NAMED = {"gcePersistentDisk": "persistentDisk"}
-_NAMED_SECOND = {"cephfs": "cephFS", "downwardAPI": "downwarAPI"}
+NAMED = {"gcePersistentDisk": "persistentDisk"}
+NAMED_SECOND = {"cephfs": "cephFS", "downwardAPI": "downwarAPI"}
 """Fields that upstream's errors call something else; clients see its spelling."""
 
 
@@ -405,9 +289,9 @@ def _source(volume: Obj, path: str) -> Errors:
     given = [name for name in SOURCES if volume.get(name) is not None]
     if not given:
         return [required(path, "must specify a volume type")]
-    found = SOURCES[given[0]](volume[given[0]], child(path, _NAMED.get(given[0], given[0])))
+    found = SOURCES[given[0]](volume[given[0]], child(path, NAMED.get(given[0], given[0])))
     for name in given[1:]:
-        at = child(path, _NAMED_SECOND.get(name, name))
+        at = child(path, NAMED_SECOND.get(name, name))
         found.append(forbidden(at, "may not specify more than 1 volume type"))
     return found
 
