@@ -150,7 +150,6 @@ class Verbs:
         if obj["metadata"].get("resourceVersion"):
             raise errors.BadRequest("resourceVersion should not be set on objects to be created")
         resource.default(obj)
-        managed.complete(resource, obj, nulls=False)
         managed.on_create(resource, obj, options, manner.manage)
         request = AdmissionRequest(
             operation="CREATE",
@@ -361,7 +360,6 @@ class Verbs:
         resource, sub = target.resource, target.subresource
         if (sub is None or sub.name == "status") and not manner.trusted:
             resource.default(new)
-        managed.complete(resource, new, nulls=False)
         part = manner.managed_as or target.subresource_name
         managed.on_update(resource, old, new, options, part, manner.manage, self.versions_of(resource))
         request = AdmissionRequest(
@@ -421,7 +419,7 @@ class Verbs:
         change = validate_metadata_update(new["metadata"], old["metadata"])
         found = validate_common(new["metadata"], builtin=False) + change if whole else list(change)
         # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
-        new, old = without_nulls(new), without_nulls(old)
+        new, old = _without_nulls(new, old)
         if sub is not None:
             return found + change + sub.validate(new, old)
         for check in resource.update_checks:
@@ -490,6 +488,13 @@ def _metadata_errors(resource: Resource, obj: Obj) -> Errors:
 
 def _create_errors(resource: Resource, obj: Obj) -> Errors:
     return (_metadata_errors(resource, obj) + resource.validate(obj)) * resource.create_checks
+
+
+def _without_nulls(new: Obj, old: Obj) -> tuple[Obj, Obj]:
+    """Both without nulls; what they share, as a status update does the spec, is looked through once."""
+    before = {key: without_nulls(value) for key, value in old.items()}
+    after = {key: before[key] if value is old.get(key) else without_nulls(value) for key, value in new.items()}
+    return after, before
 
 
 def _copy(obj: Obj) -> Obj:
