@@ -385,7 +385,7 @@ class Verbs:
             if not manner.trusted:
                 self._check(resource, new, lambda: self._update_errors(resource, sub, new, old))
                 await self.admission.validate(request, self)
-            managed.complete(resource, new)
+            managed.complete(resource, new, but=managed.shared(old, new))
             if sub is None and resource.generation and objectmeta.counts(resource, new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old:
