@@ -156,7 +156,6 @@ class Verbs:
         if obj["metadata"].get("resourceVersion"):
             raise errors.BadRequest("resourceVersion should not be set on objects to be created")
         resource.default(obj)
-        managed.complete(resource, obj, nulls=False)
         managed.on_create(resource, obj, options, manner.manage)
         request = AdmissionRequest(
             operation="CREATE",
@@ -367,7 +366,6 @@ class Verbs:
         resource, sub = target.resource, target.subresource
         if (sub is None or sub.name == "status") and not manner.trusted:
             resource.default(new)
-        managed.complete(resource, new, nulls=False)
         part = manner.managed_as or target.subresource_name
         managed.on_update(resource, old, new, options, part, manner.manage, self.versions_of(resource))
         request = AdmissionRequest(
@@ -393,7 +391,7 @@ class Verbs:
             if not manner.trusted:
                 self._check(resource, new, lambda: self._update_errors(resource, sub, new, old))
                 await self.admission.validate(request, self)
-            managed.complete(resource, new)
+            managed.complete(resource, new, but=managed.shared(old, new))
             if sub is None and resource.generation and objectmeta.counts(resource, new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old:
@@ -430,7 +428,7 @@ class Verbs:
         if standard and (finalizers := meta.get("finalizers")):
             change = change + validate_standard_finalizers(finalizers, "metadata.finalizers")
         # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
-        new, old = without_nulls(new), without_nulls(old)
+        new, old = _without_nulls(new, old)
         if sub is not None:
             return found + change + sub.validate(new, old)
         for check in resource.update_checks:
@@ -508,6 +506,13 @@ def _metadata_errors(resource: Resource, obj: Obj) -> Errors:
 
 def _create_errors(resource: Resource, obj: Obj) -> Errors:
     return (_metadata_errors(resource, obj) + resource.validate(obj)) * resource.create_checks
+
+
+def _without_nulls(new: Obj, old: Obj) -> tuple[Obj, Obj]:
+    """Both without nulls; what they share, as a status update does the spec, is looked through once."""
+    before = {key: without_nulls(value) for key, value in old.items()}
+    after = {key: before[key] if value is old.get(key) else without_nulls(value) for key, value in new.items()}
+    return after, before
 
 
 def _copy(obj: Obj) -> Obj:
