@@ -20,7 +20,7 @@ import anyio
 
 from kube_lite import clock, errors
 from kube_lite.api import audit as audit_log
-from kube_lite.api import impersonation, origin, request_info, websocket
+from kube_lite.api import codec, impersonation, origin, request_info, websocket
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
 from kube_lite.api.authz.attributes import attributes_of
@@ -30,6 +30,7 @@ from kube_lite.api.exchange import EXCHANGE, Exchange
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.flow_levels import Rejected
 from kube_lite.api.http import PushStream, Request, Response, error_response
+from kube_lite.api.negotiate import YAML, Form, negotiate
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.objectmeta import uuid4
 
@@ -102,7 +103,7 @@ class App:
         except Rejected as rejected:
             return _too_many(rejected), rejected.message
         except errors.ApiError as error:
-            return error_response(error), error.message
+            return _refused(request, error), error.message
         except Exception as error:
             # the server must outlive any single request; what failed is in the log with its path
             logger.exception("%s %s failed", request.info.method, request.info.path)
@@ -122,6 +123,20 @@ class App:
         if request.info.is_resource:
             return await self._resources(request)
         return await self._nonresource.handle(request, fallback=self.extra is not None)
+
+
+def _refused(request: Request, error: errors.ApiError) -> Response:
+    """The Status of a refusal, as YAML for clients that ask for YAML."""
+    response = error_response(error)
+    if "yaml" in (accept := request.header("accept")):
+        try:
+            form = negotiate(accept, table=False)
+        except errors.NotAcceptable:
+            form = Form(YAML)
+        if form.media == YAML:
+            shown = codec.encoded(error.to_status(), form, error.code)
+            response.body, response.content_type = shown.body, shown.content_type
+    return response
 
 
 def _too_many(rejected: Rejected) -> Response:

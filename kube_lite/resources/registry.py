@@ -239,6 +239,8 @@ class Resource:
 
     def unknown_field_label(self, label: str) -> str:
         """The message for a field selector on a field that cannot be selected."""
+        if (self.group, self.version, self.kind) == ("batch", "v1beta1", "CronJob"):
+            return f'field label "{label}" not supported for "CronJob"'
         if self.group == "batch" and self.selectable_names:
             return f'field label "{label}" not supported for batch{self.version}.{self.kind}'
         if self.selectable_names and self.group in ("", "events.k8s.io", "certificates.k8s.io"):
