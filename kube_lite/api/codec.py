@@ -112,7 +112,8 @@ def _other_kind(kind: str, version: str, wanted_kind: str, wanted_version: str) 
     group, number = split(version)
     wanted_group, _ = split(wanted_version)
     if not _registered(group, number, kind):
-        return f'{kind} in version "{number}" cannot be handled as a {wanted_kind}: {unregistered(kind, version)}'
+        why = unregistered(kind, version, wanted_group)
+        return f'{kind} in version "{number}" cannot be handled as a {wanted_kind}: {why}'
     if kind == wanted_kind and version != wanted_version:
         return mismatched(version, wanted_version)
     return (
@@ -170,9 +171,16 @@ def _registered(group: str, version: str, kind: str) -> bool:
     return not late and (group, version, kind) in schema.kinds()
 
 
-def unregistered(kind: str, version: str) -> str:
-    """What upstream's decoder says of a kind that it does not know."""
-    where = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"
+_SCHEMES: Final = {
+    "apiextensions.k8s.io": "k8s.io/apiextensions-apiserver/pkg/apiserver/apiserver.go:52",
+    "apiregistration.k8s.io": "k8s.io/kube-aggregator/pkg/apiserver/scheme/scheme.go:32",
+}
+"""Where upstream keeps the types of the groups that have servers of their own."""
+
+
+def unregistered(kind: str, version: str, wanted_group: str = "") -> str:
+    """What upstream's decoder says of a kind that it does not know, asked for one of ``wanted_group``."""
+    where = _SCHEMES.get(wanted_group, "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30")
     return f'no kind "{kind}" is registered for version "{version}" in scheme "{where}"'
 
 

@@ -14,7 +14,14 @@ from urllib.parse import parse_qs, unquote
 
 Query = Mapping[str, Sequence[str]]
 
-_COLLECTION_VERBS = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}
+_COLLECTION_VERBS = {
+    "GET": "list",
+    "HEAD": "list",
+    "POST": "create",
+    "PUT": "update",
+    "PATCH": "patch",
+    "DELETE": "deletecollection",
+}
 _OBJECT_VERBS = {
     "GET": "get",
     "HEAD": "get",

@@ -35,7 +35,7 @@ from kube_lite.resources.metadata import (
     validate_metadata_update,
     validate_standard_finalizers,
 )
-from kube_lite.resources.names import subdomain_name
+from kube_lite.resources.names import path_segment, subdomain_name
 from kube_lite.resources.registry import Resource, Subresource, UpdateCheck
 from kube_lite.resources.sent import as_sent
 from kube_lite.store.store import StorageFull, WriteConflict
@@ -132,6 +132,7 @@ class Verbs:
         resource = target.resource
         meta = obj["metadata"]
         objectmeta.check_namespace(resource, target.namespace, obj)
+        objectmeta.drop_repeated_owners(obj, warnings)
         generated = bool(not meta.get("name") and meta.get("generateName"))
         for attempt in range(NAME_RETRIES):
             if generated:
@@ -289,6 +290,7 @@ class Verbs:
                 f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
             )
         objectmeta.check_namespace(resource, target.namespace, obj, update=True)
+        objectmeta.drop_repeated_owners(obj, warnings)
         present = self.storage.item(resource, target.namespace, target.name)
         stored_uid = "" if present is None else str(decode_json(present.value)["metadata"]["uid"])
         if target.subresource is None and (uid := meta.get("uid")) and uid != stored_uid:
@@ -337,6 +339,7 @@ class Verbs:
                 raise errors.not_found(resource.plural, resource.group, target.name)
             old = self.storage.load(resource, await self.storage.incoming_one(resource, item.value))
             new = await transform(old)
+            objectmeta.drop_repeated_owners(new, warnings, " after mutating admission happens")
             given = str(new["metadata"].get("resourceVersion") or "")
             if given and not (given.isascii() and given.isdigit()):
                 detail = f'strconv.ParseUint: parsing "{given}": invalid syntax'
@@ -495,7 +498,8 @@ def _generated(resource: Resource, new: Obj, old: Obj) -> Errors:
     if not prefix or prefix == old.get("generateName"):
         return []
     rule = resource.name_rule or subdomain_name
-    return [invalid("metadata.generateName", prefix, problem) for problem in rule(prefix, True)]
+    problems = (*path_segment(prefix, True), *rule(prefix, True))  # upstream's generic path asks the first
+    return [invalid("metadata.generateName", prefix, problem) for problem in dict.fromkeys(problems)]
 
 
 def _metadata_errors(resource: Resource, obj: Obj) -> Errors:

@@ -27,8 +27,10 @@ import msgspec
 from kube_lite.resources import withdrawn
 from kube_lite.resources.shapes import (
     ALWAYS_OF,
+    KEPT_LISTS_OF,
     LIST_KEY_DEFAULTS,
     NAMED_GO_TYPES,
+    NAMED_LISTS,
     POINTER_SCALARS_OF,
     PRINTED_STRINGS_OF,
     VALUE_SCALARS,
@@ -285,7 +287,7 @@ def _field(owner: str, name: str, schema: _Schema, required: bool, top_level: bo
     if kind in (LIST, MAP, BYTES):
         field.always |= required
         # An empty list that is always printed is owned by who sent it, and then stored as null (``complete``).
-        field.drop_empty = kind != LIST or not field.always
+        field.drop_empty = (kind == MAP or not field.always) and where not in KEPT_LISTS_OF
     elif kind == STRING:
         field.always |= required and owner in PRINTED_STRINGS_OF
         field.drop_empty = not required and not field.always and where not in POINTER_SCALARS_OF
@@ -322,7 +324,7 @@ def _node(schema: _Schema, where: str) -> Type:
             made.list_type = schema.list_type or "atomic"
             made.keys = tuple(schema.list_keys)
         made.key_defaults = {**_zero_keys(made.item, made.keys), **LIST_KEY_DEFAULTS.get(where, {})}
-        made.go = f"[]{made.item.go}"
+        made.go = NAMED_LISTS.get(where) or f"[]{made.item.go}"
     else:
         made = _scalar(json_type, schema.format)
         if where in NAMED_GO_TYPES and made.kind == STRING:

@@ -122,9 +122,7 @@ def _capped(items: list[str]) -> str:
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
-    ports = [str(port["port"]) if port.get("port") is not None else "*" for port in obj.get("ports") or ()]
-    if any(port.get("port") is None for port in obj.get("ports") or ()):
-        ports = [port for port in ports if port != "*"]
+    ports = [str(port.get("port") or port.get("name") or "*") for port in obj.get("ports") or ()]
     addresses = [address for endpoint in obj.get("endpoints") or () for address in endpoint.get("addresses") or ()]
     return [name_of(obj), obj.get("addressType", ""), _capped(ports), _capped(addresses), age(obj, now)]
 

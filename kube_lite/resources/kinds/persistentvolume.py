@@ -10,7 +10,7 @@ from kube_lite.resources.field import IMMUTABLE, Errors, child, forbidden, inval
 from kube_lite.resources.go_diff import go_diff
 from kube_lite.resources.go_types import go_value
 from kube_lite.resources.kinds.persistentvolumeclaim import claim_class, short_modes, validate_access_modes
-from kube_lite.resources.kinds.pod.defaults import VOLUME_DEFAULTS
+from kube_lite.resources.kinds.pod.defaults import VOLUME_DEFAULTS, default_resource_list
 from kube_lite.resources.kinds.pod.scheduling import validate_node_selector
 from kube_lite.resources.kinds.pod.storage_systems import (
     IN_FULL,
@@ -95,6 +95,8 @@ def _default(obj: Obj) -> None:
     if not spec.get("persistentVolumeReclaimPolicy"):
         spec["persistentVolumeReclaimPolicy"] = "Retain"
     spec.setdefault("volumeMode", "Filesystem")
+    if capacity := spec.get("capacity"):
+        default_resource_list(capacity)
     for name in SOURCES:
         if isinstance(source := spec.get(name), dict) and (fill := VOLUME_DEFAULTS.get(name)) is not None:
             fill(source)

@@ -7,6 +7,7 @@ from datetime import datetime
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, child, invalid, key, required
 from kube_lite.resources.go_types import go_value
+from kube_lite.resources.kinds.pod.defaults import default_resource_list
 from kube_lite.resources.kinds.pod.requirements import QUOTA_RESOURCES, validate_amount, validate_quota_resource_name
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
@@ -137,6 +138,13 @@ def _row(obj: Obj, now: datetime) -> Cells:
     return [name_of(obj), age(obj, now), ", ".join(request), ", ".join(limit)]
 
 
+def _default(obj: Obj) -> None:
+    for holder in (obj.get("spec"), obj.get("status")):
+        for name in ("hard", "used"):
+            if amounts := (holder or {}).get(name):
+                default_resource_list(amounts)
+
+
 RESOURCES = (
     Resource(
         kind="ResourceQuota",
@@ -147,6 +155,7 @@ RESOURCES = (
         short_names=("quota",),
         subresources={"status": status(validate=_validate_status)},
         generation=False,
+        default=_default,
         prepare_create=prepare_create,
         prepare_update=prepare_update,
         validate=_validate,

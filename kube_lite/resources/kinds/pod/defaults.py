@@ -162,6 +162,9 @@ def default_claim_spec(spec: Obj) -> None:
     """A claim's spec: file system volumes unless said otherwise."""
     spec.setdefault("volumeMode", "Filesystem")
     spec.setdefault("resources", {})
+    for name in ("limits", "requests"):
+        if amounts := (spec.get("resources") or {}).get(name):
+            default_resource_list(amounts)
 
 
 def _ephemeral(source: Obj) -> None:

@@ -187,7 +187,7 @@ def _rest(spec: Obj, path: str) -> Errors:
             found.extend(dns_subdomain(hostname, child(at, "hostnames")))
     if name := spec.get("priorityClassName"):
         found.extend(dns_subdomain(name, child(path, "priorityClassName")))
-    if name := spec.get("runtimeClassName"):
+    if (name := spec.get("runtimeClassName")) is not None:
         found.extend(dns_subdomain(name, child(path, "runtimeClassName")))
     if overhead := spec.get("overhead"):
         for error in validate_requirements({"limits": overhead}, child(path, "overhead")):
