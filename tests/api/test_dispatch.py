@@ -208,3 +208,30 @@ def test_questions_have_no_metadata() -> None:
         assert 'metadata: Invalid value: v1.ObjectMeta{Name:"n", ' in answer.json()["message"]
 
     run(story)
+
+
+@pytest.mark.parametrize(
+    ("path", "change", "causes"),
+    [
+        (f"{MAPS}/a", {"finalizers": ["x"]}, ["metadata.finalizers[0]"] * 2),
+        (f"{MAPS}/a", {"generateName": "a/b"}, ["metadata.generateName"] * 2),
+        ("/apis/coordination.k8s.io/v1/namespaces/default/leases/l", {"finalizers": ["x"]}, []),
+        (
+            "/apis/apps/v1/namespaces/default/controllerrevisions/r",
+            {"finalizers": ["x"]},
+            ["metadata.finalizers[0]"] * 2,
+        ),
+    ],
+)
+def test_metadata_is_looked_at_again_in_updates(path: str, change: dict[str, object], causes: list[str]) -> None:
+    async def story(plane: Plane) -> None:
+        await _small_world(plane)
+        await admin(plane).create("leases.coordination.k8s.io", {"metadata": {"name": "l"}}, "default")
+        revision = {"metadata": {"name": "r"}, "revision": 1, "data": {}}
+        await admin(plane).create("controllerrevisions.apps", revision, "default")
+        body = json.dumps({"metadata": change}).encode()
+        answer = await call(plane.app, "PATCH", path, body, {"content-type": "application/merge-patch+json"})
+        details = answer.json().get("details") or {}
+        assert [cause["field"] for cause in details.get("causes") or ()] == causes
+
+    run(story)
