@@ -57,7 +57,7 @@ def start_ms(runtime: str, rounds: int) -> float:
             identity = f"kl-peer-{runtime}-{number}"
             begun = time.perf_counter()
             with open(directory / "said", "w+b") as said:  # a pipe would be held open by the container
-                command = [runtime, "--root", state, "run", "--detach", "--bundle", directory, identity]
+                command = [runtime, "--root", str(state), "run", "--detach", "--bundle", name, identity]
                 ended = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
                 if ended.returncode:
                     said.seek(0)
