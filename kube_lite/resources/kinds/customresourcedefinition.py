@@ -25,7 +25,7 @@ from kube_lite.resources.kinds.webhookconfiguration import validate_client_confi
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.metadata import annotation_path
 from kube_lite.resources.registry import Resource, status
-from kube_lite.resources.structural_check import validate_schema
+from kube_lite.resources.structural.check import validate_schema
 
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 """Finalizer under which a definition waits until its objects are gone."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from kube_lite.errors import BadRequest
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, go_int_or_string, invalid, not_supported, required, show
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.pod.template import (
     TEMPLATE_COLUMNS,
     default_template,

@@ -9,7 +9,7 @@ from typing import Any
 from kube_lite.resources import names, quantity
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, forbidden, index, invalid, not_supported, required
-from kube_lite.resources.go_types import go_quantity
+from kube_lite.resources.go.types import go_quantity
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status

@@ -21,7 +21,7 @@ from kube_lite.resources.field import (
     not_supported,
     required,
 )
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.pod.defaults import default_pod_spec
 from kube_lite.resources.kinds.pod.template import TEMPLATE_COLUMNS, template_cells, validate_template
 from kube_lite.resources.kinds.replicaset import prepare_update

@@ -7,8 +7,8 @@ from datetime import datetime
 from kube_lite.resources import quantity
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, child, forbidden, invalid, key, not_supported, required
-from kube_lite.resources.go_diff import go_diff
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.diff import go_diff
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.persistentvolumeclaim import claim_class, short_modes, validate_access_modes
 from kube_lite.resources.kinds.pod.defaults import VOLUME_DEFAULTS
 from kube_lite.resources.kinds.pod.scheduling import validate_node_selector

@@ -21,7 +21,7 @@ from kube_lite.resources.field import (
     not_supported,
     required,
 )
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.labelselector import text_of_map
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.metadata import validate_labels
