@@ -1,57 +1,27 @@
-"""Services: a stable address for a set of pods.
-
-Addresses and node ports are allocated elsewhere, between preparation and validation.
-"""
+"""Rules of Services beyond the schema."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
-from kube_lite.resources import names
-from kube_lite.resources.ages import age
-from kube_lite.resources.field import (
-    Errors,
-    child,
-    duplicate,
-    forbidden,
-    index,
-    invalid,
-    key,
-    not_supported,
-    required,
-)
+from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, key, not_supported, required
 from kube_lite.resources.go.types import go_value
-from kube_lite.resources.labelselector import text_of_map
-from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import validate_labels
-from kube_lite.resources.registry import (
-    AGE_COLUMN,
-    NAME_COLUMN,
-    REPLACED,
-    Cells,
-    Column,
-    Resource,
-    Subresource,
-    prepare_status_update,
-    status,
-)
 from kube_lite.resources.rules import (
     BAD_IP,
     dns_label,
     dns_subdomain,
-    load_balancer_status,
     parse_cidr,
     parse_ip,
     port_number,
     port_number_or_name,
     qualified_name,
+    validate_public_ip,
 )
 
 TYPES = frozenset({"ClusterIP", "ExternalName", "LoadBalancer", "NodePort"})
 POLICIES = frozenset({"PreferDualStack", "RequireDualStack", "SingleStack"})
-AFFINITY_TIMEOUT = 10800
-"""Seconds (3 hours) that ClientIP affinity lasts by default."""
 MAX_AFFINITY_TIMEOUT = 86400
 _TRAFFIC = frozenset({"Cluster", "Local"})
 _PROTOCOLS = frozenset({"SCTP", "TCP", "UDP"})
@@ -69,103 +39,6 @@ def is_headless(spec: Obj) -> bool:
     """Whether it wants no address."""
     ips = spec.get("clusterIPs")
     return (ips[0] if ips else spec.get("clusterIP")) == "None"
-
-
-def _default(obj: Obj) -> None:
-    spec = obj.setdefault("spec", {})
-    if not spec.get("sessionAffinity"):
-        spec["sessionAffinity"] = "None"
-    if spec["sessionAffinity"] == "None":
-        spec.pop("sessionAffinityConfig", None)
-    elif spec["sessionAffinity"] == "ClientIP":
-        config = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
-        if config.get("timeoutSeconds") is None:
-            spec["sessionAffinityConfig"] = {"clientIP": {"timeoutSeconds": AFFINITY_TIMEOUT}}
-    kind = spec.setdefault("type", "ClusterIP") or "ClusterIP"
-    spec["type"] = kind
-    for port in spec.get("ports") or ():
-        if not port.get("protocol"):
-            port["protocol"] = "TCP"
-        if not port.get("targetPort"):
-            port["targetPort"] = port.get("port", 0)
-    if kind in ("LoadBalancer", "NodePort") and not spec.get("externalTrafficPolicy"):
-        spec["externalTrafficPolicy"] = "Cluster"
-    if kind == "LoadBalancer":
-        for ingress in ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ():
-            if ingress.get("ip"):
-                ingress.setdefault("ipMode", "VIP")
-
-
-def _normalize(spec: Obj) -> None:
-    """``clusterIP`` is the first of ``clusterIPs``; a client may know only one of them.
-
-    There is one family of addresses, so what is said about families is dropped, as servers without dual stack do.
-    """
-    for name in ("ipFamilies", "ipFamilyPolicy"):
-        spec.pop(name, None)
-    if spec.get("clusterIP") and not spec.get("clusterIPs"):
-        spec["clusterIPs"] = [spec["clusterIP"]]
-
-
-def _prepare_create(obj: Obj) -> None:
-    obj["status"] = {"loadBalancer": {}}
-    _normalize(obj.setdefault("spec", {}))
-
-
-def _prepare_update(new: Obj, old: Obj) -> None:
-    """Status stays; what was allocated and is not named by the client stays too."""
-    new["status"] = old.get("status", {})
-    spec, before = new.setdefault("spec", {}), old.get("spec") or {}
-    kind, was = spec.get("type"), before.get("type")
-    if kind != "ExternalName" and was != "ExternalName":
-        if not spec.get("clusterIP") and not spec.get("clusterIPs"):
-            for name in ("clusterIP", "clusterIPs"):
-                if name in before:
-                    spec[name] = before[name]
-        elif spec.get("clusterIP") != before.get("clusterIP") and spec.get("clusterIPs") == before.get("clusterIPs"):
-            # Only the old field was changed: let it lead.
-            spec["clusterIPs"] = [spec["clusterIP"]] if spec.get("clusterIP") else []
-        for name in ("ipFamilies", "ipFamilyPolicy"):
-            if not spec.get(name) and name in before:
-                spec[name] = before[name]
-    _keep_ports(spec, before)
-    _drop_of_other_types(spec, before)
-    _normalize(spec)
-
-
-def _keep_ports(spec: Obj, before: Obj) -> None:
-    if spec.get("type") in ("NodePort", "LoadBalancer"):
-        known = {(p.get("protocol"), p.get("port")): p.get("nodePort") for p in before.get("ports") or ()}
-        taken = {p.get("nodePort") for p in spec.get("ports") or ()}
-        for port in spec.get("ports") or ():
-            node_port = known.get((port.get("protocol"), port.get("port")))
-            if not port.get("nodePort") and node_port and node_port not in taken:
-                port["nodePort"] = node_port
-    local = spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
-    if local and not spec.get("healthCheckNodePort") and before.get("healthCheckNodePort"):
-        spec["healthCheckNodePort"] = before["healthCheckNodePort"]
-
-
-def _drop_of_other_types(spec: Obj, before: Obj) -> None:
-    """Fields that the old type had and the new one may not have, where the client left them as they were."""
-    kind, was = spec.get("type"), before.get("type")
-    if kind == was:
-        return
-    if kind == "ExternalName":
-        for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
-            if spec.get(name) == before.get(name):
-                spec.pop(name, None)
-    if kind in ("ClusterIP", "ExternalName"):
-        old_ports = [port.get("nodePort") for port in before.get("ports") or ()]
-        if [port.get("nodePort") for port in spec.get("ports") or ()] == old_ports:
-            for port in spec.get("ports") or ():
-                port.pop("nodePort", None)
-        if not externally_accessible(spec) and spec.get("externalTrafficPolicy") == before.get("externalTrafficPolicy"):
-            spec.pop("externalTrafficPolicy", None)
-    if kind != "LoadBalancer":
-        for name in ("allocateLoadBalancerNodePorts", "healthCheckNodePort", "loadBalancerClass"):
-            if spec.get(name) == before.get(name):
-                spec.pop(name, None)
 
 
 def _port(port: Obj, path: str, needs_name: bool, seen: set[str]) -> Errors:
@@ -270,24 +143,6 @@ def _cluster_ips(spec: Obj) -> Errors:
     return found
 
 
-def validate_public_ip(text: str, path: str) -> Errors:
-    """An address that others can reach: neither unspecified, loopback, link-local nor multicast."""
-    parsed = parse_ip(text)
-    if parsed is None:
-        return [invalid(path, text, BAD_IP)]
-    found: Errors = []
-    if parsed.is_unspecified:
-        found.append(invalid(path, text, f"may not be unspecified ({text})"))
-    if parsed.is_loopback:
-        found.append(invalid(path, text, "may not be in the loopback range (127.0.0.0/8)"))
-    if parsed.is_link_local:
-        found.append(invalid(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"))
-    if parsed.is_multicast and (parsed.version == 6 or text.startswith("224.0.0.")):
-        detail = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
-        found.append(invalid(path, text, detail))
-    return found
-
-
 def _duplicate_ports(spec: Obj) -> Errors:
     found: Errors = []
     node_ports: set[tuple[Any, Any]] = set()
@@ -353,7 +208,8 @@ def _traffic(spec: Obj) -> Errors:
     return found
 
 
-def _validate(obj: Obj) -> Errors:
+def validate(obj: Obj) -> Errors:
+    """The rules for a new Service."""
     spec = obj.get("spec") or {}
     found: Errors = []
     ports, kind = spec.get("ports") or [], spec.get("type", "")
@@ -384,7 +240,8 @@ def _validate(obj: Obj) -> Errors:
     return found
 
 
-def _validate_update(new: Obj, old: Obj) -> Errors:
+def validate_update(new: Obj, old: Obj) -> Errors:
+    """The rules for a changed Service: its address and its load balancer's class stay."""
     after, before = new.get("spec") or {}, old.get("spec") or {}
     found: Errors = []
     if after.get("type") != "ExternalName" and before.get("type") != "ExternalName":
@@ -398,83 +255,4 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     both = after.get("type") == before.get("type") == "LoadBalancer"
     if both and after.get("loadBalancerClass") != before.get("loadBalancerClass"):
         found.append(invalid("spec.loadBalancerClass", after.get("loadBalancerClass"), "may not change once set"))
-    return found + _validate(new)
-
-
-def _external_ip(spec: Obj, state: Obj) -> str:
-    kind, external = spec.get("type"), spec.get("externalIPs") or []
-    if kind in ("ClusterIP", "NodePort"):
-        return ",".join(external) or "<none>"
-    if kind == "ExternalName":
-        return str(spec.get("externalName", ""))
-    if kind != "LoadBalancer":
-        return "<unknown>"
-    ingress = (state.get("loadBalancer") or {}).get("ingress") or ()
-    given = {entry.get("ip") or entry.get("hostname") or "" for entry in ingress} - {""}
-    return ",".join([*sorted(given), *external]) or "<pending>"
-
-
-def _ports_text(spec: Obj) -> str:
-    parts = []
-    for port in spec.get("ports") or ():
-        node_port = f":{port['nodePort']}" if port.get("nodePort") else ""
-        parts.append(f"{port.get('port', 0)}{node_port}/{port.get('protocol', '')}")
-    return ",".join(parts) or "<none>"
-
-
-def _row(obj: Obj, now: datetime) -> Cells:
-    spec, state = obj.get("spec") or {}, obj.get("status") or {}
-    ips = spec.get("clusterIPs")
-    return [
-        name_of(obj),
-        spec.get("type", ""),
-        (ips[0] if ips else spec.get("clusterIP")) or "<none>",
-        _external_ip(spec, state),
-        _ports_text(spec),
-        age(obj, now),
-        text_of_map(spec.get("selector")),
-    ]
-
-
-RESOURCES = (
-    Resource(
-        kind="Service",
-        update_checks=REPLACED,
-        plural="services",
-        definition="io.k8s.api.core.v1.Service",
-        short_names=("svc",),
-        categories=("all",),
-        subresources={
-            "status": status(
-                prepare=prepare_status_update,
-                validate=lambda new, old: load_balancer_status(new.get("status") or {}),
-            ),
-            "proxy": Subresource(
-                name="proxy", verbs=("create", "delete", "get", "patch", "update"), kind="ServiceProxyOptions"
-            ),
-        },
-        name_rule=names.label_1035_name,
-        generation=False,
-        allow_create_on_update=True,
-        default=_default,
-        prepare_create=_prepare_create,
-        prepare_update=_prepare_update,
-        validate=_validate,
-        validate_update=_validate_update,
-        columns=(
-            NAME_COLUMN,
-            Column("Type"),
-            Column("Cluster-IP"),
-            Column("External-IP"),
-            Column("Port(s)"),
-            AGE_COLUMN,
-            Column("Selector", priority=1),
-        ),
-        row=_row,
-        selectable=lambda obj: {
-            "spec.clusterIP": (obj.get("spec") or {}).get("clusterIP", ""),
-            "spec.type": (obj.get("spec") or {}).get("type", ""),
-        },
-        selectable_names=("spec.clusterIP", "spec.type"),
-    ),
-)
+    return found + validate(new)
