@@ -30,9 +30,11 @@ from kube_lite.resources.registry import (
     Subresource,
     status,
 )
-from kube_lite.resources.structural import validate
 from kube_lite.resources.structural.defaults import Fill, compile_defaults, has_defaults
+from kube_lite.resources.structural.problems import Check, Problem
+from kube_lite.resources.structural.ratchet import unchanged
 from kube_lite.resources.structural.rules import Rules, compile_rules
+from kube_lite.resources.structural.validate import compile_check
 from kube_lite.resources.unpruned import keeping_unknown
 
 NOT_CHECKED: Final = invalid(
@@ -57,7 +59,7 @@ class _Compiled:
 
     openapi: Mapping[str, Any]
     has_status: bool
-    check: validate.Check
+    check: Check
     fill: Fill | None
     rules: Rules | None
     selectable: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -108,10 +110,10 @@ class _Compiled:
         return self._validate(new, old)
 
     def _validate(self, obj: Obj, old: Obj | None) -> Errors:
-        problems: list[validate.Problem] = []
+        problems: list[Problem] = []
         self.check(obj, None, problems)
         if problems and old is not None:
-            problems = [p for p in problems if not validate.unchanged(p.at, self.openapi, obj, old)]
+            problems = [p for p in problems if not unchanged(p.at, self.openapi, obj, old)]
         found = [p.error for p in problems]
         if self.rules is not None:
             if any(problem.blocks_rules for problem in problems):
@@ -166,7 +168,7 @@ def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook:
     compiled = _Compiled(
         openapi=openapi,
         has_status="status" in subresources,
-        check=validate.compile_check(openapi),
+        check=compile_check(openapi),
         fill=compile_defaults(openapi),
         rules=compile_rules(openapi),
         selectable=selectable,

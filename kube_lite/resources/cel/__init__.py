@@ -8,6 +8,7 @@ types       types of values            declared    functions and their signature
 check       the type of a tree         builtin     the types of Kubernetes' own objects
 cost        the most that it may take  examine     type, cost and complaints in one
 rewrite     the tree as the evaluating library knows it
-functions   what Kubernetes adds       authorizer  the variable that asks for permissions
+functions   what Kubernetes adds       values      URLs, quantities, addresses and versions
+authorizer  the variable that asks for permissions
 program     compiled expressions and their evaluation
 """

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from kube_lite.resources.field import Errors, child, forbidden, index, invalid, key, not_supported, required
 from kube_lite.resources.regexes import go_regex
-from kube_lite.resources.structural import validate
+from kube_lite.resources.structural.problems import Problem
 from kube_lite.resources.structural.rule_check import validate_rules
+from kube_lite.resources.structural.validate import compile_check
 
 Schema = Mapping[str, Any]
 
@@ -217,8 +218,8 @@ def _defaults(schema: Schema, path: str, *, is_root: bool = False) -> Errors:
 
 def _default(schema: Schema, at: str) -> Errors:
     """A default must be valid itself."""
-    problems: list[validate.Problem] = []
-    validate.compile_check(schema)(schema["default"], None, problems)
+    problems: list[Problem] = []
+    compile_check(schema)(schema["default"], None, problems)
     return [
         type(p.error)(
             p.error.reason, at + (f".{p.error.field}" if p.error.field not in ("", "<nil>") else ""), p.error.message

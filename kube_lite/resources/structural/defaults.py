@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kube_lite.resources.structural.validate import Schema, mapping
+from kube_lite.resources.structural.problems import Schema, mapping
 
 Fill = Callable[[Any], None]
 

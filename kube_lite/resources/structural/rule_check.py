@@ -26,8 +26,8 @@ from kube_lite.resources.field import (
     required,
     show,
 )
+from kube_lite.resources.structural.problems import Schema
 from kube_lite.resources.structural.rules import RULES, has_rules
-from kube_lite.resources.structural.validate import Schema
 
 _REASONS: Final = ("FieldValueRequired", "FieldValueForbidden", "FieldValueInvalid", "FieldValueDuplicate")
 _TOTAL: Final = "x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema"

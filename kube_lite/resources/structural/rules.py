@@ -20,7 +20,7 @@ from kube_lite.resources.cel import program, syntax
 from kube_lite.resources.cel.program import CelError, CostExceeded, Program, optional
 from kube_lite.resources.field import Errors, invalid, required
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.structural.validate import Path, Schema, canonical, key_of, text, type_name
+from kube_lite.resources.structural.problems import Path, Schema, canonical, key_of, text, type_name
 
 RULES: Final = "x-kubernetes-validations"
 OBJECT_COST_LIMIT: Final = 10_000_000

@@ -1,89 +1,33 @@
 """A custom resource's structural schema, compiled once into closures that validate objects.
 
-A check is a function of a value, its path and the list that problems go to. Paths are linked pairs (parent, step),
-because most are never printed. Messages are those of upstream's ``kube-openapi`` validator as the API server
-converts them to causes. Rules in CEL are compiled elsewhere (``rules``) and run after these checks.
+A check is a function of a value, its path and the list that problems go to. Messages are those of upstream's
+``kube-openapi`` validator as the API server converts them to causes. Rules in CEL are compiled elsewhere (``rules``)
+and run after these checks.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from kube_lite.errors import FieldError
 from kube_lite.resources import field
 from kube_lite.resources.formats import FORMATS
 from kube_lite.resources.regexes import go_regex
-
-Schema = Mapping[str, Any]
-Path = tuple[Any, str | int] | None
-"""``(parent, step)``: a name or an index below the parent; None is the object itself."""
-
-_BLOCKING: Final = frozenset({"FieldValueNotSupported", "FieldValueRequired"})
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A broken rule, and where the value that breaks it lies: what ratcheting compares with the old object.
-
-    ``blocking`` marks those after which CEL rules are not run (apiextensions-apiserver ``hasBlockingErr``): wrong
-    types and sizes, which are told as plain invalid values, as v1.20 did.
-    """
-
-    at: Path
-    error: FieldError
-    blocking: bool = False
-
-    @property
-    def blocks_rules(self) -> bool:
-        """Whether rules would fail on this value for no reason of their own."""
-        return self.blocking or self.error.reason in _BLOCKING
-
-
-Check = Callable[[Any, Path, list[Problem]], None]
-
-
-def steps(path: Path) -> list[str | int]:
-    """A path from the root down."""
-    found: list[str | int] = []
-    while path is not None:
-        found.append(path[1])
-        path = path[0]
-    found.reverse()
-    return found
-
-
-def text(path: Path) -> str:
-    """``spec.items[0].name``."""
-    out = ""
-    for step in steps(path):
-        if isinstance(step, int):
-            out += f"[{step}]"
-        else:
-            out += f".{step}" if out else step
-    return out
-
-
-def type_name(value: Any) -> str:
-    """The JSON type of a value, as upstream names it in messages."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, int):
-        return "integer"
-    if isinstance(value, float):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"
-
-
-def canonical(value: Any) -> str:
-    """JSON text by which values are compared: True is not 1, the order of keys does not matter."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+from kube_lite.resources.structural.combinations import all_of, any_of, none_of, one_of
+from kube_lite.resources.structural.problems import (
+    Check,
+    Path,
+    Problem,
+    Schema,
+    canonical,
+    go_value,
+    invalid,
+    key_of,
+    text,
+    type_name,
+    wrong_type,
+)
 
 
 def _is_integer(value: Any) -> bool:
@@ -98,17 +42,6 @@ _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "array": lambda v: type(v) is list,
     "object": lambda v: type(v) is dict,
 }
-
-
-def _invalid(path: Path, value: Any, detail: str, *, blocking: bool = False) -> Problem:
-    return Problem(path, field.invalid(text(path), value, f"{text(path)} in body {detail}"), blocking)
-
-
-def wrong_type(path: Path, value: Any, wanted: str) -> Problem:
-    """A value of another type than the schema's; what is shown is the name of its type."""
-    given = field.show(type_name(value))
-    shown = f"Invalid value: {given}: {text(path)} in body must be of type {wanted}: {given}"
-    return Problem(path, FieldError("FieldValueInvalid", text(path), shown), blocking=True)
 
 
 def _anything(value: Any, path: Path, problems: list[Problem]) -> None:
@@ -206,11 +139,11 @@ def _string(schema: Schema) -> Check | None:
 
     def check(value: str, path: Path, problems: list[Problem]) -> None:
         if longest is not None and len(value) > longest:
-            problems.append(_invalid(path, value, f"should be at most {longest} chars long", blocking=True))
+            problems.append(invalid(path, value, f"should be at most {longest} chars long", blocking=True))
         if shortest is not None and len(value) < shortest:
-            problems.append(_invalid(path, value, f"should be at least {shortest} chars long"))
+            problems.append(invalid(path, value, f"should be at least {shortest} chars long"))
         if search is not None and search(value) is None:
-            problems.append(_invalid(path, value, f"should match '{pattern}'"))
+            problems.append(invalid(path, value, f"should match '{pattern}'"))
         if is_format is not None and not is_format(value):
             given = field.show(value)
             shown = f"Invalid value: {given}: {text(path)} in body must be of type {fmt}: {given}"
@@ -232,13 +165,13 @@ def _number(schema: Schema) -> Check | None:
 
     def check(value: float, path: Path, problems: list[Problem]) -> None:
         if factor and abs(value / factor - round(value / factor)) > 1e-9:
-            problems.append(_invalid(path, value, f"should be a multiple of {go_number(factor)}"))
+            problems.append(invalid(path, value, f"should be a multiple of {go_number(factor)}"))
         if highest is not None and (value > highest or (below and value == highest)):
             bound = "less than" if below else "less than or equal to"
-            problems.append(_invalid(path, value, f"should be {bound} {go_number(highest)}"))
+            problems.append(invalid(path, value, f"should be {bound} {go_number(highest)}"))
         if lowest is not None and (value < lowest or (above and value == lowest)):
             bound = "greater than" if above else "greater than or equal to"
-            problems.append(_invalid(path, value, f"should be {bound} {go_number(lowest)}"))
+            problems.append(invalid(path, value, f"should be {bound} {go_number(lowest)}"))
 
     return check
 
@@ -256,40 +189,15 @@ def _array(schema: Schema) -> Check | None:
             for position, value in enumerate(values):
                 item(value, (path, position), problems)
         if least is not None and len(values) < least:
-            problems.append(_invalid(path, len(values), f"should have at least {least} items"))
+            problems.append(invalid(path, len(values), f"should have at least {least} items"))
         if most is not None and len(values) > most:
-            problems.append(_invalid(path, len(values), f"should have at most {most} items", blocking=True))
+            problems.append(invalid(path, len(values), f"should have at most {most} items", blocking=True))
         if unique and len({canonical(v) for v in values}) < len(values):
-            problems.append(_invalid(path, values, "shouldn't contain duplicates"))
+            problems.append(invalid(path, values, "shouldn't contain duplicates"))
         if different is not None:
             different(values, path, problems)
 
     return check
-
-
-def key_of(schema: Schema) -> Callable[[Any], str] | None:
-    """What identifies an item of a list with keys or of a set; None of an atomic list."""
-    list_type = schema.get("x-kubernetes-list-type")
-    if list_type == "set":
-        return canonical
-    if list_type != "map":
-        return None
-    keys: Sequence[str] = schema.get("x-kubernetes-list-map-keys") or ()
-    return lambda item: canonical([item.get(k) for k in keys] if isinstance(item, dict) else item)
-
-
-def go_value(value: Any) -> Any:
-    """A decoded JSON value as Go's ``%#v`` prints it in messages; texts and numbers as they are."""
-    if isinstance(value, dict):
-        inside = ", ".join(f"{field.show(name)}:{_go_literal(value[name])}" for name in sorted(value))
-        return field.GoLiteral(f"map[string]interface {{}}{{{inside}}}")
-    if isinstance(value, list):
-        return field.GoLiteral(f"[]interface {{}}{{{', '.join(_go_literal(item) for item in value)}}}")
-    return value
-
-
-def _go_literal(value: Any) -> str:
-    return "interface {}(nil)" if value is None else field.show(go_value(value))
 
 
 def _different(schema: Schema) -> Check | None:
@@ -328,9 +236,9 @@ def _object(schema: Schema) -> Check | None:
             if name not in values:
                 problems.append(Problem(path, field.required(text((path, name)))))
         if most is not None and len(values) > most:
-            problems.append(_invalid(path, len(values), f"should have at most {most} properties", blocking=True))
+            problems.append(invalid(path, len(values), f"should have at most {most} properties", blocking=True))
         if least is not None and len(values) < least:
-            problems.append(_invalid(path, len(values), f"should have at least {least} properties"))
+            problems.append(invalid(path, len(values), f"should have at least {least} properties"))
         for name, value in values.items():
             one = checks.get(name)
             if one is not None:
@@ -353,82 +261,15 @@ def _enum(choices: Sequence[Any]) -> Check:
     return check
 
 
-def _composite(path: Path, message: str) -> Problem:
-    """allOf and the like are about the whole value: upstream names no field for them."""
-    shown = f'Invalid value: "": {field.show(text(path))} {message}'
-    return Problem(path, FieldError("FieldValueInvalid", "<nil>", shown))
-
-
 def _combinations(schema: Schema) -> list[Check]:
     checks: list[Check] = []
-    for name, make in (("anyOf", _any_of), ("oneOf", _one_of), ("allOf", _all_of)):
+    for name, make in (("anyOf", any_of), ("oneOf", one_of), ("allOf", all_of)):
         if schema.get(name):
             # int-or-string implies anyOf integer and string, which authors write out too
             checks.append(make([compile_check(sub) for sub in schema[name]]))
     if schema.get("not"):
-        checks.append(_not(compile_check(schema["not"])))
+        checks.append(none_of(compile_check(schema["not"])))
     return checks
-
-
-def _attempts(checks: Sequence[Check], value: Any, path: Path) -> list[list[Problem]]:
-    found = []
-    for check in checks:
-        problems: list[Problem] = []
-        check(value, path, problems)
-        found.append(problems)
-    return found
-
-
-def _closest(tries: Sequence[list[Problem]]) -> list[Problem]:
-    """The failures of the alternative that came closest: the others would only confuse."""
-    return min(tries, key=lambda problems: len(problems))
-
-
-def _any_of(alternatives: Sequence[Check]) -> Check:
-    def check(value: Any, path: Path, problems: list[Problem]) -> None:
-        tries = _attempts(alternatives, value, path)
-        if all(tries):
-            problems.append(_composite(path, "must validate at least one schema (anyOf)"))
-            problems.extend(_closest(tries))
-
-    return check
-
-
-def _one_of(alternatives: Sequence[Check]) -> Check:
-    def check(value: Any, path: Path, problems: list[Problem]) -> None:
-        tries = _attempts(alternatives, value, path)
-        valid = sum(not failed for failed in tries)
-        if valid == 0:
-            problems.append(_composite(path, "must validate one and only one schema (oneOf). Found none valid"))
-            problems.extend(_closest(tries))
-        elif valid > 1:
-            detail = f"must validate one and only one schema (oneOf). Found {valid} valid alternatives"
-            problems.append(_composite(path, detail))
-
-    return check
-
-
-def _all_of(parts: Sequence[Check]) -> Check:
-    def check(value: Any, path: Path, problems: list[Problem]) -> None:
-        tries = _attempts(parts, value, path)
-        failed = sum(bool(one) for one in tries)
-        for one in tries:
-            problems.extend(one)
-        if failed:
-            none = ". None validated" if failed == len(parts) else ""
-            problems.append(_composite(path, f"must validate all the schemas (allOf){none}"))
-
-    return check
-
-
-def _not(forbidden: Check) -> Check:
-    def check(value: Any, path: Path, problems: list[Problem]) -> None:
-        found: list[Problem] = []
-        forbidden(value, path, found)
-        if not found:
-            problems.append(_composite(path, "must not validate the schema (not)"))
-
-    return check
 
 
 def _embedded(value: Any, path: Path, problems: list[Problem]) -> None:
@@ -438,37 +279,3 @@ def _embedded(value: Any, path: Path, problems: list[Problem]) -> None:
     for name in ("apiVersion", "kind"):
         if not value.get(name):
             problems.append(Problem(path, field.required(text((path, name)), "must not be empty")))
-
-
-# ---- ratcheting: what an update leaves as it was may stay wrong
-
-
-def unchanged(at: Path, schema: Schema, new: Any, old: Any) -> bool:
-    """Whether the value at a path was the same before; list items are told apart by their keys."""
-    node: Schema = schema
-    for step in steps(at):
-        if isinstance(step, int):
-            if new == old:
-                return True
-            identify = key_of(node) if node.get("x-kubernetes-list-type") == "map" else None
-            if identify is None or not isinstance(old, list) or not isinstance(new, list):
-                return False
-            new = new[step]
-            wanted = identify(new)
-            same = [item for item in old if identify(item) == wanted]
-            if len(same) != 1:
-                return False
-            old = same[0]
-            node = mapping(node.get("items"))
-        else:
-            if not isinstance(new, dict) or not isinstance(old, dict) or step not in old or step not in new:
-                return False
-            new, old = new[step], old[step]
-            properties = mapping(node.get("properties"))
-            node = mapping(properties.get(step) or node.get("additionalProperties"))
-    return bool(new == old) and canonical(new) == canonical(old)
-
-
-def mapping(value: Any) -> Mapping[str, Any]:
-    """The value if it is a mapping, else an empty one."""
-    return value if isinstance(value, Mapping) else {}

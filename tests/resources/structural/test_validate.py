@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from kube_lite.resources.structural import validate
 from kube_lite.resources.structural.check import validate_schema
 from kube_lite.resources.structural.defaults import compile_defaults
+from kube_lite.resources.structural.problems import Problem
+from kube_lite.resources.structural.ratchet import unchanged
+from kube_lite.resources.structural.validate import compile_check
 
 
 def _spec(**properties: Any) -> dict[str, Any]:
@@ -16,8 +18,8 @@ def _spec(**properties: Any) -> dict[str, Any]:
 
 
 def _problems(schema: dict[str, Any], obj: Any) -> list[str]:
-    found: list[validate.Problem] = []
-    validate.compile_check(schema)(obj, None, found)
+    found: list[Problem] = []
+    compile_check(schema)(obj, None, found)
     return [str(problem.error) for problem in found]
 
 
@@ -105,11 +107,11 @@ def test_what_was_wrong_before_an_update_and_stays_is_unchanged() -> None:
     schema = _spec(a={"type": "string"}, l=keyed)
     old = {"spec": {"a": "bad", "b": 1, "l": [{"k": "x", "v": 1}, {"k": "y", "v": 2}]}}
     new = {"spec": {"a": "bad", "b": 2, "l": [{"k": "y", "v": 2}, {"k": "x", "v": 3}]}}
-    assert validate.unchanged(((None, "spec"), "a"), schema, new, old)
-    assert not validate.unchanged((None, "spec"), schema, new, old)
+    assert unchanged(((None, "spec"), "a"), schema, new, old)
+    assert not unchanged((None, "spec"), schema, new, old)
     items = ((None, "spec"), "l")
-    assert validate.unchanged(((items, 0), "v"), schema, new, old), "the item moved, its key says which it is"
-    assert not validate.unchanged(((items, 1), "v"), schema, new, old)
+    assert unchanged(((items, 0), "v"), schema, new, old), "the item moved, its key says which it is"
+    assert not unchanged(((items, 1), "v"), schema, new, old)
 
 
 def test_defaults_fill_what_is_missing_at_every_level_and_never_share_state() -> None:

@@ -46,7 +46,10 @@ def down(obj: Obj) -> Obj:
         spec = {key: value for key, value in spec.items() if key != "behavior"}
         metadata = obj.get("metadata") or {}
         text = json.dumps(behavior, separators=(",", ":"))
-        made["metadata"] = {**metadata, "annotations": {**(metadata.get("annotations") or {}), conversion.BEHAVIOR: text}}
+        made["metadata"] = {
+            **metadata,
+            "annotations": {**(metadata.get("annotations") or {}), conversion.BEHAVIOR: text},
+        }
     made["spec"] = spec
     if obj.get("status"):
         made["status"] = _converted(obj["status"], "currentMetrics", conversion.status_to_v1)
