@@ -15,9 +15,9 @@ from kube_lite.api.admission import conditions
 from kube_lite.api.admission.matching import is_exempt, matching_resource, selected
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.resources.cel import program
-from kube_lite.resources.labelselector import matches
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
+from kube_lite.resources.selectors import matches
 
 GROUP = "admissionregistration.k8s.io"
 _VARIABLE = re.compile(r"\bvariables\.([A-Za-z_]\w*)")

@@ -8,10 +8,11 @@ from typing import Any
 from kube_lite.resources.field import Errors, child, forbidden, go_map, invalid, not_supported, required
 from kube_lite.resources.kinds.pod.defaults import default_host_ports, default_pod_spec
 from kube_lite.resources.kinds.pod.validation import validate_pod_annotations, validate_pod_spec
-from kube_lite.resources.labelselector import go_selector, is_empty, is_valid, matches, validate_label_selector
+from kube_lite.resources.labelselector import go_selector, is_empty, is_valid, validate_label_selector
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import validate_template_metadata
 from kube_lite.resources.registry import Column
+from kube_lite.resources.selectors import matches
 
 TEMPLATE_COLUMNS = (Column("Containers", priority=1), Column("Images", priority=1))
 """Wide columns of workloads; their cells are :func:`template_cells`."""
