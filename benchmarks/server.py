@@ -192,8 +192,10 @@ async def simulated(directory: Path, nodes: int, pods: int) -> float:
         status, answer = await one.request("POST", "/api/v1/namespaces/default/pods", json.dumps(wanted).encode())
         assert status == 201, answer
 
+    connection.close()  # a server closes one that was idle for long
     start = time.perf_counter()
     await spread(target, 16, pods, create)
+    connection = await Connection.open(target)
     while True:
         path = "/api/v1/namespaces/default/pods?limit=1&fieldSelector=spec.nodeName%3D"
         _, body = await connection.request("GET", path)

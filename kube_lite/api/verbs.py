@@ -131,7 +131,6 @@ class Verbs:
         if obj["metadata"].get("resourceVersion"):
             raise errors.BadRequest("resourceVersion should not be set on objects to be created")
         resource.default(obj)
-        managed.complete(resource, obj, nulls=False)
         managed.on_create(resource, obj, options, manner.manage)
         request = AdmissionRequest(
             operation="CREATE",
@@ -326,7 +325,6 @@ class Verbs:
         resource, sub = target.resource, target.subresource
         if (sub is None or sub.name == "status") and not manner.trusted:
             resource.default(new)
-        managed.complete(resource, new, nulls=False)
         part = manner.managed_as or target.subresource_name
         managed.on_update(resource, old, new, options, part, manner.manage, self.versions_of(resource))
         request = AdmissionRequest(

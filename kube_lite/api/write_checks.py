@@ -123,7 +123,7 @@ def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: O
     change = validate_metadata_update(new["metadata"], old["metadata"])
     found = validate_common(new["metadata"], builtin=False) + change if whole else list(change)
     # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
-    new, old = without_nulls(new), without_nulls(old)
+    new, old = _without_nulls(new, old)
     if sub is not None:
         return found + change + sub.validate(new, old)
     for check in resource.update_checks:
@@ -132,3 +132,10 @@ def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: O
         else:
             found += whole if check is UpdateCheck.METADATA else change
     return found + resource.validate_update(new, old)
+
+
+def _without_nulls(new: Obj, old: Obj) -> tuple[Obj, Obj]:
+    """Both without nulls; what they share, as a status update does the spec, is looked through once."""
+    before = {key: without_nulls(value) for key, value in old.items()}
+    after = {key: before[key] if value is old.get(key) else without_nulls(value) for key, value in new.items()}
+    return after, before
