@@ -142,3 +142,8 @@ def validate_public_ip(text: str, path: str) -> Errors:
         detail = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
         found.append(invalid(path, text, detail))
     return found
+
+
+def no_backsteps(text: str, path: str) -> Errors:
+    """A path without ``..``."""
+    return [invalid(path, text, "must not contain '..'")] if ".." in text.split("/") else []
