@@ -119,7 +119,7 @@ def on_update(
     if sent == old["metadata"].get("managedFields"):
         sent = None
     added: decode.Added = []
-    decode.complete(type_, new, stored=False, added=added)
+    decode.complete(type_, new, stored=False, added=added, but=shared(old, new))
     try:
         entries = apply.updated(type_, old, new, sent, _writer(resource, options, subresource, lookup))
     except Unnameable:
@@ -173,6 +173,14 @@ class Applied:
         return self._entries
 
 
-def complete(resource: Resource, obj: Any, *, nulls: bool = True, stored: bool = True) -> None:
-    """Add what upstream always prints; without ``nulls`` for an object that hooks are still to see."""
-    decode.complete(codec.type_of(resource), obj, nulls=nulls, stored=stored)
+def shared(old: Obj, new: Obj) -> str:
+    """``spec`` where an update has taken it over from the stored object as it is, else ''."""
+    return "spec" if new.get("spec") is old.get("spec") else ""
+
+
+def complete(resource: Resource, obj: Any, *, nulls: bool = True, stored: bool = True, but: str = "") -> None:
+    """Add what upstream always prints; without ``nulls`` for an object that hooks are still to see.
+
+    :param but: a field that is known to be complete
+    """
+    decode.complete(codec.type_of(resource), obj, nulls=nulls, stored=stored, but=but)

@@ -99,13 +99,13 @@ def _own_copy(target: Target, merged: Obj, old: Obj) -> tuple[Obj, Callable[[Obj
         kept["spec"] = old["spec"]
     metadata, owners = merged.get("metadata"), old["metadata"].get("managedFields")
     copied = {key: value for key, value in merged.items() if key not in kept}
-    owned = owners is not None and isinstance(metadata, dict) and metadata.get("managedFields") is owners
-    if owned:
-        copied["metadata"] = {key: value for key, value in metadata.items() if key != "managedFields"}
+    bare: Obj | None = None
+    if owners is not None and isinstance(metadata, dict) and metadata.get("managedFields") is owners:
+        bare = copied["metadata"] = {key: value for key, value in metadata.items() if key != "managedFields"}
 
     def put_back(new: Obj) -> None:
         new.update(kept)
-        if owned:
+        if bare is not None:
             new["metadata"]["managedFields"] = owners
 
     return decode_json(encode_json(copied)), put_back

@@ -248,5 +248,7 @@ class Storage:
         resource = self.registry.named(group_resource)
         if resource is None:
             return []
-        items = self.cache(resource).range(self.prefix(resource, namespace))
-        return [self.load(resource, item.value) for item in items]
+        cache = self.cache(resource)
+        if cache.empty:  # as it is with most of what admission asks for with every write
+            return []
+        return [self.load(resource, item.value) for item in cache.range(self.prefix(resource, namespace))]

@@ -350,7 +350,7 @@ class Verbs:
             if not manner.trusted:
                 write_checks.check_update(resource, sub, new, old)
                 await self.admission.validate(request, self)
-            managed.complete(resource, new)
+            managed.complete(resource, new, but=managed.shared(old, new))
             if sub is None and resource.generation and objectmeta.counts(resource, new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old:

@@ -280,16 +280,23 @@ def _scalar(type_: Type, value: Any) -> Any:
 
 
 def complete(
-    type_: Type, obj: dict[str, Any], *, nulls: bool = True, stored: bool = True, added: Added | None = None
+    type_: Type,
+    obj: dict[str, Any],
+    *,
+    nulls: bool = True,
+    stored: bool = True,
+    added: Added | None = None,
+    but: str = "",
 ) -> None:
     """Add the fields that upstream always prints: ``status: {}``, ``numberReady: 0``, ``rules: null``.
 
     :param nulls: whether to add nulls too; not while hooks are still to see the object, only before storing
     :param stored: whether empty lists become null too, as what is stored has them; their owners are told apart
     :param added: is told of the nulls that were added, so that they can be taken away again
+    :param but: a field of the whole object that is known to be complete
     """
     if type_.completes:
-        _complete(type_, obj, nulls, nulls and stored, added)
+        _complete(type_, obj, nulls, nulls and stored, added, but)
 
 
 Added = list[tuple[dict[str, Any], str]]
@@ -307,7 +314,9 @@ def _additions(type_: Type) -> tuple[list[tuple[str, int]], list[tuple[str, Type
     return type_.additions
 
 
-def _complete(type_: Type, obj: dict[str, Any], nulls: bool, stored: bool, added: Added | None) -> None:
+def _complete(
+    type_: Type, obj: dict[str, Any], nulls: bool, stored: bool, added: Added | None, but: str = ""
+) -> None:
     add, below = type_.additions or _additions(type_)
     for name, kind in add:
         if name not in obj:
@@ -322,7 +331,7 @@ def _complete(type_: Type, obj: dict[str, Any], nulls: bool, stored: bool, added
             obj[name] = None
     for name, sub in below:
         value = obj.get(name)
-        if value is None:
+        if value is None or name == but:
             continue
         if sub.kind == OBJECT:
             _complete(sub, value, nulls, stored, added)
