@@ -1,4 +1,4 @@
-"""Structural schemas: what is refused, in which words, and what an update may leave as it was."""
+"""Values that break a structural schema, and in which words they are refused."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from typing import Any
 
 import pytest
 
-from kube_lite.resources.structural.check import validate_schema
-from kube_lite.resources.structural.defaults import compile_defaults
 from kube_lite.resources.structural.problems import Problem
-from kube_lite.resources.structural.ratchet import unchanged
 from kube_lite.resources.structural.validate import compile_check
 
 
@@ -100,74 +97,3 @@ def test_items_of_a_list_with_keys_are_told_apart_by_all_keys() -> None:
     assert _problems(_spec(a=keyed), {"spec": {"a": items}}) == [
         'spec.a[2]: Duplicate value: map[string]interface {}{"name":"a", "port":1}',
     ]
-
-
-def test_what_was_wrong_before_an_update_and_stays_is_unchanged() -> None:
-    keyed = {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]}
-    schema = _spec(a={"type": "string"}, l=keyed)
-    old = {"spec": {"a": "bad", "b": 1, "l": [{"k": "x", "v": 1}, {"k": "y", "v": 2}]}}
-    new = {"spec": {"a": "bad", "b": 2, "l": [{"k": "y", "v": 2}, {"k": "x", "v": 3}]}}
-    assert unchanged(((None, "spec"), "a"), schema, new, old)
-    assert not unchanged((None, "spec"), schema, new, old)
-    items = ((None, "spec"), "l")
-    assert unchanged(((items, 0), "v"), schema, new, old), "the item moved, its key says which it is"
-    assert not unchanged(((items, 1), "v"), schema, new, old)
-
-
-def test_defaults_fill_what_is_missing_at_every_level_and_never_share_state() -> None:
-    inner = {"type": "object", "default": {}, "properties": {"n": {"type": "integer", "default": 3}}}
-    items = {"type": "array", "items": {"type": "object", "properties": {"p": {"type": "string", "default": "TCP"}}}}
-    fill = compile_defaults(_spec(inner=inner, l=items, tags={"type": "array", "default": ["a"]}))
-    assert fill is not None
-    first: dict[str, Any] = {"spec": {"l": [{}, {"p": "UDP"}]}}
-    fill(first)
-    assert first == {"spec": {"inner": {"n": 3}, "l": [{"p": "TCP"}, {"p": "UDP"}], "tags": ["a"]}}
-    first["spec"]["tags"].append("b")
-    second: dict[str, Any] = {"spec": {}}
-    fill(second)
-    assert second["spec"]["tags"] == ["a"]
-
-
-def test_a_null_that_is_not_allowed_counts_as_missing() -> None:
-    fill = compile_defaults(
-        _spec(
-            kept={"type": "string", "nullable": True, "default": "k"},
-            dropped={"type": "string"},
-            filled={"type": "string", "default": "f"},
-        )
-    )
-    assert fill is not None
-    obj: dict[str, Any] = {"spec": {"kept": None, "dropped": None, "filled": None}}
-    fill(obj)
-    assert obj == {"spec": {"kept": None, "filled": "f"}}
-
-
-@pytest.mark.parametrize(
-    ("node", "message"),
-    [
-        ({"properties": {}}, "p.properties[spec].properties[a].type: Required value: must not be empty"),
-        ({"type": "frob"}, "type: Unsupported value"),
-        ({"type": "string", "pattern": "["}, "must be a valid regular expression"),
-        ({"type": "string", "pattern": "(?=x)"}, "must be a valid regular expression"),
-        ({"type": "array"}, "items: Required value: must be specified"),
-        ({"type": "integer", "default": "x"}, "p.properties[spec].properties[a].default: Invalid value: "),
-        ({"type": "string", "x-kubernetes-int-or-string": True}, "must be empty if x-kubernetes-int-or-string is true"),
-        ({"type": "object", "anyOf": [{"type": "object"}]}, "anyOf[0].type: Forbidden: must be empty to be structural"),
-        (
-            {"type": "object", "anyOf": [{"properties": {"z": {"minimum": 1}}}]},
-            "properties[z]: Required value: because",
-        ),
-        (
-            {"type": "object", "x-kubernetes-validations": [{"rule": "self.a +"}]},
-            "x-kubernetes-validations[0].rule: Invalid value: ",
-        ),
-    ],
-)
-def test_a_schema_that_is_not_structural_is_refused(node: Any, message: str) -> None:
-    found = [str(error) for error in validate_schema(_spec(a=node), "p")]
-    assert any(message in text for text in found), found
-
-
-def test_int_or_string_may_spell_out_its_two_types() -> None:
-    node = {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
-    assert validate_schema(_spec(a=node), "p") == []
