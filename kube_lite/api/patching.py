@@ -72,9 +72,7 @@ def patch_once(target: Target, change: patch.Patch, old: Obj, wanted: WriteOptio
     check_identity(target, new)
     quoted = not resource.custom and change.media_type != patch.STRATEGIC_PATCH
     try:
-        result = decode.decode(
-            type_, new, (lambda: change.text(type_, merged).encode()) if quoted else None
-        )
+        result = decode.decode(type_, new, (lambda: change.text(type_, merged).encode()) if quoted else None)
     except decode.DecodeError as error:
         told = told_by_converter(type_, merged) if change.media_type == patch.STRATEGIC_PATCH else ""
         raise change.undecodable(change.text(type_, merged), told or str(error)) from error

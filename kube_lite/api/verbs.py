@@ -216,8 +216,8 @@ class Verbs:
         await self.update(target, obj, _SERVER, WriteOptions(field_manager="kube-apiserver"))
 
     def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
-        """See ``Storage.lookup``."""
-        return self.storage.lookup(group_resource, namespace, name)
+        """See ``Storage.glimpse``."""
+        return self.storage.glimpse(group_resource, namespace, name)
 
     def of_kind(self, api_version: str, kind: str) -> Resource | None:
         """See ``Registry.of_kind``."""
@@ -236,8 +236,8 @@ class Verbs:
         return self.storage.equivalents(resource)
 
     def select(self, group_resource: str, namespace: str = "") -> list[Obj]:
-        """See ``Storage.select``."""
-        return self.storage.select(group_resource, namespace)
+        """See ``Storage.glance``."""
+        return self.storage.glance(group_resource, namespace)
 
     def versions_of(self, resource: Resource) -> managed.Lookup:
         """Finds the versions in which the same objects are served, by apiVersion."""
