@@ -21,7 +21,7 @@ from kube_lite import errors
 from kube_lite.api import body, strategic
 from kube_lite.errors import BadRequest, Invalid, RequestEntityTooLarge, UnsupportedMediaType
 from kube_lite.resources.field import invalid as invalid_field
-from kube_lite.resources.go_structs import struct_order
+from kube_lite.resources.go.structs import struct_order
 from kube_lite.resources.schema import Type
 
 JSON_PATCH: Final = "application/json-patch+json"
