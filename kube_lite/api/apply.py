@@ -207,7 +207,7 @@ def updated(type_: Type, old: Obj, new: Obj, sent: Any, writer: Writer) -> list[
     owners = _sent_or_stored(old, None if writer.subresource else sent)
     if not owners:
         return []
-    taken, removed = changes(type_, old, new)
+    taken, removed = changes(type_, old, new, True)
     taken = difference(taken, _STRIPPED)
     unchanged = not taken and not removed
     if unchanged and not isinstance(sent, list):
@@ -241,7 +241,7 @@ class _Changes:
             if form is None:
                 found = self._known[self._writer.api_version]
             else:
-                taken, removed = changes(form.type, form.convert(self._old), form.convert(self._new))
+                taken, removed = changes(form.type, form.convert(self._old), form.convert(self._new), True)
                 taken = recursive_difference(difference(taken, _STRIPPED), _ignored(self._writer))
                 found = (taken, removed)
             self._known[version] = found
@@ -331,16 +331,15 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
     if previous is not None and difference(previous.fields, own.fields):
         # the configuration's own name and the like hold its metadata, though nobody owns them
         merged = _pruned(type_, merged, previous.fields, [*others, replace(own, fields=named)])
-    completed = _completed(type_, merged)
-    taken, removed = changes(type_, base, completed)
+    taken, removed = (recursive_difference(part, _ignored(writer)) for part in changes(type_, base, merged, True))
     if previous is not None and previous.fields == own.fields and not taken and not removed:
-        own = previous  # nothing happened: the time stays
-    taken = recursive_difference(taken, _ignored(writer))
-    changed = _Changes(type_, base, completed, writer, (taken, removed))
-    if not force:
-        _refuse_conflicts(type_, base, others, changed, own)
-    left = [kept for owner in others if (kept := changed.left_of(owner)) is not None]
-    return Applied(merged, _encoded([*left, own]))
+        own = replace(own, time=previous.time)  # nothing happened
+    if others:
+        changed = _Changes(type_, base, merged, writer, (taken, removed))
+        if not force:
+            _refuse_conflicts(type_, base, others, changed, own)
+        others = [kept for owner in others if (kept := changed.left_of(owner)) is not None]
+    return Applied(merged, _encoded([*others, own]))
 
 
 def _check_config(type_: Type, config: Obj, writer: Writer) -> None:
@@ -377,15 +376,8 @@ def _empty(type_: Type, config: Obj) -> Obj:
 
 def _first_owners(type_: Type, base: Obj, writer: Writer) -> list[_Owner]:
     before = replace(writer, manager=BEFORE_APPLY, subresource="", ignored=())
-    fields = initial(type_, base)
+    fields = initial(type_, base, lenient=True)
     return [_new_owner(before, "Update", fields)] if fields else []
-
-
-def _completed(type_: Type, merged: Obj) -> Obj:
-    """The merged object with what Go prints anyway put back, without touching what it shares with others."""
-    copy: Obj = msgspec.json.decode(msgspec.json.encode(merged))
-    complete(type_, copy)
-    return copy
 
 
 def _pruned(type_: Type, merged: Obj, last: Node, owners: Sequence[_Owner]) -> Obj:
@@ -449,5 +441,4 @@ def _last_applied_fields(type_: Type, base: Obj, own: _Owner) -> Node:
         return {}
     if not isinstance(config, dict) or config.get("apiVersion") != own.api_version or next(check(type_, config), None):
         return {}
-    completed = _completed(type_, merge(type_, base, config))
-    return difference(applied(type_, config), changes(type_, base, completed)[0])
+    return difference(applied(type_, config), changes(type_, base, merge(type_, base, config), True)[0])
