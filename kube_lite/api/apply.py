@@ -41,6 +41,7 @@ from kube_lite.resources.fieldset import (
     union,
 )
 from kube_lite.resources.ownership import UNTRACKED, applied, changes, initial, with_named_fields
+from kube_lite.resources.reconcile_fields import reconciled
 from kube_lite.resources.schema import Type
 from kube_lite.resources.typed_merge import check, merge, remove
 
@@ -204,15 +205,30 @@ def updated(type_: Type, old: Obj, new: Obj, sent: Any, writer: Writer) -> list[
     replace the stored ones, ``[]`` and ``[{}]`` forget them, anything else is passed over. An object whose
     fields nobody owns stays so until it is applied to.
     """
-    owners = _sent_or_stored(old, None if writer.subresource else sent)
-    if not owners:
+    stored = _sent_or_stored(old, None if writer.subresource else sent)
+    if not stored:
         return []
+    owners = _reconciled(type_, stored, old, writer)
     taken, removed = changes(type_, old, new, True)
     taken = difference(taken, _STRIPPED)
-    unchanged = not taken and not removed
+    unchanged = not taken and not removed and owners is stored
     if unchanged and not isinstance(sent, list):
         return list(old["metadata"].get("managedFields") or ())
     return _encoded(_after_update(owners, taken, writer, _Changes(type_, old, new, writer, (taken, removed))))
+
+
+def _reconciled(type_: Type, owners: list[_Owner], live: Obj, writer: Writer) -> list[_Owner]:
+    """Owners whose fields are named as their type has them now; the same list when all were."""
+    changed = False
+    found: list[_Owner] = []
+    for owner in owners:
+        if owner.api_version == writer.api_version:
+            fields = reconciled(type_, owner.fields, live)
+            if fields is not owner.fields:
+                changed = True
+                owner = replace(owner, fields=ordered(fields))
+        found.append(owner)
+    return found if changed else owners
 
 
 def _sent_or_stored(old: Obj, sent: Any) -> list[_Owner]:
@@ -321,8 +337,8 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
     if stored is None:
         raise BadRequest("failed to decode managed fields of the stored object")
     base = {**base, "metadata": {k: v for k, v in base["metadata"].items() if k != "managedFields"}}
-    if not stored and live is not None:
-        stored = _first_owners(type_, base, writer)
+    if live is not None:
+        stored = _reconciled(type_, stored, base, writer) if stored else _first_owners(type_, base, writer)
     named = recursive_difference(applied(type_, config), _ignored(writer))
     own = _new_owner(writer, "Apply", ordered(difference(named, _STRIPPED)))
     previous = next((owner for owner in stored if owner.identity == own.identity), None)

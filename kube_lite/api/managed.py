@@ -20,6 +20,7 @@ from kube_lite.resources import decode
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.ownership import Unnameable
 from kube_lite.resources.registry import Resource
+from kube_lite.resources.sent import was_sent_empty
 
 Manage = Callable[[Obj, Obj], list[Obj]]
 """``(old, new)``: the new ``metadata.managedFields``; ``old`` is empty on create."""
@@ -109,12 +110,15 @@ def on_update(
     if not resource.managed_fields:
         _set(new, untouched(old, new))
         return
+    type_ = codec.type_of(resource)
     sent = new["metadata"].get("managedFields")
+    if sent is None and not resource.custom and was_sent_empty(type_, ("metadata",), "managedFields"):
+        sent = []
     whole = decode_json(encode_json(new))
     complete(resource, whole, stored=False)
     try:
         writer = _writer(resource, options, subresource, lookup)
-        _set(new, apply.updated(codec.type_of(resource), old, whole, sent, writer))
+        _set(new, apply.updated(type_, old, whole, sent, writer))
     except Unnameable:
         _set(new, untouched(old, new))
 

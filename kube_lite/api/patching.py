@@ -106,7 +106,10 @@ def _wrong_kind(resource: Resource, change: patch.Patch, shown: str, new: Obj) -
 
 
 def check_identity(target: Target, new: Obj) -> None:
-    """Refuse a patch that moves the object. :raises BadRequest: name or namespace differ"""
+    """Refuse a patch that moves the object; a namespace that is left out is put in.
+
+    :raises BadRequest: name or namespace differ
+    """
     meta = new.get("metadata") or {}
     if not isinstance(meta, dict):
         raise errors.BadRequest("metadata must be an object")
@@ -117,7 +120,9 @@ def check_identity(target: Target, new: Obj) -> None:
             if name
             else f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
         )
-    if (namespace or "") != target.namespace:
+    if target.namespace and not namespace:
+        meta["namespace"] = target.namespace  # a patch may take it away, which means nothing
+    elif (namespace or "") != target.namespace:
         raise errors.BadRequest(
             f"the namespace of the object ({namespace or ''}) does not match the namespace on the request "
             f"({target.namespace})"

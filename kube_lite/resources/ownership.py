@@ -293,8 +293,6 @@ def _compare_entered(type_: Type, old: Any, new: Any, lenient: bool) -> _Changes
     if type(old) is dict and type(new) is dict:
         for key, after in new.items():
             before = old.get(key, _ABSENT)
-            if before is _ABSENT and not after and key in type_.fields and _is_dropped(type_.fields[key]):
-                continue  # named by a configuration, and nothing of it is stored
             if before is not after:
                 _put(taken, removed, "f:" + key, _compare(below(type_, key), before, after, lenient))
         for key, before in old.items():
@@ -311,10 +309,6 @@ def _compare_entered(type_: Type, old: Any, new: Any, lenient: bool) -> _Changes
             if step not in afters:
                 removed[step] = IN if type(before) is _Repeated else whole(item, before, lenient)
     return taken or None, removed or None
-
-
-def _is_dropped(field: Field) -> bool:
-    return field.drop_empty and not field.type.custom
 
 
 class _Repeated(list[Any]):
