@@ -397,7 +397,7 @@ def _first_owners(type_: Type, base: Obj, writer: Writer) -> list[_Owner]:
 
 
 def _pruned(type_: Type, merged: Obj, last: Node, owners: Sequence[_Owner]) -> Obj:
-    """``merged`` without what its applier named last time and nobody applies any more."""
+    """``merged`` without what its applier named last time and nobody owns any more, by whatever operation."""
 
     def named(fields: Node) -> Node:
         return with_named_fields(type_, fields)
@@ -406,8 +406,7 @@ def _pruned(type_: Type, merged: Obj, last: Node, owners: Sequence[_Owner]) -> O
     pruned = remove(type_, merged, named(last)) or {}
     claimed: Node = {}
     for owner in owners:
-        if owner.operation == "Apply":
-            claimed = union(claimed, owner.fields)
+        claimed = union(claimed, owner.fields)
     kept = union(named(applied(type_, pruned)), named(claimed))
     pruned = remove(type_, merged, difference(everything, kept)) or {}
     # Only what this applier owned may go: add back what nobody owned.
