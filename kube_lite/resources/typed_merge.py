@@ -39,12 +39,12 @@ def check(type_: Type, config: Any, path: str = "") -> Iterator[str]:
     where = f"{path}: " if path else ""
     if kind in (OBJECT, MAP):
         if not isinstance(config, dict):
-            yield f"{where}expected map, got {_shown(config)}"
+            yield f"{where}expected map, got &{{{_go(config)}}}"
             return
         yield from _check_map(type_, config, path)
     elif kind == LIST:
         if not isinstance(config, list):
-            yield f"{where}expected list, got {_shown(config)}"
+            yield f"{where}expected list, got &{{{_go(config)}}}"
             return
         yield from _check_list(type_, config, path)
     elif kind in _TEXT:
