@@ -11,6 +11,7 @@ built after the server is ready because importing FastAPI takes half a second of
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, MutableMapping
@@ -30,7 +31,7 @@ from kube_lite.api.exchange import EXCHANGE, Exchange
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.flow_levels import Rejected
 from kube_lite.api.http import PushStream, Request, Response, error_response
-from kube_lite.api.negotiate import YAML, Form, negotiate
+from kube_lite.api.negotiate import negotiate
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.objectmeta import uuid4
 
@@ -103,7 +104,7 @@ class App:
         except Rejected as rejected:
             return _too_many(rejected), rejected.message
         except errors.ApiError as error:
-            return _refused(request, error), error.message
+            return _refusal(request, error), error.message
         except Exception as error:
             # the server must outlive any single request; what failed is in the log with its path
             logger.exception("%s %s failed", request.info.method, request.info.path)
@@ -125,17 +126,16 @@ class App:
         return await self._nonresource.handle(request, fallback=self.extra is not None)
 
 
-def _refused(request: Request, error: errors.ApiError) -> Response:
-    """The Status of a refusal, as YAML for clients that ask for YAML."""
+def _refusal(request: Request, error: errors.ApiError) -> Response:
+    """The Status of an error, in the media type that the client prefers where it asked for an object."""
     response = error_response(error)
-    if "yaml" in (accept := request.header("accept")):
-        try:
+    accept = request.header("accept")
+    if request.info.is_resource and ("yaml" in accept or "protobuf" in accept):
+        with contextlib.suppress(errors.NotAcceptable):
             form = negotiate(accept, table=False)
-        except errors.NotAcceptable:
-            form = Form(YAML)
-        if form.media == YAML:
-            shown = codec.encoded(error.to_status(), form, error.code)
-            response.body, response.content_type = shown.body, shown.content_type
+            shaped = codec.encoded(error.to_status(), form, error.code)
+            shaped.headers = response.headers
+            return shaped
     return response
 
 

@@ -18,8 +18,9 @@ from kube_lite.api.http import Request, Response, encode_json
 from kube_lite.api.negotiate import Form, negotiate, negotiate_stream
 from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.storage import Storage
+from kube_lite.api.target import Target
 from kube_lite.api.user import User
-from kube_lite.api.verbs import Target, Verbs, Written
+from kube_lite.api.verbs import Verbs, Written
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource, Subresource
 
@@ -69,7 +70,10 @@ class Dispatcher:
                 return _page_not_found()
             raise errors.no_such_path()
         nameless = info.verb in ("update", "patch") and not info.name
-        if nameless or info.verb not in resource.verbs or (info.verb == "create" and info.name):
+        everywhere = info.verb == "deletecollection" and resource.namespaced and not info.namespace
+        if nameless or everywhere or info.verb not in resource.verbs or (info.verb == "create" and info.name):
+            raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
+        if info.method == "HEAD":  # upstream's router has no handler for it
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
         if resource.answered_only:
             return await self.reviews[resource.group_resource](request, resource)
@@ -84,7 +88,7 @@ class Dispatcher:
             raise errors.no_such_path()
         if info.subresource:
             return
-        if info.method == "HEAD" or (info.verb == "watch" and info.method != "GET"):
+        if info.verb == "watch" and info.method != "GET":
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
 
     async def _elsewhere(self, request: Request) -> Response:

@@ -77,12 +77,9 @@ def negotiate(accept: str, *, table: bool = True, protobuf: bool = True) -> Form
     if not accept:
         return PLAIN
     fallback: Form | None = None
-    alternatives = clauses(accept)
-    # upstream's router knows no "application/*", only what comes after it does
-    routed = any(media in _ACCEPTED or media == "*/*" for media, _ in alternatives)
-    for media, params in alternatives if routed else ():
+    for media, params in clauses(accept):
         as_ = params.get("as", "")
-        if media in ("*/*", "application/*"):
+        if media == "*/*":  # upstream's router knows no other wildcard
             media = JSON
         if media not in _ACCEPTED:
             continue
@@ -100,7 +97,7 @@ def negotiate(accept: str, *, table: bool = True, protobuf: bool = True) -> Form
         return Form(media)
     if fallback is not None:
         return fallback
-    if table and not routed:
+    if table and not any(media in _ACCEPTED for media, _ in clauses(accept)):
         raise NotAcceptable("406: Not Acceptable", {})  # upstream's words for objects in an unknown media type
     raise not_acceptable()
 

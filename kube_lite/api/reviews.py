@@ -17,7 +17,7 @@ from kube_lite.api.tokens import TokenError, Tokens
 from kube_lite.api.user import NODES, User
 from kube_lite.errors import FieldError
 from kube_lite.resources import field
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.registry import Resource
 

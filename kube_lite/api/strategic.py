@@ -53,7 +53,7 @@ def merge(type_: Type | None, original: Map, patch: Map) -> Map:
     _retain_keys(merged, patch)
     done = _merge_ordered(type_, merged, patch)
     for key, value in patch.items():
-        if key[:1] == "$" and (key in (DIRECTIVE, RETAIN_KEYS) or key.startswith(SET_ORDER)) or key in done:
+        if (key[:1] == "$" and (key in (DIRECTIVE, RETAIN_KEYS) or key.startswith(SET_ORDER))) or key in done:
             continue
         if key[:1] == "$" and key.startswith(DELETE_FROM):
             _delete_from(merged, key, value)

@@ -314,9 +314,7 @@ def _additions(type_: Type) -> tuple[list[tuple[str, int]], list[tuple[str, Type
     return type_.additions
 
 
-def _complete(
-    type_: Type, obj: dict[str, Any], nulls: bool, stored: bool, added: Added | None, but: str = ""
-) -> None:
+def _complete(type_: Type, obj: dict[str, Any], nulls: bool, stored: bool, added: Added | None, but: str = "") -> None:
     add, below = type_.additions or _additions(type_)
     for name, kind in add:
         if name not in obj:

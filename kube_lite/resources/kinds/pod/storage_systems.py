@@ -6,10 +6,10 @@ The two differ where a persistent volume, which has no namespace, names a secret
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from kube_lite.resources import names
 from kube_lite.resources.field import Errors, child, invalid, key, not_supported, required
+from kube_lite.resources.kinds.pod.projections import Check
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.rules import dns_label
 
@@ -26,8 +26,6 @@ RESERVED_OPTIONS = (".kubernetes.io", ".k8s.io")
 """Domains whose options a flex volume may not set."""
 MAX_TENANT = 64
 """Characters of the tenant of a Quobyte volume."""
-
-Check = Callable[[Obj, str], Errors]
 
 
 def needs(*fields: str) -> Check:
