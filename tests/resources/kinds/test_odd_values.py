@@ -182,6 +182,11 @@ def test_claims_in_a_stateful_set_are_claims_whatever_they_say() -> None:
             "x,80,*",
         ),
         (
+            resource("discovery.k8s.io", "endpointslices"),
+            {"metadata": {"name": "e"}, "ports": [{"name": ""}]},
+            "<unset>",
+        ),
+        (
             resource("storage.k8s.io", "storageclasses"),
             {"metadata": {"name": "c", "annotations": {"storageclass.beta.kubernetes.io/is-default-class": "true"}}},
             "c (default)",
