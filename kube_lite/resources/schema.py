@@ -72,6 +72,10 @@ _SPECIAL: Final = {
 }
 
 
+JSON_SCHEMA: Final = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+_SUBSCHEMAS: Final = {JSON_SCHEMA + "OrBool": "bool", JSON_SCHEMA + "OrArray": "array"}
+
+
 class Field:
     """A field of an object type.
 
@@ -113,6 +117,7 @@ class Type:
         "list_type",
         "plan",
         "preserve",
+        "subschema",
     )
 
     def __init__(self, kind: int, go: str = "") -> None:
@@ -133,6 +138,8 @@ class Type:
         self.preserve = False
         """Unknown fields are kept (custom resources only)."""
         self.embedded = False
+        self.subschema = ""
+        """Of a schema inside a schema, which upstream reads on its own: what else may stand there."""
         self.custom = False
         """Of a custom resource: wrong types are left to validation, zeros are kept."""
         self.int64 = False
@@ -257,6 +264,7 @@ def _compile(definition: str) -> Type:
     schema = _decoder.decode(definitions()[definition])
     made = Type(OBJECT if schema.properties else ANY, _go_name(definition))
     made.definition = definition
+    made.subschema = _SUBSCHEMAS.get(definition, "")
     _types[definition] = made  # before its fields: JSONSchemaProps contains itself
     if not schema.properties:
         if schema.json_type == "object":  # an empty struct

@@ -68,6 +68,7 @@ USAGES = frozenset(
 LEGACY_SIGNER = "kubernetes.io/legacy-unknown"
 MIN_LIFETIME = 600
 """Shortest expirationSeconds."""
+_BLOCKS = re.compile(rb"-----BEGIN ([^\n]*?)-----\n(.*?)-----END \1-----", re.DOTALL)
 _PEM = re.compile(rb"\s*-----BEGIN CERTIFICATE REQUEST-----\s.+?-----END CERTIFICATE REQUEST-----", re.DOTALL)
 
 
@@ -81,6 +82,21 @@ def _request(text: str | None) -> Errors:
         shown = go_bytes(block) if text is not None else GoLiteral("[]byte(nil)")
         return [invalid("spec.request", shown, "PEM block type must be CERTIFICATE REQUEST")]
     return []
+
+
+def _certificate(text: str) -> Errors:
+    """PEM blocks with nothing but certificates; the message does not show them."""
+    data = base64.b64decode(text)
+    blocks = _BLOCKS.findall(data)
+    detail = "" if blocks else "must contain at least one CERTIFICATE PEM block"
+    for kind, inside in blocks:
+        if kind != b"CERTIFICATE":
+            detail = f"only CERTIFICATE PEM blocks are allowed, found {show(kind.decode(errors='replace'))}"
+        elif b":" in inside:
+            detail = "no PEM block headers are permitted"
+        if detail:
+            break
+    return [invalid("status.certificate", "<certificate data>", detail)] if detail else []
 
 
 def _signer(name: str) -> Errors:
@@ -149,12 +165,17 @@ def _validate_conditions(new: Obj, old: Obj) -> Errors:
         if kind in kinds:
             found.append(duplicate(child(at, "type"), kind))
         kinds.add(kind)
+    certificate = (new.get("status") or {}).get("certificate", "")
+    if certificate and certificate != (old.get("status") or {}).get("certificate"):
+        found.extend(_certificate(certificate))
     before = {condition.get("type") for condition in (old.get("status") or {}).get("conditions") or ()}
     found.extend(
         forbidden("status.conditions", f'updates may not remove a condition of type "{kind}"')
         for kind in _DECISIONS
         if kind in before and kind not in kinds
     )
+    if (issued := (old.get("status") or {}).get("certificate")) and certificate != issued:
+        found.append(forbidden("status.certificate", "updates may not modify existing certificate content"))
     return found
 
 

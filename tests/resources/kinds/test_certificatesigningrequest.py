@@ -76,3 +76,23 @@ def test_what_is_asked_for_stays() -> None:
     new = changed(old, {"spec.signerName": "example.com/other"})
     KIND.prepare_update(new, old)
     assert new["spec"] == old["spec"]
+
+
+@pytest.mark.parametrize(
+    ("pem", "words"),
+    [
+        ("x", "must contain at least one CERTIFICATE PEM block"),
+        ("-----BEGIN KEY-----\nAAAA\n-----END KEY-----\n", 'only CERTIFICATE PEM blocks are allowed, found "KEY"'),
+        (
+            "-----BEGIN CERTIFICATE-----\nA: b\n\nAAAA\n-----END CERTIFICATE-----\n",
+            "no PEM block headers are permitted",
+        ),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", ""),
+    ],
+)
+def test_what_is_issued_is_a_certificate(pem: str, words: str) -> None:
+    kind = resource("certificates.k8s.io", "certificatesigningrequests")
+    state = {"certificate": base64.b64encode(pem.encode()).decode()}
+    found = kind.subresources["status"].validate({"status": state}, {})
+    wanted = [f'Invalid value: "<certificate data>": {words}'] if words else []
+    assert [error.message for error in found] == wanted

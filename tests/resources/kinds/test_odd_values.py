@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -230,3 +231,81 @@ def test_a_source_given_twice_is_refused() -> None:
     spec = {"attacher": "a.b", "nodeName": "n", "source": {"persistentVolumeName": "v", "inlineVolumeSpec": {}}}
     found = create(resource("storage.k8s.io", "volumeattachments"), {"metadata": {"name": "a"}, "spec": spec})[1]
     assert_causes(found, [(NOT_HERE, "spec.source", "exactly one of")])
+
+
+CRD = resource("apiextensions.k8s.io", "customresourcedefinitions")
+AT = "spec.validation.openAPIV3Schema"
+
+
+def _definition(change: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "schema": {"openAPIV3Schema": {"type": "object", **change}},
+    }
+    names = {"plural": "foos", "kind": "Foo"}
+    full = {"group": "g.io", "scope": "Namespaced", "names": names, "versions": [version], **spec}
+    return {"metadata": {"name": "foos.g.io"}, "spec": full}
+
+
+@pytest.mark.parametrize(
+    ("schema_", "causes"),
+    [
+        ({"$schema": "x"}, [(BAD, AT, "OpenAPIV3Schema 'schema' is not supported")]),
+        ({"$ref": ""}, [(NOT_HERE, f"{AT}.$ref", "$ref is not supported")]),
+        (
+            {"x-kubernetes-preserve-unknown-fields": False},
+            [(BAD, f"{AT}.x-kubernetes-preserve-unknown-fields", "true or")],
+        ),
+        ({"x-kubernetes-embedded-resource": True}, [(NEEDED, f"{AT}.properties", "without x-kubernetes-preserve")]),
+        ({"allOf": [{"additionalProperties": {}}]}, [(NOT_HERE, f"{AT}.allOf[0].additionalProperties", "undefined")]),
+        ({"allOf": [{"nullable": True}]}, [(NOT_HERE, f"{AT}.allOf[0].nullable", "must be false to be structural")]),
+        (
+            {"allOf": [{"type": "x"}]},
+            [(UNKNOWN, f"{AT}.allOf[0].type", '"x"'), (NOT_HERE, f"{AT}.allOf[0].type", "must be empty")],
+        ),
+        (
+            {"allOf": [{"x-kubernetes-map-type": "x"}]},
+            [
+                (NEEDED, f"{AT}.allOf[0].type", "must be object if x-kubernetes-map-type is specified"),
+                (UNKNOWN, f"{AT}.allOf[0].x-kubernetes-map-type", '"atomic", "granular"'),
+                (NOT_HERE, f"{AT}.allOf[0].x-kubernetes-map-type", "must be undefined to be structural"),
+            ],
+        ),
+        (
+            {"x-kubernetes-list-type": "x"},
+            [
+                (BAD, f"{AT}.type", "must be array if x-kubernetes-list-type is specified"),
+                (UNKNOWN, f"{AT}.x-kubernetes-list-type", '"atomic", "set", "map"'),
+            ],
+        ),
+    ],
+)
+def test_a_schema_that_is_not_structural(schema_: dict[str, Any], causes: list[Cause]) -> None:
+    assert_causes(create(CRD, _definition(schema_))[1], causes)
+
+
+def test_a_webhook_without_its_strategy_is_told_of_beside_it() -> None:
+    found = create(CRD, _definition({}, conversion={"webhook": {"clientConfig": {}}}))[1]
+    wanted = [(NEEDED, "spec.conversion.strategy", ""), (NOT_HERE, "spec.conversion.webhookClientConfig", "Webhook")]
+    assert_causes(found, wanted)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"items": {"type": 5}}, "JSONSchemaProps.Items: unmarshalerDecoder: json: cannot unmarshal number into Go"),
+        ({"additionalProperties": 5}, "AdditionalProperties: unmarshalerDecoder: boolean or JSON schema expected"),
+        (
+            {"additionalProperties": {"properties": {"a": {"type": []}}}},
+            "struct field JSONSchemaProps.properties.type of",
+        ),
+    ],
+)
+def test_a_schema_inside_a_schema_is_read_as_one(change: dict[str, Any], words: str) -> None:
+    body = _definition(change)
+    text = json.dumps(body).encode()
+    with pytest.raises(decode.DecodeError) as told:
+        decode.decode(schema.type_of(CRD.definition), body, lambda: text)
+    assert words in str(told.value)
