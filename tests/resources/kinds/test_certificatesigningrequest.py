@@ -96,3 +96,8 @@ def test_what_is_issued_is_a_certificate(pem: str, words: str) -> None:
     found = kind.subresources["status"].validate({"status": state}, {})
     wanted = [f'Invalid value: "<certificate data>": {words}'] if words else []
     assert [error.message for error in found] == wanted
+
+
+def test_what_is_issued_stays() -> None:
+    found = KIND.subresources["status"].validate({"status": {}}, {"status": {"certificate": "QQ=="}})
+    assert [(e.reason, e.field) for e in found] == [(NOT_HERE, "status.certificate")]
