@@ -39,6 +39,8 @@ async def patch_object(verbs: Verbs, target: Target, request: Request, raw: byte
         detail = "may not be specified for non-apply patch"
         raise errors.invalid("PatchOptions", "meta.k8s.io", "", [forbidden("force", detail)])
     change = _read(target, media, raw)
+    if request.own:
+        change.duplicates = []
     pinned = isinstance(change.value, dict) and bool((change.value.get("metadata") or {}).get("resourceVersion"))
 
     async def patched(old: Obj) -> Obj:
