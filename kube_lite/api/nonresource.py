@@ -22,11 +22,18 @@ Page = Callable[[Request], Awaitable[Response | None]]
 class NonResource:
     """Answers everything under /api, /apis, /version, the health paths and the pages handed over."""
 
-    def __init__(self, discovery: Discovery, checks: Mapping[str, Check], live: frozenset[str]) -> None:
-        """:param checks: health checks by name; ``live`` names those that count for /livez too"""
+    def __init__(
+        self,
+        discovery: Discovery,
+        checks: Mapping[str, Check],
+        live: frozenset[str],
+        ready: frozenset[str] = frozenset(),
+    ) -> None:
+        """:param checks: health checks by name; ``live`` names those of /livez, ``ready`` those of /readyz alone"""
         self.discovery = discovery
         self._checks = dict(checks)
         self._live = live
+        self._ready = ready
         self.pages: dict[str, Page] = {}
         """By first path segment: OpenAPI, metrics and the like."""
         self.version = KUBERNETES_VERSION
@@ -75,13 +82,19 @@ class NonResource:
             if group:
                 paths += [f"/apis/{group}", *(f"/apis/{group}/{v}" for v in versions)]
         for health in HEALTH_PATHS:
-            paths += [f"/{health}", *(f"/{health}/{name}" for name in self._checks)]
+            paths += [f"/{health}", *(f"/{health}/{name}" for name in self._names(health))]
         return sorted([*paths, *(f"/{p}" for p in self.pages), "/version"])
 
     # ---- health
 
+    def _names(self, which: str) -> list[str]:
+        """The checks of one health path."""
+        if which == "livez":
+            return [name for name in self._checks if name in self._live]
+        return [name for name in self._checks if which == "readyz" or name not in self._ready]
+
     def _health(self, request: Request, which: str, rest: list[str]) -> Response:
-        names = [n for n in self._checks if which != "livez" or n in self._live]
+        names = self._names(which)
         if rest:
             name = "/".join(rest)
             if name not in names:

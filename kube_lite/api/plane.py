@@ -29,6 +29,7 @@ from kube_lite.api.nonresource import NonResource
 from kube_lite.api.openapi import OpenAPI
 from kube_lite.api.reviews import Reviews
 from kube_lite.api.service_addresses import ServiceAddresses
+from kube_lite.api.stopping import CHECK, Stopping
 from kube_lite.api.storage import Storage
 from kube_lite.api.subresources import Subresources
 from kube_lite.api.tokens import Signer, Tokens
@@ -94,13 +95,15 @@ class Plane:
         self._addresses = ServiceAddresses(options.service_cluster_ip_range, rng)
         self.verbs.hooks["services"] = self._addresses
         self._started = False
+        self.stopping = Stopping()
         self.checks: dict[str, Callable[[], str]] = {
             "ping": lambda: "",
             "log": lambda: "",
             "etcd": lambda: "" if self._started else "the store is still loading",
             "informer-sync": lambda: "" if self._started else "not synced yet",
+            CHECK: self.stopping.check,
         }
-        self.nonresource = NonResource(self.discovery, self.checks, LIVE_CHECKS)
+        self.nonresource = NonResource(self.discovery, self.checks, LIVE_CHECKS, frozenset({CHECK}))
         self.openapi = OpenAPI(self.registry, lambda resource: resource.openapi)
         self.nonresource.pages["openapi"] = self._openapi
         self.nonresource.pages.update(self.tokens.pages(f"https://{options.advertise_address}:{options.port}"))
@@ -114,6 +117,7 @@ class Plane:
             nonresource=self.nonresource,
             audit=audit,
             rng=rng,
+            stopping=self.stopping,
         )
 
     async def _openapi(self, request: Request) -> Response | None:

@@ -12,10 +12,9 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-import anyio
-
 from kube_lite.api.exchange import Exchange, Header
 from kube_lite.api.http import PushStream, Request
+from kube_lite.api.stopping import Stopping
 from kube_lite.errors import BadRequest, Unauthorized
 
 TOKEN_PROTOCOL: Final = "base64url.bearer.authorization.k8s.io."
@@ -188,10 +187,10 @@ class WebSocket:
             self.close()
 
 
-async def serve(exchange: Exchange, headers: list[Header], stream: AsyncIterator[bytes]) -> None:
-    """Switch to websocket and send the stream, until it ends or the client goes."""
+async def serve(exchange: Exchange, headers: list[Header], stream: AsyncIterator[bytes], stopping: Stopping) -> None:
+    """Switch to websocket and send the stream, until it ends, the client goes, or the server is about to."""
     socket = WebSocket(exchange)
-    with anyio.CancelScope() as scope:
+    with stopping.during() as scope:
         exchange.on_disconnect = socket.on_close = scope.cancel
         exchange.on_writable = lambda: socket.on_writable() if socket.on_writable is not None else None
         await exchange.switch(headers, socket.feed)

@@ -13,7 +13,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -51,6 +51,10 @@ class LiveServer:
     url: str
     settings: ServerSettings
     cluster: Cluster
+
+    def begin_stop(self) -> None:
+        """Say that it is not ready any more; it serves on until it is left."""
+        self.cluster.plane.stopping.begin()
 
 
 @asynccontextmanager
@@ -109,8 +113,19 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
         _calm_collector()
         tasks.start_soon(_build_extra, running)
         yield LiveServer(url, settings, running)
-        for server, _ in servers:
-            server.stop()
+        await _drain(running, [server for server, _ in servers], settings.shutdown_delay)
+
+
+async def _drain(running: Cluster, servers: Sequence[listener.Listener], delay: float) -> None:
+    """Stop serving, in upstream's order; everything else still runs, so that what is under way can be answered."""
+    stopping = running.plane.stopping
+    stopping.begin()
+    await anyio.sleep(max(0.0, delay - (clock.monotonic() - stopping.began)))
+    for server in servers:
+        server.stop()
+    stopping.end_streams()
+    for server in servers:
+        await server.wait_drained()
 
 
 def _calm_collector() -> None:

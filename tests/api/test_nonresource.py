@@ -12,7 +12,9 @@ def test_health_is_ok_in_one_word_or_check_by_check() -> None:
             answer = await call(plane.app, "GET", path, peer={})
             assert (answer.code, answer.body) == (200, b"ok")
         lines = (await call(plane.app, "GET", "/readyz?verbose")).body.decode().splitlines()
-        assert lines == ["[+]ping ok", "[+]log ok", "[+]etcd ok", "[+]informer-sync ok", "readyz check passed"]
+        names = ["ping", "log", "etcd", "informer-sync", "shutdown"]
+        assert lines == [*(f"[+]{name} ok" for name in names), "readyz check passed"]
+        assert "shutdown" not in (await call(plane.app, "GET", "/healthz?verbose")).body.decode()
         live = (await call(plane.app, "GET", "/livez?verbose=true")).body.decode()
         assert "informer-sync" not in live
         assert live.endswith("livez check passed\n")
