@@ -27,7 +27,10 @@ CHECK: Final = "shutdown"
 
 def endless(info: RequestInfo) -> bool:
     """Whether the answer to a request goes on until somebody ends it: watches, followed logs, control channels."""
-    return info.verb == "watch" or info.subresource == "tunnel" or (info.subresource == "log" and info.flag("follow"))
+    if info.verb == "watch" or info.subresource == "tunnel":
+        return True
+    logs = info.subresource == "log" or (info.resource == "nodes" and info.subresource == "proxy")
+    return logs and info.flag("follow")
 
 
 class Stopping:

@@ -89,10 +89,10 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
         url = f"https://{_shown(settings.listen_host)}:{settings.listen_port}"
         _write_credentials(settings, authority, url)
         secret = node_secret(settings, authority)
-        NodeEndpoints(running.plane, authority, secret, settings.cluster_cidr)
+        nodes = NodeEndpoints(running.plane, authority, secret, settings.cluster_cidr)
         front_proxy = certs.Authority(settings.pki_dir / "front-proxy")
         aggregator = Aggregator(running.plane, front_proxy, authority.certificate_pem)
-        stack.push_async_callback(Proxying(running.plane).close)
+        stack.push_async_callback(Proxying(running.plane, nodes).close)
         names = certs.server_names(settings.listen_host, advertise, running.plane.service_ip)
         running.plane.app.hosts = frozenset(names)
         context = listener.tls_context(authority.server_pair(names), authority.pair.certificate)
