@@ -66,6 +66,8 @@ class Patch:
 
     def strict_errors(self) -> list[str]:
         """Fields that occur twice in the patch itself: ``duplicate field "spec.replicas"``."""
+        if self._duplicates is None and body.has_no_duplicates(self.raw, self.value):
+            self._duplicates = []
         if self._duplicates is None:
             self._duplicates = [f'duplicate field "{path}"' for path in body.duplicate_fields(self.raw)]
         return self._duplicates

@@ -150,7 +150,6 @@ class Verbs:
         if obj["metadata"].get("resourceVersion"):
             raise errors.BadRequest("resourceVersion should not be set on objects to be created")
         resource.default(obj)
-        managed.complete(resource, obj, nulls=False)
         managed.on_create(resource, obj, options, manner.manage)
         request = AdmissionRequest(
             operation="CREATE",
@@ -236,8 +235,8 @@ class Verbs:
         await self.update(target, obj, _SERVER, WriteOptions(field_manager="kube-apiserver"))
 
     def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
-        """See ``Storage.lookup``."""
-        return self.storage.lookup(group_resource, namespace, name)
+        """See ``Storage.glimpse``."""
+        return self.storage.glimpse(group_resource, namespace, name)
 
     def of_kind(self, api_version: str, kind: str) -> Resource | None:
         """See ``Registry.of_kind``."""
@@ -256,8 +255,8 @@ class Verbs:
         return self.storage.equivalents(resource)
 
     def select(self, group_resource: str, namespace: str = "") -> list[Obj]:
-        """See ``Storage.select``."""
-        return self.storage.select(group_resource, namespace)
+        """See ``Storage.glance``."""
+        return self.storage.glance(group_resource, namespace)
 
     def versions_of(self, resource: Resource) -> managed.Lookup:
         """Finds the versions in which the same objects are served, by apiVersion."""
@@ -361,7 +360,6 @@ class Verbs:
         resource, sub = target.resource, target.subresource
         if (sub is None or sub.name == "status") and not manner.trusted:
             resource.default(new)
-        managed.complete(resource, new, nulls=False)
         part = manner.managed_as or target.subresource_name
         managed.on_update(resource, old, new, options, part, manner.manage, self.versions_of(resource))
         request = AdmissionRequest(
@@ -387,7 +385,7 @@ class Verbs:
             if not manner.trusted:
                 self._check(resource, new, lambda: self._update_errors(resource, sub, new, old))
                 await self.admission.validate(request, self)
-            managed.complete(resource, new)
+            managed.complete(resource, new, but=managed.shared(old, new))
             if sub is None and resource.generation and objectmeta.counts(resource, new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old:
@@ -421,7 +419,7 @@ class Verbs:
         change = validate_metadata_update(new["metadata"], old["metadata"])
         found = validate_common(new["metadata"], builtin=False) + change if whole else list(change)
         # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
-        new, old = without_nulls(new), without_nulls(old)
+        new, old = _without_nulls(new, old)
         if sub is not None:
             return found + change + sub.validate(new, old)
         for check in resource.update_checks:
@@ -490,6 +488,13 @@ def _metadata_errors(resource: Resource, obj: Obj) -> Errors:
 
 def _create_errors(resource: Resource, obj: Obj) -> Errors:
     return (_metadata_errors(resource, obj) + resource.validate(obj)) * resource.create_checks
+
+
+def _without_nulls(new: Obj, old: Obj) -> tuple[Obj, Obj]:
+    """Both without nulls; what they share, as a status update does the spec, is looked through once."""
+    before = {key: without_nulls(value) for key, value in old.items()}
+    after = {key: before[key] if value is old.get(key) else without_nulls(value) for key, value in new.items()}
+    return after, before
 
 
 def _copy(obj: Obj) -> Obj:

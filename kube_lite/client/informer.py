@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import builtins
 import logging
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 import anyio
@@ -34,7 +34,7 @@ V = TypeVar("V", bound=ObjectView)
 
 Change = tuple[V | None, V | None]
 Handler = Callable[[V | None, V | None], None]
-Indexer = Callable[[V], Iterable[str]]
+Indexer = Callable[[V], Collection[str]]
 
 MIN_BACKOFF = 0.8
 """Seconds before the second attempt to reach the API (client-go's reflector)."""
@@ -72,21 +72,24 @@ class _Index(Generic[V]):
         self._buckets: dict[str, dict[str, V]] = {}
 
     def change(self, key: str, old: V | None, new: V | None) -> None:
-        before = list(self._indexer(old)) if old is not None else []
-        after = list(self._indexer(new)) if new is not None else []
+        before = self._indexer(old) if old is not None else ()
+        after = self._indexer(new) if new is not None else ()
         for value in before:
             if value not in after and (bucket := self._buckets.get(value)) is not None:
                 bucket.pop(key, None)
                 if not bucket:
                     del self._buckets[value]
         for value in after:
-            self._buckets.setdefault(value, {})[key] = cast(V, new)
+            bucket = self._buckets.get(value)
+            if bucket is None:
+                bucket = self._buckets[value] = {}
+            bucket[key] = cast(V, new)
 
     def at(self, value: str) -> list[V]:
         return list(self._buckets.get(value, {}).values())
 
 
-def _by_namespace(obj: ObjectView) -> Iterable[str]:
+def _by_namespace(obj: ObjectView) -> Collection[str]:
     return (obj.metadata.namespace,)
 
 
