@@ -33,6 +33,7 @@ from kube_lite.api.flow_levels import Rejected
 from kube_lite.api.http import PushStream, Request, Response, error_response
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.objectmeta import uuid4
+from kube_lite.api.splice import Spliced
 from kube_lite.api.stopping import STREAM_SECONDS, Stopping
 
 logger = logging.getLogger(__name__)
@@ -225,6 +226,9 @@ async def _send(request: Request, response: Response, send: Send, stopping: Stop
         headers += [(b"warning", _warning(warning)) for warning in _bounded(request.warnings)]
     headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
     exchange: Exchange | None = request.scope.get(EXCHANGE)
+    if exchange is not None and isinstance(response.stream, Spliced):
+        await _switch_over(exchange, request, response, response.stream, stopping)
+        return
     if response.stream is not None and request.info.method == "HEAD":
         await _close(response.stream)
         response.stream = None
@@ -287,6 +291,18 @@ def _warning(text: str) -> bytes:
     quoted = text.replace("\\", "\\\\").replace('"', '\\"')
     clean = "".join(c if c.isprintable() else " " for c in quoted)
     return f'299 - "{clean}"'.encode()
+
+
+async def _switch_over(
+    exchange: Exchange, request: Request, response: Response, stream: Spliced, stopping: Stopping
+) -> None:
+    headers = [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
+    try:
+        with stopping.during():
+            await stream.splice(exchange, [(b"audit-id", request.audit_id.encode()), *headers])
+    finally:
+        await _close(stream)
+    exchange.finish()
 
 
 async def _stream_over(

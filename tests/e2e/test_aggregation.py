@@ -14,6 +14,7 @@ import pytest
 from tests.support.extension import BASE, Extension, serving
 from tests.support.kubectl import Kubectl
 from tests.support.running import Server, eventually
+from tests.support.sockets import websocket
 
 NAME = "v1beta1.metrics.k8s.io"
 HOST = "metrics.kube-system.svc"
@@ -102,6 +103,21 @@ def test_the_backend_learns_who_is_calling_from_the_front_proxy(kubectl: Kubectl
     assert [v for k, v in headers if k == "x-remote-user"] == ["joe"]
     assert [v for k, v in headers if k == "x-remote-group"] == ["system:masters", "system:authenticated"]
     assert not [k for k, _ in headers if k == "authorization" or k.startswith("impersonate-")]
+
+
+def test_websockets_go_through_to_the_backend_with_the_user_in_headers(
+    simulated: Server, registered: Extension
+) -> None:
+    registered.seen.clear()
+    socket = websocket(simulated, f"{BASE}/nodes/sim-1/shell", subprotocols=["v5.channel.k8s.io"])
+    assert socket.getsubprotocol() == "v5.channel.k8s.io"
+    for text in ("hello", "x" * 100_000):
+        socket.send(text)
+        assert socket.recv() == text
+    socket.close()
+    (asked,) = [r for r in registered.seen if r["path"] == f"{BASE}/nodes/sim-1/shell"]
+    assert asked["client"] == {"commonName": "front-proxy-client"}
+    assert [v for k, v in asked["headers"] if k == "x-remote-user"] == ["kubernetes-admin"]
 
 
 def test_answers_of_the_backend_come_through_as_they_are(kubectl: Kubectl, registered: Extension) -> None:

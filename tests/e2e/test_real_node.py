@@ -19,9 +19,11 @@ from typing import Any
 import kubernetes
 import pytest
 
+from tests.support import echo
 from tests.support.kubectl import Kubectl
 from tests.support.machine import KINDS, footprint, kinds
 from tests.support.running import NODE_READY, KubeLite, Server, eventually, free_port, own_ranges
+from tests.support.sockets import websocket
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a real node")]
 
@@ -333,3 +335,19 @@ def test_a_pod_that_fills_the_nodes_disk_beyond_its_limit_is_evicted(on_node: Ku
     message = "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. "
     assert (status["phase"], status["message"]) == ("Failed", message)
     assert message.strip() in on_node("get", "events", "--field-selector", "reason=Evicted")
+
+
+def test_websockets_reach_pods_through_the_proxies_of_pod_and_service(on_node: Kubectl, real: Server) -> None:
+    probe = {"readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1}, "ports": [{"containerPort": 8080}]}
+    command = ["python3", "-u", "-c", Path(echo.__file__).read_text(), "8080"]
+    on_node("apply", "-f", "-", stdin=pod("echo", {**container("c", ""), "command": command, **probe}))
+    on_node("expose", "pod", "echo", "--port=80", "--target-port=8080")
+    on_node("wait", "--for=condition=Ready", "pod/echo", "--timeout=60s")
+    base = f"/api/v1/namespaces/{on_node.namespace}"
+    eventually(lambda: on_node("get", "endpoints", "echo", "-o", "jsonpath={.subsets[*].addresses[*].ip}"))
+    for path in ("pods/echo/proxy/chat", "services/echo:80/proxy/chat"):
+        socket = websocket(real, f"{base}/{path}")
+        for text in ("hello", "x" * 100_000):
+            socket.send(text)
+            assert socket.recv() == text
+        socket.close()

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from kube_lite.api.certs import Authority
+from tests.support import echo
 
 GROUP = "metrics.k8s.io"
 BASE = f"/apis/{GROUP}/v1beta1"
@@ -95,6 +96,10 @@ def _handler(extension: Extension) -> type[BaseHTTPRequestHandler]:
                     "body": body,
                 }
             )
+            if "upgrade" in self.headers:
+                self.close_connection = True
+                echo.switch({k.lower(): v for k, v in self.headers.items()}, self.rfile, self.wfile)  # type: ignore[arg-type]
+                return
             if "watch" in parse_qs(url.query):
                 self._watch()
                 return

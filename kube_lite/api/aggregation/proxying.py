@@ -132,7 +132,7 @@ class Proxying:
         root, slash, rest = _split(request)
         raw = request.scope.get("query_string", b"")
         query = f"?{raw.decode('latin-1')}" if raw else ""
-        if not slash and request.info.method in ("GET", "HEAD"):
+        if not slash and request.info.method in ("GET", "HEAD") and not transport.upgrading(request):
             return _to_slash(request, root)
         if self._client is None:
             self._client = transport.client_for(None)
@@ -179,6 +179,8 @@ async def _below(answer: Response, root: str) -> Response:
     for name, value in answer.headers.items():
         if name.lower() == "location" and value.startswith("/") and not value.startswith("//"):
             answer.headers[name] = root + value
+    if answer.code == 101:
+        return answer
     encoded = any(name.lower() == "content-encoding" for name in answer.headers)
     if answer.stream is None or encoded or not answer.content_type.startswith("text/html"):
         return answer
