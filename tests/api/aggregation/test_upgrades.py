@@ -76,7 +76,8 @@ def test_a_websocket_client_talks_with_a_pod(tell: Callable[[Story], None]) -> N
                 socket.send(text)
                 assert socket.recv() == text
             socket.ping(b"you")
-            assert socket.recv_frame().data == b"you"
+            frame: Any = socket.recv_data_frame(control_frame=True)
+            assert frame[1].data == b"you"
             socket.close()  # waits for the echo of its goodbye
 
         await clock.run_in_thread(talk)
