@@ -7,7 +7,7 @@ Nothing that runs commands is: that is what ``exec`` and its kin are for, where 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from urllib.parse import parse_qs, unquote
 
 import msgspec
@@ -101,13 +101,21 @@ class Kubelet:
         return await self._sampler.take(workers, await self._image_bytes() if disks else 0, disks=disks)
 
     async def _summary(self) -> Reply:
-        return _json(summary.summary(self._settings.name, await self._sample(disks=True), self._began))
+        async def told() -> AsyncIterator[bytes]:
+            found = summary.summary(self._settings.name, await self._sample(disks=True), self._began)
+            yield msgspec.json.encode(found)
+
+        # many files take longer to count than the server waits for an answer to begin
+        return Reply(told(), content_type="application/json")
 
     async def _resource_metrics(self) -> Reply:
         return whole(exposition.resource_metrics(await self._sample(disks=False)), exposition.CONTENT_TYPE)
 
     async def _container_metrics(self) -> Reply:
-        return whole(exposition.container_metrics(await self._sample(disks=True)), exposition.CONTENT_TYPE)
+        async def told() -> AsyncIterator[bytes]:
+            yield exposition.container_metrics(await self._sample(disks=True))
+
+        return Reply(told(), content_type=exposition.CONTENT_TYPE)
 
     async def _own_metrics(self) -> Reply:
         states = Counter(

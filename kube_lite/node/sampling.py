@@ -6,7 +6,7 @@ while nobody asks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -18,6 +18,8 @@ from kube_lite.node.runtime import ContainerPhase, ContainerState, RuntimeFailur
 from kube_lite.node.worker import PodWorker
 from kube_lite.resources.kinds.pod.view import Pod
 
+DISK_SECONDS = 10.0
+"""How long a measurement of files is good for: they are counted one by one."""
 SHORTEST = 1.0
 """Seconds that must lie between two looks for a rate; within them the rate told before is told again."""
 _NOTHING = Usage(0, 0, 0)
@@ -50,7 +52,7 @@ class PodSample:
     used: Rated
     containers: Sequence[ContainerSample]
     interfaces: Sequence[machine.Interface] = ()
-    volumes: dict[str, Disk] = field(default_factory=dict)
+    volumes: Mapping[str, Disk] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,19 @@ class Sample:
     disk: machine.Space
     image_bytes: int
     pods: Sequence[PodSample]
+
+
+@dataclass(frozen=True, slots=True)
+class _PodDisk:
+    """What a pod's files take, and when that was so on the monotonic clock; layers and logs by container."""
+
+    time: float
+    layers: Mapping[str, Disk] = field(default_factory=dict)
+    logs: Mapping[str, Disk] = field(default_factory=dict)
+    volumes: Mapping[str, Disk] = field(default_factory=dict)
+
+
+_EMPTY = Disk()
 
 
 def running(worker: PodWorker) -> list[ContainerState]:
@@ -80,6 +95,8 @@ class Sampler:
         self._meter = meter
         self._before: dict[str, tuple[float, int, int | None]] = {}
         """By what was measured: when, its CPU time then, and the rate that was told."""
+        self._disks: dict[str, _PodDisk] = {}
+        """By pod: what was last measured of its files."""
 
     async def take(self, workers: Sequence[PodWorker], images: int = 0, *, disks: bool = True) -> Sample:
         """Look at everything.
@@ -89,6 +106,8 @@ class Sampler:
         """
         now, before, self._before = clock.now(), self._before, {}
         pods = [await self._pod(worker, before, disks) for worker in workers if running(worker)]
+        present = {pod.pod.metadata.uid for pod in pods}
+        self._disks = {uid: disk for uid, disk in self._disks.items() if uid in present}
         used, interfaces, space = await clock.run_in_thread(self._machine)
         rated = self._rated("", used, before)
         return Sample(now, rated, machine.memory().get("MemTotal", 0), interfaces, space, images, pods)
@@ -98,18 +117,35 @@ class Sampler:
 
     async def _pod(self, worker: PodWorker, before: dict[str, tuple[float, int, int | None]], disks: bool) -> PodSample:
         uid = worker.pod.metadata.uid
-        found: list[ContainerSample] = []
         states = running(worker)
-        for state in states:
-            used = self._rated(f"{uid}/{state.name}", await self._used(uid, state.name), before)
-            layer = await self._meter.written(uid, state.name) if disks else Disk()
-            logs = await clock.run_in_thread(log_usage, state.log_path) if disks else Disk()
-            found.append(ContainerSample(state, used, layer, logs))
+        disk = await self._disk(worker, states) if disks else _PodDisk(0.0)
+        found = [
+            ContainerSample(
+                state,
+                self._rated(f"{uid}/{state.name}", await self._used(uid, state.name), before),
+                disk.layers.get(state.name, _EMPTY),
+                disk.logs.get(state.name, _EMPTY),
+            )
+            for state in states
+        ]
         whole = self._rated(uid, await self._used(uid), before)
-        volumes = await self._node.volumes.measure(worker.pod) if disks else {}
         own = not worker.pod.spec.host_network
         network = machine.interfaces(f"/proc/{states[0].pid}/net/dev") if own else []
-        return PodSample(worker.pod, worker.view.start_time, whole, found, network, volumes)
+        return PodSample(worker.pod, worker.view.start_time, whole, found, network, disk.volumes)
+
+    async def _disk(self, worker: PodWorker, states: Sequence[ContainerState]) -> _PodDisk:
+        uid, now = worker.pod.metadata.uid, clock.monotonic()
+        known = self._disks.get(uid)
+        if known is not None and now - known.time < DISK_SECONDS:
+            return known
+        fresh = _PodDisk(
+            now,
+            {state.name: await self._meter.written(uid, state.name) for state in states},
+            {state.name: await clock.run_in_thread(log_usage, state.log_path) for state in states},
+            await self._node.volumes.measure(worker.pod),
+        )
+        self._disks[uid] = fresh
+        return fresh
 
     async def _used(self, uid: str, container: str = "") -> Usage:
         try:

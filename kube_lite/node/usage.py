@@ -15,6 +15,7 @@ from typing import Any
 from kube_lite import clock
 from kube_lite.node.context import NodeContext
 from kube_lite.node.measures import Disk, log_usage
+from kube_lite.node.runtime import ContainerPhase
 from kube_lite.node.status import PodView, Verdict
 from kube_lite.resources import quantity
 from kube_lite.resources.kinds.pod.view import Container, Pod
@@ -76,7 +77,8 @@ class UsageWatch:
         if self._whole is None or self._node.meter is None:
             return ""
         taken: dict[str, int] = {}
-        for name, state in self._view.latest().items():
+        running = [(n, s) for n, s in self._view.latest().items() if s.phase is ContainerPhase.RUNNING]
+        for name, state in running:  # what has ended does not count, as upstream
             written = await self._node.meter.written(pod.metadata.uid, name)
             taken[name] = written.bytes + (await clock.run_in_thread(log_usage, state.log_path)).bytes
         volumes = ephemeral(pod, await self._node.volumes.measure(pod))

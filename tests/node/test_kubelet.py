@@ -29,6 +29,7 @@ class FakeMeter:
     def __init__(self) -> None:
         self.usage = Usage(1_000_000_000, 3000, 2, 1000, 1500, 7, 1)
         self.layers: dict[str, int] = {}
+        self.measured = 0
         self.gone: set[str] = set()
 
     async def stats(self, pod_uid: str, container: str = "") -> Usage:
@@ -37,6 +38,7 @@ class FakeMeter:
         return self.usage
 
     async def written(self, pod_uid: str, container: str) -> Disk:
+        self.measured += 1
         return Disk(self.layers.get(container, 0), 1)
 
 
@@ -137,6 +139,7 @@ def test_the_summary_tells_what_everything_uses_and_from_the_second_look_on_how_
         assert second["cpu"]["usageNanoCores"] == 500_000_000
         again = (await got(kubelet, "/stats/summary"))["pods"][0]
         assert again["cpu"]["usageNanoCores"] == 500_000_000
+        assert meter.measured == 2  # files are not counted for everybody who asks
 
     tell(story)
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 PLAIN: Final = "text/plain; charset=utf-8"
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds for a connection to a backend."""
+KEPT: Final = 20
+"""Idle connections that are kept for each client."""
 _HOP_BY_HOP: Final = frozenset(
     {
         "connection",
@@ -112,12 +114,17 @@ def sent_headers(request: Request) -> list[tuple[str, str]]:
 
 
 def client_for(context: ssl.SSLContext | None) -> httpx.AsyncClient:
-    """A client that keeps its connections; close it with ``aclose``."""
+    """A client that keeps its connections; close it with ``aclose``.
+
+    There may be as many as there are requests, whose number flow control and the clients' connections bound: watches
+    and what was switched hold theirs for long, and others must not wait for them.
+    """
     import httpx
 
     timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT)
     verify = context if context is not None else False
-    return httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False, timeout=timeout)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=KEPT)
+    return httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False, timeout=timeout, limits=limits)
 
 
 async def pass_on(

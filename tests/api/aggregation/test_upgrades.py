@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import Any
 
 import anyio
@@ -132,6 +132,17 @@ def test_much_goes_both_ways_at_once_while_little_is_held(tell: Callable[[Story]
                 while len(got) < len(sent):
                     got += await stream.receive()
         assert bytes(got) == sent
+
+    tell(story)
+
+
+def test_connections_that_last_do_not_keep_others_waiting(tell: Callable[[Story], None]) -> None:
+    async def story(plane: Plane, port: int, path: str) -> None:
+        async with AsyncExitStack() as stack:
+            for _ in range(120):  # httpx would have 100 connections at most
+                stream = await stack.enter_async_context(connected(port))
+                await stream.send(f"GET {path}/ HTTP/1.1\r\n{RAW}\r\n".encode())
+                assert (await Reader(stream).answer())[0] == 101
 
     tell(story)
 
