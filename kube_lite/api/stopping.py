@@ -21,8 +21,6 @@ STREAM_SECONDS: Final = 2.0
 """In which a client must take the end of a watch."""
 REQUEST_SECONDS: Final = 10.0
 """In which requests under way must be answered (upstream: ``--request-timeout``, 60 s)."""
-CHECK: Final = "shutdown"
-"""The health check's name."""
 
 
 def endless(info: RequestInfo) -> bool:
@@ -48,10 +46,6 @@ class Stopping:
         """Be not ready from now on; the second time changes nothing."""
         if not self.begun:
             self.begun, self.began = True, clock.monotonic()
-
-    def check(self) -> str:
-        """A health check: '' until the end has begun."""
-        return "process is shutting down" if self.begun else ""
 
     @contextmanager
     def during(self, info: RequestInfo | None = None) -> Iterator[anyio.CancelScope]:

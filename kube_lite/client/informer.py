@@ -193,7 +193,9 @@ class Informer(Generic[V]):
         for head, item in heads:
             known = self._objects.get(head.key)
             if known is None or known.metadata.resource_version != head.resource_version:
-                self._decode_and_put(head.key, item)
+                new = self._decoded(item)
+                if new is not None:
+                    self._put(head.key, new)
         self._revision = page.resource_version
         self._synced.set()
 
@@ -214,23 +216,25 @@ class Informer(Generic[V]):
         return seen
 
     def _apply(self, event: WatchEvent) -> None:
-        head = _head.decode(event.object).metadata
+        new = self._decoded(event.object) if event.type in ("ADDED", "MODIFIED") else None
+        # a deletion and a bookmark tell no more than who, and so does what cannot be read
+        head = new.metadata if new is not None else _head.decode(event.object).metadata
         if event.type == "DELETED":
             self._put(head.key, None)
-        elif event.type in ("ADDED", "MODIFIED"):
+        elif new is not None:
             known = self._objects.get(head.key)
             if known is not None and known.metadata.uid != head.uid:
                 self._put(head.key, None)  # recreated: two changes, so that nobody mixes up two objects
-            self._decode_and_put(head.key, event.object)
+            self._put(head.key, new)
         self._revision = head.resource_version or self._revision
 
-    def _decode_and_put(self, key: str, data: bytes) -> None:
+    def _decoded(self, data: bytes) -> V | None:
         try:
-            new = self._decoder.decode(data)
+            return self._decoder.decode(data)
         except msgspec.DecodeError as error:
+            key = _head.decode(data).metadata.key
             log.error("%s %s: cannot be read, left as it was: %s", self.resource, key, error)
-            return
-        self._put(key, new)
+            return None
 
     def _put(self, key: str, new: V | None) -> None:
         old = self._objects.pop(key, None) if new is None else self._objects.get(key)
