@@ -259,7 +259,12 @@ class Dispatcher:
         query = reads.list_query(resource, info)
         namespace = info.namespace if resource.namespaced else ""
         items = self.storage.cache(resource).range(self.storage.prefix(resource, namespace))
-        chosen = [i for i in items if query.match is None or query.match(i.labels, i.fields)]
+        if query.in_version:
+            shown = reads.matching(await self.storage.in_version(resource, items), query.match)
+            wanted_keys = {item.key for item in shown}
+            chosen = [item for item in items if item.key in wanted_keys]
+        else:
+            chosen = list(reads.matching(items, query.match))
         revision = self.storage.caches.revision
         target = Target(resource, namespace, "")
         await deletion.delete_collection(self.verbs, target, chosen, request.user, wanted)

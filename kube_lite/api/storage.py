@@ -156,7 +156,7 @@ class Storage:
     def encoder(self, resource: Resource, obj: Obj) -> Encode:
         """What the store calls to get the bytes of ``obj`` once the revision is known."""
         stored = obj
-        if resource.convert_to_storage is not None:
+        if resource.webhook is None and resource.convert_to_storage is not None:
             stored = resource.convert_to_storage(obj)
             if not resource.custom:
                 stored = decode_json(encode_json(stored))  # what is added is not to show in the caller's object
@@ -221,6 +221,19 @@ class Storage:
         return [
             v if self._fits(resource, v) else self.encoder(resource, obj := next(new))(_revision(obj)) for v in values
         ]
+
+    async def in_version(self, resource: Resource, items: Sequence[Item]) -> list[Item]:
+        """Records of a custom resource as ``resource``'s version has them, with the fields that it lets select.
+
+        :raises InternalError: the webhook that converts them failed
+        """
+        values = await self.incoming(resource, [item.value for item in items])
+        found = []
+        for item, value in zip(items, values, strict=True):
+            named = {name: item.fields[name] for name in ("metadata.name", "metadata.namespace") if name in item.fields}
+            fields = {**named, **resource.selectable(self.load(resource, value))}
+            found.append(Item(item.key, value, item.revision, item.labels, fields))
+        return found
 
     async def incoming_one(self, resource: Resource, value: bytes) -> bytes:
         """As ``incoming``, for one object."""
