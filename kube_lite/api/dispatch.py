@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from kube_lite import errors
-from kube_lite.api import codec, deletion, kubelets, options, patching, reads, table, watch, watch_stream
+from kube_lite.api import codec, connect, deletion, kubelets, options, patching, reads, table, watch, watch_stream
 from kube_lite.api.history import Timeline
 from kube_lite.api.http import Request, Response, encode_json
 from kube_lite.api.negotiate import Form, negotiate
@@ -91,6 +91,8 @@ class Dispatcher:
             raise errors.no_such_path()
         if info.verb not in sub.verbs and (sub.name, info.verb) != ("proxy", "options"):
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
+        if sub.name in connect.CONNECTED:
+            await connect.admit(self.verbs, request, resource, sub)
         handler = self.subresources.get(f"{resource.group_resource}/{sub.name}") or self.subresources.get(sub.name)
         if handler is not None:
             return await handler(request, resource)
