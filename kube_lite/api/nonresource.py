@@ -13,6 +13,7 @@ from kube_lite.api.http import Request, Response, decode_json
 from kube_lite.api.negotiate import JSON, clauses, negotiate
 
 PLAIN_TEXT = "text/plain; charset=utf-8"
+_NOT_ALLOWED = "the server does not allow this method on the requested resource"
 HEALTH_PATHS = ("healthz", "livez", "readyz")
 
 Page = Callable[[Request], Awaitable[Response | None]]
@@ -37,6 +38,8 @@ class NonResource:
         if first in HEALTH_PATHS:
             return self._health(request, first, parts[1:])
         if first == "version" and len(parts) == 1:
+            if request.info.method != "GET":
+                raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
             return codec.encoded(self.version_document(), negotiate(""))
         if first in ("api", "apis"):
             return self._discovery(request, first, parts[1:])
@@ -110,8 +113,8 @@ class NonResource:
     # ---- discovery
 
     def _discovery(self, request: Request, root: str, parts: list[str]) -> Response:
-        if request.info.method not in ("GET", "HEAD"):
-            raise errors.MethodNotAllowed("the server does not allow this method on the requested resource", {})
+        if request.info.method != "GET" and (root, request.info.method, bool(parts)) != ("apis", "HEAD", False):
+            raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
         if not parts:
             return self._root(request, root)
         if root == "api":
