@@ -225,7 +225,9 @@ def test_a_policy_s_expressions_are_checked_against_the_types(api: Caller, regis
             "validatingadmissionpolicies",
             policy(name, "apps", "deployments", validations=[{"expression": expression}]),
         )
-        return dict(eventually(lambda: "typeChecking" in (p := api.get(path)).get("status", {}) and p["status"]))
+        eventually(lambda: "typeChecking" in api.get(path).get("status", {}))
+        found: Object = api.get(path)["status"]
+        return found
 
     good = checked(unique("good"), "object.spec.replicas > 1")
     assert not good["typeChecking"].get("expressionWarnings")
