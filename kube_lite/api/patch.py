@@ -11,6 +11,7 @@ faster; so applying changes neither the patch nor the object. Errors are those o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -82,14 +83,17 @@ class Patch:
             merged = merge_patch(obj, self.value)
             assert isinstance(merged, dict)
             return merged
-        return strategic.merge(type_, obj, self.value)
+        try:
+            return strategic.merge(type_, obj, self.value)
+        except strategic.ListOfLists:
+            raise PatchFailed from None
 
     def text(self, type_: Type, patched: dict[str, Any]) -> str:
         """The patched object as messages show it; a strategic merge shows the patch instead."""
         if self.media_type == STRATEGIC_PATCH:
             return strategic.go_text(self.value)
         touched = self.value if self.media_type == MERGE_PATCH else _touched(self.value)
-        shown = msgspec.json.encode(_as_merged(type_, patched, touched)).decode()
+        shown = msgspec.json.encode(_as_merged(None if type_.custom else type_, patched, touched)).decode()
         for char in "<>&":
             shown = shown.replace(char, f"\\u{ord(char):04x}")
         return shown
@@ -127,7 +131,8 @@ def read(content_type: str, raw: bytes, accepted: Sequence[str] = BUILT_IN_PATCH
             value = body.parse_json(raw)
         except BadRequest as error:
             ended = error.message == "unexpected end of JSON input"
-            raise BadRequest("unexpected EOF" if ended and raw.strip() else error.message) from None
+            raise BadRequest(("unexpected EOF" if raw.strip() else "EOF") if ended else error.message) from None
+        value = {} if value is None else value
     if isinstance(value, list) and kind == MERGE_PATCH:
         # upstream's library merges a list into an object as that list, which is then no object
         why = f"couldn't get version/kind; json parse error: {body.not_an_object(value)}"
@@ -156,16 +161,24 @@ def _as_merged(type_: Type | None, patched: Any, touched: Any) -> Any:
     if isinstance(patched, list):
         below = type_.item if type_ is not None else None
         inside = touched if isinstance(touched, dict) else {}
-        return [_as_merged(below, sub, inside.get(str(position))) for position, sub in enumerate(patched)]
+        whole = isinstance(touched, list)
+        return [
+            _as_merged(below, sub, touched if whole else inside.get(str(position))) for position, sub in enumerate(patched)
+        ]
     if not isinstance(patched, dict):
         return patched
+    whole = isinstance(touched, list)  # the patch gave the list that this is in
     inside = touched if isinstance(touched, dict) else {}
     fields = type_.fields if type_ is not None else {}
     keys = sorted(patched)
-    if not isinstance(touched, dict) and fields and type_ is not None:
+    if not isinstance(touched, dict) and not whole and fields and type_ is not None:
         keys = struct_order(type_, patched)
     item = type_.item if type_ is not None else None
-    return {key: _as_merged(fields[key].type if key in fields else item, patched[key], inside.get(key)) for key in keys}
+
+    def below(key: str) -> Any:
+        return _as_merged(fields[key].type if key in fields else item, patched[key], touched if whole else inside.get(key))
+
+    return {key: below(key) for key in keys}
 
 
 def _touched(operations: list[dict[str, Any]]) -> dict[str, Any]:
@@ -174,7 +187,7 @@ def _touched(operations: list[dict[str, Any]]) -> dict[str, Any]:
     for operation in operations:
         for name in ("path", "from"):
             path = operation.get(name)
-            if isinstance(path, str) and path.startswith("/"):
+            if isinstance(path, str) and "/" in path:
                 node = root
                 for step in _steps(path)[:-1]:
                     node = node.setdefault(step, {})
@@ -215,9 +228,12 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _operations(value: Any) -> list[dict[str, Any]]:
+    if value is None:
+        return []
     if not isinstance(value, list):
-        name = body.json_name(value) if value is not None else "null"
+        name = body.json_name(value)
         raise BadRequest(f"json: cannot unmarshal {name} into Go value of type jsonpatch.Patch")
+    value = [{} if operation is None else operation for operation in value]
     for operation in value:
         if not isinstance(operation, dict):
             name = body.json_name(operation)
@@ -277,7 +293,7 @@ def _copied(value: Any) -> Any:
 
 def _from(operation: dict[str, Any]) -> str:
     source = operation.get("from")
-    if not isinstance(source, str):
+    if not source or not isinstance(source, str):
         raise PatchFailed
     return source
 
@@ -294,17 +310,20 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _steps(path: str) -> list[str]:
-    if not path.startswith("/"):
+    """The steps of a pointer. What stands before the first slash is passed over, as upstream's library does it."""
+    if "/" not in path:
         raise PatchFailed
     return [step.replace("~1", "/").replace("~0", "~") for step in path.split("/")[1:]]
 
 
+_POSITION: Final = re.compile("[+-]?[0-9]{1,18}")
+
+
 def _index(step: str, length: int) -> int:
     """A position below ``length``; negative ones count from the end. :raises Invalid"""
-    try:
-        position = int(step)
-    except ValueError:
-        raise PatchFailed from None
+    if not _POSITION.fullmatch(step):
+        raise PatchFailed
+    position = int(step)
     if position < 0:
         position += length
     if not 0 <= position < length:

@@ -294,8 +294,7 @@ class Verbs:
         revision = str(meta.get("resourceVersion") or "")
         if revision in ("", "0") and not resource.allow_unconditional_update:
             self._require_existing(target)
-            must = invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise errors.invalid(resource.plural, resource.group, target.name, [_hexadecimal(must)])
+            raise must_be_conditional(target)
 
         async def replaced(old: Obj) -> Obj:
             uid = meta.get("uid")
@@ -390,7 +389,7 @@ class Verbs:
             managed.complete(resource, new)
             if sub is None and resource.generation and objectmeta.counts(resource, new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
-            if new == old:
+            if new == old or managed.differs_in_times(old, new):
                 return Written(item.value, item.revision)
             written = await self._replace(target, item, new, options)
         except BaseException as error:
@@ -516,6 +515,13 @@ def _other_uid(target: Target, uid: str, stored: str) -> str:
         f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, "
         f"UID in object meta: {stored}"
     )
+
+
+def must_be_conditional(target: Target) -> errors.Invalid:
+    """The refusal of an update that names no resourceVersion where the kind wants one."""
+    resource = target.resource
+    must = invalid("metadata.resourceVersion", 0, "must be specified for an update")
+    return errors.invalid(resource.plural, resource.group, target.name, [_hexadecimal(must)])
 
 
 def _hexadecimal(error: errors.FieldError) -> errors.FieldError:
