@@ -118,7 +118,14 @@ def _undeterminable(target: Target) -> errors.BadRequest:
 
 def _wrong_kind(resource: Resource, change: patch.Patch, shown: str, new: Obj) -> str:
     """Why an object of another kind is refused: it does not decode as that kind, or it does and is not the one."""
+    for name in ("apiVersion", "kind"):
+        given = new.get(name)
+        if given is not None and not isinstance(given, str):
+            told = f"json: cannot unmarshal {bodies.json_name(given)} into Go struct field .{name} of type string"
+            return f"couldn't get version/kind; json parse error: {told}"
     kind, version = str(new.get("kind") or ""), str(new.get("apiVersion") or "")
+    if resource.custom and not kind:
+        return f"Object 'Kind' is missing in '{shown}'"
     group, _, number = version.rpartition("/")
     if resource.custom:
         return codec.unregistered(kind, version)
