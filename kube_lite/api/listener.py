@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import socket
@@ -255,18 +256,30 @@ def tls_context(server: Pair, ca: Path) -> ssl.SSLContext:
 
 
 def bind_tcp(host: str, port: int) -> socket.socket:
-    """A listening TCP socket. :raises OSError: the address is taken or not ours"""
+    """A listening TCP socket. :raises OSError: it cannot be had; says why and what to do"""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
         listening.listen(BACKLOG)
-    except OSError:
+    except OSError as error:
         listening.close()
-        raise
+        raise OSError(f"--listen {host}:{port}: {_unbound(error)}") from error
     listening.setblocking(False)
     return listening
+
+
+def _unbound(error: OSError) -> str:
+    """Why an address cannot be listened on, for whoever chose it."""
+    if isinstance(error, socket.gaierror):
+        return "no such host name; an address of this machine is wanted, such as 127.0.0.1"
+    advice = {
+        errno.EADDRINUSE: "something listens there already; stop it, or choose another port (0 takes a free one)",
+        errno.EADDRNOTAVAIL: "this machine has no such address; 0.0.0.0 stands for all that it has",
+        errno.EACCES: "ports below 1024 are root's; choose a higher one",
+    }
+    return advice.get(error.errno or 0, error.strerror or str(error))
 
 
 def bind_unix(path: Path) -> socket.socket:

@@ -22,7 +22,7 @@ from kube_lite import errors
 from kube_lite.api import body, strategic
 from kube_lite.errors import BadRequest, Invalid, RequestEntityTooLarge, UnsupportedMediaType
 from kube_lite.resources.field import invalid as invalid_field
-from kube_lite.resources.go_structs import struct_order
+from kube_lite.resources.go.structs import struct_order
 from kube_lite.resources.schema import Type
 
 JSON_PATCH: Final = "application/json-patch+json"
@@ -67,6 +67,8 @@ class Patch:
 
     def strict_errors(self) -> list[str]:
         """Fields that occur twice in the patch itself: ``duplicate field "spec.replicas"``."""
+        if self._duplicates is None and body.has_no_duplicates(self.raw, self.value):
+            self._duplicates = []
         if self._duplicates is None:
             self._duplicates = [f'duplicate field "{path}"' for path in body.duplicate_fields(self.raw)]
         return self._duplicates
@@ -156,29 +158,27 @@ class _UnsupportedPatch(UnsupportedMediaType):
 def _as_merged(type_: Type | None, patched: Any, touched: Any) -> Any:
     """``patched`` in the order upstream prints it: keys sorted where the patch has been, else those of Go's struct.
 
-    :param touched: objects within objects, by key or position, that the patch has looked into; None where it has not
+    :param touched: objects within objects, by key or position, that the patch has looked into; None where it has not,
+        a list where it gave all there is
     """
+    whole = isinstance(touched, list)
+    inside = touched if isinstance(touched, dict) else {}
+    item = type_.item if type_ is not None else None
     if isinstance(patched, list):
-        below = type_.item if type_ is not None else None
-        inside = touched if isinstance(touched, dict) else {}
-        whole = isinstance(touched, list)
-        return [
-            _as_merged(below, sub, touched if whole else inside.get(str(position))) for position, sub in enumerate(patched)
-        ]
+        looked = [touched if whole else inside.get(str(position)) for position in range(len(patched))]
+        return [_as_merged(item, sub, seen) for sub, seen in zip(patched, looked, strict=True)]
     if not isinstance(patched, dict):
         return patched
-    whole = isinstance(touched, list)  # the patch gave the list that this is in
-    inside = touched if isinstance(touched, dict) else {}
     fields = type_.fields if type_ is not None else {}
     keys = sorted(patched)
-    if not isinstance(touched, dict) and not whole and fields and type_ is not None:
-        keys = struct_order(type_, patched)
-    item = type_.item if type_ is not None else None
-
-    def below(key: str) -> Any:
-        return _as_merged(fields[key].type if key in fields else item, patched[key], touched if whole else inside.get(key))
-
-    return {key: below(key) for key in keys}
+    if touched is None or not isinstance(touched, dict | list):
+        keys = struct_order(type_, patched) if fields and type_ is not None else keys
+    return {
+        key: _as_merged(
+            fields[key].type if key in fields else item, patched[key], touched if whole else inside.get(key)
+        )
+        for key in keys
+    }
 
 
 def _touched(operations: list[dict[str, Any]]) -> dict[str, Any]:
@@ -233,16 +233,16 @@ def _operations(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, list):
         name = body.json_name(value)
         raise BadRequest(f"json: cannot unmarshal {name} into Go value of type jsonpatch.Patch")
-    value = [{} if operation is None else operation for operation in value]
-    for operation in value:
+    operations: list[dict[str, Any]] = [{} if operation is None else operation for operation in value]
+    for operation in operations:
         if not isinstance(operation, dict):
             name = body.json_name(operation)
             raise BadRequest(f"json: cannot unmarshal {name} into Go value of type jsonpatch.Operation")
-    if len(value) > MAX_OPERATIONS:
+    if len(operations) > MAX_OPERATIONS:
         raise RequestEntityTooLarge(
-            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(value)}"
+            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
         )
-    return value
+    return operations
 
 
 _MISSING: Final = object()

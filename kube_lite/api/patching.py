@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Final
 
 from kube_lite import errors
@@ -11,7 +12,9 @@ from kube_lite.api import codec, managed, patch
 from kube_lite.api.apply import LAST_APPLIED
 from kube_lite.api.http import Request, decode_json, encode_json
 from kube_lite.api.options import WriteOptions
-from kube_lite.api.verbs import Manner, Target, Verbs, Written, must_be_conditional
+from kube_lite.api.target import Target
+from kube_lite.api.verbs import Manner, Verbs, Written
+from kube_lite.api.write_checks import no_revision
 from kube_lite.client.protocol import APPLY_PATCH
 from kube_lite.resources import decode, schema
 from kube_lite.resources.decode_complaints import told_by_converter
@@ -55,37 +58,38 @@ def _read(target: Target, media: str, raw: bytes) -> patch.Patch:
 def patch_once(target: Target, change: patch.Patch, old: Obj, wanted: WriteOptions, warnings: list[str]) -> Obj:
     """The patched object, decoded by its schema. :raises Invalid: the result is not one of its kind"""
     resource = target.resource
+    type_ = codec.type_of(resource)
     try:
+        merged = change.apply(type_, old)
         # a patch may share parts with what it patches, and hooks change the result in place
-        given = encode_json(change.apply(codec.type_of(resource), old))
-        new: Obj = decode_json(given)
+        new, put_back = _own_copy(target, merged, old)
     except RecursionError as error:
         raise errors.BadRequest("the patch is nested too deeply") from error
-    type_ = codec.type_of(resource)
-    _check_kind(target, change, new)
+    _check_kind(target, change, new, merged)
     quoted = not resource.custom and change.media_type != patch.STRATEGIC_PATCH
     try:
-        result = decode.decode(
-            type_, new, (lambda: change.text(type_, decode_json(given)).encode()) if quoted else None
-        )
+        result = decode.decode(type_, new, (lambda: change.text(type_, merged).encode()) if quoted else None)
     except decode.DecodeError as error:
-        merged = decode_json(given)
         told = told_by_converter(type_, merged) if change.media_type == patch.STRATEGIC_PATCH else ""
         raise change.undecodable(change.text(type_, merged), told or str(error)) from error
     complaints = [*change.strict_errors(), *result.strict_errors]
     if complaints and wanted.field_validation == "Strict":
-        raise change.undecodable(change.text(type_, decode_json(given)), patch.strict_error(complaints))
+        raise change.undecodable(change.text(type_, merged), patch.strict_error(complaints))
     if complaints and wanted.field_validation == "Warn":
         warnings.extend(complaints)
     result.obj.setdefault("metadata", {})
     check_identity(target, result.obj)
     if not resource.allow_unconditional_update and result.obj["metadata"].get("resourceVersion") in (None, "", "0"):
-        raise must_be_conditional(target)
+        raise no_revision(target)
+    put_back(result.obj)
     return result.obj
 
 
-def _check_kind(target: Target, change: patch.Patch, new: Obj) -> None:
-    """Refuse a patched object that has become one of another kind, or fill in what a patch took away."""
+def _check_kind(target: Target, change: patch.Patch, new: Obj, merged: Obj) -> None:
+    """Refuse a patched object that has become one of another kind, or fill in what a patch took away.
+
+    :param merged: the object as it is shown
+    """
     resource = target.resource
     if change.media_type == patch.STRATEGIC_PATCH:
         # upstream merges into a value of the kind's own Go type, so whatever the patch says of it is lost
@@ -106,7 +110,7 @@ def _check_kind(target: Target, change: patch.Patch, new: Obj) -> None:
         if version != resource.api_version:
             wrong.append(invalid("apiVersion", version, f"must be {resource.api_version}"))
         raise errors.invalid(kind, group, target.name, wrong)
-    text = change.text(codec.type_of(resource), new)
+    text = change.text(codec.type_of(resource), merged)
     raise change.undecodable(text, _wrong_kind(resource, change, text, new))
 
 
@@ -114,6 +118,29 @@ def _undeterminable(target: Target) -> errors.BadRequest:
     return errors.BadRequest(
         f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
     )
+
+
+def _own_copy(target: Target, merged: Obj, old: Obj) -> tuple[Obj, Callable[[Obj], None]]:
+    """A copy of what the patch may have changed, and what adds the rest, which is good as it is, once that is decoded.
+
+    The rest is the owners of fields, and the spec when the status is written, which takes no other spec anyway.
+    """
+    kept: Obj = {}
+    status = target.subresource is not None and target.subresource.name == "status"
+    if status and "spec" in old and merged.get("spec") is old["spec"]:
+        kept["spec"] = old["spec"]
+    metadata, owners = merged.get("metadata"), old["metadata"].get("managedFields")
+    copied = {key: value for key, value in merged.items() if key not in kept}
+    bare: Obj | None = None
+    if owners is not None and isinstance(metadata, dict) and metadata.get("managedFields") is owners:
+        bare = copied["metadata"] = {key: value for key, value in metadata.items() if key != "managedFields"}
+
+    def put_back(new: Obj) -> None:
+        new.update(kept)
+        if bare is not None:
+            new["metadata"]["managedFields"] = owners
+
+    return decode_json(encode_json(copied)), put_back
 
 
 def _wrong_kind(resource: Resource, change: patch.Patch, shown: str, new: Obj) -> str:
@@ -238,7 +265,9 @@ async def _apply_create(
     obj = applied.onto(None)
     revision = str(obj["metadata"].pop("resourceVersion", None) or "0")  # of nothing; upstream passes it over
     if not (revision.isascii() and revision.isdigit()):
-        wrong = invalid("metadata.resourceVersion", revision, f'strconv.ParseUint: parsing "{revision}": invalid syntax')
+        wrong = invalid(
+            "metadata.resourceVersion", revision, f'strconv.ParseUint: parsing "{revision}": invalid syntax'
+        )
         raise errors.invalid(resource.kind, resource.group, target.name, [wrong])
     if target.namespace:
         obj["metadata"].setdefault("namespace", target.namespace)

@@ -24,6 +24,7 @@ DELETE_FROM: Final = "$deleteFromPrimitiveList"
 SET_ORDER: Final = "$setElementOrder"
 
 Map = dict[str, Any]
+_CONTAINERS: Final = (dict, list)
 
 _NAMELESS: Final = object()
 """Stands for what a directive takes out."""
@@ -81,9 +82,13 @@ def merge(type_: Type | None, original: Map, patch: Map) -> Map:
     _retain_keys(merged, patch)
     done = _merge_ordered(type_, merged, patch)
     for key, value in patch.items():
-        if key in done or key == RETAIN_KEYS or key.startswith(SET_ORDER):
+        deletes = False
+        if key[:1] == "$":
+            if key == RETAIN_KEYS or key.startswith(SET_ORDER):
+                continue
+            deletes = key.startswith(DELETE_FROM)
+        if key in done:
             continue
-        deletes = key.startswith(DELETE_FROM)
         name = _field_named(key, DELETE_FROM, "primitive list") if deletes else key
         if value is None:
             merged.pop(name, None)
@@ -129,7 +134,9 @@ def _added(value: Any) -> Any:
     if isinstance(value, dict):
         if DIRECTIVE in value:
             return _NAMELESS
-        made = {key: _added(sub) for key, sub in value.items() if sub is not None}
+        made = {
+            key: _added(sub) if type(sub) in _CONTAINERS else sub for key, sub in value.items() if sub is not None
+        }
         return {key: sub for key, sub in made.items() if sub is not _NAMELESS}
     if isinstance(value, list):
         return [item for item in map(_added, value) if item is not _NAMELESS]

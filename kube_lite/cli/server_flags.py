@@ -76,6 +76,8 @@ def server_settings(args: argparse.Namespace) -> ServerSettings:
     from kube_lite.settings import ServerSettings
 
     host, port = split_listen(args.listen)
+    if not args.data_dir:
+        raise CommandError(f"--data-dir is empty: want a directory, such as {DEFAULT_DATA_DIR}")
     values: dict[str, Any] = {
         "data_dir": Path(args.data_dir).resolve(),
         "listen_host": host,

@@ -76,6 +76,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
         settings = replace(settings, listen_port=bound.getsockname()[1])
         advertise = advertise_address(settings)
         authority = certs.Authority(settings.pki_dir)
+        certs.check_key(settings.pki_dir / "service-account.key")
         options = _cluster_options(settings, advertise, authority)
         audit = AuditLog(settings.data_dir / "audit.log")
         stack.callback(audit.close)
@@ -135,9 +136,18 @@ async def _build_extra(running: Cluster) -> None:
 
 
 def prepare_directory(path: Path) -> None:
-    """Make the data directory, for its owner alone."""
+    """Make the data directory, for its owner alone. :raises OSError: it cannot be had; says what to do"""
     os.umask(0o077)
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        why = "there is a file of this name" if isinstance(error, FileExistsError) else error.strerror
+        raise OSError(f"--data-dir {path}: {why}; choose a directory that you may write to") from error
+    owner = path.stat().st_uid
+    if owner not in (os.geteuid(), 0):
+        logger.warning("--data-dir %s belongs to user id %d, who can change all that is kept in it", path, owner)
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        raise OSError(f"--data-dir {path} belongs to user id {owner}; choose a directory that you may write to")
 
 
 def _cluster_options(settings: ServerSettings, advertise: str, authority: certs.Authority) -> ClusterOptions:

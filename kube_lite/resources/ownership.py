@@ -237,9 +237,7 @@ def _owned_empty(field: Field, value: Any) -> bool:
 # ---- what an update changes
 
 
-def changes(
-    type_: Type, old: dict[str, Any], new: dict[str, Any], lenient: bool = False
-) -> tuple[Node, Node]:
+def changes(type_: Type, old: dict[str, Any], new: dict[str, Any], lenient: bool = False) -> tuple[Node, Node]:
     """What an update sets (added or modified), and what it removes. Both objects are complete.
 
     :param lenient: as for :func:`whole`

@@ -128,7 +128,10 @@ def test_lists_of_lists_are_refused() -> None:
         ),
         ({"containers": [1]}, "list element types are not identical: [[map[image:i:1 name:c]] [1]]"),
         ({"$setElementOrder/containers": 1}, "expected a []interface {}, but received a int64"),
-        ({"$setElementOrder/containers": [], "containers": None}, "expected a []interface {}, but received a %!s(<nil>)"),
+        (
+            {"$setElementOrder/containers": [], "containers": None},
+            "expected a []interface {}, but received a %!s(<nil>)",
+        ),
         ({"$setElementOrder": []}, "invalid patch format of setElementOrder list"),
         ({"$setElementOrder/x": []}, 'unable to find api field in struct PodSpec for the json field "x"'),
         ({"$setElementOrder/containers": [{}]}, "map: map[] does not contain declared merge key: name"),
