@@ -279,8 +279,6 @@ def _compare(type_: Type, old: Any, new: Any, lenient: bool) -> _Changes:
     if old == new and type(old) is type(new):
         return None, None
     if is_leaf(type_, old) and is_leaf(type_, new):
-        if not old and not new and type_.kind in (LIST, MAP) and not type_.custom:
-            return None, None  # null and empty are stored alike
         return IN, None
     return _compare_entered(type_, old, new, lenient)
 
