@@ -41,6 +41,10 @@ _FIELDS: Final = "apis.meta.v1.FieldsV1"
 _WRAPPED_LISTS: Final = frozenset(
     ("authentication.v1.ExtraValue", "authorization.v1.ExtraValue", "certificates.v1.ExtraValue", "apis.meta.v1.Verbs")
 )
+_IN_EVERY_VERSION: Final = frozenset(
+    ("CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "UpdateOptions", "WatchEvent")
+)
+"""Kinds of meta/v1 that clients write with the group and version of what they are about (metav1.AddToGroupVersion)."""
 _NUMBERS: Final = frozenset(("int32", "int64", "bool"))
 
 
@@ -67,7 +71,8 @@ def message_for(api_version: str, kind: str) -> str:
     package = group.split(".")[0] if group else "core"
     if group == "meta.k8s.io":
         package = "apis.meta"
-    for name in (f"{package}.{version}.{kind}", f"apis.meta.{version}.{kind}"):
+    meta = "v1" if kind in _IN_EVERY_VERSION else version
+    for name in (f"{package}.{version}.{kind}", f"apis.meta.{meta}.{kind}"):
         if name in messages():
             return name
     return ""
