@@ -19,6 +19,7 @@ from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
 from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.authz.escalation import Escalation
+from kube_lite.api.component_status import ComponentStatuses
 from kube_lite.api.crds import CustomResources
 from kube_lite.api.discovery import Discovery
 from kube_lite.api.dispatch import Dispatcher
@@ -100,6 +101,7 @@ class Plane:
             "etcd": lambda: "" if self._started else "the store is still loading",
             "informer-sync": lambda: "" if self._started else "not synced yet",
         }
+        self.components = ComponentStatuses(self.dispatcher, self.checks["etcd"])
         self.nonresource = NonResource(self.discovery, self.checks, LIVE_CHECKS)
         self.openapi = OpenAPI(self.registry, lambda resource: resource.openapi)
         self.nonresource.pages["openapi"] = self._openapi
