@@ -53,13 +53,18 @@ class Body:
         """What strict decoding says of fields that occur twice: ``duplicate field "data.a"``."""
         if self.yaml_duplicates:
             return ["yaml: unmarshal errors:\n  " + "\n  ".join(self.yaml_duplicates)]
-        if self.media_type != JSON or len(_KEY_END.findall(self.raw)) == _key_count(self.value):
+        if self.media_type != JSON or has_no_duplicates(self.raw, self.value):
             return []
         return [f'duplicate field "{path}"' for path in duplicate_fields(self.raw)]
 
 
 _KEY_END: Final = re.compile(rb'"\s*:')
 """What ends every key (and may stand inside a string): as many of them as keys means that no key came twice."""
+
+
+def has_no_duplicates(raw: bytes, value: Any) -> bool:
+    """Whether no field of ``value``, which was read from ``raw``, came twice; False may mean that nobody knows."""
+    return len(_KEY_END.findall(raw)) == _key_count(value)
 
 
 def _key_count(value: Any) -> int:

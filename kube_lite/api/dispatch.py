@@ -18,8 +18,9 @@ from kube_lite.api.http import Request, Response, encode_json
 from kube_lite.api.negotiate import Form, negotiate
 from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.storage import Storage
+from kube_lite.api.target import Target
 from kube_lite.api.user import User
-from kube_lite.api.verbs import Target, Verbs, Written
+from kube_lite.api.verbs import Verbs, Written
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource, Subresource
 

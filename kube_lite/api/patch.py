@@ -21,7 +21,7 @@ from kube_lite import errors
 from kube_lite.api import body, strategic
 from kube_lite.errors import BadRequest, Invalid, RequestEntityTooLarge, UnsupportedMediaType
 from kube_lite.resources.field import invalid as invalid_field
-from kube_lite.resources.go_structs import struct_order
+from kube_lite.resources.go.structs import struct_order
 from kube_lite.resources.schema import Type
 
 JSON_PATCH: Final = "application/json-patch+json"
@@ -66,6 +66,8 @@ class Patch:
 
     def strict_errors(self) -> list[str]:
         """Fields that occur twice in the patch itself: ``duplicate field "spec.replicas"``."""
+        if self._duplicates is None and body.has_no_duplicates(self.raw, self.value):
+            self._duplicates = []
         if self._duplicates is None:
             self._duplicates = [f'duplicate field "{path}"' for path in body.duplicate_fields(self.raw)]
         return self._duplicates

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Final
 
 from kube_lite import errors
@@ -11,7 +12,8 @@ from kube_lite.api import codec, managed, patch
 from kube_lite.api.apply import LAST_APPLIED
 from kube_lite.api.http import Request, decode_json, encode_json
 from kube_lite.api.options import WriteOptions
-from kube_lite.api.verbs import Manner, Target, Verbs, Written
+from kube_lite.api.target import Target
+from kube_lite.api.verbs import Manner, Verbs, Written
 from kube_lite.client.protocol import APPLY_PATCH
 from kube_lite.resources import decode, schema
 from kube_lite.resources.decode_complaints import told_by_converter
@@ -54,36 +56,57 @@ def _read(target: Target, media: str, raw: bytes) -> patch.Patch:
 def patch_once(target: Target, change: patch.Patch, old: Obj, wanted: WriteOptions, warnings: list[str]) -> Obj:
     """The patched object, decoded by its schema. :raises Invalid: the result is not one of its kind"""
     resource = target.resource
+    type_ = codec.type_of(resource)
     try:
+        merged = change.apply(type_, old)
         # a patch may share parts with what it patches, and hooks change the result in place
-        given = encode_json(change.apply(codec.type_of(resource), old))
-        new: Obj = decode_json(given)
+        new, put_back = _own_copy(target, merged, old)
     except RecursionError as error:
         raise errors.BadRequest("the patch is nested too deeply") from error
-    type_ = codec.type_of(resource)
     if change.media_type == patch.STRATEGIC_PATCH:
         # upstream merges into a value of the kind's own Go type, so whatever the patch says of it is lost
         new["kind"], new["apiVersion"] = resource.kind, resource.api_version
     if (new.get("kind"), new.get("apiVersion")) != (resource.kind, resource.api_version):
-        text = change.text(type_, new)
+        text = change.text(type_, merged)
         raise change.undecodable(text, _wrong_kind(resource, change, text, new))
     check_identity(target, new)
     quoted = not resource.custom and change.media_type != patch.STRATEGIC_PATCH
     try:
-        result = decode.decode(
-            type_, new, (lambda: change.text(type_, decode_json(given)).encode()) if quoted else None
-        )
+        result = decode.decode(type_, new, (lambda: change.text(type_, merged).encode()) if quoted else None)
     except decode.DecodeError as error:
-        merged = decode_json(given)
         told = told_by_converter(type_, merged) if change.media_type == patch.STRATEGIC_PATCH else ""
         raise change.undecodable(change.text(type_, merged), told or str(error)) from error
     complaints = [*change.strict_errors(), *result.strict_errors]
     if complaints and wanted.field_validation == "Strict":
-        raise change.undecodable(change.text(type_, decode_json(given)), patch.strict_error(complaints))
+        raise change.undecodable(change.text(type_, merged), patch.strict_error(complaints))
     if complaints and wanted.field_validation == "Warn":
         warnings.extend(complaints)
     result.obj.setdefault("metadata", {})
+    put_back(result.obj)
     return result.obj
+
+
+def _own_copy(target: Target, merged: Obj, old: Obj) -> tuple[Obj, Callable[[Obj], None]]:
+    """A copy of what the patch may have changed, and what adds the rest, which is good as it is, once that is decoded.
+
+    The rest is the owners of fields, and the spec when the status is written, which takes no other spec anyway.
+    """
+    kept: Obj = {}
+    status = target.subresource is not None and target.subresource.name == "status"
+    if status and "spec" in old and merged.get("spec") is old["spec"]:
+        kept["spec"] = old["spec"]
+    metadata, owners = merged.get("metadata"), old["metadata"].get("managedFields")
+    copied = {key: value for key, value in merged.items() if key not in kept}
+    bare: Obj | None = None
+    if owners is not None and isinstance(metadata, dict) and metadata.get("managedFields") is owners:
+        bare = copied["metadata"] = {key: value for key, value in metadata.items() if key != "managedFields"}
+
+    def put_back(new: Obj) -> None:
+        new.update(kept)
+        if bare is not None:
+            new["metadata"]["managedFields"] = owners
+
+    return decode_json(encode_json(copied)), put_back
 
 
 def _wrong_kind(resource: Resource, change: patch.Patch, shown: str, new: Obj) -> str:
