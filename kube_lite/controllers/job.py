@@ -417,13 +417,13 @@ def _success(job: Job, status: JobStatus, succeeded: int, active: Sequence[Pod])
     return "CompletionsReached", "Reached expected number of succeeded pods"
 
 
-def _held_for(pod: Pod) -> Iterable[str]:
+def _held_for(pod: Pod) -> Collection[str]:
     """Indexer: the key of the Job whose finalizer is on the pod, also when it controls it no more."""
     meta = pod.metadata
     if FINALIZER not in meta.finalizers:
         return ()
     if meta.controller is not None:
-        return key_of_controller("Job")(pod)
+        return list(key_of_controller("Job")(pod))
     name = meta.labels.get("job-name")
     return () if name is None else (f"{meta.namespace}/{name}",)
 
