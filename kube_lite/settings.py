@@ -10,6 +10,11 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
+LEAST_SERVICE_IPS = 8
+"""Addresses that a range for Services must have at least; upstream's number."""
+NODE_PREFIX = 24
+"""Length of the network prefix that each node gets out of the cluster's."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
@@ -46,23 +51,37 @@ class ServerSettings:
     """Seed of every random choice; None takes one from the system."""
     node_monitor_grace_period: float = 50.0
     """Seconds of silence after which a node is Unknown (upstream since 1.32)."""
+    shutdown_delay: float = 0.0
+    """Seconds that a server which was told to end still serves all, while /readyz fails (--shutdown-delay-duration)."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
+        networks: list[ipaddress.IPv4Network] = []
         for flag, value in (
             ("--service-cluster-ip-range", self.service_cluster_ip_range),
             ("--cluster-cidr", self.cluster_cidr),
         ):
             try:
-                ipaddress.IPv4Network(value)
+                networks.append(ipaddress.IPv4Network(value))
             except ValueError as error:
                 raise ValueError(f"{flag} {value}: want an IPv4 network such as 10.96.0.0/12 ({error})") from error
+        services, pods = networks
+        if services.num_addresses < LEAST_SERVICE_IPS:
+            raise ValueError(
+                f"--service-cluster-ip-range {services}: want at least {LEAST_SERVICE_IPS} addresses (/29)"
+            )
+        if pods.prefixlen > NODE_PREFIX:
+            raise ValueError(f"--cluster-cidr {pods}: want a /{NODE_PREFIX} at least: each node gets one of them")
+        if services.overlaps(pods):
+            raise ValueError(f"--cluster-cidr {pods} and --service-cluster-ip-range {services} overlap: choose others")
         if not 0 <= self.listen_port <= 65535:
             raise ValueError(f"--listen: {self.listen_port} is not a port")
         if not 0 <= self.sim_nodes <= 100_000:
             raise ValueError(f"--sim-nodes {self.sim_nodes}: want 0 to 100000")
         if self.node_monitor_grace_period <= 0:
             raise ValueError("--node-monitor-grace-period must be above 0 seconds")
+        if self.shutdown_delay < 0:
+            raise ValueError("--shutdown-delay-duration must not be negative")
 
     @property
     def pki_dir(self) -> Path:

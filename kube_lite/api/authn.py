@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +19,8 @@ from kube_lite.api import websocket
 from kube_lite.api.http import Request
 from kube_lite.api.user import ANONYMOUS, AUTHENTICATED, MASTERS, User
 from kube_lite.errors import Unauthorized
+
+logger = logging.getLogger(__name__)
 
 PEER_CERTIFICATE = "kube_lite.peer_certificate"
 """Key in the ASGI scope: what ``SSLObject.getpeercert()`` gave."""
@@ -30,15 +33,22 @@ TokenReviewer = Callable[[str], Awaitable[User | None]]
 def read_token_file(path: Path) -> dict[str, User]:
     """Static tokens: lines of ``token,user,uid,"group1,group2"`` (upstream's ``--token-auth-file``).
 
-    :raises ValueError: a line has fewer than three columns, naming the line
+    :raises ValueError: it cannot be read, or a line has fewer than three columns, naming it
     """
-    users = {}
-    for number, row in enumerate(csv.reader(io.StringIO(path.read_text())), 1):
+    try:
+        rows = list(csv.reader(io.StringIO(path.read_text("utf-8-sig"))))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else f"not a file of comma-separated text ({error})"
+        raise ValueError(f"--token-auth-file {path}: {why}") from error
+    users: dict[str, User] = {}
+    for number, row in enumerate(rows, 1):
         if not row or (len(row) == 1 and not row[0].strip()):
             continue
         if len(row) < 3 or not row[0].strip():
             raise ValueError(f"{path}, line {number}: want token,user,uid[,groups], found {len(row)} columns")
         token, name, uid = (column.strip() for column in row[:3])
+        if token in users and users[token].name != name:  # upstream warns, too, and takes the last
+            logger.warning("%s, line %d: the token of %s is %s's from now on", path, number, users[token].name, name)
         groups = tuple(g.strip() for g in row[3].split(",") if g.strip()) if len(row) > 3 else ()
         users[token] = User(name, uid, (*groups, AUTHENTICATED), how="token")
     return users

@@ -41,22 +41,70 @@ def write_private(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(path.name + ".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(descriptor, data)
+    with open(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
     temporary.rename(path)
 
 
+def check_key(path: Path) -> None:
+    """Try a key that is there. :raises ValueError: it is damaged; says what to do"""
+    if path.exists():
+        _read_key(path)
+
+
+def _read_key(path: Path) -> EllipticCurvePrivateKey:
+    """A key of ours. :raises ValueError: it is damaged"""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ValueError(_damaged(path)) from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise ValueError(_damaged(path))
+    return key
+
+
+def _read_certificate(path: Path) -> Certificate:
+    """A certificate of ours. :raises ValueError: it is damaged"""
+    from cryptography import x509
+
+    try:
+        return x509.load_pem_x509_certificate(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(_damaged(path)) from error
+
+
+def _damaged(path: Path) -> str:
+    if path.stem == "ca":
+        others = f"remove {path.with_name('ca.crt')} and ca.key, and a new CA is made, which every node must join again"
+        return f"{path} is damaged: put a backup in its place; or {others}"
+    return f"{path} is damaged: put a backup in its place; or remove it, and a new one is made"
+
+
 class Authority:
-    """The CA in a directory, made on first use."""
+    """The CA in a directory, made on first use.
+
+    :raises ValueError: a part of it is missing or damaged
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self.pair = Pair(directory / "ca.crt", directory / "ca.key")
-        if not (self.pair.certificate.exists() and self.pair.key.exists()):
+        if not self.pair.certificate.exists():
             self._make()
+        elif not self.pair.key.exists():
+            # never made anew by itself: every node and kubeconfig trusts this CA and no other
+            raise ValueError(
+                f"{self.pair.key} is missing beside {self.pair.certificate.name}: put it back; or remove "
+                f"{self.pair.certificate}, and a new CA is made, which every node must join again"
+            )
+        elif _read_certificate(self.pair.certificate).public_key() != _read_key(self.pair.key).public_key():
+            raise ValueError(f"{self.pair.key} is not the key of {self.pair.certificate}: put the right one back")
 
     @property
     def certificate_pem(self) -> bytes:
@@ -103,14 +151,15 @@ class Authority:
         """Whether a pair is there, ours (a CA that was removed is made anew) and does not end soon."""
         if not (pair.certificate.exists() and pair.key.exists()):
             return False
-        from cryptography import x509
         from cryptography.exceptions import InvalidSignature
 
-        certificate = x509.load_pem_x509_certificate(pair.certificate.read_bytes())
         try:
-            certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(self.certificate_pem))
-        except InvalidSignature:
+            certificate, key = _read_certificate(pair.certificate), _read_key(pair.key)
+            certificate.verify_directly_issued_by(_read_certificate(self.pair.certificate))
+        except (InvalidSignature, ValueError):
             return False
+        if certificate.public_key() != key.public_key():
+            return False  # a crash between the two files
         return certificate.not_valid_after_utc - clock.now() >= RENEW_BEFORE
 
     def _issue(self, pair: Pair, user: str, groups: Sequence[str], *, server_names: Collection[str] = ()) -> None:

@@ -31,7 +31,7 @@ def decode_body(request: Request, resource: Resource, raw: bytes, wanted: WriteO
 
     :raises BadRequest: not JSON or YAML, of another kind, or with a value of the wrong type
     """
-    value, duplicates = parse(request, raw, resource.kind, wanted.field_validation != "Ignore")
+    value, duplicates = parse(request, raw, resource.kind, wanted.field_validation != "Ignore" and not request.own)
     if resource.custom:
         check_custom_kind(resource, value, raw)
     check_kind(resource, value)
@@ -225,6 +225,8 @@ def decode_object(
         ) from error
     complaints = [*(duplicates or ()), *result.strict_errors]
     if complaints:
+        if duplicates and duplicates[0].startswith("duplicate") and result.unknown and text and not resource.custom:
+            complaints = bodies.strict_complaints(text(), result.unknown)  # one decoder finds both, in order
         if wanted.field_validation == "Strict":
             joined = ", ".join(complaints)
             raise errors.BadRequest(

@@ -20,6 +20,7 @@ from kube_lite.resources import decode
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.ownership import Unnameable
 from kube_lite.resources.registry import Resource
+from kube_lite.resources.sent import was_sent_empty
 
 Manage = Callable[[Obj, Obj], list[Obj]]
 """``(old, new)``: the new ``metadata.managedFields``; ``old`` is empty on create."""
@@ -116,7 +117,9 @@ def on_update(
         return
     type_ = codec.type_of(resource)
     sent = new["metadata"].get("managedFields")
-    if sent == old["metadata"].get("managedFields"):
+    if sent is None and not resource.custom and was_sent_empty(type_, ("metadata",), "managedFields"):
+        sent = []
+    elif sent == old["metadata"].get("managedFields"):
         sent = None
     added: decode.Added = []
     decode.complete(type_, new, stored=False, added=added, but=shared(old, new))

@@ -27,8 +27,9 @@ from kube_lite.api.openapi_operations import (
     list_definition_of,
     operations,
 )
+from kube_lite.api.swagger import Part
 from kube_lite.resources.registry import Registry, Resource
-from kube_lite.resources.schema import META, OBJECT_META, definitions
+from kube_lite.resources.schema import META, definitions
 
 JSON: Final = "application/json"
 INFO: Final = {"title": "Kubernetes", "version": KUBERNETES_VERSION}
@@ -116,15 +117,13 @@ def references(schema: Any) -> Iterator[str]:
 def _custom_components(resource: Resource, schema: Mapping[str, Any] | None) -> dict[str, Schema]:
     """The schemas of a custom resource and of its list."""
     gvk = {"group": resource.group, "kind": resource.kind, "version": resource.version}
-    whole: Schema = {"type": "object", **(schema or {"x-kubernetes-preserve-unknown-fields": True})}
-    strings = {"type": "string"}
-    properties = {
-        **whole.get("properties", {}),
-        "apiVersion": {"description": "The version of this representation of an object.", **strings},
-        "kind": {"description": "The REST resource that this object represents.", **strings},
-        "metadata": {"allOf": [{"$ref": f"#/components/schemas/{OBJECT_META}"}], "description": "Standard metadata."},
-    }
-    one = {**whole, "properties": properties, GVK: [gvk]}
+    shared = component("io.k8s.api.core.v1.ConfigMap")["properties"]
+    standard = {name: shared[name] for name in ("apiVersion", "kind", "metadata")}
+    # without a schema nothing may be told: clients would take it for all that there is
+    one: Schema = {"type": "object", GVK: [gvk]}
+    if schema is not None:
+        whole = _with_embedded(schema, standard)
+        one = {"type": "object", **whole, "properties": {**whole.get("properties", {}), **standard}, GVK: [gvk]}
     if resource.selectable_names:
         one[SELECTABLE] = [{"fieldPath": name} for name in resource.selectable_names]
     items = {"type": "array", "items": {"$ref": f"#/components/schemas/{definition_of(resource)}"}}
@@ -133,14 +132,29 @@ def _custom_components(resource: Resource, schema: Mapping[str, Any] | None) -> 
         "type": "object",
         "required": ["items"],
         "properties": {
-            "apiVersion": properties["apiVersion"],
-            "kind": properties["kind"],
-            "metadata": {"allOf": [{"$ref": f"#/components/schemas/{META}ListMeta"}]},
+            "apiVersion": standard["apiVersion"],
+            "kind": standard["kind"],
+            "metadata": component("io.k8s.api.core.v1.ConfigMapList")["properties"]["metadata"],
             "items": items,
         },
         GVK: [{**gvk, "kind": resource.list_kind_name}],
     }
     return {definition_of(resource): one, list_definition_of(resource): many}
+
+
+def _with_embedded(schema: Mapping[str, Any], standard: Mapping[str, Schema]) -> Schema:
+    """A custom schema in which each embedded object has the fields that every object has."""
+    made = dict(schema)
+    for key in ("items", "additionalProperties"):
+        if isinstance(made.get(key), Mapping):
+            made[key] = _with_embedded(made[key], standard)
+    if "properties" in made:
+        made["properties"] = {name: _with_embedded(sub, standard) for name, sub in made["properties"].items()}
+    if made.get("x-kubernetes-embedded-resource"):
+        made["properties"] = {**made.get("properties", {}), **standard}
+        required = list(made.get("required", ()))
+        made["required"] = required + [name for name in ("kind", "apiVersion") if name not in required]
+    return made
 
 
 # ---- paths
@@ -219,6 +233,10 @@ class OpenAPI:
         self._custom_schema = custom_schema
         self._documents: dict[tuple[str, str], tuple[str, bytes]] = {}
         self._v2: dict[str, tuple[str, bytes]] = {}
+        self.elsewhere: tuple[Part, ...] = ()
+        """What other servers answer for, put into the v2 document."""
+        self.elsewhere_v3: Mapping[str, Any] = {}
+        """Where their v3 documents are, put into the root."""
 
     def group_versions(self) -> dict[tuple[str, str], list[Resource]]:
         """What is served, by group and version."""
@@ -244,7 +262,7 @@ class OpenAPI:
         for (group, version), resources in self.group_versions().items():
             name = f"apis/{group}/{version}" if group else f"api/{version}"
             paths[name] = {"serverRelativeURL": f"/openapi/v3/{name}?hash={self._hash(resources)}"}
-        return encode_json({"paths": dict(sorted(paths.items()))})
+        return encode_json({"paths": dict(sorted({**paths, **self.elsewhere_v3}.items()))})
 
     def document(self, group: str, version: str) -> tuple[bytes, str] | None:
         """The v3 document of one group and version, and its hash; None when it is not served."""
@@ -287,8 +305,11 @@ class OpenAPI:
 
     def v2(self, protobuf: bool) -> tuple[bytes, str]:
         """The v2 document of everything served, as JSON or as gnostic's protobuf, and its hash."""
-        resources = list(self._registry)
+        resources, elsewhere = list(self._registry), self.elsewhere
         wanted = self._hash(resources)
+        if elsewhere:
+            made_of = "".join([wanted, *(part.digest for part in elsewhere)])
+            wanted = hashlib.sha512(made_of.encode()).hexdigest().upper()
         form = "protobuf" if protobuf else "json"
         known = self._v2.get(form)
         if known is None or known[0] != wanted:
@@ -296,7 +317,7 @@ class OpenAPI:
             names = {o.body for o in found} | {answer for o in found for _, answer in o.answers}
             schemas = self._components(resources, names - {""})
             write = openapi_v2.protobuf if protobuf else openapi_v2.json_document
-            known = (wanted, write(INFO, found, schemas, SECURITY))
+            known = (wanted, write(INFO, found, schemas, SECURITY, elsewhere))
             self._v2[form] = known
         return known[1], wanted
 

@@ -13,6 +13,7 @@ import msgspec
 
 from kube_lite.api.openapi_operations import Operation, Parameter
 from kube_lite.api.protobuf_wire import field, number, text
+from kube_lite.api.swagger import Part, fitted, operations_of
 
 MEDIA_TYPES: Final = (
     "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
@@ -21,19 +22,30 @@ MEDIA_TYPES: Final = (
 )
 GVK: Final = "x-kubernetes-group-version-kind"
 ACTION: Final = "x-kubernetes-action"
+PRESERVE: Final = "x-kubernetes-preserve-unknown-fields"
 
 Schema = dict[str, Any]
 
 
 def schema_v2(schema: Mapping[str, Any]) -> Schema:
-    """A v3 schema in the words of v2, which has no choices."""
+    """A v3 schema in the words of v2, which has no choices and no null.
+
+    kubectl up to 1.24 validates by it, and refuses what a type does not name. So where null or unknown fields are
+    let in (only in custom resources), all that it could hold against them is left out, as upstream's server does.
+    """
+    if schema.get(PRESERVE) and GVK in schema:
+        return {"type": "object", GVK: schema[GVK]}
     made: Schema = {}
+    untyped = bool(schema.get("nullable"))
+    left_out = {"oneOf", "anyOf", "allOf", "not", "nullable", "default"}
+    if untyped or schema.get(PRESERVE):
+        left_out |= {"properties", "items"}
     for key, value in schema.items():
         if key == "allOf" and len(value) == 1 and "$ref" in value[0]:
             made["$ref"] = _definition(value[0]["$ref"])
         elif key == "$ref":
             made["$ref"] = _definition(value)
-        elif key in ("oneOf", "anyOf", "allOf", "not", "nullable", "default"):
+        elif key in left_out:
             continue
         elif key == "properties":
             made[key] = {name: schema_v2(sub) for name, sub in value.items()}
@@ -41,9 +53,21 @@ def schema_v2(schema: Mapping[str, Any]) -> Schema:
             made[key] = schema_v2(value)
         else:
             made[key] = value
-    if "oneOf" in schema and "type" not in made:
-        made["type"] = "string"
+    if untyped or (made.get("type") == "array" and "items" not in made) or (schema.get(PRESERVE) and "type" in made):
+        made.pop("type", None)
+    elif "oneOf" in schema and "type" not in made and not schema.get("x-kubernetes-int-or-string"):
+        made["type"] = "string"  # a built-in Quantity or IntOrString
+    _require(made, schema)
     return made
+
+
+def _require(made: Schema, schema: Mapping[str, Any]) -> None:
+    """Require only what can never be null."""
+    below = schema.get("properties") or {}
+    required = [name for name in made.pop("required", ()) if not (below.get(name) or {}).get("nullable")]
+    additional = schema.get("additionalProperties")
+    if required and not (isinstance(additional, Mapping) and additional.get("nullable")):
+        made["required"] = required
 
 
 def _definition(reference: str) -> str:
@@ -107,19 +131,28 @@ def json_document(
     found: Iterable[Operation],
     schemas: Mapping[str, Schema],
     security: Mapping[str, Any],
+    elsewhere: Iterable[Part] = (),
 ) -> bytes:
-    """The whole document as JSON."""
+    """The whole document as JSON.
+
+    :param elsewhere: what other servers answer for
+    """
     paths: dict[str, Schema] = {}
     for operation in found:
         item = paths.setdefault(operation.path, {})
         item[operation.method] = _operation(operation)
         item.setdefault("parameters", [_parameter(p) for p in operation.path_parameters])
+    definitions = {name: schema_v2(schema) for name, schema in schemas.items()}
+    for part in elsewhere:
+        fitting = fitted(part, definitions)
+        paths = {**fitting.paths, **paths}
+        definitions |= fitting.definitions
     return msgspec.json.encode(
         {
             "swagger": "2.0",
             "info": info,
             "paths": dict(sorted(paths.items())),
-            "definitions": {name: schema_v2(schema) for name, schema in schemas.items()},
+            "definitions": definitions,
             "securityDefinitions": security,
             "security": [{name: [] for name in security}],
         }
@@ -223,18 +256,26 @@ def protobuf(
     found: Iterable[Operation],
     schemas: Mapping[str, Schema],
     security: Mapping[str, Any],
+    elsewhere: Iterable[Part] = (),
 ) -> bytes:
     """The whole document as ``openapi.v2.Document``."""
     by_path: dict[str, list[Operation]] = {}
     for operation in found:
         by_path.setdefault(operation.path, []).append(operation)
+    definitions = {name: schema_v2(schema) for name, schema in schemas.items()}
+    own = set(by_path)
+    for part in elsewhere:
+        fitting = fitted(part, definitions)
+        definitions |= fitting.definitions
+        for operation in operations_of(fitting):
+            if operation.path not in own:
+                by_path.setdefault(operation.path, []).append(operation)
     paths = b"".join(field(2, _named(path, _path_item(by_path[path]))) for path in sorted(by_path))
-    definitions = _named_schemas({name: schema_v2(schema) for name, schema in schemas.items()})
     return b"".join(
         (
             text(1, "2.0"),
             field(2, text(1, info["title"]) + text(2, info["version"])),
             field(8, paths),
-            field(9, definitions),
+            field(9, _named_schemas(definitions)),
         )
     )

@@ -62,15 +62,16 @@ class Patch:
     media_type: str
     value: Any
     raw: bytes = b""
-    _duplicates: list[str] | None = field(default=None, repr=False)
+    duplicates: list[str] | None = field(default=None, repr=False)
+    """Complaints about fields that occur twice in the patch itself; None until somebody has looked."""
 
     def strict_errors(self) -> list[str]:
         """Fields that occur twice in the patch itself: ``duplicate field "spec.replicas"``."""
-        if self._duplicates is None and body.has_no_duplicates(self.raw, self.value):
-            self._duplicates = []
-        if self._duplicates is None:
-            self._duplicates = [f'duplicate field "{path}"' for path in body.duplicate_fields(self.raw)]
-        return self._duplicates
+        if self.duplicates is None and body.has_no_duplicates(self.raw, self.value):
+            self.duplicates = []
+        if self.duplicates is None:
+            self.duplicates = [f'duplicate field "{path}"' for path in body.duplicate_fields(self.raw)]
+        return self.duplicates
 
     def apply(self, type_: Type, obj: dict[str, Any]) -> dict[str, Any]:
         """The patched object; it may share parts with ``obj``, which stays as it was.
@@ -187,18 +188,30 @@ def _touched(operations: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
-    """``target`` with an RFC 7386 patch applied; null removes."""
+    """``target`` with an RFC 7386 patch applied; null removes.
+
+    Beyond the RFC, nulls in lists go too, as in the library that upstream uses.
+    """
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}
     for key, value in patch.items():
+        current = merged.get(key)
         if value is None:
             merged.pop(key, None)
-        elif isinstance(value, dict):
-            merged[key] = merge_patch(merged.get(key), value)
+        elif isinstance(current, dict) and isinstance(value, dict):
+            merged[key] = merge_patch(current, value)
         else:
-            merged[key] = value
+            merged[key] = _without_nulls(value)
     return merged
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(sub) for key, sub in value.items() if sub is not None}
+    if isinstance(value, list):
+        return [_without_nulls(sub) for sub in value if sub is not None]
+    return value
 
 
 # ---- JSON patch

@@ -17,7 +17,7 @@ from kube_lite.api.verbs import Manner, Verbs, Written
 from kube_lite.client.protocol import APPLY_PATCH
 from kube_lite.resources import decode, schema
 from kube_lite.resources.decode_complaints import told_by_converter
-from kube_lite.resources.field import Errors, forbidden, required
+from kube_lite.resources.field import Errors, forbidden, invalid, required
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
 
@@ -39,6 +39,8 @@ async def patch_object(verbs: Verbs, target: Target, request: Request, raw: byte
         detail = "may not be specified for non-apply patch"
         raise errors.invalid("PatchOptions", "meta.k8s.io", "", [forbidden("force", detail)])
     change = _read(target, media, raw)
+    if request.own:
+        change.duplicates = []
     pinned = isinstance(change.value, dict) and bool((change.value.get("metadata") or {}).get("resourceVersion"))
 
     async def patched(old: Obj) -> Obj:
@@ -129,7 +131,10 @@ def _wrong_kind(resource: Resource, change: patch.Patch, shown: str, new: Obj) -
 
 
 def check_identity(target: Target, new: Obj) -> None:
-    """Refuse a patch that moves the object. :raises BadRequest: name or namespace differ"""
+    """Refuse a patch that moves the object; a namespace that is left out is put in.
+
+    :raises BadRequest: name or namespace differ
+    """
     meta = new.get("metadata") or {}
     if not isinstance(meta, dict):
         raise errors.BadRequest("metadata must be an object")
@@ -140,7 +145,9 @@ def check_identity(target: Target, new: Obj) -> None:
             if name
             else f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
         )
-    if (namespace or "") != target.namespace:
+    if target.namespace and not namespace:
+        meta["namespace"] = target.namespace  # a patch may take it away, which means nothing
+    elif (namespace or "") != target.namespace:
         raise errors.BadRequest(
             f"the namespace of the object ({namespace or ''}) does not match the namespace on the request "
             f"({target.namespace})"
@@ -154,16 +161,7 @@ async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wan
         problems.append(required("fieldManager", "is required for apply patch"))
     if problems:
         raise errors.invalid("PatchOptions", "meta.k8s.io", "", problems)
-    value = bodies.parse_yaml(raw)
-    if not isinstance(value, dict):
-        raise errors.BadRequest("error decoding YAML: the applied configuration must be an object")
-    version = str(value.get("apiVersion") or "")
-    if version != resource.api_version:
-        raise errors.BadRequest(
-            "Incorrect version specified in apply patch. "
-            f"Specified patch version: {version}, expected: {resource.api_version}"
-        )
-    kept = last_applied(value)
+    value = _configuration(resource, raw)
     applied = managed.Applied(resource, value, wanted, target.subresource_name, verbs.versions_of(resource))
     existing = verbs.storage.item(resource, target.namespace, target.name)
     if existing is None and target.subresource is None:
@@ -178,12 +176,35 @@ async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wan
         annotations = new["metadata"].get("annotations") or {}
         if wanted.field_manager == KUBECTL and LAST_APPLIED in annotations:
             # a later client-side apply starts from what was applied last, by whatever way
-            new["metadata"]["annotations"] = {**annotations, LAST_APPLIED: kept}
+            new["metadata"]["annotations"] = {**annotations, LAST_APPLIED: last_applied(value)}
         return new
 
     return await verbs.guaranteed_update(
         target, merged, request.user, wanted, request.warnings, Manner(applied.manage, pinned=applied.pinned)
     )
+
+
+def _configuration(resource: Resource, raw: bytes) -> Obj:
+    """The applied configuration in a body. :raises BadRequest: it is no object, or of another version or kind"""
+    value = bodies.parse_yaml(raw)
+    if value is None:
+        value = {}
+    if not isinstance(value, dict):
+        raise errors.BadRequest(
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: "
+            f"json: cannot unmarshal {bodies.json_name(value)} into Go value of type map[string]interface {{}}"
+        )
+    version, kind = str(value.get("apiVersion") or ""), str(value.get("kind") or "")
+    if version != resource.api_version:
+        raise errors.BadRequest(
+            "Incorrect version specified in apply patch. "
+            f"Specified patch version: {version}, expected: {resource.api_version}"
+        )
+    if kind and kind != resource.kind:
+        raise errors.BadRequest(
+            f"failed to merge config: expected objects of the same type, but got {resource.kind} and {kind}"
+        )
+    return value
 
 
 def last_applied(config: Obj) -> str:
@@ -205,6 +226,12 @@ async def _apply_create(
         why = f"uid mismatch: the provided object specified uid {applied.uid}, and no existing object was found"
         raise errors.conflict(resource.plural, resource.group, target.name, why)
     obj = applied.onto(None)
+    revision = str(obj["metadata"].pop("resourceVersion", None) or "0")  # of nothing; upstream passes it over
+    if not (revision.isascii() and revision.isdigit()):
+        wrong = invalid(
+            "metadata.resourceVersion", revision, f'strconv.ParseUint: parsing "{revision}": invalid syntax'
+        )
+        raise errors.invalid(resource.kind, resource.group, target.name, [wrong])
     if target.namespace:
         obj["metadata"].setdefault("namespace", target.namespace)
     check_identity(target, obj)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from kube_lite import clock
-from kube_lite.api import bootstrap, certificate_requests, flow_objects
+from kube_lite.api import bootstrap, certificate_requests, flow_objects, health
 from kube_lite.api.admission import chain
 from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.app import App
@@ -30,6 +30,7 @@ from kube_lite.api.nonresource import NonResource
 from kube_lite.api.openapi import OpenAPI
 from kube_lite.api.reviews import Reviews
 from kube_lite.api.service_addresses import ServiceAddresses
+from kube_lite.api.stopping import Stopping
 from kube_lite.api.storage import Storage
 from kube_lite.api.subresources import Subresources
 from kube_lite.api.tokens import Signer, Tokens
@@ -40,8 +41,6 @@ from kube_lite.store.store import Store
 
 if TYPE_CHECKING:
     from kube_lite.api.openapi import OpenAPI
-
-LIVE_CHECKS = frozenset({"ping", "log", "etcd"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,14 +94,10 @@ class Plane:
         self._addresses = ServiceAddresses(options.service_cluster_ip_range, rng)
         self.verbs.hooks["services"] = self._addresses
         self._started = False
-        self.checks: dict[str, Callable[[], str]] = {
-            "ping": lambda: "",
-            "log": lambda: "",
-            "etcd": lambda: "" if self._started else "the store is still loading",
-            "informer-sync": lambda: "" if self._started else "not synced yet",
-        }
-        self.components = ComponentStatuses(self.dispatcher, self.checks["etcd"])
-        self.nonresource = NonResource(self.discovery, self.checks, LIVE_CHECKS)
+        self.stopping = Stopping()
+        checks = health.checks(lambda: self._started, lambda: self.stopping.begun)
+        self.components = ComponentStatuses(self.dispatcher, checks["etcd"])
+        self.nonresource = NonResource(self.discovery, checks)
         self.openapi = OpenAPI(self.registry, lambda resource: resource.openapi)
         self.nonresource.pages["openapi"] = self._openapi
         self.nonresource.pages.update(self.tokens.pages(f"https://{options.advertise_address}:{options.port}"))
@@ -116,6 +111,7 @@ class Plane:
             nonresource=self.nonresource,
             audit=audit,
             rng=rng,
+            stopping=self.stopping,
         )
 
     async def _openapi(self, request: Request) -> Response | None:

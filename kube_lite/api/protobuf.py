@@ -41,10 +41,6 @@ _FIELDS: Final = "apis.meta.v1.FieldsV1"
 _WRAPPED_LISTS: Final = frozenset(
     ("authentication.v1.ExtraValue", "authorization.v1.ExtraValue", "certificates.v1.ExtraValue", "apis.meta.v1.Verbs")
 )
-_IN_EVERY_VERSION: Final = frozenset(
-    ("CreateOptions", "DeleteOptions", "GetOptions", "ListOptions", "PatchOptions", "UpdateOptions", "WatchEvent")
-)
-"""Kinds of meta/v1 that clients write with the group and version of what they are about (metav1.AddToGroupVersion)."""
 _NUMBERS: Final = frozenset(("int32", "int64", "bool"))
 
 
@@ -66,13 +62,15 @@ def _by_name(message: str) -> tuple[tuple[int, Row], ...]:
 
 
 def message_for(api_version: str, kind: str) -> str:
-    """The message of a kind, '' when there is none: ``apps/v1`` and ``Scale`` are looked for in their groups."""
+    """The message of a kind, '' when there is none: ``apps/v1`` and ``Scale`` are looked for in their groups.
+
+    What all groups share (DeleteOptions) clients send in the version of the group, ``batch/v1beta1`` too.
+    """
     group, _, version = api_version.rpartition("/")
     package = group.split(".")[0] if group else "core"
     if group == "meta.k8s.io":
         package = "apis.meta"
-    meta = "v1" if kind in _IN_EVERY_VERSION else version
-    for name in (f"{package}.{version}.{kind}", f"apis.meta.{meta}.{kind}"):
+    for name in (f"{package}.{version}.{kind}", f"apis.meta.{version}.{kind}", f"apis.meta.v1.{kind}"):
         if name in messages():
             return name
     return ""

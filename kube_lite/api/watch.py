@@ -76,7 +76,7 @@ class WatchSource:
                 await reads.wait_for_revision(self._storage, revision)
             items = cache.range(self._prefix)
             self._cursor = cache.cursor(-1, self._trigger())
-            found = [Change("ADDED", item.value) for item in items if _selected(self._match, item.labels, item.fields)]
+            found = [Change("ADDED", item.value) for item in items if _selected(self._match, item)]
             self.initial = await self.converted(found)
             return
         try:
@@ -110,11 +110,10 @@ class WatchSource:
         self.initial = await self.converted([change for change in past if change is not None])
 
     def _from_history(self, event: Event, extract: Any) -> Change | None:
-        labels, fields = extract(event.value)
         before: Item | None = None
         if event.previous is not None:
-            before = Item(event.key, event.previous.value, event.previous.revision, *extract(event.previous.value))
-        return self._change(event.value, event.deleted, labels, fields, before, None)
+            before = Item(event.key, event.previous.value, event.previous.revision, extract)
+        return self._change(Item(event.key, event.value, event.revision, extract), event.deleted, before, None)
 
     async def next(self, timeout: float) -> list[Change]:
         """Changes ready now, or the first to come within ``timeout`` seconds; may be empty.
@@ -190,31 +189,23 @@ class WatchSource:
         for event in events:
             if self._scoped and not event.key.startswith(self._prefix):
                 continue
-            change = self._change(event.value, event.deleted, event.labels, event.fields, event.previous, event.encoded)
+            change = self._change(event.item, event.deleted, event.previous, event.encoded)
             if change is not None:
                 found.append(change)
         return found
 
-    def _change(
-        self,
-        value: bytes,
-        deleted: bool,
-        labels: Any,
-        fields: Any,
-        before: Item | None,
-        shared: dict[Any, bytes] | None,
-    ) -> Change | None:
+    def _change(self, item: Item, deleted: bool, before: Item | None, shared: dict[Any, bytes] | None) -> Change | None:
         match = self._match
-        is_now = not deleted and (match is None or match(labels, fields))
-        was = before is not None and (match is None or match(before.labels, before.fields))
+        is_now = not deleted and _selected(match, item)
+        was = before is not None and _selected(match, before)
         if is_now:
-            return Change("MODIFIED" if was else "ADDED", value, shared)
+            return Change("MODIFIED" if was else "ADDED", item.value, shared)
         if not was:
             return None
         if not deleted and before is not None:
             # it went out of sight: upstream shows the last state that matched, under the new revision
-            return Change("DELETED", _with_revision(before.value, value))
-        return Change("DELETED", value, shared)
+            return Change("DELETED", _with_revision(before.value, item.value))
+        return Change("DELETED", item.value, shared)
 
     @property
     def revision(self) -> int:
@@ -232,8 +223,8 @@ def _framed(pieces: list[bytes], sink: Sink | None) -> list[bytes]:
     return pieces if sink is None else [sink.frame(piece) for piece in pieces]
 
 
-def _selected(match: Match | None, labels: Any, fields: Any) -> bool:
-    return match is None or match(labels, fields)
+def _selected(match: Match | None, item: Item) -> bool:
+    return match is None or match(item.labels, item.fields)
 
 
 def _with_revision(value: bytes, newer: bytes) -> bytes:

@@ -14,7 +14,7 @@ vanish from the file are deleted; fields that others have set stay.
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, NoReturn
 
 from kube_lite.cli import output
 from kube_lite.cli.connection import APPLY_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Api, Obj
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--server-side", action="store_true", help="let the server merge, with an owner for each field")
     add("--force-conflicts", action="store_true", help="with --server-side: take fields from their owners")
     add("--field-manager", default="", metavar="NAME", help="who owns the fields")
-    add("--dry-run", nargs="?", const="unchanged", default="none", choices=("none", "client", "server", "unchanged"))
+    add("--dry-run", nargs="?", const="client", default="none", choices=("none", "client", "server"))
     add("--validate", nargs="?", const="strict", default="strict", help="strict, warn or ignore unknown fields")
     add_connection_flags(parser)
 
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
             done.append(apply.one(manifest))
         except ApiError as error:
             failed = True
-            report(error, f'error when applying "{manifest.source}"')
+            report(error, f'error when {apply.doing} "{manifest.source}"')
     if args.output and done:
         output.print_objects(args.output, done, len(done) > 1 and args.output != "name")
     return 1 if failed else 0
@@ -99,6 +99,8 @@ class Apply:
         self._args = args
         self._api = api
         self._kinds = Kinds(api)
+        self.doing = "applying"
+        """The step that is under way, for the message when it is refused; kubectl's words."""
         manager = args.field_manager or (SERVER_SIDE_MANAGER if args.server_side else MANAGER)
         self._query = {"fieldManager": manager, "fieldValidation": validation(args.validate)}
         if args.dry_run == "server":
@@ -106,7 +108,10 @@ class Apply:
 
     def one(self, manifest: Manifest) -> Obj:
         """Apply one object, and say what happened. :raises ApiError: the server refuses"""
-        kind = self._kinds.of(manifest.obj["apiVersion"], manifest.obj["kind"])
+        kind = self._kinds.of_manifest(manifest)
+        if not manifest.name:
+            _refuse_nameless(manifest)
+        self.doing = "applying"
         namespace = manifest.namespace(self._api.namespace, self._args.namespace) if kind.namespaced else ""
         if namespace:
             manifest.obj["metadata"]["namespace"] = namespace
@@ -147,12 +152,13 @@ class Apply:
         from kube_lite.errors import NotFound
 
         modified = with_last_applied(manifest.obj)
-        client_only = self._args.dry_run in ("client", "unchanged")
+        client_only = self._args.dry_run == "client"
         try:
             live = self._api.get(kind.path(namespace, manifest.name))
         except NotFound:
             if client_only:
                 return modified, "created"
+            self.doing = "creating"
             return self._api.post(kind.path(namespace), modified, self._query), "created"
         if LAST_APPLIED not in (live["metadata"].get("annotations") or {}):
             self._warn_unapplied(kind, manifest.name)
@@ -161,6 +167,7 @@ class Apply:
             return live, "unchanged"
         if client_only:
             return live, "configured"
+        self.doing = "applying patch to"
         changed = self._api.patch(kind.path(namespace, manifest.name), patch, media_type, self._query)
         # 0.5 in the file is 500m on the server: a patch that changed nothing was none
         same = changed["metadata"].get("resourceVersion") == live["metadata"].get("resourceVersion")
@@ -178,6 +185,13 @@ class Apply:
             "patched automatically.",
             file=sys.stderr,
         )
+
+
+def _refuse_nameless(manifest: Manifest) -> NoReturn:
+    if prefix := manifest.obj["metadata"].get("generateName"):
+        raise CommandError(f"from {prefix}: cannot use generate name with apply")
+    source = manifest.source
+    raise CommandError(f'error when retrieving current configuration of "{source}": resource name may not be empty')
 
 
 def changes(kind: Kind, modified: Obj, live: Obj) -> tuple[Obj, str]:

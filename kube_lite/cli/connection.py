@@ -49,7 +49,7 @@ class Api:
     def __init__(self, target: Target, timeout: float | None = None, verbosity: int = 0) -> None:
         self.namespace = target.namespace
         self._target = target
-        self._timeout = timeout
+        self.timeout = timeout
         self._verbosity = verbosity
         self._kept = Connection(lambda: self._open(timeout))
         self._warned: set[str] = set()
@@ -269,5 +269,7 @@ def _refusal(response: Response, raw: bytes) -> Exception:
         status = None
     if not isinstance(status, dict) or status.get("kind") != "Status":
         text = raw[:2000].decode(errors="replace").strip()
+        if response.headers.get("content-type", [""])[0].startswith(JSON):
+            text = ""  # such as the paths that there are
         status = {"message": text or f"the server answered {response.status} {response.reason}"}
     return from_status(status, response.status)

@@ -95,6 +95,7 @@ def _from_files(args: argparse.Namespace, api: Api) -> int:
     failed = False
     for manifest in read(args.filename, args.recursive):
         try:
+            kinds.of_manifest(manifest)
             manifest.namespace(api.namespace, args.namespace)
             _create(args, api, kinds, manifest.obj, args.namespace)
         except ApiError as error:

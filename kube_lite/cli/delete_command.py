@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     options = _options(args)
     api = open_api(args)
     doomed = list(_doomed(args, api))
-    if not doomed and not args.filename:
+    if not doomed:
         print("No resources found")
         return 0
     failed = False
@@ -120,14 +120,16 @@ def _options(args: argparse.Namespace) -> Obj:
 def _doomed(args: argparse.Namespace, api: Api) -> list[Doomed]:
     kinds = Kinds(api)
     if args.filename:
-        from kube_lite.cli.manifests import read
+        from kube_lite.cli.manifests import read_any, without_arguments
 
+        without_arguments(args.what)
         found = []
-        for manifest in read(args.filename, args.recursive):
-            kind = kinds.of(manifest.obj["apiVersion"], manifest.obj["kind"])
-            namespace = manifest.namespace(api.namespace, args.namespace) if kind.namespaced else ""
-            found.append(Doomed(kind, namespace, manifest.name, manifest.source))
+        for manifest in read_any(args.filename, args.recursive):
+            target = kinds.target(manifest, api.namespace, args.namespace)
+            found.append(Doomed(target.kind, target.namespace or "", manifest.name, manifest.source))
         return found
+    if args.all and (args.selector or args.field_selector):
+        raise CommandError("--all and a selector contradict each other: give one of them")
     targets = parse(args.what, kinds)
     by_selector = bool(args.selector or args.field_selector or args.all)
     found = []

@@ -37,8 +37,10 @@ def run(args: argparse.Namespace) -> int:
     api = open_api(args)
     kinds = Kinds(api)
     failed, printed = False, 0
-    for target in _targets(args, kinds):
+    for target in _targets(args, api, kinds):
         namespace = "" if args.all_namespaces else api.namespace
+        if target.namespace is not None:
+            namespace = target.namespace
         try:
             found = _objects(api, target, namespace, args.selector)
         except ApiError as error:
@@ -54,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
-def _targets(args: argparse.Namespace, kinds: Kinds) -> list[Target]:
+def _targets(args: argparse.Namespace, api: Api, kinds: Kinds) -> list[Target]:
     if not args.filename:
         # one name at a time, so that one that is missing does not hide the others
         return [
@@ -62,9 +64,10 @@ def _targets(args: argparse.Namespace, kinds: Kinds) -> list[Target]:
             for target in parse(args.what, kinds)
             for names in ([[name] for name in target.names] or [[]])
         ]
-    from kube_lite.cli.manifests import read
+    from kube_lite.cli.manifests import read, without_arguments
 
-    return [Target(kinds.of(m.obj["apiVersion"], m.obj["kind"]), [m.name]) for m in read(args.filename)]
+    without_arguments(args.what)
+    return [kinds.target(m, api.namespace, args.namespace) for m in read(args.filename)]
 
 
 def _objects(api: Api, target: Target, namespace: str, selector: str) -> list[Obj]:

@@ -52,7 +52,7 @@ def open_api(args: argparse.Namespace) -> Api:
     from kube_lite.client import kubeconfig
 
     paths = kubeconfig.default_paths(args.kubeconfig)
-    if not args.kubeconfig and not os.environ.get("KUBECONFIG") and not any(path.exists() for path in paths):
+    if not args.kubeconfig and not os.environ.get("KUBECONFIG") and not any(map(os.path.exists, paths)):
         from pathlib import Path
 
         paths = [Path(known) for known in WELL_KNOWN if os.access(known, os.R_OK)][:1]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kube_lite.cli import output, tables
@@ -61,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     output.check(args.output)
     api = open_api(args)
     if args.raw:
+        if not args.raw.startswith("/"):
+            raise CommandError(f"--raw {args.raw}: want a path such as /readyz or /api/v1/nodes")
         sys.stdout.write(api.text(args.raw).decode(errors="replace"))
         return 0
     kinds = Kinds(api)
@@ -82,13 +85,10 @@ def _targets(args: argparse.Namespace, api: Api, kinds: Kinds) -> list[Target]:
         if any(t.names for t in targets) and args.all_namespaces:
             raise CommandError("a resource cannot be retrieved by name across all namespaces")
         return targets
-    from kube_lite.cli.manifests import read
+    from kube_lite.cli.manifests import read, without_arguments
 
-    targets = []
-    for manifest in read(args.filename, args.recursive):
-        kind = kinds.of(manifest.obj["apiVersion"], manifest.obj["kind"])
-        targets.append(Target(kind, [manifest.name]))
-    return targets
+    without_arguments(args.what)
+    return [kinds.target(m, api.namespace, args.namespace) for m in read(args.filename, args.recursive)]
 
 
 class Get:
@@ -116,8 +116,10 @@ class Get:
     def _fetch(self, target: Target, accept: str, extra: dict[str, str]) -> list[Obj]:
         """The answers for a target: one list, or one answer for each name that exists."""
         answers = []
-        for name in target.names or [""]:
-            path = target.kind.path(self._namespace, name, self._args.subresource)
+        names: Sequence[str | None] = target.names or [None]
+        namespace = self._namespace if target.namespace is None else target.namespace
+        for name in names:
+            path = target.kind.path(namespace, name, self._args.subresource)
             try:
                 if name:
                     answers.append(self._api.get(path, extra, accept))
@@ -173,12 +175,13 @@ class Get:
 
 def _merged(targets: list[Target]) -> list[Target]:
     """Targets of the same kind as one, so that they share a table."""
-    merged: dict[Kind, Target] = {}
+    merged: dict[tuple[Kind, str | None], Target] = {}
     for target in targets:
-        if target.kind in merged and target.names and merged[target.kind].names:
-            merged[target.kind].names += target.names
+        key = (target.kind, target.namespace)
+        if key in merged and target.names and merged[key].names:
+            merged[key].names += target.names
         else:
-            merged.setdefault(target.kind, Target(target.kind, target.names))
+            merged.setdefault(key, Target(target.kind, target.names, target.namespace))
     return list(merged.values())
 
 

@@ -53,10 +53,10 @@ def run(args: argparse.Namespace) -> int:
     """Print the logs, one after the other; those that are followed as they come."""
     if args.selector and args.what:
         raise CommandError("only a selector (-l) or a POD name is allowed")
+    query = _query(args)
     api = open_api(args)
     pods = _pods(args, api)
     sources = [(pod, container) for pod in pods for container in _containers(args, pod)]
-    query = _query(args)
     if not sources:
         print(f"No resources found in {api.namespace} namespace.", file=sys.stderr)
         return 0
@@ -110,6 +110,15 @@ def _query(args: argparse.Namespace) -> dict[str, str]:
     tail = args.tail
     if tail is None and args.selector and not args.follow:
         tail = SELECTOR_TAIL
+    since = seconds(args.since, "--since") if args.since else None
+    for wrong, text in (
+        (tail is not None and tail < -1, "--tail must be greater than or equal to -1"),
+        (args.limit_bytes < 0, "--limit-bytes must be greater than 0"),
+        (since is not None and since <= 0, "--since must be greater than 0"),
+        (args.since and args.since_time, "at most one of `sinceTime` or `sinceSeconds` may be specified"),
+    ):
+        if wrong:
+            raise CommandError(text)
     query = {
         "follow": "true" if args.follow else "",
         "previous": "true" if args.previous else "",
@@ -117,10 +126,8 @@ def _query(args: argparse.Namespace) -> dict[str, str]:
         "tailLines": str(tail) if tail is not None and tail >= 0 else "",
         "limitBytes": str(args.limit_bytes) if args.limit_bytes else "",
         "sinceTime": args.since_time,
-        "sinceSeconds": str(max(1, round(seconds(args.since, "--since")))) if args.since else "",
+        "sinceSeconds": str(max(1, round(since))) if since is not None else "",
     }
-    if args.since and args.since_time:
-        raise CommandError("at most one of `sinceTime` or `sinceSeconds` may be specified")
     return {key: text for key, text in query.items() if text}
 
 

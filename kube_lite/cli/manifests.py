@@ -44,19 +44,36 @@ class Manifest:
 
 
 def read(sources: Sequence[str], recursive: bool = False) -> list[Manifest]:
-    """Every object of ``sources``, in order.
+    """Every object of ``sources``, in order; at least one.
 
-    :raises CommandError: a source cannot be read, is not YAML or JSON, or holds no object
+    :raises CommandError: a source cannot be read, is not YAML or JSON, or all of them together hold no object
     """
-    if not sources:
+    found = read_any(sources, recursive)
+    if not found:
+        raise CommandError(f"no objects passed: {', '.join(sources)} holds none")
+    return found
+
+
+def read_any(sources: Sequence[str], recursive: bool = False) -> list[Manifest]:
+    """Every object of ``sources``, in order; perhaps none.
+
+    :raises CommandError: a source cannot be read, or is not YAML or JSON
+    """
+    if not sources or not all(sources):
         raise CommandError("must specify --filename (-f): a file, a directory, a URL, or - for standard input")
     found: list[Manifest] = []
     for source in sources:
         for name, data in _contents(source, recursive):
             found += parse(data, name)
-    if not found:
-        raise CommandError("no objects passed")
     return found
+
+
+def without_arguments(words: Sequence[str]) -> None:
+    """:raises CommandError: there are words beside ``-f``"""
+    if words:
+        raise CommandError(
+            "when paths, URLs, or stdin is provided as input, you may not specify resource arguments as well"
+        )
 
 
 def _contents(source: str, recursive: bool) -> Iterator[tuple[str, bytes]]:
@@ -65,7 +82,11 @@ def _contents(source: str, recursive: bool) -> Iterator[tuple[str, bytes]]:
     elif source.startswith(("http://", "https://")):
         yield source, _download(source)
     elif os.path.isdir(source):
-        yield from ((path, _file(path)) for path in _files(source, recursive))
+        files = list(_files(source, recursive))
+        if not files:
+            below = "" if recursive else "; -R looks below it, too"
+            raise CommandError(f"error reading [{source}]: recognized file extensions are {[*EXTENSIONS]}{below}")
+        yield from ((path, _file(path)) for path in files)
     else:
         yield source, _file(source)
 
@@ -89,15 +110,20 @@ def _file(path: str) -> bytes:
 
 
 def _download(url: str) -> bytes:
-    from urllib.error import URLError
+    from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
     from urllib.request import urlopen
 
     try:
         with urlopen(url, timeout=60) as response:
             data: bytes = response.read(_MOST_BYTES)
             return data
-    except (URLError, OSError) as error:
-        raise CommandError(f'unable to read URL "{url}": {error}') from error
+    except HTTPError as error:
+        raise CommandError(f'unable to read URL "{url}", server reported {error.code} {error.reason}') from error
+    except (OSError, HTTPException, ValueError) as error:
+        reason = error.reason if isinstance(error, URLError) else error
+        text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
+        raise CommandError(f'unable to read URL "{url}": {text}') from error
 
 
 def parse(data: bytes, source: str) -> list[Manifest]:
@@ -106,16 +132,32 @@ def parse(data: bytes, source: str) -> list[Manifest]:
     for document in _documents(data, source):
         if document is None:
             continue
-        if not isinstance(document, dict):
-            raise CommandError(f"error parsing {source}: want objects, not {type(document).__name__}")
-        for field in ("apiVersion", "kind"):
-            if not isinstance(document.get(field), str) or not document[field]:
-                raise CommandError(f'error validating "{source}": error validating data: {field} not set')
-        if document["kind"].endswith("List") and isinstance(document.get("items"), list):
-            found += [Manifest(source, item) for item in document["items"]]
+        checked = _object(document, source)
+        if checked["kind"].endswith("List") and isinstance(checked.get("items"), list):
+            found += [Manifest(source, _object(item, source)) for item in checked["items"]]
         else:
-            found.append(Manifest(source, document))
+            found.append(Manifest(source, checked))
     return found
+
+
+def _object(document: object, source: str) -> Obj:
+    """What the commands take for granted: a kind, and metadata that are a mapping. :raises CommandError: not so"""
+    if not isinstance(document, dict):
+        raise CommandError(f'error validating "{source}": invalid object: want a mapping, not {_called(document)}')
+    for field in ("apiVersion", "kind"):
+        if not isinstance(document.get(field), str) or not document[field]:
+            raise CommandError(f'error validating "{source}": error validating data: {field} not set')
+    metadata = document.get("metadata")
+    if metadata is not None and not isinstance(metadata, dict):
+        raise CommandError(f'error validating "{source}": metadata: want a mapping, not {_called(metadata)}')
+    return {**document, "metadata": metadata or {}}
+
+
+def _called(value: object) -> str:
+    """A value's type as YAML calls it."""
+    if isinstance(value, list):
+        return "a list"
+    return "text" if isinstance(value, str) else f"the value {value}"
 
 
 def _documents(data: bytes, source: str) -> list[object]:
@@ -128,8 +170,17 @@ def _documents(data: bytes, source: str) -> list[object]:
 
     try:
         return list(yaml.load_all(data, Loader=_loader()))
-    except yaml.YAMLError as error:
-        raise CommandError(f"error parsing {source}: error converting YAML to JSON: {error}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise CommandError(f"error parsing {source}: error converting YAML to JSON: {_told(error)}") from error
+
+
+def _told(error: Exception) -> str:
+    """A parser's complaint in one line, with the line of the file where there is one."""
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or getattr(error, "reason", None)
+    if mark is not None and problem:
+        return f"yaml: line {mark.line + 1}: {problem}"
+    return f"yaml: {problem or str(error).splitlines()[0]}"
 
 
 def _loader() -> type:

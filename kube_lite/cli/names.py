@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from kube_lite.cli.main import CommandError
+
 
 class Kind:
     """A kind as a client must know it to build URLs and messages."""
@@ -49,9 +51,15 @@ class Kind:
         """``v1`` or ``apps/v1``."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
-    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
-        """The URL path of an object, or of a collection where ``name`` is empty."""
+    def path(self, namespace: str = "", name: str | None = None, subresource: str = "") -> str:
+        """The URL path of an object, or of the collection where ``name`` is None.
+
+        :raises CommandError: the name is empty: that path would be the collection's, and delete all of it
+        """
         from urllib.parse import quote
+
+        if name is not None:
+            check_object_name(name)
 
         parts = ["/apis" if self.group else "/api", self.api_version]
         if self.namespaced and namespace:
@@ -75,6 +83,13 @@ class Kind:
 
     def __repr__(self) -> str:
         return f"<Kind {self.qualified}/{self.version}>"
+
+
+def check_object_name(name: str) -> str:
+    """The name of one object. :raises CommandError: it is empty"""
+    if not name:
+        raise CommandError("resource name may not be empty")
+    return name
 
 
 _EXTENSIONS = ("api-extensions",)

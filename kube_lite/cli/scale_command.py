@@ -42,22 +42,24 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0")
     api = open_api(args)
     failed = False
-    for kind, name in _named(args, api):
+    for kind, namespace, name in _named(args, api):
         try:
-            _scale(args, api, kind, name)
+            _scale(args, api, kind, namespace, name)
         except ApiError as error:
             failed = True
             report(error)
     return 1 if failed else 0
 
 
-def _named(args: argparse.Namespace, api: Api) -> list[tuple[Kind, str]]:
+def _named(args: argparse.Namespace, api: Api) -> list[tuple[Kind, str, str]]:
+    """Kinds, namespaces and names."""
     kinds = Kinds(api)
     if args.filename:
-        from kube_lite.cli.manifests import read
+        from kube_lite.cli.manifests import read, without_arguments
 
-        manifests = read(args.filename)
-        return [(kinds.of(m.obj["apiVersion"], m.obj["kind"]), m.name) for m in manifests]
+        without_arguments(args.what)
+        targets = [kinds.target(m, api.namespace, args.namespace) for m in read(args.filename)]
+        return [(target.kind, target.namespace or "", target.names[0]) for target in targets]
     found = []
     for target in parse(args.what, kinds):
         names = target.names
@@ -67,14 +69,14 @@ def _named(args: argparse.Namespace, api: Api) -> list[tuple[Kind, str]]:
             query = {"labelSelector": args.selector} if args.selector else {}
             items = api.list_all(target.kind.path(api.namespace), query).get("items") or []
             names = [item["metadata"]["name"] for item in items]
-        found += [(target.kind, name) for name in names]
+        found += [(target.kind, api.namespace, name) for name in names]
     if not found:
         raise CommandError("no objects passed to scale")
     return found
 
 
-def _scale(args: argparse.Namespace, api: Api, kind: Kind, name: str) -> None:
-    path = kind.path(api.namespace, name, "scale")
+def _scale(args: argparse.Namespace, api: Api, kind: Kind, namespace: str, name: str) -> None:
+    path = kind.path(namespace, name, "scale")
     if args.current_replicas >= 0:
         scale = api.get(path)
         now = (scale.get("spec") or {}).get("replicas", 0)
@@ -85,15 +87,15 @@ def _scale(args: argparse.Namespace, api: Api, kind: Kind, name: str) -> None:
     else:
         api.patch(path, {"spec": {"replicas": args.replicas}}, MERGE_PATCH)
     if timeout := seconds(args.timeout, "--timeout"):
-        _wait(api, kind, name, args.replicas, timeout)
+        _wait(api, kind, namespace, name, args.replicas, timeout)
     print(f"{output.named(kind, name)} scaled", flush=True)
 
 
-def _wait(api: Api, kind: Kind, name: str, replicas: int, timeout: float) -> None:
+def _wait(api: Api, kind: Kind, namespace: str, name: str, replicas: int, timeout: float) -> None:
     from kube_lite.cli.flags import progress
     from kube_lite.cli.waiting import Deadline, states
 
-    for obj in states(api, kind, api.namespace, name, Deadline(timeout)):
+    for obj in states(api, kind, namespace, name, Deadline(timeout)):
         if obj is None:
             raise CommandError(f"{output.named(kind, name)} is gone")
         status = obj.get("status") or {}

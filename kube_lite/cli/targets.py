@@ -6,10 +6,14 @@ Names of built-in kinds come from a table; the server's discovery is asked only 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kube_lite.cli.connection import Api
 from kube_lite.cli.main import CommandError
-from kube_lite.cli.names import BUILTIN, Kind, builtin_named, builtin_of, in_category
+from kube_lite.cli.names import BUILTIN, Kind, builtin_named, builtin_of, check_object_name, in_category
+
+if TYPE_CHECKING:
+    from kube_lite.cli.manifests import Manifest
 
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
 
@@ -17,11 +21,13 @@ _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryLi
 class Target:
     """One kind, and either named objects of it or, with no names, all of them."""
 
-    __slots__ = ("kind", "names")
+    __slots__ = ("kind", "names", "namespace")
 
-    def __init__(self, kind: Kind, names: Sequence[str] = ()) -> None:
+    def __init__(self, kind: Kind, names: Sequence[str] = (), namespace: str | None = None) -> None:
         self.kind = kind
         self.names = list(names)
+        self.namespace = namespace
+        """Where a file says that they are; None for the command's own."""
 
 
 class Kinds:
@@ -38,17 +44,33 @@ class Kinds:
             raise CommandError(f'the server doesn\'t have a resource type "{name}"')
         return found
 
-    def of(self, api_version: str, kind: str) -> Kind:
-        """The kind of objects with this apiVersion and kind. :raises CommandError: the server has none"""
+    def of(self, api_version: str, kind: str, where: str = "") -> Kind:
+        """The kind of objects with this apiVersion and kind.
+
+        :param where: what needs it, for the message
+        :raises CommandError: the server has none
+        """
         found = builtin_of(api_version, kind)
         if found is None:
             found = next((k for k in self.served() if k.api_version == api_version and k.kind == kind), None)
         if found is None:
             raise CommandError(
-                f'resource mapping not found: no matches for kind "{kind}" in version "{api_version}"\n'
+                f"resource mapping not found{' ' if where else ''}{where}: "
+                f'no matches for kind "{kind}" in version "{api_version}"\n'
                 "ensure CRDs are installed first"
             )
         return found
+
+    def target(self, manifest: Manifest, default: str, forced: str = "") -> Target:
+        """The object that a manifest names. :raises CommandError: it has no name, or another namespace than forced"""
+        kind = self.of_manifest(manifest)
+        namespace = manifest.namespace(default, forced) if kind.namespaced else ""
+        return Target(kind, [check_object_name(manifest.name)], namespace)
+
+    def of_manifest(self, manifest: Manifest) -> Kind:
+        """The kind of a manifest. :raises CommandError: the server has none"""
+        where = f'for name: "{manifest.name}" namespace: "{manifest.namespace("")}" from "{manifest.source}"'
+        return self.of(manifest.obj["apiVersion"], manifest.obj["kind"], where)
 
     def forget(self) -> None:
         """Ask the server again next time: a CustomResourceDefinition was just made."""
@@ -110,7 +132,8 @@ def parse(words: Sequence[str], kinds: Kinds) -> list[Target]:
                 )
             targets += [Target(found, [name]) for found in _kinds(kind, kinds)]
         return targets
-    return [Target(kind, words[1:]) for kind in _kinds(words[0], kinds)]
+    names = [check_object_name(word) for word in words[1:]]
+    return [Target(kind, names) for kind in _kinds(words[0], kinds)]
 
 
 def _kinds(text: str, kinds: Kinds) -> list[Kind]:
@@ -125,7 +148,7 @@ def _kinds(text: str, kinds: Kinds) -> list[Kind]:
 def one(words: Sequence[str], kinds: Kinds, default: str = "") -> tuple[Kind, str]:
     """A command's single object: ``deploy/x``, ``deploy x``, or ``x`` where ``default`` names a kind."""
     if len(words) == 1 and "/" not in words[0] and default:
-        return kinds.named(default), words[0]
+        return kinds.named(default), check_object_name(words[0])
     targets = parse(words, kinds)
     if len(targets) != 1 or len(targets[0].names) != 1:
         raise CommandError(f"want one object, as TYPE/NAME, not: {' '.join(words)}")

@@ -85,13 +85,11 @@ def _wait(api: Api, kind: Kind, namespace: str, name: str, verb: str, test: Test
 def _waited(args: argparse.Namespace, api: Api) -> list[tuple[Kind, str, str]]:
     kinds = Kinds(api)
     if args.filename:
-        from kube_lite.cli.manifests import read
+        from kube_lite.cli.manifests import read, without_arguments
 
-        found = []
-        for manifest in read(args.filename):
-            kind = kinds.of(manifest.obj["apiVersion"], manifest.obj["kind"])
-            found.append((kind, manifest.namespace(api.namespace) if kind.namespaced else "", manifest.name))
-        return found
+        without_arguments(args.what)
+        targets = [kinds.target(m, api.namespace, args.namespace) for m in read(args.filename)]
+        return [(target.kind, target.namespace or "", target.names[0]) for target in targets]
     found = []
     for target in parse(args.what, kinds):
         namespace = api.namespace if target.kind.namespaced and not args.all_namespaces else ""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from kube_lite.cli.connection import Api, Obj
-from kube_lite.cli.names import Kind
+from kube_lite.cli.names import Kind, check_object_name
 
 
 class Deadline:
@@ -37,7 +37,7 @@ def states(api: Api, kind: Kind, namespace: str, name: str, deadline: Deadline) 
     from kube_lite.errors import Expired, Gone, NotFound
 
     path = kind.path(namespace)
-    selector = {"fieldSelector": f"metadata.name={name}"}
+    selector = {"fieldSelector": f"metadata.name={check_object_name(name)}"}
     while True:
         listed = api.get(path, selector)
         items = listed.get("items") or []

@@ -10,6 +10,7 @@ from kube_lite.cli import output
 from kube_lite.cli.connection import JSON, Api, Obj
 from kube_lite.cli.get_command import TABLE, view_of
 from kube_lite.cli.targets import Target
+from kube_lite.cli.waiting import Deadline
 from kube_lite.errors import Expired, Gone
 
 
@@ -18,10 +19,13 @@ def watch(args: argparse.Namespace, api: Api, target: Target) -> int:
     kind = target.kind
     tabular = output.is_table(args.output)
     accept = TABLE if tabular else JSON
-    path = kind.path("" if args.all_namespaces else api.namespace)
+    namespace = "" if args.all_namespaces else api.namespace
+    if target.namespace is not None:
+        namespace = target.namespace
+    path = kind.path(namespace)
     query = {"labelSelector": args.selector, "fieldSelector": args.field_selector}
     if target.names:
-        api.get(kind.path(api.namespace, target.names[0]))  # a name that does not exist is an error, now
+        api.get(kind.path(namespace, target.names[0]))  # a name that does not exist is an error, now
         query["fieldSelector"] = f"metadata.name={target.names[0]}"
     query = {key: text for key, text in query.items() if text}
     view = view_of(args, kind, f"{kind.singular}/" if args.show_kind else "")
@@ -42,7 +46,10 @@ def watch(args: argparse.Namespace, api: Api, target: Target) -> int:
 
 
 def _changes(api: Api, path: str, query: dict[str, str], accept: str, only: bool) -> Iterator[tuple[str, Obj]]:
-    """The list as ADDED, then every event. A watch that the server ends goes on from where it was."""
+    """The list as ADDED, then every event, until the time that a request may take is over.
+
+    A watch that the server ends goes on from where it was.
+    """
     listed = api.list_all(path, query, accept)
     revision = listed["metadata"]["resourceVersion"]
     if not only:
@@ -51,9 +58,10 @@ def _changes(api: Api, path: str, query: dict[str, str], accept: str, only: bool
         else:
             for item in listed.get("items") or ():
                 yield "ADDED", {"apiVersion": listed["apiVersion"], "kind": listed["kind"][: -len("List")], **item}
-    while True:
+    deadline = Deadline(api.timeout)
+    while not deadline.passed:
         try:
-            for event in api.watch(path, {**query, "resourceVersion": revision}, accept):
+            for event in api.watch(path, {**query, "resourceVersion": revision}, accept, deadline.left):
                 obj = event["object"]
                 revision = _revision(obj) or revision
                 if event["type"] != "BOOKMARK":

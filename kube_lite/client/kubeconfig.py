@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,7 +116,7 @@ def load(paths: Sequence[Path]) -> Kubeconfig:
     clusters: dict[str, tuple[Mapping[str, Any], Path]] = {}
     users: dict[str, tuple[Mapping[str, Any], Path]] = {}
     contexts: dict[str, Mapping[str, Any]] = {}
-    present = [path for path in paths if path.exists()]
+    present = [path for path in paths if _exists(path)]
     if not present:
         raise KubeconfigError(f"no kubeconfig at {', '.join(map(str, paths))}")
     for path in present:
@@ -125,15 +125,36 @@ def load(paths: Sequence[Path]) -> Kubeconfig:
             raise KubeconfigError(f"{path}: not a kubeconfig")
         current = current or str(content.get("current-context") or "")
         for kind, into in (("clusters", clusters), ("users", users)):
-            for item in content.get(kind) or ():
-                into.setdefault(str(item.get("name")), (item.get(kind[:-1]) or {}, path.parent))
-        for item in content.get("contexts") or ():
-            contexts.setdefault(str(item.get("name")), item.get("context") or {})
+            for name, entry in _entries(content, kind, path):
+                into.setdefault(name, (entry, path.parent))
+        for name, entry in _entries(content, "contexts", path):
+            contexts.setdefault(name, entry)
     return Kubeconfig(current, clusters, users, contexts)
 
 
+def _entries(content: Mapping[str, Any], kind: str, path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The named entries of one list. :raises KubeconfigError: it is of another form"""
+    entries = content.get(kind) or ()
+    for item in entries if isinstance(entries, Sequence) else (entries,):
+        entry = (item.get(kind[:-1]) or {}) if isinstance(item, dict) else None
+        if not isinstance(entry, dict):
+            raise KubeconfigError(f"{path}: not a kubeconfig: {kind} is no list of named entries")
+        yield str(item.get("name")), entry
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is a file. :raises KubeconfigError: we may not look"""
+    try:
+        return path.exists()
+    except OSError as error:
+        raise KubeconfigError(f"cannot read {path}: {error.strerror}") from error
+
+
 def _decode(path: Path) -> Any:
-    text = _read(path).decode()
+    try:
+        text = _read(path).decode()
+    except UnicodeDecodeError as error:
+        raise KubeconfigError(f"{path}: not a kubeconfig") from error
     content = plain_yaml.decode(text)
     if content is not None:
         return content
@@ -142,7 +163,7 @@ def _decode(path: Path) -> Any:
     try:
         return yaml.load(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
-        raise KubeconfigError(f"{path}: not YAML: {error}") from error
+        raise KubeconfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
 
 
 def render(connection: Connection, name: str = "kube-lite", user: str = "admin") -> str:

@@ -11,8 +11,8 @@ Checkpoints are asked for, not automatic: SQLite hides the errors of automatic o
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -188,11 +188,14 @@ class SqliteLog:
             findings = await self._pragma("quick_check(1)")
             if findings != "ok":
                 loader.refuse(f"the file's structure is damaged ({findings})")
-            async for row in self._rows("SELECT revision, replaced, tells, crc, key, value FROM log ORDER BY revision"):
-                loader.log_row(row)
+            sql = "SELECT revision, replaced, tells, crc, key, value FROM log ORDER BY revision"
+            async with aclosing(self._rows(sql)) as rows:  # closed also where a row is refused: before the file is
+                async for row in rows:
+                    loader.log_row(row)
             sql = f"SELECT revision, 0, {TRANSIENT}, crc, key, value FROM transient"
-            async for row in self._rows(sql):
-                loader.transient_row(row)
+            async with aclosing(self._rows(sql)) as rows:
+                async for row in rows:
+                    loader.transient_row(row)
             return loader.loaded()
 
     async def _meta(self, problems: list[str] | None = None) -> dict[str, int]:
@@ -206,7 +209,7 @@ class SqliteLog:
                 problems.append(f"the row of {name!r} in table 'meta' is damaged")
         return meta
 
-    async def _rows(self, sql: str) -> AsyncIterator[Any]:
+    async def _rows(self, sql: str) -> AsyncGenerator[Any, None]:
         async with self._database.execute(sql) as cursor:
             while rows := await cursor.fetchmany(_LOAD_ROWS):
                 for row in rows:

@@ -162,3 +162,25 @@ def test_the_servers_names_are_those_it_is_called_by() -> None:
     assert {"localhost", "127.0.0.1", "kubernetes.default.svc", "10.96.0.1", "192.0.2.7"} <= set(found)
     assert "0.0.0.0" not in found
     assert found == sorted(set(found))
+
+
+def test_a_ca_without_its_key_is_not_replaced(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    certificate = authority.certificate_pem
+    authority.pair.key.rename(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=r"ca\.key is missing beside ca\.crt: put it back"):
+        Authority(tmp_path)
+    assert authority.certificate_pem == certificate
+    Authority(tmp_path / "other").pair.key.rename(authority.pair.key)
+    with pytest.raises(ValueError, match="is not the key of"):
+        Authority(tmp_path)
+
+
+def test_a_pair_that_does_not_fit_together_is_made_anew(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.client_pair("admin", "me", [])
+    other = authority.client_pair("other", "me", [])
+    pair.key.write_bytes(other.key.read_bytes())
+    again = authority.client_pair("admin", "me", [])
+    key = serialization.load_pem_private_key(again.key.read_bytes(), None)
+    assert key.public_key() == loaded(again.certificate).public_key()

@@ -11,6 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
+from kube_lite.api.authn import read_token_file
 from kube_lite.client.http import HttpClient
 from kube_lite.client.kubeconfig import Connection
 from kube_lite.live.server import LiveServer, serve
@@ -138,3 +139,12 @@ def test_everything_in_the_directory_is_its_owners_alone(tmp_path: Path) -> None
             assert not open_to_others
 
     run(story)
+
+
+def test_of_two_lines_with_one_token_the_last_counts_and_somebody_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tokens = tmp_path / "tokens.csv"
+    tokens.write_text("t,alice,1\nt,bob,2\n")
+    assert read_token_file(tokens)["t"].name == "bob"
+    assert "tokens.csv, line 2: the token of alice is bob's from now on" in caplog.text

@@ -110,7 +110,7 @@ def test_a_cursor_gives_events_after_its_revision_with_the_state_before() -> Non
             (third.revision, True),
         ]
         assert events[0].previous is not None
-        assert (events[0].previous.fields, events[0].fields) == ({"node": "n1"}, {"node": "n2"})
+        assert (events[0].previous.fields, events[0].item.fields) == ({"node": "n1"}, {"node": "n2"})
         assert caches.cache(PODS).cursor(-1).ready() == ()
 
     run(test)
