@@ -115,6 +115,9 @@ def selection(resource: Resource, label_text: str, field_text: str) -> Match | N
     if fields is not None:
         for requirement in fields.requirements:
             _check_selectable(resource, requirement.field)
+        if resource.selectable_as:
+            stored = (replace(r, field=resource.selectable_as.get(r.field, r.field)) for r in fields.requirements)
+            fields = selectors.FieldSelector(tuple(stored))
     if labels is not None and not labels.requirements:
         labels = None
     if fields is not None and not fields.requirements:

@@ -317,7 +317,18 @@ def _wake(cursors: Mapping[Cursor, None]) -> None:
 class Cursor:
     """One watcher's place among the events of a kind. One task at a time may wait on it."""
 
-    __slots__ = ("_after", "_cache", "_closed", "_deadline", "_listener", "_position", "_timer", "_trigger", "_waiter")
+    __slots__ = (
+        "_after",
+        "_cache",
+        "_closed",
+        "_deadline",
+        "_fires",
+        "_listener",
+        "_position",
+        "_timer",
+        "_trigger",
+        "_waiter",
+    )
 
     def __init__(self, cache: WatchCache, position: int, after: int, trigger: Trigger | None) -> None:
         self._cache = cache
@@ -328,8 +339,10 @@ class Cursor:
         self._listener: Callable[[], None] | None = None
         self._closed = False
         self._deadline: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         """Fires at the deadline or before; kept from wait to wait, because to set one costs more than to wait."""
+        self._fires = 0.0
+        """When the timer fires, on the loop's clock: uvloop's handle of less than half a millisecond cannot tell."""
 
     @property
     def revision(self) -> int:
@@ -373,7 +386,7 @@ class Cursor:
             self._waiter = loop.create_future()
             self._cache._wait(self, self._trigger)
             self._deadline = until
-            if until is not None and (self._timer is None or self._timer.when() > until):
+            if until is not None and (self._timer is None or self._fires > until):
                 self._set_timer(loop, until)
             try:
                 await self._waiter
@@ -384,7 +397,7 @@ class Cursor:
     def _set_timer(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = loop.call_at(when, self._time_is_up, loop)
+        self._timer, self._fires = loop.call_at(when, self._time_is_up, loop), when
 
     def _time_is_up(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
