@@ -20,6 +20,8 @@ class Row:
     peer: str = ""
     where: str = ""
     """Where the time goes: shown when the figure is missed."""
+    beside: tuple[tuple[str, str], ...] = ()
+    """Peers that are measured in the same run where they are installed, and the figures' names."""
 
     def met(self, measured: float) -> bool:
         """Whether it is as demanded."""
@@ -136,6 +138,7 @@ ROWS = (
         True,
         "crun 7 to 9, runc 28 to 32",
         "Not broken down yet; wall clock, so other load on the machine counts.",
+        (("crun", "crun_ms"), ("runc", "runc_ms")),
     ),
 )
 
@@ -157,7 +160,9 @@ def table(figures: Mapping[str, float]) -> str:
             measured = figures[row.key]
             mark = "" if row.met(measured) else " **missed**"
             bound = f"{'under' if row.under else 'over'} {row.must:g} {row.unit}"
-            lines.append(f"| {row.figure} | {bound} | {_number(measured)} {row.unit}{mark} | {row.peer} |")
+            beside = [f"{name} here: {_number(figures[k])} {row.unit}" for name, k in row.beside if k in figures]
+            peer = "; ".join(filter(None, (row.peer, *beside)))
+            lines.append(f"| {row.figure} | {bound} | {_number(measured)} {row.unit}{mark} | {peer} |")
     return "\n".join(lines) + "\n"
 
 

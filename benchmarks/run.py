@@ -17,7 +17,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import container_start, node, report, server, store, watchers
+from benchmarks import container_start, node, peers, report, server, store, watchers
 
 Figures = Mapping[str, float]
 
@@ -87,8 +87,9 @@ def running(scale: Scale) -> Figures:
 
 
 def containers(scale: Scale) -> Figures:
-    """The executor alone."""
-    return {"container_ms": asyncio.run(container_start.start_ms(5 if scale is QUICK else 30))}
+    """The executor alone, and other runtimes beside it."""
+    rounds = 5 if scale is QUICK else 30
+    return {"container_ms": asyncio.run(container_start.start_ms(rounds))} | peers.measured(rounds)
 
 
 def writes(scale: Scale) -> Figures:

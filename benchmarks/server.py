@@ -179,12 +179,12 @@ async def simulated(directory: Path, nodes: int, pods: int) -> float:
     target = endpoint(directory / "admin.kubeconfig")
     await wait_for_account(target)
     connection = await Connection.open(target)
-    while True:
-        _, body = await connection.request("GET", "/api/v1/nodes?limit=1")
-        listed = json.loads(body)
-        if len(listed["items"]) + listed["metadata"].get("remainingItemCount", 0) >= nodes:
+    while True:  # until all can take pods, and the controllers are done with them
+        _, body = await connection.request("GET", "/api/v1/nodes")
+        listed = json.loads(body)["items"]
+        if len(listed) >= nodes and not any(node["spec"].get("taints") for node in listed):
             break
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.5)
 
     async def create(one: Connection, number: int) -> None:
         wanted = json.loads(pod(number))
@@ -192,8 +192,10 @@ async def simulated(directory: Path, nodes: int, pods: int) -> float:
         status, answer = await one.request("POST", "/api/v1/namespaces/default/pods", json.dumps(wanted).encode())
         assert status == 201, answer
 
+    connection.close()  # a server closes one that was idle for long
     start = time.perf_counter()
     await spread(target, 16, pods, create)
+    connection = await Connection.open(target)
     while True:
         path = "/api/v1/namespaces/default/pods?limit=1&fieldSelector=spec.nodeName%3D"
         _, body = await connection.request("GET", path)

@@ -46,7 +46,7 @@ OWNERS = {
     "pyroute2": ["node/linux/network/"],
     "ctypes": ["node/linux/"],
     "httpx": ["client/http.py", "node/linux/images/", "api/admission/webhook_call.py", "api/aggregation/"],
-    "cel": ["resources/cel.py"],
+    "cel": ["resources/cel/program.py"],
     "fastapi": ["api/"],
     "starlette": ["api/"],
     "uvicorn": ["api/"],

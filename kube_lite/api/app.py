@@ -11,6 +11,7 @@ built after the server is ready because importing FastAPI takes half a second of
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, MutableMapping
@@ -20,7 +21,7 @@ import anyio
 
 from kube_lite import clock, errors
 from kube_lite.api import audit as audit_log
-from kube_lite.api import impersonation, origin, request_info, websocket
+from kube_lite.api import codec, impersonation, origin, request_info, websocket
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
 from kube_lite.api.authz.attributes import attributes_of
@@ -30,6 +31,7 @@ from kube_lite.api.exchange import EXCHANGE, Exchange
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.flow_levels import Rejected
 from kube_lite.api.http import PushStream, Request, Response, error_response
+from kube_lite.api.negotiate import negotiate
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.objectmeta import uuid4
 
@@ -102,7 +104,7 @@ class App:
         except Rejected as rejected:
             return _too_many(rejected), rejected.message
         except errors.ApiError as error:
-            return error_response(error), error.message
+            return _refusal(request, error), error.message
         except Exception as error:
             # the server must outlive any single request; what failed is in the log with its path
             logger.exception("%s %s failed", request.info.method, request.info.path)
@@ -122,6 +124,19 @@ class App:
         if request.info.is_resource:
             return await self._resources(request)
         return await self._nonresource.handle(request, fallback=self.extra is not None)
+
+
+def _refusal(request: Request, error: errors.ApiError) -> Response:
+    """The Status of an error, in the media type that the client prefers where it asked for an object."""
+    response = error_response(error)
+    accept = request.header("accept")
+    if request.info.is_resource and ("yaml" in accept or "protobuf" in accept):
+        with contextlib.suppress(errors.NotAcceptable):
+            form = negotiate(accept, table=False)
+            shaped = codec.encoded(error.to_status(), form, error.code)
+            shaped.headers = response.headers
+            return shaped
+    return response
 
 
 def _too_many(rejected: Rejected) -> Response:

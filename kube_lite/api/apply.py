@@ -41,6 +41,7 @@ from kube_lite.resources.fieldset import (
     union,
 )
 from kube_lite.resources.ownership import UNTRACKED, applied, changes, initial, with_named_fields
+from kube_lite.resources.reconcile_fields import reconciled
 from kube_lite.resources.schema import Type
 from kube_lite.resources.typed_merge import check, merge, remove
 
@@ -204,15 +205,30 @@ def updated(type_: Type, old: Obj, new: Obj, sent: Any, writer: Writer) -> list[
     replace the stored ones, ``[]`` and ``[{}]`` forget them, anything else is passed over. An object whose
     fields nobody owns stays so until it is applied to.
     """
-    owners = _sent_or_stored(old, None if writer.subresource else sent)
-    if not owners:
+    stored = _sent_or_stored(old, None if writer.subresource else sent)
+    if not stored:
         return []
-    taken, removed = changes(type_, old, new)
+    owners = _reconciled(type_, stored, old, writer)
+    taken, removed = changes(type_, old, new, True)
     taken = difference(taken, _STRIPPED)
-    unchanged = not taken and not removed
+    unchanged = not taken and not removed and owners is stored
     if unchanged and not isinstance(sent, list):
         return list(old["metadata"].get("managedFields") or ())
     return _encoded(_after_update(owners, taken, writer, _Changes(type_, old, new, writer, (taken, removed))))
+
+
+def _reconciled(type_: Type, owners: list[_Owner], live: Obj, writer: Writer) -> list[_Owner]:
+    """Owners whose fields are named as their type has them now; the same list when all were."""
+    changed = False
+    found: list[_Owner] = []
+    for owner in owners:
+        if owner.api_version == writer.api_version:
+            fields = reconciled(type_, owner.fields, live)
+            if fields is not owner.fields:
+                changed = True
+                owner = replace(owner, fields=ordered(fields))
+        found.append(owner)
+    return found if changed else owners
 
 
 def _sent_or_stored(old: Obj, sent: Any) -> list[_Owner]:
@@ -241,7 +257,7 @@ class _Changes:
             if form is None:
                 found = self._known[self._writer.api_version]
             else:
-                taken, removed = changes(form.type, form.convert(self._old), form.convert(self._new))
+                taken, removed = changes(form.type, form.convert(self._old), form.convert(self._new), True)
                 taken = recursive_difference(difference(taken, _STRIPPED), _ignored(self._writer))
                 found = (taken, removed)
             self._known[version] = found
@@ -321,8 +337,8 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
     if stored is None:
         raise BadRequest("failed to decode managed fields of the stored object")
     base = {**base, "metadata": {k: v for k, v in base["metadata"].items() if k != "managedFields"}}
-    if not stored and live is not None:
-        stored = _first_owners(type_, base, writer)
+    if live is not None:
+        stored = _reconciled(type_, stored, base, writer) if stored else _first_owners(type_, base, writer)
     named = recursive_difference(applied(type_, config), _ignored(writer))
     own = _new_owner(writer, "Apply", ordered(difference(named, _STRIPPED)))
     previous = next((owner for owner in stored if owner.identity == own.identity), None)
@@ -331,16 +347,15 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
     if previous is not None and difference(previous.fields, own.fields):
         # the configuration's own name and the like hold its metadata, though nobody owns them
         merged = _pruned(type_, merged, previous.fields, [*others, replace(own, fields=named)])
-    completed = _completed(type_, merged)
-    taken, removed = changes(type_, base, completed)
+    taken, removed = (recursive_difference(part, _ignored(writer)) for part in changes(type_, base, merged, True))
     if previous is not None and previous.fields == own.fields and not taken and not removed:
-        own = previous  # nothing happened: the time stays
-    taken = recursive_difference(taken, _ignored(writer))
-    changed = _Changes(type_, base, completed, writer, (taken, removed))
-    if not force:
-        _refuse_conflicts(type_, base, others, changed, own)
-    left = [kept for owner in others if (kept := changed.left_of(owner)) is not None]
-    return Applied(merged, _encoded([*left, own]))
+        own = replace(own, time=previous.time)  # nothing happened
+    if others:
+        changed = _Changes(type_, base, merged, writer, (taken, removed))
+        if not force:
+            _refuse_conflicts(type_, base, others, changed, own)
+        others = [kept for owner in others if (kept := changed.left_of(owner)) is not None]
+    return Applied(merged, _encoded([*others, own]))
 
 
 def _check_config(type_: Type, config: Obj, writer: Writer) -> None:
@@ -377,19 +392,12 @@ def _empty(type_: Type, config: Obj) -> Obj:
 
 def _first_owners(type_: Type, base: Obj, writer: Writer) -> list[_Owner]:
     before = replace(writer, manager=BEFORE_APPLY, subresource="", ignored=())
-    fields = initial(type_, base)
+    fields = initial(type_, base, lenient=True)
     return [_new_owner(before, "Update", fields)] if fields else []
 
 
-def _completed(type_: Type, merged: Obj) -> Obj:
-    """The merged object with what Go prints anyway put back, without touching what it shares with others."""
-    copy: Obj = msgspec.json.decode(msgspec.json.encode(merged))
-    complete(type_, copy)
-    return copy
-
-
 def _pruned(type_: Type, merged: Obj, last: Node, owners: Sequence[_Owner]) -> Obj:
-    """``merged`` without what its applier named last time and nobody applies any more."""
+    """``merged`` without what its applier named last time and nobody owns any more, by whatever operation."""
 
     def named(fields: Node) -> Node:
         return with_named_fields(type_, fields)
@@ -398,8 +406,7 @@ def _pruned(type_: Type, merged: Obj, last: Node, owners: Sequence[_Owner]) -> O
     pruned = remove(type_, merged, named(last)) or {}
     claimed: Node = {}
     for owner in owners:
-        if owner.operation == "Apply":
-            claimed = union(claimed, owner.fields)
+        claimed = union(claimed, owner.fields)
     kept = union(named(applied(type_, pruned)), named(claimed))
     pruned = remove(type_, merged, difference(everything, kept)) or {}
     # Only what this applier owned may go: add back what nobody owned.
@@ -449,5 +456,4 @@ def _last_applied_fields(type_: Type, base: Obj, own: _Owner) -> Node:
         return {}
     if not isinstance(config, dict) or config.get("apiVersion") != own.api_version or next(check(type_, config), None):
         return {}
-    completed = _completed(type_, merge(type_, base, config))
-    return difference(applied(type_, config), changes(type_, base, completed)[0])
+    return difference(applied(type_, config), changes(type_, base, merge(type_, base, config), True)[0])

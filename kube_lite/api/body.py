@@ -16,8 +16,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import Any, Final
 
 import msgspec
@@ -53,13 +54,18 @@ class Body:
         """What strict decoding says of fields that occur twice: ``duplicate field "data.a"``."""
         if self.yaml_duplicates:
             return ["yaml: unmarshal errors:\n  " + "\n  ".join(self.yaml_duplicates)]
-        if self.media_type != JSON or len(_KEY_END.findall(self.raw)) == _key_count(self.value):
+        if self.media_type != JSON or has_no_duplicates(self.raw, self.value):
             return []
         return [f'duplicate field "{path}"' for path in duplicate_fields(self.raw)]
 
 
 _KEY_END: Final = re.compile(rb'"\s*:')
 """What ends every key (and may stand inside a string): as many of them as keys means that no key came twice."""
+
+
+def has_no_duplicates(raw: bytes, value: Any) -> bool:
+    """Whether no field of ``value``, which was read from ``raw``, came twice; False may mean that nobody knows."""
+    return len(_KEY_END.findall(raw)) == _key_count(value)
 
 
 def _key_count(value: Any) -> int:
@@ -273,34 +279,42 @@ def _in_object(text: str, position: int) -> bool:
     return bool(open_brackets) and open_brackets[-1] == "{"
 
 
+_TWICE: Final = 'duplicate field "'
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """An object as it was written: its keys and values in order, those that came twice too."""
+
+
+def strict_complaints(raw: bytes, unknown: Collection[str]) -> list[str]:
+    """The complaints of upstream's strict decoder about JSON text, in the order in which it meets the fields.
+
+    An unknown field is told once, and nothing below it is looked at.
+
+    :param unknown: paths of the fields that the type does not have
+    """
+    found: dict[str, None] = {}
+    _meet(json.loads(raw, object_pairs_hook=_Pairs), "", frozenset(unknown), found)
+    return list(islice(found, MAX_STRICT_ERRORS))
+
+
 def duplicate_fields(raw: bytes) -> list[str]:
-    """Paths of the fields that occur more than once in one object, in document order, at most 100."""
-    again: dict[int, set[str]] = {}
-    kept: list[dict[str, Any]] = []  # so that no id is used twice
-
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        made = dict(items)
-        if len(made) != len(items):
-            seen: set[str] = set()
-            again[id(made)] = {key for key, _ in items if key in seen or seen.add(key)}  # type: ignore[func-returns-value]
-            kept.append(made)
-        return made
-
-    value = json.loads(raw, object_pairs_hook=pairs)
-    found: list[str] = []
-    if again:
-        _locate(value, "", again, found)
-    return found[:MAX_STRICT_ERRORS]
+    """Paths of the fields that occur more than once in one object, as they are met, at most 100."""
+    return [told.removeprefix(_TWICE)[:-1] for told in strict_complaints(raw, ())]
 
 
-def _locate(value: Any, path: str, again: dict[int, set[str]], found: list[str]) -> None:
-    if isinstance(value, dict):
-        doubled = again.get(id(value), ())
-        for key, sub in value.items():
+def _meet(value: Any, path: str, unknown: frozenset[str], found: dict[str, None]) -> None:
+    if isinstance(value, _Pairs):
+        seen: set[str] = set()
+        for key, sub in value:
             where = f"{path}.{key}" if path else key
-            _locate(sub, where, again, found)
-            if key in doubled:
-                found.append(where)
+            if where in unknown:
+                found.setdefault(f'unknown field "{where}"')
+                continue
+            if key in seen:
+                found.setdefault(f'{_TWICE}{where}"')
+            seen.add(key)
+            _meet(sub, where, unknown, found)
     elif isinstance(value, list):
         for position, sub in enumerate(value):
-            _locate(sub, f"{path}[{position}]", again, found)
+            _meet(sub, f"{path}[{position}]", unknown, found)

@@ -225,6 +225,8 @@ def decode_object(
         ) from error
     complaints = [*(duplicates or ()), *result.strict_errors]
     if complaints:
+        if duplicates and duplicates[0].startswith("duplicate") and result.unknown and text and not resource.custom:
+            complaints = bodies.strict_complaints(text(), result.unknown)  # one decoder finds both, in order
         if wanted.field_validation == "Strict":
             joined = ", ".join(complaints)
             raise errors.BadRequest(

@@ -15,7 +15,7 @@ from kube_lite.api import conversion
 from kube_lite.api.admission.plugin import Objects
 from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.http import decode_json, encode_json
-from kube_lite.resources import decode, structural
+from kube_lite.resources import decode
 from kube_lite.resources import schema as schemas
 from kube_lite.resources.ages import age
 from kube_lite.resources.columns import cell, simple_path
@@ -30,8 +30,11 @@ from kube_lite.resources.registry import (
     Subresource,
     status,
 )
-from kube_lite.resources.structural_defaults import Fill, compile_defaults, has_defaults
-from kube_lite.resources.structural_rules import Rules, compile_rules
+from kube_lite.resources.structural.defaults import Fill, compile_defaults, has_defaults
+from kube_lite.resources.structural.problems import Check, Problem
+from kube_lite.resources.structural.ratchet import unchanged
+from kube_lite.resources.structural.rules import Rules, compile_rules
+from kube_lite.resources.structural.validate import compile_check
 from kube_lite.resources.unpruned import keeping_unknown
 
 NOT_CHECKED: Final = invalid(
@@ -56,7 +59,7 @@ class _Compiled:
 
     openapi: Mapping[str, Any]
     has_status: bool
-    check: structural.Check
+    check: Check
     fill: Fill | None
     rules: Rules | None
     selectable: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -107,10 +110,10 @@ class _Compiled:
         return self._validate(new, old)
 
     def _validate(self, obj: Obj, old: Obj | None) -> Errors:
-        problems: list[structural.Problem] = []
+        problems: list[Problem] = []
         self.check(obj, None, problems)
         if problems and old is not None:
-            problems = [p for p in problems if not structural.unchanged(p.at, self.openapi, obj, old)]
+            problems = [p for p in problems if not unchanged(p.at, self.openapi, obj, old)]
         found = [p.error for p in problems]
         if self.rules is not None:
             if any(problem.blocks_rules for problem in problems):
@@ -165,7 +168,7 @@ def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook:
     compiled = _Compiled(
         openapi=openapi,
         has_status="status" in subresources,
-        check=structural.compile_check(openapi),
+        check=compile_check(openapi),
         fill=compile_defaults(openapi),
         rules=compile_rules(openapi),
         selectable=selectable,

@@ -23,8 +23,9 @@ from kube_lite.api.discovery import version_rank
 from kube_lite.api.http import decode_json, encode_json
 from kube_lite.api.options import DeleteOptions, WriteOptions
 from kube_lite.api.rest_hooks import Undo
+from kube_lite.api.target import Target
 from kube_lite.api.user import MASTERS, User
-from kube_lite.api.verbs import Manner, Target, Verbs
+from kube_lite.api.verbs import Manner, Verbs
 from kube_lite.resources.kinds.customresourcedefinition import CLEANUP, set_condition
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import Resource

@@ -14,8 +14,9 @@ import anyio
 from kube_lite import clock, errors
 from kube_lite.api.admission.plugin import AdmissionRequest
 from kube_lite.api.options import DeleteOptions
+from kube_lite.api.target import Target
 from kube_lite.api.user import User
-from kube_lite.api.verbs import CONFLICT_RETRIES, Target, Verbs, Written, is_finished
+from kube_lite.api.verbs import CONFLICT_RETRIES, Verbs, Written, is_finished
 from kube_lite.resources.meta import Obj
 from kube_lite.store.store import WriteConflict
 from kube_lite.store.watch_cache import Item

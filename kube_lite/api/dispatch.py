@@ -18,8 +18,9 @@ from kube_lite.api.http import Request, Response, encode_json
 from kube_lite.api.negotiate import Form, negotiate
 from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.storage import Storage
+from kube_lite.api.target import Target
 from kube_lite.api.user import User
-from kube_lite.api.verbs import Target, Verbs, Written
+from kube_lite.api.verbs import Verbs, Written
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource, Subresource
 
@@ -68,7 +69,10 @@ class Dispatcher:
                 return _page_not_found()
             raise errors.no_such_path()
         nameless = info.verb in ("update", "patch") and not info.name
-        if nameless or info.verb not in resource.verbs or (info.verb == "create" and info.name):
+        everywhere = info.verb == "deletecollection" and resource.namespaced and not info.namespace
+        if nameless or everywhere or info.verb not in resource.verbs or (info.verb == "create" and info.name):
+            raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
+        if info.method == "HEAD":  # upstream's router has no handler for it
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
         if resource.answered_only:
             return await self.reviews[resource.group_resource](request, resource)
@@ -89,6 +93,8 @@ class Dispatcher:
         sub = resource.subresources.get(info.subresource)
         if sub is None or (info.rest and sub.name != "proxy"):
             raise errors.no_such_path()
+        if info.method == "HEAD" and sub.name != "proxy":
+            raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
         if info.verb not in sub.verbs and (sub.name, info.verb) != ("proxy", "options"):
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
         handler = self.subresources.get(f"{resource.group_resource}/{sub.name}") or self.subresources.get(sub.name)

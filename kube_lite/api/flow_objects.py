@@ -18,7 +18,8 @@ from kube_lite.api import deletion
 from kube_lite.api.flow import LEVELS, SCHEMAS, objects
 from kube_lite.api.options import DeleteOptions, WriteOptions
 from kube_lite.api.role_bootstrap import SERVER
-from kube_lite.api.verbs import Target, Verbs
+from kube_lite.api.target import Target
+from kube_lite.api.verbs import Verbs
 from kube_lite.resources.flow_defaults import (
     AUTOUPDATE,
     MANDATORY_LEVELS,

@@ -20,7 +20,7 @@ from kube_lite.api.negotiate import PLAIN
 from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.user import User
 from kube_lite.api.watch import BOOKMARK_INTERVAL, Change, Encoder, WatchSource
-from kube_lite.client.protocol import MERGE_PATCH, ObjectList, Watch, WatchEvent
+from kube_lite.client.protocol import MERGE_PATCH, ObjectList, Watch, WatchEvent, delete_options
 from kube_lite.resources.registry import Resource
 
 
@@ -213,14 +213,7 @@ class LocalClient:
     ) -> bytes:
         """See ``Client.delete``."""
         found = self._resource(resource)
-        body: dict[str, Any] = {}
-        if grace_period_seconds is not None:
-            body["gracePeriodSeconds"] = grace_period_seconds
-        if propagation_policy:
-            body["propagationPolicy"] = propagation_policy
-        preconditions = {k: v for k, v in (("uid", uid), ("resourceVersion", resource_version)) if v}
-        if preconditions:
-            body["preconditions"] = preconditions
+        body = delete_options(grace_period_seconds, propagation_policy, uid, resource_version)
         info = self._info(found, "delete", namespace, name, method="DELETE")
         return await self._send(info, encode_json(body) if body else b"")
 
@@ -237,7 +230,8 @@ class LocalClient:
         found = self._resource(resource)
         query = _query(labelSelector=label_selector, fieldSelector=field_selector)
         info = self._info(found, "deletecollection", namespace, query=query, method="DELETE")
-        await self._send(info, encode_json({"propagationPolicy": propagation_policy}) if propagation_policy else b"")
+        body = delete_options(propagation_policy=propagation_policy)
+        await self._send(info, encode_json(body) if body else b"")
 
 
 def _query(**values: str) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ from kube_lite.resources import decode
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.ownership import Unnameable
 from kube_lite.resources.registry import Resource
+from kube_lite.resources.sent import was_sent_empty
 
 Manage = Callable[[Obj, Obj], list[Obj]]
 """``(old, new)``: the new ``metadata.managedFields``; ``old`` is empty on create."""
@@ -80,17 +81,21 @@ def _set(obj: Obj, entries: list[Obj]) -> None:
 
 
 def on_create(resource: Resource, obj: Obj, options: WriteOptions, manage: Manage | None = None) -> None:
-    """Own the fields of a new object. What the client says of managedFields itself is passed over."""
+    """Complete a new object but for nulls, and own its fields. What the client says of managedFields is passed over."""
     obj["metadata"].pop("managedFields", None)
-    if manage is not None:
-        _set(obj, manage({}, obj))
+    if manage is not None or not resource.managed_fields:
+        complete(resource, obj, nulls=False)
+        _set(obj, manage({}, obj) if manage is not None else [])
         return
-    if not resource.managed_fields:
-        return
-    whole = decode_json(encode_json(obj))  # nulls are owned too, and the hooks are not to see them
-    complete(resource, whole, stored=False)
+    type_ = codec.type_of(resource)
+    added: decode.Added = []  # nulls are owned too, and the hooks are not to see them
+    decode.complete(type_, obj, stored=False, added=added)
+    entries: list[Obj] = []
     with contextlib.suppress(Unnameable):  # upstream leaves ownership out of what its merge library cannot read
-        _set(obj, apply.created(codec.type_of(resource), whole, _writer(resource, options)))
+        entries = apply.created(type_, obj, _writer(resource, options))
+    for owner, name in added:
+        del owner[name]
+    _set(obj, entries)
 
 
 def on_update(
@@ -102,21 +107,29 @@ def on_update(
     manage: Manage | None = None,
     lookup: Lookup = _nowhere,
 ) -> None:
-    """Own the fields that an update changes. :param lookup: other versions, in which owners may name fields"""
-    if manage is not None:
-        _set(new, manage(old, new))
+    """Complete an updated object but for nulls, and own the fields that the update changes.
+
+    :param lookup: other versions, in which owners may name fields
+    """
+    if manage is not None or not resource.managed_fields:
+        complete(resource, new, nulls=False)
+        _set(new, (manage or untouched)(old, new))
         return
-    if not resource.managed_fields:
-        _set(new, untouched(old, new))
-        return
+    type_ = codec.type_of(resource)
     sent = new["metadata"].get("managedFields")
-    whole = decode_json(encode_json(new))
-    complete(resource, whole, stored=False)
+    if sent is None and not resource.custom and was_sent_empty(type_, ("metadata",), "managedFields"):
+        sent = []
+    elif sent == old["metadata"].get("managedFields"):
+        sent = None
+    added: decode.Added = []
+    decode.complete(type_, new, stored=False, added=added, but=shared(old, new))
     try:
-        writer = _writer(resource, options, subresource, lookup)
-        _set(new, apply.updated(codec.type_of(resource), old, whole, sent, writer))
+        entries = apply.updated(type_, old, new, sent, _writer(resource, options, subresource, lookup))
     except Unnameable:
-        _set(new, untouched(old, new))
+        entries = untouched(old, new)
+    for owner, name in added:
+        del owner[name]
+    _set(new, entries)
 
 
 class Applied:
@@ -163,6 +176,14 @@ class Applied:
         return self._entries
 
 
-def complete(resource: Resource, obj: Any, *, nulls: bool = True, stored: bool = True) -> None:
-    """Add what upstream always prints; without ``nulls`` for an object that hooks are still to see."""
-    decode.complete(codec.type_of(resource), obj, nulls=nulls, stored=stored)
+def shared(old: Obj, new: Obj) -> str:
+    """``spec`` where an update has taken it over from the stored object as it is, else ''."""
+    return "spec" if new.get("spec") is old.get("spec") else ""
+
+
+def complete(resource: Resource, obj: Any, *, nulls: bool = True, stored: bool = True, but: str = "") -> None:
+    """Add what upstream always prints; without ``nulls`` for an object that hooks are still to see.
+
+    :param but: a field that is known to be complete
+    """
+    decode.complete(codec.type_of(resource), obj, nulls=nulls, stored=stored, but=but)

@@ -78,7 +78,7 @@ def negotiate(accept: str, *, table: bool = True, protobuf: bool = True) -> Form
     fallback: Form | None = None
     for media, params in clauses(accept):
         as_ = params.get("as", "")
-        if media in ("*/*", "application/*"):
+        if media == "*/*":  # upstream's router knows no other wildcard
             media = JSON
         if media not in _ACCEPTED:
             continue

@@ -8,25 +8,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from kube_lite import KUBERNETES_VERSION, errors
 from kube_lite.api import codec
 from kube_lite.api.discovery import AGGREGATED, Discovery
+from kube_lite.api.health import READY_ONLY, Check
 from kube_lite.api.http import Request, Response, decode_json
 from kube_lite.api.negotiate import JSON, clauses, negotiate
 
 PLAIN_TEXT = "text/plain; charset=utf-8"
+_NOT_ALLOWED = "the server does not allow this method on the requested resource"
 HEALTH_PATHS = ("healthz", "livez", "readyz")
 
-Check = Callable[[], str]
-"""A health check: '' when well, else what is wrong."""
 Page = Callable[[Request], Awaitable[Response | None]]
 
 
 class NonResource:
     """Answers everything under /api, /apis, /version, the health paths and the pages handed over."""
 
-    def __init__(self, discovery: Discovery, checks: Mapping[str, Check], live: frozenset[str]) -> None:
-        """:param checks: health checks by name; ``live`` names those that count for /livez too"""
+    def __init__(self, discovery: Discovery, checks: Mapping[str, Check]) -> None:
+        """:param checks: health checks by name"""
         self.discovery = discovery
         self._checks = dict(checks)
-        self._live = live
         self.pages: dict[str, Page] = {}
         """By first path segment: OpenAPI, metrics and the like."""
         self.version = KUBERNETES_VERSION
@@ -39,6 +38,8 @@ class NonResource:
         if first in HEALTH_PATHS:
             return self._health(request, first, parts[1:])
         if first == "version" and len(parts) == 1:
+            if request.info.method != "GET":
+                raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
             return codec.encoded(self.version_document(), negotiate(""))
         if first in ("api", "apis"):
             return self._discovery(request, first, parts[1:])
@@ -81,7 +82,7 @@ class NonResource:
     # ---- health
 
     def _health(self, request: Request, which: str, rest: list[str]) -> Response:
-        names = [n for n in self._checks if which != "livez" or n in self._live]
+        names = [n for n in self._checks if which == "readyz" or n not in READY_ONLY]
         if rest:
             name = "/".join(rest)
             if name not in names:
@@ -112,8 +113,8 @@ class NonResource:
     # ---- discovery
 
     def _discovery(self, request: Request, root: str, parts: list[str]) -> Response:
-        if request.info.method not in ("GET", "HEAD"):
-            raise errors.MethodNotAllowed("the server does not allow this method on the requested resource", {})
+        if request.info.method != "GET" and (root, request.info.method, bool(parts)) != ("apis", "HEAD", False):
+            raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
         if not parts:
             return self._root(request, root)
         if root == "api":

@@ -28,7 +28,7 @@ from kube_lite.api.openapi_operations import (
     operations,
 )
 from kube_lite.resources.registry import Registry, Resource
-from kube_lite.resources.schema import META, OBJECT_META, definitions
+from kube_lite.resources.schema import META, definitions
 
 JSON: Final = "application/json"
 INFO: Final = {"title": "Kubernetes", "version": KUBERNETES_VERSION}
@@ -116,15 +116,13 @@ def references(schema: Any) -> Iterator[str]:
 def _custom_components(resource: Resource, schema: Mapping[str, Any] | None) -> dict[str, Schema]:
     """The schemas of a custom resource and of its list."""
     gvk = {"group": resource.group, "kind": resource.kind, "version": resource.version}
-    whole: Schema = {"type": "object", **(schema or {"x-kubernetes-preserve-unknown-fields": True})}
-    strings = {"type": "string"}
-    properties = {
-        **whole.get("properties", {}),
-        "apiVersion": {"description": "The version of this representation of an object.", **strings},
-        "kind": {"description": "The REST resource that this object represents.", **strings},
-        "metadata": {"allOf": [{"$ref": f"#/components/schemas/{OBJECT_META}"}], "description": "Standard metadata."},
-    }
-    one = {**whole, "properties": properties, GVK: [gvk]}
+    shared = component("io.k8s.api.core.v1.ConfigMap")["properties"]
+    standard = {name: shared[name] for name in ("apiVersion", "kind", "metadata")}
+    # without a schema nothing may be told: clients would take it for all that there is
+    one: Schema = {"type": "object", GVK: [gvk]}
+    if schema is not None:
+        whole = _with_embedded(schema, standard)
+        one = {"type": "object", **whole, "properties": {**whole.get("properties", {}), **standard}, GVK: [gvk]}
     if resource.selectable_names:
         one[SELECTABLE] = [{"fieldPath": name} for name in resource.selectable_names]
     items = {"type": "array", "items": {"$ref": f"#/components/schemas/{definition_of(resource)}"}}
@@ -133,14 +131,29 @@ def _custom_components(resource: Resource, schema: Mapping[str, Any] | None) -> 
         "type": "object",
         "required": ["items"],
         "properties": {
-            "apiVersion": properties["apiVersion"],
-            "kind": properties["kind"],
-            "metadata": {"allOf": [{"$ref": f"#/components/schemas/{META}ListMeta"}]},
+            "apiVersion": standard["apiVersion"],
+            "kind": standard["kind"],
+            "metadata": component("io.k8s.api.core.v1.ConfigMapList")["properties"]["metadata"],
             "items": items,
         },
         GVK: [{**gvk, "kind": resource.list_kind_name}],
     }
     return {definition_of(resource): one, list_definition_of(resource): many}
+
+
+def _with_embedded(schema: Mapping[str, Any], standard: Mapping[str, Schema]) -> Schema:
+    """A custom schema in which each embedded object has the fields that every object has."""
+    made = dict(schema)
+    for key in ("items", "additionalProperties"):
+        if isinstance(made.get(key), Mapping):
+            made[key] = _with_embedded(made[key], standard)
+    if "properties" in made:
+        made["properties"] = {name: _with_embedded(sub, standard) for name, sub in made["properties"].items()}
+    if made.get("x-kubernetes-embedded-resource"):
+        made["properties"] = {**made.get("properties", {}), **standard}
+        required = list(made.get("required", ()))
+        made["required"] = required + [name for name in ("kind", "apiVersion") if name not in required]
+    return made
 
 
 # ---- paths

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from kube_lite.api import patch
 from kube_lite.resources.registry import Resource, Subresource
 from kube_lite.resources.schema import META, kinds
 
@@ -14,13 +15,8 @@ YAML: Final = "application/yaml"
 PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
 ANSWERS: Final = (JSON, PROTOBUF, YAML)
 STREAMS: Final = (*ANSWERS, JSON + ";stream=watch", PROTOBUF + ";stream=watch")
-PATCHES: Final = (
-    "application/apply-patch+yaml",
-    "application/json-patch+json",
-    "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
-)
-CUSTOM_PATCHES: Final = tuple(p for p in PATCHES if "strategic" not in p)
+PATCHES: Final = tuple(sorted(patch.BUILT_IN_PATCHES))
+CUSTOM_PATCHES: Final = tuple(sorted(patch.CUSTOM_PATCHES))
 
 STATUS: Final = META + "Status"
 DELETE_OPTIONS: Final = META + "DeleteOptions"

@@ -21,19 +21,30 @@ MEDIA_TYPES: Final = (
 )
 GVK: Final = "x-kubernetes-group-version-kind"
 ACTION: Final = "x-kubernetes-action"
+PRESERVE: Final = "x-kubernetes-preserve-unknown-fields"
 
 Schema = dict[str, Any]
 
 
 def schema_v2(schema: Mapping[str, Any]) -> Schema:
-    """A v3 schema in the words of v2, which has no choices."""
+    """A v3 schema in the words of v2, which has no choices and no null.
+
+    kubectl up to 1.24 validates by it, and refuses what a type does not name. So where null or unknown fields are
+    let in (only in custom resources), all that it could hold against them is left out, as upstream's server does.
+    """
+    if schema.get(PRESERVE) and GVK in schema:
+        return {"type": "object", GVK: schema[GVK]}
     made: Schema = {}
+    untyped = bool(schema.get("nullable"))
+    left_out = {"oneOf", "anyOf", "allOf", "not", "nullable", "default"}
+    if untyped or schema.get(PRESERVE):
+        left_out |= {"properties", "items"}
     for key, value in schema.items():
         if key == "allOf" and len(value) == 1 and "$ref" in value[0]:
             made["$ref"] = _definition(value[0]["$ref"])
         elif key == "$ref":
             made["$ref"] = _definition(value)
-        elif key in ("oneOf", "anyOf", "allOf", "not", "nullable", "default"):
+        elif key in left_out:
             continue
         elif key == "properties":
             made[key] = {name: schema_v2(sub) for name, sub in value.items()}
@@ -41,9 +52,21 @@ def schema_v2(schema: Mapping[str, Any]) -> Schema:
             made[key] = schema_v2(value)
         else:
             made[key] = value
-    if "oneOf" in schema and "type" not in made:
-        made["type"] = "string"
+    if untyped or (made.get("type") == "array" and "items" not in made) or (schema.get(PRESERVE) and "type" in made):
+        made.pop("type", None)
+    elif "oneOf" in schema and "type" not in made and not schema.get("x-kubernetes-int-or-string"):
+        made["type"] = "string"  # a built-in Quantity or IntOrString
+    _require(made, schema)
     return made
+
+
+def _require(made: Schema, schema: Mapping[str, Any]) -> None:
+    """Require only what can never be null."""
+    below = schema.get("properties") or {}
+    required = [name for name in made.pop("required", ()) if not (below.get(name) or {}).get("nullable")]
+    additional = schema.get("additionalProperties")
+    if required and not (isinstance(additional, Mapping) and additional.get("nullable")):
+        made["required"] = required
 
 
 def _definition(reference: str) -> str:

@@ -21,7 +21,7 @@ from kube_lite import errors
 from kube_lite.api import body, strategic
 from kube_lite.errors import BadRequest, Invalid, RequestEntityTooLarge, UnsupportedMediaType
 from kube_lite.resources.field import invalid as invalid_field
-from kube_lite.resources.go_structs import struct_order
+from kube_lite.resources.go.structs import struct_order
 from kube_lite.resources.schema import Type
 
 JSON_PATCH: Final = "application/json-patch+json"
@@ -66,6 +66,8 @@ class Patch:
 
     def strict_errors(self) -> list[str]:
         """Fields that occur twice in the patch itself: ``duplicate field "spec.replicas"``."""
+        if self._duplicates is None and body.has_no_duplicates(self.raw, self.value):
+            self._duplicates = []
         if self._duplicates is None:
             self._duplicates = [f'duplicate field "{path}"' for path in body.duplicate_fields(self.raw)]
         return self._duplicates
@@ -185,18 +187,30 @@ def _touched(operations: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def merge_patch(target: Any, patch: Any) -> Any:
-    """``target`` with an RFC 7386 patch applied; null removes."""
+    """``target`` with an RFC 7386 patch applied; null removes.
+
+    Beyond the RFC, nulls in lists go too, as in the library that upstream uses.
+    """
     if not isinstance(patch, dict):
         return patch
     merged = dict(target) if isinstance(target, dict) else {}
     for key, value in patch.items():
+        current = merged.get(key)
         if value is None:
             merged.pop(key, None)
-        elif isinstance(value, dict):
-            merged[key] = merge_patch(merged.get(key), value)
+        elif isinstance(current, dict) and isinstance(value, dict):
+            merged[key] = merge_patch(current, value)
         else:
-            merged[key] = value
+            merged[key] = _without_nulls(value)
     return merged
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(sub) for key, sub in value.items() if sub is not None}
+    if isinstance(value, list):
+        return [_without_nulls(sub) for sub in value if sub is not None]
+    return value
 
 
 # ---- JSON patch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Final
 
 from kube_lite import errors
@@ -11,11 +12,12 @@ from kube_lite.api import codec, managed, patch
 from kube_lite.api.apply import LAST_APPLIED
 from kube_lite.api.http import Request, decode_json, encode_json
 from kube_lite.api.options import WriteOptions
-from kube_lite.api.verbs import Manner, Target, Verbs, Written
+from kube_lite.api.target import Target
+from kube_lite.api.verbs import Manner, Verbs, Written
 from kube_lite.client.protocol import APPLY_PATCH
 from kube_lite.resources import decode, schema
 from kube_lite.resources.decode_complaints import told_by_converter
-from kube_lite.resources.field import Errors, forbidden, required
+from kube_lite.resources.field import Errors, forbidden, invalid, required
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
 
@@ -54,36 +56,57 @@ def _read(target: Target, media: str, raw: bytes) -> patch.Patch:
 def patch_once(target: Target, change: patch.Patch, old: Obj, wanted: WriteOptions, warnings: list[str]) -> Obj:
     """The patched object, decoded by its schema. :raises Invalid: the result is not one of its kind"""
     resource = target.resource
+    type_ = codec.type_of(resource)
     try:
+        merged = change.apply(type_, old)
         # a patch may share parts with what it patches, and hooks change the result in place
-        given = encode_json(change.apply(codec.type_of(resource), old))
-        new: Obj = decode_json(given)
+        new, put_back = _own_copy(target, merged, old)
     except RecursionError as error:
         raise errors.BadRequest("the patch is nested too deeply") from error
-    type_ = codec.type_of(resource)
     if change.media_type == patch.STRATEGIC_PATCH:
         # upstream merges into a value of the kind's own Go type, so whatever the patch says of it is lost
         new["kind"], new["apiVersion"] = resource.kind, resource.api_version
     if (new.get("kind"), new.get("apiVersion")) != (resource.kind, resource.api_version):
-        text = change.text(type_, new)
+        text = change.text(type_, merged)
         raise change.undecodable(text, _wrong_kind(resource, change, text, new))
     check_identity(target, new)
     quoted = not resource.custom and change.media_type != patch.STRATEGIC_PATCH
     try:
-        result = decode.decode(
-            type_, new, (lambda: change.text(type_, decode_json(given)).encode()) if quoted else None
-        )
+        result = decode.decode(type_, new, (lambda: change.text(type_, merged).encode()) if quoted else None)
     except decode.DecodeError as error:
-        merged = decode_json(given)
         told = told_by_converter(type_, merged) if change.media_type == patch.STRATEGIC_PATCH else ""
         raise change.undecodable(change.text(type_, merged), told or str(error)) from error
     complaints = [*change.strict_errors(), *result.strict_errors]
     if complaints and wanted.field_validation == "Strict":
-        raise change.undecodable(change.text(type_, decode_json(given)), patch.strict_error(complaints))
+        raise change.undecodable(change.text(type_, merged), patch.strict_error(complaints))
     if complaints and wanted.field_validation == "Warn":
         warnings.extend(complaints)
     result.obj.setdefault("metadata", {})
+    put_back(result.obj)
     return result.obj
+
+
+def _own_copy(target: Target, merged: Obj, old: Obj) -> tuple[Obj, Callable[[Obj], None]]:
+    """A copy of what the patch may have changed, and what adds the rest, which is good as it is, once that is decoded.
+
+    The rest is the owners of fields, and the spec when the status is written, which takes no other spec anyway.
+    """
+    kept: Obj = {}
+    status = target.subresource is not None and target.subresource.name == "status"
+    if status and "spec" in old and merged.get("spec") is old["spec"]:
+        kept["spec"] = old["spec"]
+    metadata, owners = merged.get("metadata"), old["metadata"].get("managedFields")
+    copied = {key: value for key, value in merged.items() if key not in kept}
+    bare: Obj | None = None
+    if owners is not None and isinstance(metadata, dict) and metadata.get("managedFields") is owners:
+        bare = copied["metadata"] = {key: value for key, value in metadata.items() if key != "managedFields"}
+
+    def put_back(new: Obj) -> None:
+        new.update(kept)
+        if bare is not None:
+            new["metadata"]["managedFields"] = owners
+
+    return decode_json(encode_json(copied)), put_back
 
 
 def _wrong_kind(resource: Resource, change: patch.Patch, shown: str, new: Obj) -> str:
@@ -106,7 +129,10 @@ def _wrong_kind(resource: Resource, change: patch.Patch, shown: str, new: Obj) -
 
 
 def check_identity(target: Target, new: Obj) -> None:
-    """Refuse a patch that moves the object. :raises BadRequest: name or namespace differ"""
+    """Refuse a patch that moves the object; a namespace that is left out is put in.
+
+    :raises BadRequest: name or namespace differ
+    """
     meta = new.get("metadata") or {}
     if not isinstance(meta, dict):
         raise errors.BadRequest("metadata must be an object")
@@ -117,7 +143,9 @@ def check_identity(target: Target, new: Obj) -> None:
             if name
             else f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
         )
-    if (namespace or "") != target.namespace:
+    if target.namespace and not namespace:
+        meta["namespace"] = target.namespace  # a patch may take it away, which means nothing
+    elif (namespace or "") != target.namespace:
         raise errors.BadRequest(
             f"the namespace of the object ({namespace or ''}) does not match the namespace on the request "
             f"({target.namespace})"
@@ -131,16 +159,7 @@ async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wan
         problems.append(required("fieldManager", "is required for apply patch"))
     if problems:
         raise errors.invalid("PatchOptions", "meta.k8s.io", "", problems)
-    value = bodies.parse_yaml(raw)
-    if not isinstance(value, dict):
-        raise errors.BadRequest("error decoding YAML: the applied configuration must be an object")
-    version = str(value.get("apiVersion") or "")
-    if version != resource.api_version:
-        raise errors.BadRequest(
-            "Incorrect version specified in apply patch. "
-            f"Specified patch version: {version}, expected: {resource.api_version}"
-        )
-    kept = last_applied(value)
+    value = _configuration(resource, raw)
     applied = managed.Applied(resource, value, wanted, target.subresource_name, verbs.versions_of(resource))
     existing = verbs.storage.item(resource, target.namespace, target.name)
     if existing is None and target.subresource is None:
@@ -155,12 +174,35 @@ async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wan
         annotations = new["metadata"].get("annotations") or {}
         if wanted.field_manager == KUBECTL and LAST_APPLIED in annotations:
             # a later client-side apply starts from what was applied last, by whatever way
-            new["metadata"]["annotations"] = {**annotations, LAST_APPLIED: kept}
+            new["metadata"]["annotations"] = {**annotations, LAST_APPLIED: last_applied(value)}
         return new
 
     return await verbs.guaranteed_update(
         target, merged, request.user, wanted, request.warnings, Manner(applied.manage, pinned=applied.pinned)
     )
+
+
+def _configuration(resource: Resource, raw: bytes) -> Obj:
+    """The applied configuration in a body. :raises BadRequest: it is no object, or of another version or kind"""
+    value = bodies.parse_yaml(raw)
+    if value is None:
+        value = {}
+    if not isinstance(value, dict):
+        raise errors.BadRequest(
+            "error decoding YAML: error unmarshaling JSON: while decoding JSON: "
+            f"json: cannot unmarshal {bodies.json_name(value)} into Go value of type map[string]interface {{}}"
+        )
+    version, kind = str(value.get("apiVersion") or ""), str(value.get("kind") or "")
+    if version != resource.api_version:
+        raise errors.BadRequest(
+            "Incorrect version specified in apply patch. "
+            f"Specified patch version: {version}, expected: {resource.api_version}"
+        )
+    if kind and kind != resource.kind:
+        raise errors.BadRequest(
+            f"failed to merge config: expected objects of the same type, but got {resource.kind} and {kind}"
+        )
+    return value
 
 
 def last_applied(config: Obj) -> str:
@@ -182,6 +224,12 @@ async def _apply_create(
         why = f"uid mismatch: the provided object specified uid {applied.uid}, and no existing object was found"
         raise errors.conflict(resource.plural, resource.group, target.name, why)
     obj = applied.onto(None)
+    revision = str(obj["metadata"].pop("resourceVersion", None) or "0")  # of nothing; upstream passes it over
+    if not (revision.isascii() and revision.isdigit()):
+        wrong = invalid(
+            "metadata.resourceVersion", revision, f'strconv.ParseUint: parsing "{revision}": invalid syntax'
+        )
+        raise errors.invalid(resource.kind, resource.group, target.name, [wrong])
     if target.namespace:
         obj["metadata"].setdefault("namespace", target.namespace)
     check_identity(target, obj)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from kube_lite import clock
-from kube_lite.api import bootstrap, certificate_requests, flow_objects
+from kube_lite.api import bootstrap, certificate_requests, flow_objects, health
 from kube_lite.api.admission import chain
 from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.app import App
@@ -39,8 +39,6 @@ from kube_lite.store.store import Store
 
 if TYPE_CHECKING:
     from kube_lite.api.openapi import OpenAPI
-
-LIVE_CHECKS = frozenset({"ping", "log", "etcd"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,13 +92,9 @@ class Plane:
         self._addresses = ServiceAddresses(options.service_cluster_ip_range, rng)
         self.verbs.hooks["services"] = self._addresses
         self._started = False
-        self.checks: dict[str, Callable[[], str]] = {
-            "ping": lambda: "",
-            "log": lambda: "",
-            "etcd": lambda: "" if self._started else "the store is still loading",
-            "informer-sync": lambda: "" if self._started else "not synced yet",
-        }
-        self.nonresource = NonResource(self.discovery, self.checks, LIVE_CHECKS)
+        self._stopping = False
+        checks = health.checks(lambda: self._started, lambda: self._stopping)
+        self.nonresource = NonResource(self.discovery, checks)
         self.openapi = OpenAPI(self.registry, lambda resource: resource.openapi)
         self.nonresource.pages["openapi"] = self._openapi
         self.nonresource.pages.update(self.tokens.pages(f"https://{options.advertise_address}:{options.port}"))
@@ -136,9 +130,12 @@ class Plane:
 
     async def run(self) -> None:
         """What the API does by itself while it serves: it keeps custom resources and the objects of flow control."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self.custom_resources.run)
-            tasks.start_soon(flow_objects.run, self.verbs)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self.custom_resources.run)
+                tasks.start_soon(flow_objects.run, self.verbs)
+        finally:
+            self._stopping = True
 
     def client(self, user: User, agent: str) -> LocalClient:
         """A client in this process with that identity; ``agent`` names it in managedFields."""

@@ -62,12 +62,15 @@ def _by_name(message: str) -> tuple[tuple[int, Row], ...]:
 
 
 def message_for(api_version: str, kind: str) -> str:
-    """The message of a kind, '' when there is none: ``apps/v1`` and ``Scale`` are looked for in their groups."""
+    """The message of a kind, '' when there is none: ``apps/v1`` and ``Scale`` are looked for in their groups.
+
+    What all groups share (DeleteOptions) clients send in the version of the group, ``batch/v1beta1`` too.
+    """
     group, _, version = api_version.rpartition("/")
     package = group.split(".")[0] if group else "core"
     if group == "meta.k8s.io":
         package = "apis.meta"
-    for name in (f"{package}.{version}.{kind}", f"apis.meta.{version}.{kind}"):
+    for name in (f"{package}.{version}.{kind}", f"apis.meta.{version}.{kind}", f"apis.meta.v1.{kind}"):
         if name in messages():
             return name
     return ""

@@ -22,6 +22,8 @@ from kube_lite.store.store import Encode, Store
 from kube_lite.store.watch_cache import Extract, Item, WatchCache, WatchCaches
 
 ROOT = "/registry/"
+MOST_GLIMPSED = 64
+"""So many things made of one kind's objects are kept until its next write, for others who ask for the same."""
 
 
 @lru_cache(maxsize=1024)
@@ -243,10 +245,42 @@ class Storage:
         item = self.item(resource, namespace, name)
         return None if item is None else self.load(resource, item.value)
 
+    def glimpse(self, group_resource: str, namespace: str, name: str) -> Obj | None:
+        """As ``lookup``, but shared with others who look before the kind's next write: not to be changed."""
+        resource = self.registry.named(group_resource)
+        if resource is None:
+            return None
+        cache, key = self.cache(resource), self.key(resource, namespace, name)
+        item = cache.get(key)
+        if item is None:
+            return None
+        slot = (resource.api_version, key)
+        found: Obj | None = cache.shared.get(slot)
+        if found is None:
+            found = self.load(resource, item.value)
+            if len(cache.shared) < MOST_GLIMPSED:
+                cache.shared[slot] = found
+        return found
+
+    def glance(self, group_resource: str, namespace: str = "") -> list[Obj]:
+        """As ``select``, but shared with others who look before the kind's next write: not to be changed."""
+        resource = self.registry.named(group_resource)
+        if resource is None or (cache := self.cache(resource)).empty:
+            return []
+        slot = (resource.api_version, namespace, "*")
+        found: list[Obj] | None = cache.shared.get(slot)
+        if found is None:
+            found = self.select(group_resource, namespace)
+            if len(found) + len(cache.shared) <= MOST_GLIMPSED:
+                cache.shared[slot] = found
+        return found
+
     def select(self, group_resource: str, namespace: str = "") -> list[Obj]:
         """All objects of a kind, decoded, in key order (``admission.plugin.Objects``)."""
         resource = self.registry.named(group_resource)
         if resource is None:
             return []
-        items = self.cache(resource).range(self.prefix(resource, namespace))
-        return [self.load(resource, item.value) for item in items]
+        cache = self.cache(resource)
+        if cache.empty:  # as it is with most of what admission asks for with every write
+            return []
+        return [self.load(resource, item.value) for item in cache.range(self.prefix(resource, namespace))]

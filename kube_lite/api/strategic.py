@@ -23,6 +23,7 @@ DELETE_FROM: Final = "$deleteFromPrimitiveList/"
 SET_ORDER: Final = "$setElementOrder/"
 
 Map = dict[str, Any]
+_CONTAINERS: Final = (dict, list)
 
 
 def go_text(value: Any) -> str:
@@ -52,9 +53,9 @@ def merge(type_: Type | None, original: Map, patch: Map) -> Map:
     _retain_keys(merged, patch)
     done = _merge_ordered(type_, merged, patch)
     for key, value in patch.items():
-        if key in done or key in (DIRECTIVE, RETAIN_KEYS) or key.startswith(SET_ORDER):
+        if (key[:1] == "$" and (key in (DIRECTIVE, RETAIN_KEYS) or key.startswith(SET_ORDER))) or key in done:
             continue
-        if key.startswith(DELETE_FROM):
+        if key[:1] == "$" and key.startswith(DELETE_FROM):
             _delete_from(merged, key, value)
         elif value is None:
             merged.pop(key, None)
@@ -88,9 +89,10 @@ def _plain(value: Any) -> Any:
         if value.get(DIRECTIVE) == "delete":
             return {}
         return {
-            key: _plain(sub)
+            key: _plain(sub) if type(sub) in _CONTAINERS else sub
             for key, sub in value.items()
-            if sub is not None and not key.startswith(("$patch", RETAIN_KEYS, SET_ORDER, DELETE_FROM))
+            if sub is not None
+            and not (key[:1] == "$" and key.startswith(("$patch", RETAIN_KEYS, SET_ORDER, DELETE_FROM)))
         }
     if isinstance(value, list):
         return [_plain(item) for item in value if not (isinstance(item, dict) and DIRECTIVE in item)]

@@ -13,7 +13,8 @@ from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.http import Request, Response, decode_json, encode_json
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.options import WriteOptions
-from kube_lite.api.verbs import Manner, Target
+from kube_lite.api.target import Target
+from kube_lite.api.verbs import Manner
 from kube_lite.resources import field, selectors
 from kube_lite.resources.ages import age
 from kube_lite.resources.meta import Obj, dig

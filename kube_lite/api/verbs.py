@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kube_lite import errors
-from kube_lite.api import codec, managed, objectmeta
+from kube_lite.api import managed, objectmeta, write_checks
 from kube_lite.api.admission.plugin import AdmissionRequest, Chain
 from kube_lite.api.authz.attributes import Attributes
 from kube_lite.api.authz.authorizer import Authorizer
@@ -26,12 +26,10 @@ from kube_lite.api.objectmeta import Names
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.rest_hooks import RestHook
 from kube_lite.api.storage import Storage
+from kube_lite.api.target import Target
 from kube_lite.api.user import User
-from kube_lite.resources.field import Errors, invalid
-from kube_lite.resources.meta import Obj, without_nulls
-from kube_lite.resources.metadata import validate_common, validate_metadata, validate_metadata_update
-from kube_lite.resources.registry import Resource, Subresource, UpdateCheck
-from kube_lite.resources.sent import as_sent
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.registry import Resource, Subresource
 from kube_lite.store.store import StorageFull, WriteConflict
 from kube_lite.store.watch_cache import Item
 
@@ -39,8 +37,6 @@ CONFLICT_RETRIES = 60
 """How often an update without a resourceVersion starts again before it gives up with 409."""
 NAME_RETRIES = 8
 """How often a generated name that is taken is drawn again (upstream KEP-4420)."""
-OBJECT_LIMIT = 1_572_864
-"""Largest stored object in bytes: etcd's request limit upstream, 1.5 MiB."""
 
 Transform = Callable[[Obj], Awaitable[Obj]]
 """Makes the wanted object from the stored one; called again after a conflict, must not change its argument."""
@@ -48,21 +44,6 @@ Transform = Callable[[Obj], Awaitable[Obj]]
 
 Guard = Callable[[AdmissionRequest], None]
 """Refuses a write by raising an ApiError, or states who makes it; asked once mutating admission is done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The object that a write is about."""
-
-    resource: Resource
-    namespace: str
-    name: str
-    subresource: Subresource | None = None
-
-    @property
-    def subresource_name(self) -> str:
-        """'' for the object itself."""
-        return self.subresource.name if self.subresource is not None else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +131,6 @@ class Verbs:
         if obj["metadata"].get("resourceVersion"):
             raise errors.BadRequest("resourceVersion should not be set on objects to be created")
         resource.default(obj)
-        managed.complete(resource, obj, nulls=False)
         managed.on_create(resource, obj, options, manner.manage)
         request = AdmissionRequest(
             operation="CREATE",
@@ -171,7 +151,7 @@ class Verbs:
         hook = self.hooks.get(resource.group_resource)
         undo = await hook.begin_create(obj, options.dry_run) if hook is not None else None
         try:
-            self._check(resource, obj, lambda: _create_errors(resource, obj))
+            write_checks.check_create(resource, obj)
             request.name = obj["metadata"].get("name") or ""
             await self.admission.validate(request, self)
             managed.complete(resource, obj)
@@ -194,7 +174,7 @@ class Verbs:
     async def _insert(self, target: Target, obj: Obj, options: WriteOptions) -> Written:
         resource, name = target.resource, obj["metadata"]["name"]
         encode = self.storage.encoder(resource, await self.storage.outgoing(resource, obj))
-        self._check_size(options, encode)
+        write_checks.check_size(options, encode)
         key = self.storage.key(resource, target.namespace, name)
         if options.dry_run:
             if self.storage.cache(resource).get(key) is not None:
@@ -236,8 +216,8 @@ class Verbs:
         await self.update(target, obj, _SERVER, WriteOptions(field_manager="kube-apiserver"))
 
     def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
-        """See ``Storage.lookup``."""
-        return self.storage.lookup(group_resource, namespace, name)
+        """See ``Storage.glimpse``."""
+        return self.storage.glimpse(group_resource, namespace, name)
 
     def of_kind(self, api_version: str, kind: str) -> Resource | None:
         """See ``Registry.of_kind``."""
@@ -256,8 +236,8 @@ class Verbs:
         return self.storage.equivalents(resource)
 
     def select(self, group_resource: str, namespace: str = "") -> list[Obj]:
-        """See ``Storage.select``."""
-        return self.storage.select(group_resource, namespace)
+        """See ``Storage.glance``."""
+        return self.storage.glance(group_resource, namespace)
 
     def versions_of(self, resource: Resource) -> managed.Lookup:
         """Finds the versions in which the same objects are served, by apiVersion."""
@@ -275,33 +255,23 @@ class Verbs:
         """
         resource = target.resource
         meta = obj["metadata"]
-        if not meta.get("name"):
-            raise errors.BadRequest(
-                f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
-            )
-        if meta["name"] != target.name:
-            raise errors.BadRequest(
-                f"the name of the object ({meta['name']}) does not match the name on the URL ({target.name})"
-            )
-        objectmeta.check_namespace(resource, target.namespace, obj, update=True)
+        write_checks.check_place(target, obj)
         present = self.storage.item(resource, target.namespace, target.name)
         stored_uid = "" if present is None else str(decode_json(present.value)["metadata"]["uid"])
         if target.subresource is None and (uid := meta.get("uid")) and uid != stored_uid:
-            raise errors.conflict(resource.plural, resource.group, target.name, _other_uid(target, uid, stored_uid))
+            raise write_checks.other_uid(target, uid, stored_uid)
         if target.subresource is None and present is None and resource.allow_create_on_update:
             meta.pop("resourceVersion", None)  # of an object that is gone; upstream creates it anew
             return await self.create(target, obj, user, options, warnings)
         revision = str(meta.get("resourceVersion") or "")
         if revision in ("", "0") and not resource.allow_unconditional_update:
             self._require_existing(target)
-            must = invalid("metadata.resourceVersion", 0, "must be specified for an update")
-            raise errors.invalid(resource.plural, resource.group, target.name, [_hexadecimal(must)])
+            raise write_checks.no_revision(target)
 
         async def replaced(old: Obj) -> Obj:
             uid = meta.get("uid")
             if uid and uid != old["metadata"]["uid"]:
-                why = _other_uid(target, uid, old["metadata"]["uid"])
-                raise errors.conflict(resource.plural, resource.group, target.name, why)
+                raise write_checks.other_uid(target, uid, old["metadata"]["uid"])
             return _copy(obj)
 
         manner = Manner(pinned=revision not in ("", "0"))
@@ -333,13 +303,7 @@ class Verbs:
             old = self.storage.load(resource, await self.storage.incoming_one(resource, item.value))
             new = await transform(old)
             given = str(new["metadata"].get("resourceVersion") or "")
-            if given and not (given.isascii() and given.isdigit()):
-                detail = f'strconv.ParseUint: parsing "{given}": invalid syntax'
-                wrong = invalid("metadata.resourceVersion", given, detail)
-                raise errors.invalid(resource.kind, resource.group, target.name, [wrong])
-            conditional = given not in ("", "0", old["metadata"]["resourceVersion"])
-            if conditional:
-                raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
+            write_checks.check_revision(target, given, old["metadata"]["resourceVersion"])
             try:
                 return await self._swap(target, item, old, new, user, options, warnings, manner)
             except WriteConflict as conflict:
@@ -361,7 +325,6 @@ class Verbs:
         resource, sub = target.resource, target.subresource
         if (sub is None or sub.name == "status") and not manner.trusted:
             resource.default(new)
-        managed.complete(resource, new, nulls=False)
         part = manner.managed_as or target.subresource_name
         managed.on_update(resource, old, new, options, part, manner.manage, self.versions_of(resource))
         request = AdmissionRequest(
@@ -385,9 +348,9 @@ class Verbs:
         undo = await hook.begin_update(new, old, options.dry_run) if hook is not None else None
         try:
             if not manner.trusted:
-                self._check(resource, new, lambda: self._update_errors(resource, sub, new, old))
+                write_checks.check_update(resource, sub, new, old)
                 await self.admission.validate(request, self)
-            managed.complete(resource, new)
+            managed.complete(resource, new, but=managed.shared(old, new))
             if sub is None and resource.generation and objectmeta.counts(resource, new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old:
@@ -414,27 +377,10 @@ class Verbs:
         elif not trusted:
             resource.prepare_update(new, old)
 
-    @staticmethod
-    def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> Errors:
-        """What is wrong, as often as upstream finds it: metadata is checked in the generic path and in the kind's."""
-        whole = validate_common(new["metadata"], builtin=_is_builtin(resource))
-        change = validate_metadata_update(new["metadata"], old["metadata"])
-        found = validate_common(new["metadata"], builtin=False) + change if whole else list(change)
-        # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
-        new, old = without_nulls(new), without_nulls(old)
-        if sub is not None:
-            return found + change + sub.validate(new, old)
-        for check in resource.update_checks:
-            if check is UpdateCheck.WHOLE:
-                found += whole + resource.validate(new)
-            else:
-                found += whole if check is UpdateCheck.METADATA else change
-        return found + resource.validate_update(new, old)
-
     async def _replace(self, target: Target, item: Item, new: Obj, options: WriteOptions) -> Written:
         resource = target.resource
         encode = self.storage.encoder(resource, await self.storage.outgoing(resource, new))
-        self._check_size(options, encode, len(item.value))
+        write_checks.check_size(options, encode, len(item.value))
         if options.dry_run:
             return Written(encode(item.revision), item.revision)
         gone = is_finished(new)
@@ -450,22 +396,6 @@ class Verbs:
             hook.deleted(new)
         return Written(encode(item.revision), item.revision, deleted=True)
 
-    @staticmethod
-    def _check_size(options: WriteOptions, encode: Callable[[int], bytes], stored: int = 0) -> None:
-        # encoding twice is only worth it when the parts could add up to too much
-        if options.body_size + stored > OBJECT_LIMIT // 2 and len(encode(0)) > OBJECT_LIMIT:
-            raise errors.RequestEntityTooLarge("etcdserver: request is too large")
-
-    @staticmethod
-    def _check(resource: Resource, obj: Obj, check: Callable[[], Errors]) -> None:
-        found = check()
-        if found:
-            if not resource.custom:
-                found = as_sent(codec.type_of(resource), obj, found, check)
-            name = obj["metadata"].get("name") or ""
-            group = resource.group if resource.invalid_group is None else resource.invalid_group
-            raise errors.invalid(resource.kind, group, name, found)
-
 
 def is_finished(obj: Mapping[str, Any]) -> bool:
     """Whether a deleted object waits for nothing any more: no finalizer, no grace period left."""
@@ -477,48 +407,6 @@ def is_finished(obj: Mapping[str, Any]) -> bool:
     return int(meta.get("deletionGracePeriodSeconds") or 0) <= 0
 
 
-def _is_builtin(resource: Resource) -> bool:
-    """Whether upstream's core rules bind metadata, such as those of finalizer names."""
-    return not resource.custom and resource.group != "apiextensions.k8s.io"
-
-
-def _metadata_errors(resource: Resource, obj: Obj) -> Errors:
-    return validate_metadata(
-        obj["metadata"], namespaced=resource.namespaced, rule=resource.name_rule, builtin=_is_builtin(resource)
-    )
-
-
-def _create_errors(resource: Resource, obj: Obj) -> Errors:
-    return (_metadata_errors(resource, obj) + resource.validate(obj)) * resource.create_checks
-
-
 def _copy(obj: Obj) -> Obj:
     copied: Obj = decode_json(encode_json(obj))
     return copied
-
-
-_KEPT_UNDER = {
-    "endpoints": "services/endpoints",
-    "ingresses.networking.k8s.io": "ingress",
-    "nodes": "minions",
-    "replicationcontrollers": "controllers",
-    "services": "services/specs",
-}
-"""Resources that upstream keeps under another name than their plural; messages about the store show it."""
-
-
-def _other_uid(target: Target, uid: str, stored: str) -> str:
-    """Upstream's storage error for an update meant for an earlier object of the same name."""
-    where = f"{target.namespace}/{target.name}" if target.namespace else target.name
-    plural = _KEPT_UNDER.get(target.resource.group_resource, target.resource.plural)
-    return (
-        f"StorageError: invalid object, Code: 4, Key: /registry/{plural}/{where}, ResourceVersion: 0, "
-        f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, "
-        f"UID in object meta: {stored}"
-    )
-
-
-def _hexadecimal(error: errors.FieldError) -> errors.FieldError:
-    """Upstream prints the zero resourceVersion as ``0x0`` here."""
-    message = error.message.replace("Invalid value: 0:", "Invalid value: 0x0:")
-    return errors.FieldError(error.reason, error.field, message)

@@ -56,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 async def _act(args: argparse.Namespace, directory: Path) -> int:
-    from kube_lite.node.linux.images.store import ImageInUse, ImageNotFound, ImageStore
+    from kube_lite.node.linux.images.removal import ImageInUse, ImageNotFound
+    from kube_lite.node.linux.images.store import ImageStore
     from kube_lite.node.runtime import RuntimeFailure
 
     mirrors = dict(_mirror(text) for text in args.registry_mirror)

@@ -21,7 +21,7 @@ import msgspec
 
 from kube_lite import __version__, errors
 from kube_lite.client.kubeconfig import Connection
-from kube_lite.client.protocol import MERGE_PATCH, ObjectList, WatchEvent
+from kube_lite.client.protocol import MERGE_PATCH, ObjectList, WatchEvent, delete_options
 from kube_lite.resources.registry import Registry, Resource, builtin
 
 if TYPE_CHECKING:
@@ -358,13 +358,8 @@ class HttpClient:
         resource_version: str = "",
     ) -> bytes:
         """See ``Client.delete``."""
-        body: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1"}
-        if grace_period_seconds is not None:
-            body["gracePeriodSeconds"] = grace_period_seconds
-        if propagation_policy:
-            body["propagationPolicy"] = propagation_policy
-        if preconditions := _given(uid=uid, resourceVersion=resource_version):
-            body["preconditions"] = preconditions
+        options = delete_options(grace_period_seconds, propagation_policy, uid, resource_version)
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", **options}
         return await self.request("DELETE", self.path(resource, namespace, name), body=body)
 
     async def delete_collection(
@@ -378,9 +373,7 @@ class HttpClient:
     ) -> None:
         """See ``Client.delete_collection``."""
         params = _given(labelSelector=label_selector, fieldSelector=field_selector)
-        body: dict[str, Any] = {"kind": "DeleteOptions", "apiVersion": "v1"}
-        if propagation_policy:
-            body["propagationPolicy"] = propagation_policy
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", **delete_options(propagation_policy=propagation_policy)}
         await self.request("DELETE", self.path(resource, namespace), params=params, body=body)
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import builtins
 import logging
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
 import anyio
@@ -34,7 +34,7 @@ V = TypeVar("V", bound=ObjectView)
 
 Change = tuple[V | None, V | None]
 Handler = Callable[[V | None, V | None], None]
-Indexer = Callable[[V], Iterable[str]]
+Indexer = Callable[[V], Collection[str]]
 
 MIN_BACKOFF = 0.8
 """Seconds before the second attempt to reach the API (client-go's reflector)."""
@@ -72,21 +72,24 @@ class _Index(Generic[V]):
         self._buckets: dict[str, dict[str, V]] = {}
 
     def change(self, key: str, old: V | None, new: V | None) -> None:
-        before = list(self._indexer(old)) if old is not None else []
-        after = list(self._indexer(new)) if new is not None else []
+        before = self._indexer(old) if old is not None else ()
+        after = self._indexer(new) if new is not None else ()
         for value in before:
             if value not in after and (bucket := self._buckets.get(value)) is not None:
                 bucket.pop(key, None)
                 if not bucket:
                     del self._buckets[value]
         for value in after:
-            self._buckets.setdefault(value, {})[key] = cast(V, new)
+            bucket = self._buckets.get(value)
+            if bucket is None:
+                bucket = self._buckets[value] = {}
+            bucket[key] = cast(V, new)
 
     def at(self, value: str) -> list[V]:
         return list(self._buckets.get(value, {}).values())
 
 
-def _by_namespace(obj: ObjectView) -> Iterable[str]:
+def _by_namespace(obj: ObjectView) -> Collection[str]:
     return (obj.metadata.namespace,)
 
 
@@ -190,7 +193,9 @@ class Informer(Generic[V]):
         for head, item in heads:
             known = self._objects.get(head.key)
             if known is None or known.metadata.resource_version != head.resource_version:
-                self._decode_and_put(head.key, item)
+                new = self._decoded(item)
+                if new is not None:
+                    self._put(head.key, new)
         self._revision = page.resource_version
         self._synced.set()
 
@@ -211,23 +216,25 @@ class Informer(Generic[V]):
         return seen
 
     def _apply(self, event: WatchEvent) -> None:
-        head = _head.decode(event.object).metadata
+        new = self._decoded(event.object) if event.type in ("ADDED", "MODIFIED") else None
+        # a deletion and a bookmark tell no more than who, and so does what cannot be read
+        head = new.metadata if new is not None else _head.decode(event.object).metadata
         if event.type == "DELETED":
             self._put(head.key, None)
-        elif event.type in ("ADDED", "MODIFIED"):
+        elif new is not None:
             known = self._objects.get(head.key)
             if known is not None and known.metadata.uid != head.uid:
                 self._put(head.key, None)  # recreated: two changes, so that nobody mixes up two objects
-            self._decode_and_put(head.key, event.object)
+            self._put(head.key, new)
         self._revision = head.resource_version or self._revision
 
-    def _decode_and_put(self, key: str, data: bytes) -> None:
+    def _decoded(self, data: bytes) -> V | None:
         try:
-            new = self._decoder.decode(data)
+            return self._decoder.decode(data)
         except msgspec.DecodeError as error:
+            key = _head.decode(data).metadata.key
             log.error("%s %s: cannot be read, left as it was: %s", self.resource, key, error)
-            return
-        self._put(key, new)
+            return None
 
     def _put(self, key: str, new: V | None) -> None:
         old = self._objects.pop(key, None) if new is None else self._objects.get(key)

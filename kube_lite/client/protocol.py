@@ -35,6 +35,20 @@ class WatchEvent:
     object: bytes
 
 
+def delete_options(
+    grace_period_seconds: int | None = None, propagation_policy: str = "", uid: str = "", resource_version: str = ""
+) -> dict[str, Any]:
+    """The fields of ``DeleteOptions`` that say what :meth:`Client.delete` was told; empty when that is nothing."""
+    options: dict[str, Any] = {}
+    if grace_period_seconds is not None:
+        options["gracePeriodSeconds"] = grace_period_seconds
+    if propagation_policy:
+        options["propagationPolicy"] = propagation_policy
+    if preconditions := {k: v for k, v in (("uid", uid), ("resourceVersion", resource_version)) if v}:
+        options["preconditions"] = preconditions
+    return options
+
+
 Watch = AsyncIterator[Sequence[WatchEvent]]
 """Events in order, in batches of what was ready; ends when the server closes the stream."""
 

@@ -6,7 +6,7 @@ with room, and a slice is written only when it differs. Upstream: ``k8s.io/endpo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -88,7 +88,7 @@ class EndpointSliceController(Controller):
         self._nodes = self.reads(ctx.informers.get("nodes", Node))
 
     @staticmethod
-    def _service_of(stored: StoredSlice) -> Iterable[str]:
+    def _service_of(stored: StoredSlice) -> Collection[str]:
         name = stored.metadata.labels.get(SERVICE_NAME)
         return (f"{stored.metadata.namespace}/{name}",) if name else ()
 

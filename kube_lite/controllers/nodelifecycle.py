@@ -10,7 +10,7 @@ One look at all nodes each period decides what each should be; the writing is do
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 
@@ -267,7 +267,7 @@ class NodeLifecycleController(Controller):
         self._recorder.event(pod, WARNING, "NodeNotReady", "Node is not ready")
 
 
-def _node_of(pod: Pod) -> Iterable[str]:
+def _node_of(pod: Pod) -> Collection[str]:
     return (pod.spec.node_name,) if pod.spec.node_name else ()
 
 

@@ -7,7 +7,7 @@ selector and have no controller, and releases those that it owns but whose label
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
 from kube_lite.client.informer import Informer, V
@@ -23,7 +23,7 @@ def _orphans_of(namespace: str) -> str:
     return f"orphans in {namespace}"
 
 
-def controlled_by(obj: ObjectView) -> Iterable[str]:
+def controlled_by(obj: ObjectView) -> Collection[str]:
     """Indexer: the uid of the object's controller, or the namespace's orphans."""
     owner = obj.metadata.controller
     return (owner.uid if owner is not None else _orphans_of(obj.metadata.namespace),)

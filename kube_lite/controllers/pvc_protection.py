@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -39,7 +39,7 @@ class PVCProtectionController(Controller):
         self._pods = self.source(ctx.informers.get("pods", Pod), self._keys)
         self._pods.add_index("claims", self._keys)
 
-    def _keys(self, pod: Pod) -> Iterable[str]:
+    def _keys(self, pod: Pod) -> Collection[str]:
         return [f"{pod.metadata.namespace}/{name}" for name in claims_of(pod)]
 
     async def reconcile(self, key: str) -> Requeue | None:

@@ -14,8 +14,8 @@ from kube_lite.client.protocol import MERGE_PATCH
 from kube_lite.controllers.base import Context, Controller, Requeue
 from kube_lite.resources import registry, schema
 from kube_lite.resources.admission_expressions import type_warnings
-from kube_lite.resources.cel_builtin import of_type
-from kube_lite.resources.cel_types import DYN, CelType, of_schema
+from kube_lite.resources.cel.builtin import of_type
+from kube_lite.resources.cel.types import DYN, CelType, of_schema
 from kube_lite.resources.meta import ObjectView
 
 NAMES = ("validatingadmissionpolicy-status-controller", "validatingadmissionpolicy-status")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from kube_lite.resources.cel_examine import FAILED, Examined, examine
-from kube_lite.resources.cel_types import (
+from kube_lite.resources.cel.examine import FAILED, Examined, examine
+from kube_lite.resources.cel.types import (
     BOOL,
     DYN,
     INT,

@@ -279,14 +279,28 @@ def _scalar(type_: Type, value: Any) -> Any:
 # ---- what is printed although it was never set
 
 
-def complete(type_: Type, obj: dict[str, Any], *, nulls: bool = True, stored: bool = True) -> None:
+def complete(
+    type_: Type,
+    obj: dict[str, Any],
+    *,
+    nulls: bool = True,
+    stored: bool = True,
+    added: Added | None = None,
+    but: str = "",
+) -> None:
     """Add the fields that upstream always prints: ``status: {}``, ``numberReady: 0``, ``rules: null``.
 
     :param nulls: whether to add nulls too; not while hooks are still to see the object, only before storing
     :param stored: whether empty lists become null too, as what is stored has them; their owners are told apart
+    :param added: is told of the nulls that were added, so that they can be taken away again
+    :param but: a field of the whole object that is known to be complete
     """
     if type_.completes:
-        _complete(type_, obj, nulls, nulls and stored)
+        _complete(type_, obj, nulls, nulls and stored, added, but)
+
+
+Added = list[tuple[dict[str, Any], str]]
+"""Where nulls were added: objects and the names of their fields."""
 
 
 _ZERO_OF = {STRING: "", INTEGER: 0, NUMBER: 0, BOOLEAN: False, QUANTITY: "0"}
@@ -300,23 +314,27 @@ def _additions(type_: Type) -> tuple[list[tuple[str, int]], list[tuple[str, Type
     return type_.additions
 
 
-def _complete(type_: Type, obj: dict[str, Any], nulls: bool, stored: bool) -> None:
+def _complete(type_: Type, obj: dict[str, Any], nulls: bool, stored: bool, added: Added | None, but: str = "") -> None:
     add, below = type_.additions or _additions(type_)
     for name, kind in add:
         if name not in obj:
             zero = {} if kind == OBJECT else _ZERO_OF.get(kind)
-            if nulls or zero is not None:
+            if zero is not None:
                 obj[name] = zero
+            elif nulls:
+                obj[name] = None
+                if added is not None:
+                    added.append((obj, name))
         elif stored and kind == LIST and not obj[name]:
             obj[name] = None
     for name, sub in below:
         value = obj.get(name)
-        if value is None:
+        if value is None or name == but:
             continue
         if sub.kind == OBJECT:
-            _complete(sub, value, nulls, stored)
+            _complete(sub, value, nulls, stored, added)
         elif value:
             item = sub.item
             if item is not None and item.kind == OBJECT:
                 for one in value if sub.kind == LIST else value.values():
-                    _complete(item, one, nulls, stored)
+                    _complete(item, one, nulls, stored, added)

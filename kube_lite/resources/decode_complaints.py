@@ -41,7 +41,7 @@ def _json_name(value: Any) -> str:
 
 def told_by_go(type_: Type, raw: bytes) -> str:
     """The message of upstream's decoder for a JSON body, with the text around the error; '' if it has none."""
-    from kube_lite.resources.go_decoder import complaint  # late: most bodies are sound
+    from kube_lite.resources.go.decoder import complaint  # late: most bodies are sound
 
     return complaint(type_, raw, lambda below, value: _problem_of_text(below, value, _json_name(value)))
 

@@ -1,4 +1,4 @@
-"""Label selectors inside objects: their rules, their text, and whether they hold for some labels."""
+"""Label selectors inside objects: their rules, and how messages print them (``selectors`` evaluates them)."""
 
 from __future__ import annotations
 
@@ -81,45 +81,6 @@ def is_empty(selector: Mapping[str, Any] | None) -> bool:
     return not selector or not (selector.get("matchLabels") or selector.get("matchExpressions"))
 
 
-def matches(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    """Whether ``labels`` meet every condition; None matches nothing."""
-    if selector is None:
-        return False
-    if any(labels.get(k) != v for k, v in (selector.get("matchLabels") or {}).items()):
-        return False
-    return all(_meets(requirement, labels) for requirement in selector.get("matchExpressions") or ())
-
-
-def _meets(requirement: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    value, operator = labels.get(requirement.get("key", "")), requirement.get("operator")
-    if operator == "In":
-        return value is not None and value in (requirement.get("values") or ())
-    if operator == "NotIn":
-        return value is None or value not in (requirement.get("values") or ())
-    return (value is not None) is (operator == "Exists")
-
-
 def text_of_map(labels: Mapping[str, str] | None) -> str:
     """``a=b,c=d``, or ``<none>``."""
     return ",".join(f"{k}={labels[k]}" for k in sorted(labels)) if labels else "<none>"
-
-
-def text(selector: Mapping[str, Any] | None) -> str:
-    """``a=b,c in (d,e),!f``, as tables show it; ``<none>`` when empty."""
-    if selector is None:
-        return "<none>"
-    parts = [(k, f"{k}={v}") for k, v in (selector.get("matchLabels") or {}).items()]
-    for requirement in selector.get("matchExpressions") or ():
-        name, operator = requirement.get("key", ""), requirement.get("operator")
-        values = ",".join(sorted(requirement.get("values") or ()))
-        if operator == "In":
-            parts.append((name, f"{name} in ({values})"))
-        elif operator == "NotIn":
-            parts.append((name, f"{name} notin ({values})"))
-        elif operator == "Exists":
-            parts.append((name, name))
-        elif operator == "DoesNotExist":
-            parts.append((name, f"!{name}"))
-        else:
-            return "<error>"
-    return ",".join(p for _, p in sorted(parts, key=lambda part: part[0])) or "<none>"

@@ -22,7 +22,7 @@ from kube_lite.resources.field import (
     required,
     too_long,
 )
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.meta import Obj
 
 ANNOTATIONS_LIMIT = 256 * 1024

@@ -143,11 +143,6 @@ def max_length(limit: int) -> str:
     return f"must be no more than {limit} characters"
 
 
-def max_bytes(limit: int) -> str:
-    """The same for label keys and values, whose newer rules name the unit."""
-    return f"must be no more than {limit} characters"
-
-
 EMPTY = "must be non-empty"
 
 
@@ -208,7 +203,7 @@ def qualified_name(text: str) -> Problems:
     if not name:
         found.append("name part must be non-empty")
     elif size(name) > LABEL_LENGTH:
-        found.append(f"name part {max_bytes(LABEL_LENGTH)}")
+        found.append(f"name part {max_length(LABEL_LENGTH)}")
     if not _qualified(name):
         found.append(f"name part {QUALIFIED_MESSAGE}")
     return tuple(found)
@@ -217,7 +212,7 @@ def qualified_name(text: str) -> Problems:
 @lru_cache(maxsize=8192)
 def label_value(text: str) -> Problems:
     """The value of a label."""
-    found = (max_bytes(LABEL_LENGTH),) if size(text) > LABEL_LENGTH else ()
+    found = (max_length(LABEL_LENGTH),) if size(text) > LABEL_LENGTH else ()
     return found if _label_value(text) else (*found, LABEL_VALUE_MESSAGE)
 
 

@@ -103,10 +103,11 @@ class Unnameable(ValueError):
     """A list whose items are known by their keys has one without, or two with the same."""
 
 
-def whole(type_: Type, value: Any) -> Node:
+def whole(type_: Type, value: Any, lenient: bool = False) -> Node:
     """The set of a value that is new altogether, with its steps in order.
 
-    :raises Unnameable: a list has items that cannot be told apart
+    :param lenient: items of the same name are owned as one, without what is in them (upstream since v1.30)
+    :raises Unnameable: a list has items that cannot be told apart, and not ``lenient``
     """
     if is_leaf(type_, value):
         return IN
@@ -114,10 +115,10 @@ def whole(type_: Type, value: Any) -> Node:
     item = type_.item or DEDUCED
     if type(value) is not dict:
         for step, sub in sorted([(item_step(type_, sub, place), place) for place, sub in enumerate(value)]):
-            node[step] = whole(item, value[sub])
-            if step[:2] == "i:" and type_.list_type == "map":
+            if step[:2] == "i:" and type_.list_type == "map" and not lenient:
                 raise Unnameable
-        if len(node) <= len(value):
+            node[step] = IN if lenient and step in node else whole(item, value[sub], lenient)
+        if len(node) <= len(value) and not lenient:
             raise Unnameable
         return node
     fields = type_.fields
@@ -128,14 +129,14 @@ def whole(type_: Type, value: Any) -> Node:
         field = fields.get(key)
         sub_type = item if field is None else field.type
         simple = sub_type.kind > LIST and not sub_type.custom
-        node["f:" + key] = IN if simple else whole(sub_type, value[key])
+        node["f:" + key] = IN if simple else whole(sub_type, value[key], lenient)
     return node
 
 
-def initial(type_: Type, obj: dict[str, Any]) -> Node:
+def initial(type_: Type, obj: dict[str, Any], lenient: bool = False) -> Node:
     """What a create sets. Structs that Go has even in an empty object are not set, only what is in them is.
 
-    ``obj`` is complete (see ``decode.complete``).
+    ``obj`` is complete (see ``decode.complete``). :param lenient: as for :func:`whole`
     """
     node: Node = {}
     for key in sorted(obj):
@@ -144,10 +145,10 @@ def initial(type_: Type, obj: dict[str, Any]) -> Node:
             set_ = _initial_metadata(below(type_, key), value)
             if set_:
                 node["f:metadata"] = set_
-        elif key == "spec":
+        elif key == "spec" and not lenient:
             node.update(_decode(_initial_spec(type_, _encode_quickly(value))))
         elif key not in ("apiVersion", "kind"):
-            _put_initial(node, type_, key, value)
+            _put_initial(node, type_, key, value, lenient)
     return node
 
 
@@ -163,17 +164,17 @@ def _initial_metadata(type_: Type, metadata: dict[str, Any]) -> Node:
     return {"f:" + key: whole(below(type_, key), metadata[key]) for key in sorted(metadata) if key not in UNTRACKED}
 
 
-def _put_initial(node: Node, type_: Type, key: str, value: Any) -> None:
+def _put_initial(node: Node, type_: Type, key: str, value: Any, lenient: bool = False) -> None:
     field = type_.fields.get(key)
     if field is None or not field.always:
-        node["f:" + key] = whole(below(type_, key), value)
+        node["f:" + key] = whole(below(type_, key), value, lenient)
         return
-    set_ = _initial_present(field, value)
+    set_ = _initial_present(field, value, lenient)
     if set_ is not None:
         node["f:" + key] = set_
 
 
-def _initial_present(field: Field, value: Any) -> Node | None:
+def _initial_present(field: Field, value: Any, lenient: bool) -> Node | None:
     """The set of a field that the empty object has too: None when the value is the one it has there."""
     type_ = field.type
     kind = type_.kind
@@ -184,55 +185,63 @@ def _initial_present(field: Field, value: Any) -> Node | None:
             return IN
         node: Node = {}
         for key in sorted(value):
-            _put_initial(node, type_, key, value[key])
+            _put_initial(node, type_, key, value[key], lenient)
         return node or None
     if value is None or (kind > LIST and not value and not field.nullable):
         return None
     if is_leaf(type_, value):
         return IN
-    return {step: sub for step, sub in whole(type_, value).items() if step != SELF}
+    return {step: sub for step, sub in whole(type_, value, lenient).items() if step != SELF}
 
 
 def applied(type_: Type, config: Any) -> Node:
-    """The set of an applied configuration: leaves, list items, map keys, and what is empty or null.
+    """The set of an applied configuration: leaves, list items, map keys, and what is empty and stored so.
 
-    Unlike a created object's, inner structs and lists are not in it themselves. What storing drops (nulls and
-    empty values of built-in types) is not in it either, so that owners never own what is not there.
+    Unlike a created object's, inner structs and lists are not in it themselves. A leaf that is named is owned, also
+    where it is a zero that storing drops; of empty maps only those that somebody could miss (``emptyDir: {}``).
     """
     node: Node = {}
     if is_leaf(type_, config):
         return node
     fields = type_.fields
     for step, sub_type, sub in steps(type_, config):
-        if not sub and not sub_type.custom and step[0] == "f":
-            field = fields.get(step[2:])
-            if field is not None and (sub is None or field.drop_empty):
-                continue
-        if sub is None or (type(sub) is dict and not sub):
-            node[step] = IN
-        elif type(sub) is list and not sub and not _is_atomic_list(sub_type):
-            continue
+        field = fields.get(step[2:]) if step[0] == "f" else None
+        if not sub and (sub is None or type(sub) in (dict, list)):
+            if field is None or _owned_empty(field, sub):
+                node[step] = IN
         elif is_leaf(sub_type, sub):
             node[step] = IN
         else:
             set_ = applied(sub_type, sub)
-            if step[0] != "f" or step[2:] not in fields:
-                set_ = {SELF: IN, **set_} if set_ else IN
-                node[step] = set_
+            if field is None:
+                node[step] = {SELF: IN, **set_} if set_ else IN
             elif set_:
                 node[step] = set_
     return node
 
 
-def _is_atomic_list(type_: Type) -> bool:
-    return type_.kind != LIST or type_.list_type == "atomic"
+def _owned_empty(field: Field, value: Any) -> bool:
+    """Whether naming a field as null or with nothing in it owns it."""
+    type_ = field.type
+    if type_.atomic or (type_.kind == LIST and type_.list_type == "atomic"):
+        return True
+    if type(value) is list:
+        return type_.kind != LIST
+    if type_.custom:
+        return True
+    if value is None:
+        return type_.kind > LIST
+    return not field.drop_empty and not field.always
 
 
 # ---- what an update changes
 
 
-def changes(type_: Type, old: dict[str, Any], new: dict[str, Any]) -> tuple[Node, Node]:
-    """What an update sets (added or modified), and what it removes. Both objects are complete."""
+def changes(type_: Type, old: dict[str, Any], new: dict[str, Any], lenient: bool = False) -> tuple[Node, Node]:
+    """What an update sets (added or modified), and what it removes. Both objects are complete.
+
+    :param lenient: as for :func:`whole`
+    """
     taken: Node = {}
     removed: Node = {}
     for key in old.keys() | new.keys():
@@ -243,10 +252,10 @@ def changes(type_: Type, old: dict[str, Any], new: dict[str, Any]) -> tuple[Node
             meta_type = below(type_, key)
             before = {k: v for k, v in before.items() if k not in UNTRACKED} if before is not _ABSENT else {}
             after = {k: v for k, v in after.items() if k not in UNTRACKED} if after is not _ABSENT else {}
-            found = _compare_entered(meta_type, before, after)
+            found = _compare_entered(meta_type, before, after, lenient)
             _put(taken, removed, "f:metadata", found)
         else:
-            _put(taken, removed, "f:" + key, _compare(below(type_, key), before, after))
+            _put(taken, removed, "f:" + key, _compare(below(type_, key), before, after, lenient))
     return taken, removed
 
 
@@ -261,52 +270,82 @@ def _put(taken: Node, removed: Node, step: str, found: _Changes) -> None:
         removed[step] = found[1]
 
 
-def _compare(type_: Type, old: Any, new: Any) -> _Changes:
+def _compare(type_: Type, old: Any, new: Any, lenient: bool) -> _Changes:
     """The sets of what was set and removed at and below one place; None for an empty one."""
     if old is _ABSENT:
-        return (None if new is None and not type_.custom else whole(type_, new)), None
+        return (None if new is None and not type_.custom else whole(type_, new, lenient)), None
     if new is _ABSENT:
-        return None, (None if old is None and not type_.custom else whole(type_, old))
+        return None, (None if old is None and not type_.custom else whole(type_, old, lenient))
     if old == new and type(old) is type(new):
         return None, None
     if is_leaf(type_, old) and is_leaf(type_, new):
         if not old and not new and type_.kind in (LIST, MAP) and not type_.custom:
             return None, None  # null and empty are stored alike
         return IN, None
-    return _compare_entered(type_, old, new)
+    return _compare_entered(type_, old, new, lenient)
 
 
-def _compare_entered(type_: Type, old: Any, new: Any) -> _Changes:
+def _compare_entered(type_: Type, old: Any, new: Any, lenient: bool) -> _Changes:
     taken: Node = {}
     removed: Node = {}
     if type(old) is dict and type(new) is dict:
         for key, after in new.items():
             before = old.get(key, _ABSENT)
             if before is not after:
-                _put(taken, removed, "f:" + key, _compare(below(type_, key), before, after))
+                _put(taken, removed, "f:" + key, _compare(below(type_, key), before, after, lenient))
         for key, before in old.items():
             if key not in new:
-                removed["f:" + key] = whole(below(type_, key), before)
+                removed["f:" + key] = whole(below(type_, key), before, lenient)
     else:
         item = type_.item or DEDUCED
-        before_items = dict(_items(type_, old))
-        after_items = dict(_items(type_, new))
-        for step, after in after_items.items():
-            _put(taken, removed, step, _compare(item, before_items.get(step, _ABSENT), after))
-        for step, before in before_items.items():
-            if step not in after_items:
-                removed[step] = whole(item, before)
+        befores, afters = _named(type_, old), _named(type_, new)
+        for step, after in afters.items():
+            before = befores.get(step, _ABSENT)
+            if before is not after:
+                _put(taken, removed, step, _compare_items(item, before, after, lenient))
+        for step, before in befores.items():
+            if step not in afters:
+                removed[step] = IN if type(before) is _Repeated else whole(item, before, lenient)
     return taken or None, removed or None
 
 
-def _items(type_: Type, value: Any) -> Iterator[tuple[str, Any]]:
-    """The steps below a list, or below what stands where a list or map is expected."""
-    if type(value) is list:
-        for position, sub in enumerate(value):
-            yield item_step(type_, sub, position), sub
-    elif type(value) is dict:
-        for key, sub in value.items():
-            yield "f:" + key, sub
+class _Repeated(list[Any]):
+    """The items of a list that have the same name."""
+
+
+def _named(type_: Type, value: Any) -> dict[str, Any]:
+    """What is below a list, or below what stands where a list or map is expected, by the step to it."""
+    if type(value) is dict:
+        return {"f:" + key: sub for key, sub in value.items()}
+    if type(value) is not list:
+        return {}
+    found = {item_step(type_, sub, position): sub for position, sub in enumerate(value)}
+    if len(found) == len(value):
+        return found
+    found = {}
+    for position, sub in enumerate(value):
+        step = item_step(type_, sub, position)
+        before = found.get(step, _ABSENT)
+        if before is _ABSENT:
+            found[step] = sub
+        elif type(before) is _Repeated:
+            before.append(sub)
+        else:
+            found[step] = _Repeated((before, sub))
+    return found
+
+
+def _compare_items(type_: Type, old: Any, new: Any, lenient: bool) -> _Changes:
+    """As :func:`_compare`; items that share their name are taken and removed as one."""
+    if type(old) is not _Repeated and type(new) is not _Repeated:
+        return _compare(type_, old, new, lenient)
+    if not lenient:
+        raise Unnameable
+    if type(old) is _Repeated and type(new) is _Repeated:
+        return (None if old == new else IN), None
+    if type(new) is _Repeated:
+        return IN, None if old is _ABSENT else whole(type_, old, lenient)
+    return whole(type_, new, lenient), IN
 
 
 def with_named_fields(type_: Type, set_: Node) -> Node:

@@ -124,3 +124,26 @@ def as_number(value: int | str | None) -> int:
     if isinstance(value, int):
         return value
     return int(value[:-1]) if value and not names.percent(value) else 0
+
+
+def validate_public_ip(text: str, path: str) -> Errors:
+    """An address that others can reach: neither unspecified, loopback, link-local nor multicast."""
+    parsed = parse_ip(text)
+    if parsed is None:
+        return [invalid(path, text, BAD_IP)]
+    found: Errors = []
+    if parsed.is_unspecified:
+        found.append(invalid(path, text, f"may not be unspecified ({text})"))
+    if parsed.is_loopback:
+        found.append(invalid(path, text, "may not be in the loopback range (127.0.0.0/8)"))
+    if parsed.is_link_local:
+        found.append(invalid(path, text, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"))
+    if parsed.is_multicast and (parsed.version == 6 or text.startswith("224.0.0.")):
+        detail = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"
+        found.append(invalid(path, text, detail))
+    return found
+
+
+def no_backsteps(text: str, path: str) -> Errors:
+    """A path without ``..``."""
+    return [invalid(path, text, "must not contain '..'")] if ".." in text.split("/") else []

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from kube_lite.resources.labels import label_key_errors, label_value_errors
+from kube_lite.resources import names
 from kube_lite.resources.meta import LabelSelector
 
 Matcher = Callable[[Mapping[str, str]], bool]
@@ -90,7 +90,7 @@ def _quoted(values: Sequence[str]) -> str:
 
 def requirement(key: str, operator: str, values: Sequence[str] = ()) -> Requirement:
     """A checked requirement. :raises SelectorError: key, operator and values do not go together"""
-    errors = [f'key: Invalid value: "{key}": {"; ".join(wrong)}'] if (wrong := label_key_errors(key)) else []
+    errors = [f'key: Invalid value: "{key}": {"; ".join(wrong)}'] if (wrong := names.qualified_name(key)) else []
     if operator in (IN, NOT_IN) and not values:
         errors.append("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty")
     elif operator in (EQUALS, DOUBLE_EQUALS, NOT_EQUALS) and len(values) != 1:
@@ -112,7 +112,7 @@ def requirement(key: str, operator: str, values: Sequence[str] = ()) -> Requirem
     errors += [
         f'invalid label value: "{value}": at key: "{key}": {"; ".join(wrong)}'
         for value in values
-        if (wrong := label_value_errors(value))
+        if (wrong := names.label_value(value))
     ]
     if errors:
         raise SelectorError(errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]")
@@ -224,7 +224,7 @@ class _Parser:
             name, key = self._next()
         if not name:
             raise SelectorError(f"found '{key}', expected: identifier")
-        if wrong := label_key_errors(key):
+        if wrong := names.qualified_name(key):
             raise SelectorError(f'invalid label key "{key}": {"; ".join(wrong)}')
         if negated:
             return requirement(key, NOT_EXISTS)

@@ -2,6 +2,7 @@
 
 remember(type, obj, dropped)         -> what decoding dropped, for as long as the request lasts
 as_sent(type, obj, found, check)     -> the same problems, worded for the object as it was sent
+was_sent_empty(type, path, key)      -> whether decoding dropped an empty list or map there
 
 Go keeps an empty map apart from nil until it writes the object, and shows both where it refuses one. Here decoding
 drops what would not be written. What it dropped waits beside the request, so that only refusals pay for the wording.
@@ -46,6 +47,14 @@ def _located(value: Any, path: Path, lost: dict[int, list[tuple[str, Any]]]) -> 
     elif isinstance(value, list):
         for i, below in enumerate(value):
             yield from _located(below, (*path, i), lost)
+
+
+def was_sent_empty(type_: Type, path: Path, key: str) -> bool:
+    """Whether the object that was decoded last, one of that type, came with ``[]`` or ``{}`` in a field."""
+    kept = _dropped.get()
+    if kept is None or kept[0] is not type_:
+        return False
+    return any(where == path and name == key for where, name, _ in kept[1])
 
 
 def as_sent(type_: Type, obj: dict[str, Any], found: Errors, check: Callable[[], Errors]) -> Errors:

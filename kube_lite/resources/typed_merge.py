@@ -39,12 +39,12 @@ def check(type_: Type, config: Any, path: str = "") -> Iterator[str]:
     where = f"{path}: " if path else ""
     if kind in (OBJECT, MAP):
         if not isinstance(config, dict):
-            yield f"{where}expected map, got {_shown(config)}"
+            yield f"{where}expected map, got &{{{_go(config)}}}"
             return
         yield from _check_map(type_, config, path)
     elif kind == LIST:
         if not isinstance(config, list):
-            yield f"{where}expected list, got {_shown(config)}"
+            yield f"{where}expected list, got &{{{_go(config)}}}"
             return
         yield from _check_list(type_, config, path)
     elif kind in _TEXT:
@@ -157,51 +157,46 @@ def _is_atomic(type_: Type) -> bool:
 
 
 def _merge_lists(type_: Type, live: list[Any], config: list[Any]) -> list[Any]:
-    """Items matched by key. What both have comes in the configuration's order, the rest keeps its neighbours."""
+    """Items matched by key. What both have comes in the configuration's order, the rest keeps its neighbours.
+
+    Items of the live list that share a key stay as they are, or make room for the one of the configuration.
+    """
     item_type = type_.item or DEDUCED
-    lives = _indexed(type_, live)
-    configs = _indexed(type_, config)
-    live_order, config_order = list(lives), list(configs)
-    shared = [step for step in config_order if step in lives]
+    live_steps = [item_step(type_, value, position) for position, value in enumerate(live)]
+    config_steps = [item_step(type_, value, position) for position, value in enumerate(config)]
+    configs = dict(zip(config_steps, config, strict=True))
+    lives = dict(zip(live_steps, live, strict=True))
+    if len(lives) < len(live):
+        lives |= {step: None for step in lives if live_steps.count(step) > 1}
+    if live_steps == config_steps:
+        return [merge(item_type, lives[step], configs[step]) for step in config_steps]
+    shared = [step for step in config_steps if step in lives]
     merged: list[Any] = []
-    left = right = 0
-
-    def take(step: str) -> None:
-        if step in lives and step in configs:
-            merged.append(merge(item_type, lives[step], configs[step]))
-        else:
-            merged.append(configs[step] if step in configs else lives[step])
-
-    while left < len(live_order) or right < len(config_order):
-        if left < len(live_order):
-            step = live_order[left]
-            if right < len(config_order) and step == config_order[right]:
-                take(step)
-                left, right, shared = left + 1, right + 1, shared[1:]
-                continue
-            if right < len(config_order) and step in configs and shared and shared[0] != step:
-                left += 1  # it comes where the configuration has it
-                continue
+    left = right = turn = 0
+    while left < len(live) or right < len(config):
+        if left < len(live):
+            step = live_steps[left]
+            if right < len(config):
+                if step == config_steps[right]:
+                    merged.append(merge(item_type, lives[step], configs[step]))
+                    left, right, turn = left + 1, right + 1, turn + 1
+                    continue
+                if step in configs and turn < len(shared) and shared[turn] != step:
+                    left += 1  # it comes where the configuration has it
+                    continue
             if step not in configs:
-                take(step)
+                merged.append(live[left])
                 left += 1
                 continue
-        if right < len(config_order):
-            step = config_order[right]
-            take(step)
+            if step in config_steps[:right]:
+                left += 1  # already taken at the configuration's place
+        if right < len(config):
+            step = config_steps[right]
+            merged.append(merge(item_type, lives[step], configs[step]) if step in lives else configs[step])
             right += 1
-            if shared and shared[0] == step:
-                shared = shared[1:]
-        else:
-            left += 1  # already taken at the configuration's place
+            if turn < len(shared) and shared[turn] == step:
+                turn += 1
     return merged
-
-
-def _indexed(type_: Type, values: list[Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for position, value in enumerate(values):
-        found.setdefault(item_step(type_, value, position), value)
-    return found
 
 
 # ---- pruning

@@ -129,6 +129,11 @@ class WatchCache:
         """The newest store revision that this cache reflects; it grows with other kinds' writes too."""
         return self._hub.revision
 
+    @property
+    def empty(self) -> bool:
+        """Whether there are no objects of the kind at all."""
+        return not self._items
+
     def get(self, key: str) -> Item | None:
         """The object under ``key``."""
         return self._items.get(key)

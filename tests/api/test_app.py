@@ -149,15 +149,35 @@ def test_large_answers_are_compressed_for_who_takes_it() -> None:
     run(story)
 
 
-def test_head_is_get_without_the_body() -> None:
+def test_head_is_not_allowed_but_for_health() -> None:
     async def story(plane: Plane) -> None:
-        for path in (CONFIGS, "/version", "/livez", "/api"):
-            whole, head = await call(plane.app, "GET", path), await call(plane.app, "HEAD", path)
-            assert (head.code, head.body) == (200, b"")
-            assert head.header("content-length") == str(len(whole.body))
-        began = clock.monotonic()
-        watch = await call(plane.app, "HEAD", CONFIGS + "?watch=1")
-        assert (watch.code, watch.body, clock.monotonic()) == (200, b"", began)
+        for path in (CONFIGS, CONFIGS + "?watch=1", CONFIGS + "/c", "/version", "/api", "/apis/apps/v1"):
+            head = await call(plane.app, "HEAD", path)
+            assert (path, head.code, head.body) == (path, 405, b"")
+        whole, head = await call(plane.app, "GET", "/livez"), await call(plane.app, "HEAD", "/livez")
+        assert (head.code, head.body, head.header("content-length")) == (200, b"", str(len(whole.body)))
+
+    run(story)
+
+
+def test_the_pods_of_all_namespaces_are_not_deleted_at_once() -> None:
+    async def story(plane: Plane) -> None:
+        assert (await call(plane.app, "DELETE", "/api/v1/configmaps")).code == 405
+        assert (await call(plane.app, "DELETE", CONFIGS)).code == 200
+
+    run(story)
+
+
+def test_errors_come_in_the_media_type_that_was_asked_for() -> None:
+    async def story(plane: Plane) -> None:
+        path = CONFIGS + "/nope"
+        yaml = await call(plane.app, "GET", path, headers={"accept": "application/yaml"})
+        assert (yaml.code, yaml.header("content-type")) == (404, "application/yaml")
+        assert yaml.body.startswith(b"apiVersion: v1\ncode: 404\n")
+        protobuf = await call(plane.app, "GET", path, headers={"accept": "application/vnd.kubernetes.protobuf"})
+        assert (protobuf.code, protobuf.body[:4]) == (404, b"k8s\0")
+        unknown = await call(plane.app, "GET", path, headers={"accept": "application/*"})
+        assert (unknown.code, unknown.json()["message"]) == (406, "406: Not Acceptable")
 
     run(story)
 

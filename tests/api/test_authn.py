@@ -17,7 +17,7 @@ from kube_lite.api.authn import PEER_CERTIFICATE, PEER_UID
 from kube_lite.api.plane import Plane, PlaneOptions
 from kube_lite.api.tokens import ISSUER, LEGACY_ISSUER, Signer
 from kube_lite.api.user import AUTHENTICATED, User
-from tests.api.asgi import call
+from tests.api.wire import ask
 from tests.plane import admin, started_plane
 
 Obj = dict[str, Any]
@@ -112,7 +112,7 @@ async def of_an_account_made_anew(plane: Plane) -> str:
 async def of_a_deleted_pod(plane: Plane) -> str:
     bound = {"kind": "Pod", "apiVersion": "v1", "name": "p"}
     token = await request_token(plane, boundObjectRef=bound)
-    assert (await call(plane, "/api", token=token)).code == 200
+    assert (await ask(plane, "/api", token=token)).code == 200
     await admin(plane).delete("pods", "p", "default", grace_period_seconds=0)
     return token
 
@@ -192,8 +192,8 @@ def test_a_token_that_is_no_good_is_refused(make: Callable[[Plane], Awaitable[st
         header = [("Authorization", f"Bearer {token}".encode().decode("latin-1"))]
         if token == "alice ":
             header = [("Authorization", "Bearer ali ce")]
-        answer = await call(plane, "/api", headers=header)
-        assert (answer.code, answer.json["message"]) == (401, "Unauthorized")
+        answer = await ask(plane, "/api", headers=header)
+        assert (answer.code, answer.json()["message"]) == (401, "Unauthorized")
 
     anyio.run(main)
 
@@ -201,7 +201,7 @@ def test_a_token_that_is_no_good_is_refused(make: Callable[[Plane], Awaitable[st
 @pytest.mark.parametrize("value", ["Bearer", "Bearer ", "bearer   "])
 def test_a_bearer_without_a_token_is_refused(value: str) -> None:
     async def main() -> None:
-        answer = await call(await world(), "/api", headers=[("Authorization", value)])
+        answer = await ask(await world(), "/api", headers=[("Authorization", value)])
         assert answer.code == 401
 
     anyio.run(main)
@@ -210,8 +210,8 @@ def test_a_bearer_without_a_token_is_refused(value: str) -> None:
 @pytest.mark.parametrize("value", ["Basic YWxpY2U6YWxpY2U=", "alice", "Token alice", ""])
 def test_other_schemes_prove_nothing(value: str) -> None:
     async def main() -> None:
-        answer = await call(await world(), "/api", headers=[("Authorization", value)])
-        assert (answer.code, "system:anonymous" in answer.json["message"]) == (403, True)
+        answer = await ask(await world(), "/api", headers=[("Authorization", value)])
+        assert (answer.code, "system:anonymous" in answer.json()["message"]) == (403, True)
 
     anyio.run(main)
 
@@ -219,7 +219,7 @@ def test_other_schemes_prove_nothing(value: str) -> None:
 @pytest.mark.parametrize("path", ["/api?token=alice", "/api?access_token=alice", "/api?authorization=Bearer%20alice"])
 def test_a_token_in_the_url_is_not_looked_at(path: str) -> None:
     async def main() -> None:
-        assert (await call(await world(), path)).code == 403
+        assert (await ask(await world(), path)).code == 403
 
     anyio.run(main)
 
@@ -227,7 +227,7 @@ def test_a_token_in_the_url_is_not_looked_at(path: str) -> None:
 def test_front_proxy_headers_prove_nothing() -> None:
     async def main() -> None:
         headers = [("X-Remote-User", "root"), ("X-Remote-Group", "system:masters")]
-        assert (await call(await world(), "/api", headers=headers)).code == 403
+        assert (await ask(await world(), "/api", headers=headers)).code == 403
 
     anyio.run(main)
 
@@ -240,13 +240,13 @@ def test_a_certificate_gives_name_and_groups_as_they_are_written() -> None:
     async def main() -> None:
         plane, path = await world(), "/apis/authentication.k8s.io/v1/selfsubjectreviews"
         certificate = subject(("organizationName", "System:Masters"), ("commonName", "Bob"))
-        answer = await call(plane, path, method="POST", body={}, scope={PEER_CERTIFICATE: certificate})
-        found = answer.json["status"]["userInfo"]
+        answer = await ask(plane, path, method="POST", body={}, scope={PEER_CERTIFICATE: certificate})
+        found = answer.json()["status"]["userInfo"]
         assert (found["username"], found["groups"]) == ("Bob", ["System:Masters", AUTHENTICATED])
         nobody = subject(("organizationName", "system:masters"))
-        assert (await call(plane, "/api", scope={PEER_CERTIFICATE: nobody})).code == 401
+        assert (await ask(plane, "/api", scope={PEER_CERTIFICATE: nobody})).code == 401
         wrong = [("Authorization", "Bearer wrong")]
-        assert (await call(plane, "/api", headers=wrong, scope={PEER_CERTIFICATE: certificate})).code == 401
+        assert (await ask(plane, "/api", headers=wrong, scope={PEER_CERTIFICATE: certificate})).code == 401
 
     anyio.run(main)
 
@@ -255,8 +255,8 @@ def test_the_socket_is_its_owners() -> None:
     async def main() -> None:
         plane = await started_plane()
         assert plane.options == PlaneOptions(disabled_admission_plugins=())
-        assert (await call(plane, "/metrics", scope={PEER_UID: 0})).code != 403
-        assert (await call(plane, "/api", scope={PEER_UID: 4711})).code == 401
+        assert (await ask(plane, "/metrics", scope={PEER_UID: 0})).code != 403
+        assert (await ask(plane, "/api", scope={PEER_UID: 4711})).code == 401
 
     anyio.run(main)
 
@@ -267,9 +267,9 @@ def test_a_legacy_token_is_good_while_its_secret_holds_it() -> None:
         token = legacy_secret(plane)
         data = {"token": base64.b64encode(token.encode()).decode()}
         await admin(plane).create("secrets", {"metadata": {"name": "s"}, "data": data}, "default")
-        assert (await call(plane, "/api", token=token)).code == 200
+        assert (await ask(plane, "/api", token=token)).code == 200
         await admin(plane).delete("secrets", "s", "default")
-        assert (await call(plane, "/api", token=token)).code == 401
+        assert (await ask(plane, "/api", token=token)).code == 401
 
     anyio.run(main)
 
@@ -288,12 +288,12 @@ def test_others_can_check_our_tokens() -> None:
     async def main() -> None:
         plane = await world()
         token = await request_token(plane)
-        document = (await call(plane, "/.well-known/openid-configuration", token=token)).json
-        keys = await call(plane, "/openid/v1/jwks", token=token)
+        document = (await ask(plane, "/.well-known/openid-configuration", token=token)).json()
+        keys = await ask(plane, "/openid/v1/jwks", token=token)
         assert document["issuer"] == ISSUER == parts(token)[1]["iss"]
         assert document["jwks_uri"].endswith("/openid/v1/jwks")
-        assert keys.headers["content-type"] == "application/jwk-set+json"
-        assert [key["kid"] for key in keys.json["keys"]] == [parts(token)[0]["kid"]]
-        assert (await call(plane, "/openid/v1/jwks", token="alice")).code == 403
+        assert keys.header("content-type") == "application/jwk-set+json"
+        assert [key["kid"] for key in keys.json()["keys"]] == [parts(token)[0]["kid"]]
+        assert (await ask(plane, "/openid/v1/jwks", token="alice")).code == 403
 
     anyio.run(main)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kube_lite.api.body import MAX_BODY, duplicate_fields, parse, parse_yaml
+from kube_lite.api.body import MAX_BODY, duplicate_fields, parse, parse_yaml, strict_complaints
 from kube_lite.errors import ApiError, BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 
@@ -117,10 +117,20 @@ def test_bad_yaml_names_the_line() -> None:
 
 def test_duplicate_fields_are_named_by_path() -> None:
     raw = b'{"a":1,"b":{"c":1,"c":2},"l":[{"x":1,"x":2,"x":3}],"a":2}'
-    assert duplicate_fields(raw) == ["a", "b.c", "l[0].x"]
-    assert parse(raw, "", "Pod").strict_errors()[1] == 'duplicate field "b.c"'
+    assert duplicate_fields(raw) == ["b.c", "l[0].x", "a"]
+    assert parse(raw, "", "Pod").strict_errors()[0] == 'duplicate field "b.c"'
     yaml_errors = parse(b"a: 1\na: 2\n", "application/yaml", "Pod").strict_errors()
     assert yaml_errors == ['yaml: unmarshal errors:\n  line 2: key "a" already set in map']
+
+
+def test_unknown_and_duplicate_fields_are_told_as_they_are_met() -> None:
+    raw = b'{"x":{"y":1,"y":2},"a":1,"l":[{"u":1,"b":1,"b":2,"u":2}],"a":2,"x":3}'
+    assert strict_complaints(raw, ["x", "l[0].u"]) == [
+        'unknown field "x"',
+        'unknown field "l[0].u"',
+        'duplicate field "l[0].b"',
+        'duplicate field "a"',
+    ]
 
 
 def test_other_media_types_and_sizes_are_refused() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from kube_lite.api.plane import Plane
 from kube_lite.api.user import AUTHENTICATED, MASTERS, UNAUTHENTICATED, User
-from tests.api.asgi import call
+from tests.api.wire import ask
 from tests.plane import admin, started_plane
 
 RBAC, AUTHN = "rbac.authorization.k8s.io", "authentication.k8s.io"
@@ -31,8 +31,8 @@ async def world(*rules: Obj) -> Plane:
 
 
 async def who(plane: Plane, token: str, *headers: tuple[str, str]) -> tuple[int, Obj]:
-    answer = await call(plane, WHO, method="POST", token=token, headers=headers, body={})
-    return answer.code, answer.json["status"]["userInfo"] if answer.code == 201 else answer.json
+    answer = await ask(plane, WHO, method="POST", token=token, headers=headers, body={})
+    return answer.code, answer.json()["status"]["userInfo"] if answer.code == 201 else answer.json()
 
 
 def test_an_administrator_is_whoever_they_say() -> None:
@@ -71,10 +71,10 @@ def test_a_service_account_comes_with_its_groups() -> None:
 def test_nobody_is_not_authenticated() -> None:
     async def main() -> None:
         plane = await world()
-        answer = await call(plane, "/api", token="root", headers=[("Impersonate-User", "system:anonymous")])
+        answer = await ask(plane, "/api", token="root", headers=[("Impersonate-User", "system:anonymous")])
         assert answer.code == 403
         headers = [("Impersonate-User", "bob"), ("Impersonate-Group", UNAUTHENTICATED)]
-        assert (await call(plane, "/api", token="root", headers=headers)).code == 403
+        assert (await ask(plane, "/api", token="root", headers=headers)).code == 403
 
     anyio.run(main)
 
@@ -131,8 +131,8 @@ def test_what_is_done_is_refused_in_the_name_of_the_other() -> None:
     async def main() -> None:
         plane = await world()
         path = "/api/v1/namespaces/default/configmaps"
-        answer = await call(plane, path, method="POST", token="root", headers=[BOB], body={})
-        assert answer.json["message"] == (
+        answer = await ask(plane, path, method="POST", token="root", headers=[BOB], body={})
+        assert answer.json()["message"] == (
             'configmaps is forbidden: User "bob" cannot create resource "configmaps" in API group "" '
             'in the namespace "default"'
         )

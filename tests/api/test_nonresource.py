@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kube_lite.api.health import START_STEPS
 from kube_lite.api.plane import Plane
 from tests.api.wire import call, run
 
@@ -12,10 +13,12 @@ def test_health_is_ok_in_one_word_or_check_by_check() -> None:
             answer = await call(plane.app, "GET", path, peer={})
             assert (answer.code, answer.body) == (200, b"ok")
         lines = (await call(plane.app, "GET", "/readyz?verbose")).body.decode().splitlines()
-        assert lines == ["[+]ping ok", "[+]log ok", "[+]etcd ok", "[+]informer-sync ok", "readyz check passed"]
-        live = (await call(plane.app, "GET", "/livez?verbose=true")).body.decode()
-        assert "informer-sync" not in live
-        assert live.endswith("livez check passed\n")
+        assert lines[:4] == ["[+]ping ok", "[+]log ok", "[+]etcd ok", "[+]informer-sync ok"]
+        assert lines[-2:] == ["[+]shutdown ok", "readyz check passed"]
+        assert "[+]poststarthook/rbac/bootstrap-roles ok" in lines
+        for path in ("livez", "healthz"):
+            alive = (await call(plane.app, "GET", f"/{path}?verbose=true")).body.decode()
+            assert alive == "\n".join(lines[:3] + lines[4:-2]) + f"\n{path} check passed\n"
         assert (await call(plane.app, "GET", "/livez/ping")).body == b"ok"
         assert (await call(plane.app, "GET", "/livez/nonsense")).code == 404
 
@@ -30,8 +33,9 @@ def test_a_failing_check_fails_the_whole_and_can_be_left_out() -> None:
         assert b"[-]etcd failed: " in answer.body
         assert answer.body.endswith(b"readyz check failed\n")
         assert (await call(plane.app, "GET", "/readyz/etcd")).code == 500
-        assert (await call(plane.app, "GET", "/readyz?exclude=etcd&exclude=informer-sync")).code == 200
-        verbose = await call(plane.app, "GET", "/readyz?exclude=etcd&exclude=informer-sync&exclude=what&verbose")
+        others = "&".join(f"exclude={name}" for name in ("etcd", "informer-sync", *START_STEPS))
+        assert (await call(plane.app, "GET", f"/readyz?{others}")).code == 200
+        verbose = await call(plane.app, "GET", f"/readyz?{others}&exclude=what&verbose")
         assert b"[+]etcd excluded: ok" in verbose.body
         assert b'warn: some health checks cannot be excluded: no matches for "what"' in verbose.body
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from kube_lite.api.http import Request
-from kube_lite.api.openapi import OpenAPI, references
+from kube_lite.api.openapi import OpenAPI, Schema, references
 from kube_lite.api.openapi_v2 import MEDIA_TYPES
 from kube_lite.api.protobuf_wire import fields
 from kube_lite.api.request_info import parse
@@ -114,6 +114,51 @@ def test_custom_resources_bring_their_schema() -> None:
     assert "com.example.v1.WidgetList" in made["components"]["schemas"]
     patch = made["paths"]["/apis/example.com/v1/namespaces/{namespace}/widgets/{name}"]["patch"]
     assert "application/strategic-merge-patch+json" not in patch["requestBody"]["content"]
+
+
+def test_an_object_inside_a_custom_one_has_the_fields_of_every_object() -> None:
+    embedded = {"type": "object", "x-kubernetes-embedded-resource": True, "properties": {"spec": {"type": "object"}}}
+    schema = {"type": "object", "properties": {"templates": {"type": "array", "items": embedded}}}
+    made = document(OpenAPI(custom_registry(), lambda resource: schema), "example.com", "v1")
+    shown = made["components"]["schemas"]["com.example.v1.Widget"]["properties"]["templates"]["items"]
+    assert set(shown["properties"]) == {"apiVersion", "kind", "metadata", "spec"}
+    assert shown["required"] == ["kind", "apiVersion"]
+
+
+DUMMY: Schema = {"type": "object", "properties": {"dummy": {"type": "object"}}}
+UNKNOWN: Schema = {"x-kubernetes-preserve-unknown-fields": True}
+
+
+@pytest.mark.parametrize(
+    ("schema", "shown"),
+    [
+        ({**DUMMY, "description": "d"}, {**DUMMY, "description": "d"}),
+        ({**DUMMY, **UNKNOWN}, UNKNOWN),
+        ({**DUMMY, "nullable": True}, {}),
+        ({"type": "array", "items": {"type": "string"}, **UNKNOWN}, UNKNOWN),
+        ({"type": "array"}, {}),
+        ({"type": "string", "default": "a", "anyOf": [{"minLength": 1}]}, {"type": "string"}),
+        ({"anyOf": [{"type": "integer"}], "x-kubernetes-int-or-string": True}, {"x-kubernetes-int-or-string": True}),
+        (
+            {"type": "object", "required": ["a", "b"], "properties": {"a": {"type": "string", "nullable": True}}},
+            {"type": "object", "required": ["b"], "properties": {"a": {}}},
+        ),
+    ],
+    ids=["plain", "unknown", "nullable", "unknown-list", "open-list", "choices", "int-or-string", "required"],
+)
+def test_v2_says_nothing_that_old_kubectl_would_hold_against_a_custom_object(schema: Schema, shown: Schema) -> None:
+    """kubectl up to 1.24 validates by this document, and upstream's conformance test compares it."""
+    whole = {"type": "object", "properties": {"spec": schema}}
+    openapi = OpenAPI(custom_registry(), lambda resource: whole)
+    made = msgspec.json.decode(ask(openapi, "/openapi/v2", accept="application/json").body)
+    assert made["definitions"]["com.example.v1.Widget"]["properties"]["spec"] == shown
+
+
+def test_v2_of_a_custom_object_that_keeps_everything_is_an_object_and_no_more() -> None:
+    openapi = OpenAPI(custom_registry(), lambda resource: {**DUMMY, **UNKNOWN, "description": "d"})
+    made = msgspec.json.decode(ask(openapi, "/openapi/v2", accept="application/json").body)
+    gvk = [{"group": "example.com", "kind": "Widget", "version": "v1"}]
+    assert made["definitions"]["com.example.v1.Widget"] == {"type": "object", "x-kubernetes-group-version-kind": gvk}
 
 
 def test_selectable_fields_are_told_with_the_schema() -> None:

@@ -149,6 +149,7 @@ def test_messages_are_found_by_group_and_version() -> None:
     assert message_for("rbac.authorization.k8s.io/v1", "Role") == "rbac.v1.Role"
     assert message_for("v1", "Status") == "apis.meta.v1.Status"
     assert message_for("apps/v1", "DeleteOptions") == "apis.meta.v1.DeleteOptions"
+    assert message_for("batch/v1beta1", "DeleteOptions") == "apis.meta.v1.DeleteOptions"
     assert message_for("example.com/v1", "Widget") == ""
 
 

@@ -8,7 +8,7 @@ import anyio
 
 from kube_lite.api.plane import Plane
 from kube_lite.api.user import AUTHENTICATED, MASTERS, User
-from tests.api.asgi import Answer, call
+from tests.api.wire import Answer, ask
 from tests.plane import admin, started_plane
 
 RBAC = "rbac.authorization.k8s.io"
@@ -31,7 +31,7 @@ async def world() -> Plane:
 
 
 async def post(plane: Plane, path: str, spec: Obj, token: str = "root") -> Answer:
-    return await call(plane, path, method="POST", token=token, body={"spec": spec})
+    return await ask(plane, path, method="POST", token=token, body={"spec": spec})
 
 
 PODS = {"namespace": "default", "verb": "get", "resource": "pods"}
@@ -42,19 +42,19 @@ def test_access_of_another_user_and_of_oneself() -> None:
     async def main() -> None:
         plane = await world()
         answer = await post(plane, f"{AUTHZ}/subjectaccessreviews", {"user": "alice", "resourceAttributes": PODS})
-        assert (answer.code, answer.json["status"]) == (201, {"allowed": True, "reason": REASON})
+        assert (answer.code, answer.json()["status"]) == (201, {"allowed": True, "reason": REASON})
         logs = {**PODS, "subresource": "log"}
         answer = await post(plane, f"{AUTHZ}/selfsubjectaccessreviews", {"resourceAttributes": logs}, "alice")
-        assert answer.json["status"] == {"allowed": True, "reason": REASON}
+        assert answer.json()["status"] == {"allowed": True, "reason": REASON}
         create = {**PODS, "verb": "create"}
         answer = await post(plane, f"{AUTHZ}/selfsubjectaccessreviews", {"resourceAttributes": create}, "alice")
-        assert answer.json["status"] == {"allowed": False}
+        assert answer.json()["status"] == {"allowed": False}
         groups = {"user": "x", "groups": [MASTERS], "resourceAttributes": PODS}
         answer = await post(plane, f"{AUTHZ}/subjectaccessreviews", groups)
-        assert answer.json["status"] == {"allowed": True}
+        assert answer.json()["status"] == {"allowed": True}
         path = {"user": "alice", "nonResourceAttributes": {"path": "/healthz", "verb": "get"}}
         answer = await post(plane, f"{AUTHZ}/subjectaccessreviews", path)
-        assert answer.json["status"] == {"allowed": False}
+        assert answer.json()["status"] == {"allowed": False}
 
     anyio.run(main)
 
@@ -64,10 +64,10 @@ def test_access_in_one_namespace() -> None:
         plane = await world()
         path = f"{AUTHZ}/namespaces/default/localsubjectaccessreviews"
         answer = await post(plane, path, {"user": "alice", "resourceAttributes": PODS})
-        assert answer.json["status"]["allowed"] is True
+        assert answer.json()["status"]["allowed"] is True
         answer = await post(plane, path, {"user": "alice", "resourceAttributes": {**PODS, "namespace": "other"}})
         assert answer.code == 422
-        assert answer.json["details"]["causes"][0]["field"] == "spec.resourceAttributes.namespace"
+        assert answer.json()["details"]["causes"][0]["field"] == "spec.resourceAttributes.namespace"
 
     anyio.run(main)
 
@@ -83,7 +83,7 @@ def test_reviews_that_make_no_sense_are_refused() -> None:
         ):
             answer = await post(plane, f"{AUTHZ}/subjectaccessreviews", spec)
             assert answer.code == 422
-            assert [c["field"] for c in answer.json["details"]["causes"]] == [field]
+            assert [c["field"] for c in answer.json()["details"]["causes"]] == [field]
 
     anyio.run(main)
 
@@ -103,14 +103,14 @@ def test_the_rules_of_a_user_in_a_namespace() -> None:
     async def main() -> None:
         plane = await world()
         answer = await post(plane, f"{AUTHZ}/selfsubjectrulesreviews", {"namespace": "default"}, "alice")
-        status = answer.json["status"]
+        status = answer.json()["status"]
         assert status["incomplete"] is False
         wanted = {"verbs": ["get", "list"], "apiGroups": [""], "resources": ["pods", "pods/log"]}
         assert wanted in status["resourceRules"]
         answer = await post(plane, f"{AUTHZ}/selfsubjectrulesreviews", {"namespace": "kube-system"}, "alice")
-        assert wanted not in answer.json["status"]["resourceRules"]
+        assert wanted not in answer.json()["status"]["resourceRules"]
         answer = await post(plane, f"{AUTHZ}/selfsubjectrulesreviews", {}, "alice")
-        assert (answer.code, answer.json["message"]) == (400, "no namespace on request")
+        assert (answer.code, answer.json()["message"]) == (400, "no namespace on request")
 
     anyio.run(main)
 
@@ -120,7 +120,7 @@ def test_who_am_i() -> None:
         plane = await world()
         answer = await post(plane, f"{AUTHN}/selfsubjectreviews", {}, "alice")
         wanted = {"username": "alice", "uid": "2", "groups": ["devs", AUTHENTICATED]}
-        assert (answer.code, answer.json["status"]) == (201, {"userInfo": wanted})
+        assert (answer.code, answer.json()["status"]) == (201, {"userInfo": wanted})
 
     anyio.run(main)
 
@@ -131,8 +131,8 @@ async def account_token(plane: Plane, audiences: list[str] | None = None) -> str
     spec = {"audiences": audiences} if audiences else {}
     path = "/api/v1/namespaces/default/serviceaccounts/robot/token"
     answer = await post(plane, path, spec)
-    assert answer.code == 201, answer.raw
-    return str(answer.json["status"]["token"])
+    assert answer.code == 201, answer.body
+    return str(answer.json()["status"]["token"])
 
 
 def test_whose_token_is_it() -> None:
@@ -141,7 +141,7 @@ def test_whose_token_is_it() -> None:
 
         async def status(token: str, audiences: list[str] | None = None) -> Obj:
             spec: Obj = {"token": token, **({"audiences": audiences} if audiences else {})}
-            found: Obj = (await post(plane, f"{AUTHN}/tokenreviews", spec)).json["status"]
+            found: Obj = (await post(plane, f"{AUTHN}/tokenreviews", spec)).json()["status"]
             return found
 
         assert (await status("alice"))["user"]["username"] == "alice"
@@ -165,7 +165,7 @@ def test_a_token_for_others_opens_nothing_here() -> None:
     async def main() -> None:
         plane = await world()
         vault = await account_token(plane, ["vault"])
-        assert (await call(plane, "/api", token=vault)).code == 401
-        assert (await call(plane, "/api", token=await account_token(plane))).code == 200
+        assert (await ask(plane, "/api", token=vault)).code == 401
+        assert (await ask(plane, "/api", token=await account_token(plane))).code == 200
 
     anyio.run(main)

@@ -9,7 +9,7 @@ import anyio
 from kube_lite.api import protobuf
 from kube_lite.api.plane import Plane
 from kube_lite.api.user import AUTHENTICATED, MASTERS, User
-from tests.api.asgi import Answer, call
+from tests.api.wire import Answer, ask
 from tests.plane import started_plane
 
 NETWORKING = "/apis/networking.k8s.io/{}/namespaces/default/ingresses"
@@ -32,23 +32,23 @@ async def world() -> Plane:
 
 
 async def send(plane: Plane, method: str, path: str, body: Any = None, headers: Any = ()) -> Answer:
-    return await call(plane, path, method=method, token="t", body=body, headers=headers)
+    return await ask(plane, path, method=method, token="t", body=body, headers=headers)
 
 
 def test_an_object_is_written_in_one_version_and_read_in_the_others() -> None:
     async def main() -> None:
         plane = await world()
         made = await send(plane, "POST", NETWORKING.format("v1beta1"), OLD)
-        assert made.code == 201, made.raw
-        assert made.headers["warning"] == WARNING
-        assert made.json["apiVersion"] == "networking.k8s.io/v1beta1"
-        assert made.json["spec"] == OLD["spec"]
+        assert made.code == 201, made.body
+        assert made.header("warning") == WARNING
+        assert made.json()["apiVersion"] == "networking.k8s.io/v1beta1"
+        assert made.json()["spec"] == OLD["spec"]
         new = await send(plane, "GET", NETWORKING.format("v1") + "/i")
-        assert "warning" not in new.headers
-        assert new.json["spec"] == {"defaultBackend": {"service": {"name": "s", "port": {"number": 80}}}}
-        assert new.json["metadata"]["resourceVersion"] == made.json["metadata"]["resourceVersion"]
+        assert not new.header("warning")
+        assert new.json()["spec"] == {"defaultBackend": {"service": {"name": "s", "port": {"number": 80}}}}
+        assert new.json()["metadata"]["resourceVersion"] == made.json()["metadata"]["resourceVersion"]
         listed = await send(plane, "GET", "/apis/extensions/v1beta1/ingresses")
-        assert listed.json["items"][0]["spec"] == OLD["spec"]
+        assert listed.json()["items"][0]["spec"] == OLD["spec"]
 
     anyio.run(main)
 
@@ -64,12 +64,12 @@ def test_patches_are_to_the_form_of_their_version() -> None:
             (JSON_PATCH, [{"op": "replace", "path": "/spec/backend/servicePort", "value": 82}], 82),
         ):
             answer = await send(plane, "PATCH", old, body, headers)
-            assert answer.code == 200, answer.raw
-            assert answer.json["spec"]["backend"] == {"serviceName": "s", "servicePort": port}
-        new = (await send(plane, "GET", NETWORKING.format("v1") + "/i")).json
+            assert answer.code == 200, answer.body
+            assert answer.json()["spec"]["backend"] == {"serviceName": "s", "servicePort": port}
+        new = (await send(plane, "GET", NETWORKING.format("v1") + "/i")).json()
         assert new["spec"]["defaultBackend"]["service"]["port"] == {"number": 82}
         put = await send(plane, "PUT", old, {**OLD, "metadata": {"name": "i"}})
-        assert (put.code, put.json["spec"]) == (200, OLD["spec"])
+        assert (put.code, put.json()["spec"]) == (200, OLD["spec"])
 
     anyio.run(main)
 
@@ -80,12 +80,12 @@ def test_an_applied_field_is_owned_under_the_name_that_its_version_has() -> None
         applied = {"apiVersion": "networking.k8s.io/v1beta1", "kind": "Ingress", **OLD}
         path = NETWORKING.format("v1beta1") + "/i?fieldManager=m"
         made = await send(plane, "PATCH", path, applied, APPLY)
-        assert made.code == 201, made.raw
-        entry = made.json["metadata"]["managedFields"][0]
+        assert made.code == 201, made.body
+        entry = made.json()["metadata"]["managedFields"][0]
         assert entry["apiVersion"] == "networking.k8s.io/v1beta1"
         assert entry["fieldsV1"]["f:spec"] == {"f:backend": {"f:serviceName": {}, "f:servicePort": {}}}
         again = await send(plane, "PATCH", path, applied, APPLY)
-        assert again.json["metadata"]["resourceVersion"] == made.json["metadata"]["resourceVersion"]
+        assert again.json()["metadata"]["resourceVersion"] == made.json()["metadata"]["resourceVersion"]
 
     anyio.run(main)
 
@@ -96,7 +96,7 @@ def test_nulls_of_the_old_version_are_shown_whoever_wrote_the_object() -> None:
         spec = {"scaleTargetRef": {"kind": "Deployment", "name": "d"}, "maxReplicas": 3}
         await send(plane, "POST", SCALERS.format("v1"), {"metadata": {"name": "h"}, "spec": spec})
         for version, nulls in (("v2beta2", ("conditions", "currentMetrics")), ("v2", ("currentMetrics",))):
-            shown = (await send(plane, "GET", SCALERS.format(version) + "/h")).json["status"]
+            shown = (await send(plane, "GET", SCALERS.format(version) + "/h")).json()["status"]
             assert sorted(name for name, value in shown.items() if value is None) == sorted(nulls)
 
     anyio.run(main)
@@ -109,8 +109,8 @@ def test_protobuf_has_the_messages_of_the_old_version() -> None:
         media = (("content-type", "application/vnd.kubernetes.protobuf"),) * 1
         accept = ("accept", "application/vnd.kubernetes.protobuf")
         made = await send(plane, "POST", NETWORKING.format("v1beta1"), body, (*media, accept))
-        assert made.code == 201, made.raw
-        assert protobuf.decode(made.raw)["spec"]["backend"]["servicePort"] == 80
+        assert made.code == 201, made.body
+        assert protobuf.decode(made.body)["spec"]["backend"]["servicePort"] == 80
 
     anyio.run(main)
 
@@ -121,10 +121,10 @@ def test_access_reviews_of_old_name_their_groups_in_the_singular() -> None:
         spec = {"group": [MASTERS], "resourceAttributes": {"verb": "get", "resource": "pods"}}
         path = "/apis/authorization.k8s.io/v1beta1/subjectaccessreviews"
         answer = await send(plane, "POST", path, {"spec": spec})
-        assert answer.code == 201, answer.raw
-        assert answer.json["apiVersion"] == "authorization.k8s.io/v1beta1"
-        assert answer.json["spec"] == spec
-        assert answer.json["status"]["allowed"] is True
+        assert answer.code == 201, answer.body
+        assert answer.json()["apiVersion"] == "authorization.k8s.io/v1beta1"
+        assert answer.json()["spec"] == spec
+        assert answer.json()["status"]["allowed"] is True
 
     anyio.run(main)
 
@@ -132,7 +132,7 @@ def test_access_reviews_of_old_name_their_groups_in_the_singular() -> None:
 def test_explain_finds_the_old_fields() -> None:
     async def main() -> None:
         plane = await world()
-        document = (await send(plane, "GET", "/openapi/v3/apis/networking.k8s.io/v1beta1")).json
+        document = (await send(plane, "GET", "/openapi/v3/apis/networking.k8s.io/v1beta1")).json()
         schemas = document["components"]["schemas"]
         backend = schemas["io.k8s.api.networking.v1beta1.IngressBackend"]["properties"]
         assert set(backend) == {"resource", "serviceName", "servicePort"}
@@ -150,7 +150,7 @@ def test_a_table_has_the_columns_of_its_version() -> None:
         columns = {}
         for version in ("v1", "v1beta1"):
             path = f"/apis/batch/{version}/namespaces/default/cronjobs"
-            table = (await send(plane, "GET", path, headers=accept)).json
+            table = (await send(plane, "GET", path, headers=accept)).json()
             columns[version] = [column["name"] for column in table["columnDefinitions"]]
         assert [name for name in columns["v1"] if name not in columns["v1beta1"]] == ["Timezone"]
 
@@ -164,7 +164,7 @@ def test_a_write_in_one_version_takes_the_field_from_its_owner_in_another() -> N
         await send(plane, "POST", NETWORKING.format("v1beta1") + "?fieldManager=a", OLD)
         port = {"spec": {"defaultBackend": {"service": {"port": {"number": 81}}}}}
         made = await send(plane, "PATCH", new + "b", port, MERGE)
-        owned = {entry["manager"]: entry["fieldsV1"]["f:spec"] for entry in made.json["metadata"]["managedFields"]}
+        owned = {entry["manager"]: entry["fieldsV1"]["f:spec"] for entry in made.json()["metadata"]["managedFields"]}
         assert owned == {
             "a": {"f:backend": {".": {}, "f:serviceName": {}}},
             "b": {"f:defaultBackend": {"f:service": {"f:port": {"f:number": {}}}}},
@@ -172,12 +172,12 @@ def test_a_write_in_one_version_takes_the_field_from_its_owner_in_another() -> N
         config = {"apiVersion": "networking.k8s.io/v1beta1", "kind": "Ingress", **OLD}
         refused = await send(plane, "PATCH", old + "c", config, APPLY)
         assert refused.code == 409
-        assert [cause["field"] for cause in refused.json["details"]["causes"]] == [
+        assert [cause["field"] for cause in refused.json()["details"]["causes"]] == [
             ".spec.defaultBackend.service.port.number"
         ]
         forced = await send(plane, "PATCH", old + "c&force=true", config, APPLY)
-        assert forced.code == 200, forced.raw
-        owned = {entry["manager"]: entry["fieldsV1"]["f:spec"] for entry in forced.json["metadata"]["managedFields"]}
+        assert forced.code == 200, forced.body
+        owned = {entry["manager"]: entry["fieldsV1"]["f:spec"] for entry in forced.json()["metadata"]["managedFields"]}
         assert owned == {
             "a": {"f:backend": {".": {}, "f:serviceName": {}}},
             "c": {"f:backend": {"f:serviceName": {}, "f:servicePort": {}}},

@@ -56,8 +56,13 @@ class Answer:
         self.complete = not message.get("more_body", False)
 
 
-def scope(method: str, target: str, headers: Mapping[str, str], peer: Mapping[str, Any]) -> dict[str, Any]:
+Headers = Mapping[str, str] | Sequence[tuple[str, str]]
+"""By name, or as pairs where a name comes twice."""
+
+
+def scope(method: str, target: str, headers: Headers, peer: Mapping[str, Any]) -> dict[str, Any]:
     """An HTTP scope; ``target`` is path and query."""
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
     path, _, query = target.partition("?")
     return {
         "type": "http",
@@ -65,7 +70,7 @@ def scope(method: str, target: str, headers: Mapping[str, str], peer: Mapping[st
         "path": path,
         "raw_path": path.encode(),
         "query_string": query.encode(),
-        "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in headers.items()],
+        "headers": [(k.lower().encode(), v.encode("latin-1")) for k, v in pairs],
         **peer,
     }
 
@@ -79,7 +84,7 @@ async def call(
     method: str,
     target: str,
     body: Any = b"",
-    headers: Mapping[str, str] | None = None,
+    headers: Headers | None = None,
     peer: Mapping[str, Any] = ROOT,
     chunks: Sequence[bytes] | None = None,
 ) -> Answer:
@@ -97,6 +102,21 @@ async def call(
 
     await app(scope(method, target, headers or {}, peer), receive, answer.take)
     return answer
+
+
+async def ask(
+    plane: Plane,
+    path: str,
+    *,
+    method: str = "GET",
+    token: str = "",
+    headers: Sequence[tuple[str, str]] = (),
+    body: Any = None,
+    scope: Mapping[str, Any] | None = None,
+) -> Answer:
+    """One request by nobody in particular; ``scope`` adds what a listener knows, such as the peer's certificate."""
+    bearer = [("Authorization", f"Bearer {token}")] if token else []
+    return await call(plane.app, method, path, b"" if body is None else body, [*headers, *bearer], scope or {})
 
 
 @asynccontextmanager

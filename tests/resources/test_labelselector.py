@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from kube_lite.resources import labelselector
+from kube_lite.resources.selectors import format_label_selector, matches
 
 
 @pytest.mark.parametrize(
@@ -23,8 +24,8 @@ from kube_lite.resources import labelselector
     ],
 )
 def test_text_and_match(selector: dict[str, Any] | None, text: str, holds: bool) -> None:
-    assert labelselector.text(selector) == text
-    assert labelselector.matches(selector, {"a": "b"}) is holds
+    assert format_label_selector(selector) == text
+    assert matches(selector, {"a": "b"}) is holds
     assert not labelselector.validate_label_selector(selector, "s")
 
 

@@ -49,3 +49,35 @@ def test_a_rule(rule: Callable[[str], Sequence[str]], text: str, problems: list[
 def test_a_prefix_may_end_with_a_dash() -> None:
     assert not names.subdomain_name("a-", True)
     assert names.subdomain_name("a-", False)
+
+
+@pytest.mark.parametrize("key", ["a", "app.kubernetes.io/name", "A_b-c.9", "x" * 63, "a.b/" + "x" * 63])
+def test_qualified_names_are_keys_of_labels(key: str) -> None:
+    assert names.qualified_name(key) == ()
+
+
+@pytest.mark.parametrize(
+    ("key", "starts"),
+    [
+        ("", ["name part must be non-empty", "name part must consist of"]),
+        ("/a", ["prefix part must be non-empty"]),
+        ("-bad", ["name part must consist of alphanumeric characters, '-', '_' or '.'"]),
+        ("a/b/c", ["a qualified name must consist of"]),
+        ("A.b/c", ["prefix part a lowercase RFC 1123 subdomain"]),
+        ("x" * 64, ["name part must be no more than 63 characters"]),
+        ("a" * 254 + "/b", ["prefix part must be no more than 253 characters"]),
+    ],
+)
+def test_wrong_keys_of_labels_are_refused_in_upstreams_words(key: str, starts: list[str]) -> None:
+    errors = names.qualified_name(key)
+    assert len(errors) == len(starts)
+    assert all(error.startswith(start) for error, start in zip(errors, starts, strict=True))
+
+
+def test_values_of_labels_may_be_empty_but_not_odd() -> None:
+    assert names.label_value("") == ()
+    assert names.label_value("v1.2_3-x") == ()
+    assert names.label_value("bad value")[0].endswith(
+        "regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+    )
+    assert names.label_value("x" * 64) == ("must be no more than 63 characters",)

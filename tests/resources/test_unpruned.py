@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from kube_lite.resources import decode, schema, structural
+from kube_lite.resources import decode, schema
+from kube_lite.resources.structural.problems import Problem
+from kube_lite.resources.structural.validate import compile_check
 from kube_lite.resources.unpruned import keeping_unknown
 
 LOOSE = {
@@ -27,10 +29,10 @@ def test_nothing_is_pruned() -> None:
 
 
 def test_what_is_known_is_still_checked() -> None:
-    check = structural.compile_check(keeping_unknown(LOOSE))
+    check = compile_check(keeping_unknown(LOOSE))
 
-    def wrong(obj: object) -> list[structural.Problem]:
-        problems: list[structural.Problem] = []
+    def wrong(obj: object) -> list[Problem]:
+        problems: list[Problem] = []
         check(obj, None, problems)
         return problems
 

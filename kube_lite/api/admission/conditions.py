@@ -10,8 +10,8 @@ from kube_lite.api.admission.matching import converted
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.api.authz.attributes import Attributes
 from kube_lite.api.user import User
-from kube_lite.resources import cel
-from kube_lite.resources.cel_authorizer import AuthorizerValue
+from kube_lite.resources.cel import program
+from kube_lite.resources.cel.authorizer import AuthorizerValue
 from kube_lite.resources.registry import Resource
 
 
@@ -61,8 +61,8 @@ def holds(wanted: Iterable[Mapping[str, Any]], values: Mapping[str, Any]) -> boo
     problems: list[str] = []
     for condition in wanted:
         try:
-            value = cel.compile(str(condition.get("expression") or "")).evaluate(values)
-        except cel.CelError as error:
+            value = program.compile(str(condition.get("expression") or "")).evaluate(values)
+        except program.CelError as error:
             problems.append(str(error))
             continue
         if value is False:

@@ -10,9 +10,10 @@ from typing import Any
 
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.errors import not_found
-from kube_lite.resources.labelselector import is_empty, matches
+from kube_lite.resources.labelselector import is_empty
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
+from kube_lite.resources.selectors import matches
 
 EXEMPT = frozenset(
     {

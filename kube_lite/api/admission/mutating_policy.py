@@ -16,7 +16,8 @@ from kube_lite.api.admission.policy import Binding, Evaluation, Misconfigured, b
 from kube_lite.api.admission.webhook import finished
 from kube_lite.api.http import decode_json, encode_json
 from kube_lite.client.protocol import JSON_PATCH
-from kube_lite.resources import cel, typed_merge
+from kube_lite.resources import typed_merge
+from kube_lite.resources.cel import program
 from kube_lite.resources.meta import Obj
 
 
@@ -35,7 +36,7 @@ class MutatingAdmissionPolicy:
                 continue
             try:
                 self._apply(binding, request, objects)
-            except (Misconfigured, ConditionError, cel.CelError) as error:
+            except (Misconfigured, ConditionError, program.CelError) as error:
                 _refuse(binding, request, str(error))
             except errors.ApiError as error:
                 _refuse(binding, request, error.message)
@@ -65,7 +66,7 @@ def _mutated(binding: Binding, request: AdmissionRequest, mutation: Obj, evaluat
     else:
         made = evaluation.value((mutation.get("applyConfiguration") or {}).get("expression", ""))
         if not isinstance(made, dict):
-            raise cel.CelError("must evaluate to Object")
+            raise program.CelError("must evaluate to Object")
         changed = typed_merge.merge(type_, seen, made)
     new = finished(resource, decode_json(encode_json(changed)))
     back = converted(new, resource, request.resource)

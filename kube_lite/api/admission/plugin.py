@@ -22,7 +22,7 @@ Undo = Callable[[], Awaitable[None]]
 
 
 class Objects(Protocol):
-    """Access to what is stored, for plugins that look at other objects."""
+    """Access to what is stored, for plugins that look at other objects. These are shared: nobody may change them."""
 
     def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
         """One object, decoded; None when there is none."""

@@ -14,10 +14,10 @@ from typing import Any
 from kube_lite.api.admission import conditions
 from kube_lite.api.admission.matching import is_exempt, matching_resource, selected
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
-from kube_lite.resources import cel
-from kube_lite.resources.labelselector import matches
+from kube_lite.resources.cel import program
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
+from kube_lite.resources.selectors import matches
 
 GROUP = "admissionregistration.k8s.io"
 _VARIABLE = re.compile(r"\bvariables\.([A-Za-z_]\w*)")
@@ -43,19 +43,19 @@ class Evaluation:
         return f"'{self.policy['metadata']['name']}' with binding '{self.binding['metadata']['name']}'"
 
     def value(self, expression: str) -> Any:
-        """What an expression comes to. :raises cel.CelError: it cannot be compiled or evaluated"""
+        """What an expression comes to. :raises program.CelError: it cannot be compiled or evaluated"""
         for name in _VARIABLE.findall(expression):
             if name in self._sources and name not in self._known:
                 self._known[name] = self._variable(name)
-        return cel.compile(expression).evaluate({**self._values, "variables": self._known})
+        return program.compile(expression).evaluate({**self._values, "variables": self._known})
 
     def _variable(self, name: str) -> Any:
         source = self._sources.pop(name)  # one that mentions itself finds nothing
         try:
             return self.value(source)
-        except cel.CelError as error:
+        except program.CelError as error:
             self._sources[name] = source
-            raise cel.CelError(f'composited variable "{name}" fails to evaluate: {error}') from error
+            raise program.CelError(f'composited variable "{name}" fails to evaluate: {error}') from error
 
     def anew(self, values: Mapping[str, Any]) -> Evaluation:
         """The same for the request as it is now."""

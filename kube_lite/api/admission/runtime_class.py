@@ -66,7 +66,7 @@ class RuntimeClass:
         present: list[Any] = list(spec.get("tolerations") or ())
         added = [t for t in scheduling.get("tolerations") or () if t not in present]
         if added:
-            spec["tolerations"] = [*present, *added]
+            spec["tolerations"] = [*present, *map(dict, added)]
 
 
 def _conflict(request: AdmissionRequest, label: str, own: str, wanted: str) -> Forbidden:

@@ -13,7 +13,7 @@ from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.api.admission.policy import Binding, Evaluation, Misconfigured, bound
 from kube_lite.api.admission.review import Denied
 from kube_lite.api.http import encode_json
-from kube_lite.resources import cel
+from kube_lite.resources.cel import program
 from kube_lite.resources.meta import Obj
 
 FAILURES = "validation.policy.admission.k8s.io/validation_failure"
@@ -97,7 +97,7 @@ def _evaluate(binding: Binding, evaluation: Evaluation, request: AdmissionReques
         expression = validation.get("expression", "")
         try:
             holds = evaluation.value(expression)
-        except cel.CelError as error:
+        except program.CelError as error:
             if not binding.fails_open:
                 why = f"expression '{expression}' resulted in error: {error}"
                 found.append(_Violation(why, index=index))
@@ -115,7 +115,7 @@ def _message(validation: Obj, evaluation: Evaluation) -> str:
     if made := validation.get("messageExpression"):
         try:
             text = evaluation.value(made)
-        except cel.CelError:
+        except program.CelError:
             text = None
         if isinstance(text, str) and text.strip() and "\n" not in text and len(text) <= MAX_MESSAGE:
             return text.strip()
@@ -128,7 +128,7 @@ def _annotate(
     expression = annotation.get("valueExpression", "")
     try:
         value = evaluation.value(expression)
-    except cel.CelError as error:
+    except program.CelError as error:
         if not binding.fails_open:
             found.append(_Violation(f"expression '{expression}' resulted in error: {error}"))
         return

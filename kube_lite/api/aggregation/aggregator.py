@@ -26,8 +26,8 @@ from kube_lite.api.discovery import GROUP_ORDER, version_rank
 from kube_lite.api.http import Request, Response, decode_json, encode_json, json_response
 from kube_lite.api.options import DeleteOptions, WriteOptions
 from kube_lite.api.plane import Plane
+from kube_lite.api.target import Target
 from kube_lite.api.user import MASTERS, User
-from kube_lite.api.verbs import Target
 from kube_lite.resources.meta import Obj, dig, name_of
 from kube_lite.store.store import Event
 

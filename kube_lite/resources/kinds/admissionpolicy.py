@@ -127,6 +127,7 @@ def _validate_binding(obj: Obj, validating: bool) -> Errors:
         if bool(reference.get("name")) == (reference.get("selector") is not None):
             detail = "one of name or selector must be specified"
             found.append(required("spec.paramRef", detail))
+        found.extend(validate_label_selector(reference.get("selector"), "spec.paramRef.selector"))
         action = reference.get("parameterNotFoundAction")
         if action not in ("Allow", "Deny"):
             at = "spec.paramRef.parameterNotFoundAction"

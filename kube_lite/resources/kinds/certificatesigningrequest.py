@@ -23,7 +23,7 @@ from kube_lite.resources.field import (
     required,
     show,
 )
-from kube_lite.resources.go_types import go_bytes
+from kube_lite.resources.go.types import go_bytes
 from kube_lite.resources.kinds.replicaset import prepare_create
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (

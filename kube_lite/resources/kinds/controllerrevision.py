@@ -8,7 +8,7 @@ from typing import Any
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, GoLiteral, invalid, required
-from kube_lite.resources.go_types import go_bytes
+from kube_lite.resources.go.types import go_bytes
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
 from kube_lite.resources.rules import nonnegative

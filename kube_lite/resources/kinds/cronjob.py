@@ -11,10 +11,11 @@ from kube_lite.resources.field import Errors, invalid, not_supported, required
 from kube_lite.resources.kinds.job import default_job_template, validate_job_spec
 from kube_lite.resources.kinds.pod.template import TEMPLATE_COLUMNS, template_cells
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
-from kube_lite.resources.labelselector import go_selector, text
+from kube_lite.resources.labelselector import go_selector
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
 from kube_lite.resources.rules import nonnegative
+from kube_lite.resources.selectors import format_label_selector
 
 NAME_LENGTH = 52
 """A job's name adds 11 characters, and must still fit a label."""
@@ -99,7 +100,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
         since(last, now) if last else "<none>",
         age(obj, now),
         *template_cells(job),
-        text(job.get("selector")),
+        format_label_selector(job.get("selector")),
     ]
 
 

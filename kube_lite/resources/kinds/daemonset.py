@@ -8,7 +8,7 @@ from datetime import datetime
 from kube_lite.errors import BadRequest
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, go_int_or_string, invalid, not_supported, required, show
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.pod.template import (
     TEMPLATE_COLUMNS,
     default_template,
@@ -16,10 +16,11 @@ from kube_lite.resources.kinds.pod.template import (
     validate_selected_template,
 )
 from kube_lite.resources.kinds.replicaset import prepare_update, validate_selector_kept
-from kube_lite.resources.labelselector import go_selector, is_empty, text, text_of_map, validate_label_selector
+from kube_lite.resources.labelselector import go_selector, is_empty, text_of_map, validate_label_selector
 from kube_lite.resources.meta import Obj, metadata, name_of, without_nulls
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource, status
 from kube_lite.resources.rules import as_number, at_most_100_percent, nonnegative, number_or_percent
+from kube_lite.resources.selectors import format_label_selector
 
 GENERATION = "deprecated.daemonset.template.generation"
 """Annotation that counts templates; older clients read it."""
@@ -135,7 +136,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
         text_of_map(pod.get("nodeSelector")),
         age(obj, now),
         *template_cells(spec),
-        text(spec.get("selector")),
+        format_label_selector(spec.get("selector")),
     ]
 
 

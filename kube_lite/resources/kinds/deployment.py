@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, forbidden, go_int_or_string, invalid, not_supported, required
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.pod.template import (
     TEMPLATE_COLUMNS,
     default_template,
@@ -15,7 +15,6 @@ from kube_lite.resources.kinds.pod.template import (
     validate_workload_selector,
 )
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update, validate_selector_kept
-from kube_lite.resources.labelselector import text
 from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
@@ -29,6 +28,7 @@ from kube_lite.resources.registry import (
     status,
 )
 from kube_lite.resources.rules import as_number, at_most_100_percent, nonnegative, number_or_percent
+from kube_lite.resources.selectors import format_label_selector
 
 TYPES = frozenset({"Recreate", "RollingUpdate"})
 
@@ -128,7 +128,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
         state.get("availableReplicas", 0),
         age(obj, now),
         *template_cells(spec),
-        text(spec.get("selector")),
+        format_label_selector(spec.get("selector")),
     ]
 
 

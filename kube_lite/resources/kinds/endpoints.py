@@ -6,10 +6,16 @@ from datetime import datetime
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, index, invalid, not_supported, required
-from kube_lite.resources.kinds.service import validate_public_ip
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
-from kube_lite.resources.rules import dns_label, dns_subdomain, parse_ip, port_number, qualified_name
+from kube_lite.resources.rules import (
+    dns_label,
+    dns_subdomain,
+    parse_ip,
+    port_number,
+    qualified_name,
+    validate_public_ip,
+)
 
 _PROTOCOLS = frozenset({"SCTP", "TCP", "UDP"})
 SHOWN = 3

@@ -18,10 +18,16 @@ from kube_lite.resources.field import (
     too_many,
 )
 from kube_lite.resources.kinds.endpoints import SHOWN
-from kube_lite.resources.kinds.service import validate_public_ip
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
-from kube_lite.resources.rules import dns_label, dns_subdomain, parse_ip, port_number, qualified_name
+from kube_lite.resources.rules import (
+    dns_label,
+    dns_subdomain,
+    parse_ip,
+    port_number,
+    qualified_name,
+    validate_public_ip,
+)
 
 TYPES = frozenset({"FQDN", "IPv4", "IPv6"})
 _PROTOCOLS = frozenset({"SCTP", "TCP", "UDP"})

@@ -21,15 +21,16 @@ from kube_lite.resources.field import (
     not_supported,
     required,
 )
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.pod.defaults import default_pod_spec
 from kube_lite.resources.kinds.pod.template import TEMPLATE_COLUMNS, template_cells, validate_template
 from kube_lite.resources.kinds.replicaset import prepare_update
-from kube_lite.resources.labelselector import go_selector, is_valid, matches, text, validate_label_selector
+from kube_lite.resources.labelselector import go_selector, is_valid, validate_label_selector
 from kube_lite.resources.meta import Obj, metadata, name_of, uid_of
 from kube_lite.resources.names import label_value
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource, status
 from kube_lite.resources.rules import nonnegative
+from kube_lite.resources.selectors import format_label_selector, matches
 
 UID_LABEL = "controller-uid"
 NAME_LABEL = "job-name"
@@ -264,7 +265,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
         duration,
         age(obj, now),
         *template_cells(spec),
-        text(spec.get("selector")),
+        format_label_selector(spec.get("selector")),
     ]
 
 

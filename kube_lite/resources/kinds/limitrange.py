@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kube_lite.resources import quantity
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, key, required
-from kube_lite.resources.go_types import go_quantity
+from kube_lite.resources.go.types import go_quantity
 from kube_lite.resources.kinds.pod.requirements import (
     is_overcommitable,
     validate_container_resource_name,

@@ -17,10 +17,11 @@ from kube_lite.resources.field import (
     not_supported,
     required,
 )
-from kube_lite.resources.labelselector import text, validate_label_selector
+from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource
 from kube_lite.resources.rules import parse_cidr, port_number, port_number_or_name
+from kube_lite.resources.selectors import format_label_selector
 
 TYPES = ("Ingress", "Egress")
 _PROTOCOLS = ("TCP", "UDP", "SCTP")
@@ -123,7 +124,7 @@ def _validate(obj: Obj) -> Errors:
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
-    return [name_of(obj), text((obj.get("spec") or {}).get("podSelector") or {}), age(obj, now)]
+    return [name_of(obj), format_label_selector((obj.get("spec") or {}).get("podSelector") or {}), age(obj, now)]
 
 
 RESOURCES = (

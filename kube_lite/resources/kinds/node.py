@@ -8,7 +8,7 @@ from kube_lite.errors import FieldError
 from kube_lite.resources import names, quantity
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.configmap import NO_PATH
 from kube_lite.resources.kinds.pod.requirements import validate_amount, validate_resource_name
 from kube_lite.resources.kinds.pod.scheduling import validate_taint_effect

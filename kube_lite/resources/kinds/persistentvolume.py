@@ -7,23 +7,16 @@ from datetime import datetime
 from kube_lite.resources import quantity
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, child, forbidden, invalid, key, not_supported, required
-from kube_lite.resources.go_diff import go_diff
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.diff import go_diff
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.persistentvolumeclaim import claim_class, short_modes, validate_access_modes
 from kube_lite.resources.kinds.pod.defaults import VOLUME_DEFAULTS
+from kube_lite.resources.kinds.pod.projections import Check
 from kube_lite.resources.kinds.pod.scheduling import validate_node_selector
-from kube_lite.resources.kinds.pod.volumes import (
-    Check,
-    azure_disk,
-    host_path,
-    needs,
-    nfs,
-    no_backsteps,
-    validate_driver_name,
-)
+from kube_lite.resources.kinds.pod.volumes import azure_disk, host_path, needs, nfs, validate_driver_name
 from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status
-from kube_lite.resources.rules import POSITIVE, dns_label, dns_subdomain
+from kube_lite.resources.rules import POSITIVE, dns_label, dns_subdomain, no_backsteps
 
 FINALIZER = "kubernetes.io/pv-protection"
 RECLAIM = frozenset({"Delete", "Recycle", "Retain"})

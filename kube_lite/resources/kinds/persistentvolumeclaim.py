@@ -8,7 +8,7 @@ from typing import Any
 from kube_lite.resources import quantity
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, child, forbidden, invalid, key, not_supported, required
-from kube_lite.resources.go_diff import go_diff
+from kube_lite.resources.go.diff import go_diff
 from kube_lite.resources.kinds.pod.defaults import default_claim_spec
 from kube_lite.resources.kinds.pod.requirements import validate_amount, validate_resource_name
 from kube_lite.resources.labelselector import validate_label_selector

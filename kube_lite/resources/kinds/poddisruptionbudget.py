@@ -7,7 +7,7 @@ from datetime import datetime
 from kube_lite.resources import names
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, invalid, not_supported
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, name_of

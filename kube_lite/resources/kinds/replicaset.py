@@ -13,7 +13,7 @@ from kube_lite.resources.kinds.pod.template import (
     validate_selected_template,
     validate_workload_selector,
 )
-from kube_lite.resources.labelselector import go_selector, text
+from kube_lite.resources.labelselector import go_selector
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
@@ -27,6 +27,7 @@ from kube_lite.resources.registry import (
     status,
 )
 from kube_lite.resources.rules import nonnegative
+from kube_lite.resources.selectors import format_label_selector
 
 COUNT_COLUMNS = (
     NAME_COLUMN,
@@ -94,7 +95,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
         state.get("readyReplicas", 0),
         age(obj, now),
         *template_cells(spec),
-        text(spec.get("selector")),
+        format_label_selector(spec.get("selector")),
     ]
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from kube_lite.resources import names
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, index, invalid, not_supported, required
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
 from kube_lite.resources.rules import dns_subdomain

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, child, duplicate, index, invalid
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.pod.requirements import validate_requirements
 from kube_lite.resources.kinds.pod.scheduling import validate_tolerations
 from kube_lite.resources.meta import Obj, name_of

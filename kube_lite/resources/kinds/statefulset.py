@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, forbidden, invalid, required
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.persistentvolumeclaim import default_claim
 from kube_lite.resources.kinds.pod.template import (
     TEMPLATE_COLUMNS,

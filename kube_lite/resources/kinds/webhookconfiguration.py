@@ -9,7 +9,7 @@ from kube_lite.resources import names
 from kube_lite.resources.admission_expressions import condition_errors, request_scope
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, duplicate, index, invalid, not_supported, required
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck

@@ -11,7 +11,7 @@ from kube_lite import errors
 from kube_lite.api.local import LocalClient
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.plane import Plane
-from kube_lite.api.verbs import Target
+from kube_lite.api.target import Target
 from tests.api.admission.stories import Json, made, play
 from tests.plane import ADMIN
 

@@ -14,7 +14,7 @@ from kube_lite import errors
 from kube_lite.api.local import LocalClient
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.plane import Plane
-from kube_lite.api.verbs import Target
+from kube_lite.api.target import Target
 from kube_lite.client.protocol import Client
 from tests.api.admission.stories import WITHOUT, Json, made, play, pod, read
 from tests.contracts.test_client import http

@@ -13,7 +13,7 @@ import pytest
 from kube_lite import errors
 from kube_lite.api.local import LocalClient
 from kube_lite.api.options import WriteOptions
-from kube_lite.api.verbs import Target
+from kube_lite.api.target import Target
 from tests.api.admission.stories import WITHOUT, Json, made
 from tests.api.admission.webhook_server import Webhook, json_patch, webhook
 from tests.plane import ADMIN, admin, started_plane

@@ -14,7 +14,7 @@ from kube_lite.api.aggregation.proxying import Name, Proxying, parse_name
 from kube_lite.api.http import Request
 from kube_lite.api.user import User
 from kube_lite.resources.meta import Obj
-from tests.api.asgi import Answer, call
+from tests.api.wire import Answer, ask
 from tests.plane import admin, started_plane
 
 POD = "/api/v1/namespaces/default/pods"
@@ -52,7 +52,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> Backend:
     return Backend(monkeypatch)
 
 
-async def ask(address: str, path: str, **more: Any) -> Answer:
+async def _proxied(address: str, path: str, **more: Any) -> Answer:
     """One request to a server with pod p at ``address``, and Service s in front of it."""
     plane = await started_plane(disabled=["ServiceAccount"])
     proxying = Proxying(plane)
@@ -70,7 +70,7 @@ async def ask(address: str, path: str, **more: Any) -> Answer:
     }
     await client.create("endpointslices.discovery.k8s.io", piece, "default")
     try:
-        return await call(plane, path, scope=ADMIN, **more)
+        return await ask(plane, path, scope=ADMIN, **more)
     finally:
         await proxying.close()
 
@@ -96,16 +96,16 @@ def test_another_form_is_refused(text: str) -> None:
 
 @pytest.mark.anyio
 async def test_a_request_goes_to_the_pods_first_port_with_its_path_and_query(backend: Backend) -> None:
-    answer = await ask("10.1.2.3", f"{POD}/p/proxy/some/%2Fpath/?q=1&r=2")
-    assert (answer.code, answer.raw) == (200, b"hello")
+    answer = await _proxied("10.1.2.3", f"{POD}/p/proxy/some/%2Fpath/?q=1&r=2")
+    assert (answer.code, answer.body) == (200, b"hello")
     assert str(backend.asked[0].url) == "http://10.1.2.3:8080/some/%2Fpath/?q=1&r=2"
 
 
 @pytest.mark.anyio
 async def test_methods_and_bodies_go_along_but_credentials_do_not(backend: Backend) -> None:
     headers = [("x-own", "1"), ("impersonate-user", "admin"), ("impersonate-group", "system:masters")]
-    answer = await ask("10.1.2.3", f"{POD}/https:p:9443/proxy/x", method="PUT", body={"a": 1}, headers=headers)
-    assert answer.code == 200, answer.raw
+    answer = await _proxied("10.1.2.3", f"{POD}/https:p:9443/proxy/x", method="PUT", body=b'{"a":1}', headers=headers)
+    assert answer.code == 200, answer.body
     (asked,) = backend.asked
     assert (asked.method, str(asked.url), asked.content) == ("PUT", "https://10.1.2.3:9443/x", b'{"a":1}')
     assert asked.headers["x-own"] == "1"
@@ -115,14 +115,14 @@ async def test_methods_and_bodies_go_along_but_credentials_do_not(backend: Backe
 @pytest.mark.anyio
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 async def test_every_method_is_passed_on(backend: Backend, method: str) -> None:
-    assert (await ask("10.1.2.3", f"{POD}/p/proxy/", method=method)).code == 200
+    assert (await _proxied("10.1.2.3", f"{POD}/p/proxy/", method=method)).code == 200
     assert [asked.method for asked in backend.asked] == [method]
 
 
 @pytest.mark.anyio
 async def test_a_service_is_reached_through_its_endpoints(backend: Backend) -> None:
     for name in ("s:web", "s:80"):
-        await ask("10.1.2.3", f"{SERVICE}/{name}/proxy/")
+        await _proxied("10.1.2.3", f"{SERVICE}/{name}/proxy/")
     assert [str(asked.url) for asked in backend.asked] == ["http://10.1.2.3:8080/"] * 2
 
 
@@ -138,34 +138,34 @@ async def test_a_service_is_reached_through_its_endpoints(backend: Backend) -> N
     ],
 )
 async def test_what_cannot_be_reached_is_told_apart(backend: Backend, path: str, code: int, words: str) -> None:
-    answer = await ask("10.1.2.3", path)
+    answer = await _proxied("10.1.2.3", path)
     assert answer.code == code
-    assert words in answer.raw.decode()
+    assert words in answer.body.decode()
     assert not backend.asked
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "::1"])
 async def test_the_servers_own_host_cannot_be_reached(backend: Backend, address: str) -> None:
-    answer = await ask(address, f"{POD}/p/proxy/")
-    assert (answer.code, answer.json["message"]) == (400, "address not allowed")
+    answer = await _proxied(address, f"{POD}/p/proxy/")
+    assert (answer.code, answer.json()["message"]) == (400, "address not allowed")
     assert not backend.asked
 
 
 @pytest.mark.anyio
 async def test_a_path_without_slash_is_redirected(backend: Backend) -> None:
-    answer = await ask("10.1.2.3", f"{POD}/p/proxy?a=b")
-    assert (answer.code, answer.headers["location"]) == (301, f"{POD}/p/proxy/?a=b")
+    answer = await _proxied("10.1.2.3", f"{POD}/p/proxy?a=b")
+    assert (answer.code, answer.header("location")) == (301, f"{POD}/p/proxy/?a=b")
 
 
 @pytest.mark.anyio
 async def test_links_and_redirects_lead_through_the_proxy_again(backend: Backend) -> None:
     page = b'<a href="/x">x</a><a href="//h/y">y</a><img src=/z>'
     backend.answer = (200, {"content-type": "text/html"}, page)
-    answer = await ask("10.1.2.3", f"{POD}/p/proxy/")
-    assert answer.raw.decode() == f'<a href="{POD}/p/proxy/x">x</a><a href="//h/y">y</a><img src={POD}/p/proxy/z>'
+    answer = await _proxied("10.1.2.3", f"{POD}/p/proxy/")
+    assert answer.body.decode() == f'<a href="{POD}/p/proxy/x">x</a><a href="//h/y">y</a><img src={POD}/p/proxy/z>'
     backend.answer = (302, {"location": "/there"}, b"")
-    assert (await ask("10.1.2.3", f"{POD}/p/proxy/")).headers["location"] == f"{POD}/p/proxy/there"
+    assert (await _proxied("10.1.2.3", f"{POD}/p/proxy/")).header("location") == f"{POD}/p/proxy/there"
 
 
 def test_the_user_is_told_in_headers() -> None:

@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from kube_lite.node.linux.images.store import ImageInUse, ImageNotFound, ImageStore, PullProgress
+from kube_lite.node.linux.images.removal import ImageInUse, ImageNotFound
+from kube_lite.node.linux.images.store import ImageStore, PullProgress
 from kube_lite.node.runtime import RuntimeFailure
 from tests.linux.images.registry import Image, digest_of, free_port, push, push_index, tar_of
 from tests.linux.images.test_builtin import run_in

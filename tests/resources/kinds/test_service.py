@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kube_lite.resources.kinds.service import SOURCE_RANGES
+from kube_lite.resources.kinds.service.validation import SOURCE_RANGES
 from tests.resources.kinds.cases import (
     BAD,
     NEEDED,

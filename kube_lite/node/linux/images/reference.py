@@ -75,6 +75,11 @@ class Reference:
         """What the registry is asked for: the digest if there is one, else the tag."""
         return self.digest or self.tag
 
+    @property
+    def key(self) -> str:
+        """The name under which an image is looked up: a digest beats a tag."""
+        return self.with_digest(self.digest) if self.digest else str(self)
+
     def with_digest(self, digest: str) -> str:
         """The name that pins this very content: ``registry/repository@digest``."""
         return f"{self.name}@{digest}"

@@ -19,7 +19,7 @@ import anyio
 
 from kube_lite import clock
 from kube_lite.node.keyring import Credential, matching
-from kube_lite.node.linux.images import archive
+from kube_lite.node.linux.images import archive, removal
 from kube_lite.node.linux.images.builtin import REGISTRY as BUILTIN_REGISTRY
 from kube_lite.node.linux.images.builtin import REPOSITORY as BUILTIN_REPOSITORY
 from kube_lite.node.linux.images.builtin import BuiltinImage
@@ -51,14 +51,6 @@ class PullProgress:
 
 
 Progress = Callable[[PullProgress], None]
-
-
-class ImageInUse(Exception):
-    """An image that cannot be removed, as containers run from it."""
-
-
-class ImageNotFound(Exception):
-    """No image has that name or id here."""
 
 
 def _no_progress(_: PullProgress) -> None:
@@ -161,7 +153,7 @@ class ImageStore:
         """The image if it is here, by name or id. :raises RuntimeFailure: InvalidImageName"""
         catalog, _, _ = await self._parts()
         records = await clock.run_in_thread(catalog.read)
-        name = image if image in records else _key(Reference.parse(image))
+        name = image if image in records else Reference.parse(image).key
         for image_id, record in records.items():
             if image_id == name or name in record.names:
                 return _state(image_id, record)
@@ -210,7 +202,7 @@ class ImageStore:
         if reference.registry == BUILTIN_REGISTRY:
             return await self._ensure_builtin(reference)
         catalog, _, _ = await self._parts()
-        key = _key(reference)
+        key = reference.key
         lock = self._pulling.setdefault(key, anyio.Lock())
         try:
             async with lock, _shared(catalog):
@@ -363,56 +355,16 @@ class ImageStore:
         :raises ImageInUse: containers run from it
         :raises ImageNotFound: it is not here
         """
-        await self.start()
-        return await clock.run_in_thread(self._remove, image, frozenset(self._in_use()))
-
-    def _remove(self, image: str, in_use: Collection[str]) -> int:
-        assert self._opened is not None
-        catalog, _, _ = self._opened
-        with catalog.changing() as records:
-            name = image if image in records else _key(Reference.parse(image))
-            image_id = next((one for one, record in records.items() if one == name or name in record.names), None)
-            if image_id is None:
-                raise ImageNotFound(f"no such image: {image}")
-            record = records[image_id]
-            digest = record.names.pop(name, "")
-            tags = [other for other in record.names if "@" not in other]
-            if image_id == name or not tags:
-                if image_id in in_use:
-                    raise ImageInUse(f"image {image} is in use by a container")
-                del records[image_id]
-            elif digest and not any(record.names[tag] == digest for tag in tags):
-                record.names = {key: value for key, value in record.names.items() if value != digest}
-        return self._collect_layers()
+        catalog, layers, _ = await self._parts()
+        return await clock.run_in_thread(removal.remove, catalog, layers, image, frozenset(self._in_use()))
 
     async def collect(self, keep: Iterable[str] = ()) -> int:
         """Remove every image that nothing runs from and whose id is not in ``keep``; returns the bytes freed.
 
         Returns 0 without doing anything while an image is being pulled.
         """
-        await self.start()
-        return await clock.run_in_thread(self._collect, {*self._in_use(), *keep})
-
-    def _collect(self, keep: Collection[str]) -> int:
-        assert self._opened is not None
-        with self._opened[0].changing() as records:
-            for image_id in records.keys() - set(keep):
-                del records[image_id]
-        return self._collect_layers()
-
-    def _collect_layers(self) -> int:
-        """Delete the layers and configurations that no image has, unless somebody is just bringing one."""
-        assert self._opened is not None
-        catalog, layers, _ = self._opened
-        try:
-            with catalog.locked("pull.lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
-                records = catalog.read()
-                wanted = {diff_id for record in records.values() for diff_id in record.layers}
-                for image_id in catalog.configs() - records.keys():
-                    catalog.forget_config(image_id)
-                return sum(layers.remove(diff_id) for diff_id in layers.present() - wanted)
-        except BlockingIOError:
-            return 0
+        catalog, layers, _ = await self._parts()
+        return await clock.run_in_thread(removal.collect, catalog, layers, {*self._in_use(), *keep})
 
 
 def _unpack(layers: LayerStore, diff_id: str, path: Path) -> None:
@@ -424,11 +376,6 @@ def _first(errors: ExceptionGroup[Exception]) -> Exception:
     """One error of a group: the tasks fail of one cause, and the rest are cancelled."""
     error = errors.exceptions[0]
     return _first(error) if isinstance(error, ExceptionGroup) else error
-
-
-def _key(reference: Reference) -> str:
-    """The name under which an image is looked up: a digest beats a tag."""
-    return reference.with_digest(reference.digest) if reference.digest else str(reference)
 
 
 def _names(reference: Reference, digest: str) -> dict[str, str]:

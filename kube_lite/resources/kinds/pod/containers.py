@@ -17,7 +17,7 @@ from kube_lite.resources.field import (
     not_supported,
     required,
 )
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.pod.environment import validate_env, validate_env_from
 from kube_lite.resources.kinds.pod.requirements import validate_requirements
 from kube_lite.resources.kinds.pod.security import validate_container_security

@@ -8,7 +8,7 @@ from functools import lru_cache
 from kube_lite.errors import FieldError
 from kube_lite.resources import names, quantity
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, key, not_found, required
-from kube_lite.resources.go_types import go_quantity
+from kube_lite.resources.go.types import go_quantity
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.rules import NOT_NEGATIVE
 

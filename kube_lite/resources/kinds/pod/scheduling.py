@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kube_lite.resources import names
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, not_supported, required
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.rules import POSITIVE, qualified_name

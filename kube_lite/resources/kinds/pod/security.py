@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from kube_lite.resources.field import Errors, child, duplicate, index, invalid, not_supported, required
-from kube_lite.resources.go_types import go_value
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.names import in_range
 

@@ -8,10 +8,11 @@ from typing import Any
 from kube_lite.resources.field import Errors, child, forbidden, go_map, invalid, not_supported, required
 from kube_lite.resources.kinds.pod.defaults import default_host_ports, default_pod_spec
 from kube_lite.resources.kinds.pod.validation import validate_pod_annotations, validate_pod_spec
-from kube_lite.resources.labelselector import go_selector, is_empty, is_valid, matches, validate_label_selector
+from kube_lite.resources.labelselector import go_selector, is_empty, is_valid, validate_label_selector
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import validate_template_metadata
 from kube_lite.resources.registry import Column
+from kube_lite.resources.selectors import from_labels, matches
 
 TEMPLATE_COLUMNS = (Column("Containers", priority=1), Column("Images", priority=1))
 """Wide columns of workloads; their cells are :func:`template_cells`."""
@@ -57,9 +58,7 @@ def validate_selected_template(
         return [required(path)]
     found: Errors = []
     labels = (template.get("metadata") or {}).get("labels")
-    # An unusable selector is reported by itself; a plain map is always usable.
-    usable = not is_empty(selector) and (is_map or is_valid(selector or {}))
-    if selector is None or (usable and not matches(selector, labels or {})):
+    if selector is None or not _selects(selector, labels or {}, is_map):
         at = child(child(path, "metadata"), "labels")
         found.append(invalid(at, go_map(labels), "`selector` does not match template `labels`"))
     found.extend(validate_template(template, path))
@@ -70,6 +69,13 @@ def validate_selected_template(
     if deadline and spec.get("activeDeadlineSeconds") is not None:
         found.append(forbidden(child(child(path, "spec"), "activeDeadlineSeconds"), deadline))
     return found
+
+
+def _selects(selector: Mapping[str, Any], labels: Mapping[str, str], is_map: bool) -> bool:
+    """An unusable selector is reported by itself, so it selects here; a plain map is always usable."""
+    if is_map:
+        return from_labels(selector.get("matchLabels")).matches(labels)
+    return is_empty(selector) or not is_valid(selector) or matches(selector, labels)
 
 
 def validate_workload_selector(selector: Obj | None, path: str, kind: str) -> Errors:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, required
-from kube_lite.resources.go_diff import go_diff
+from kube_lite.resources.go.diff import go_diff
 from kube_lite.resources.kinds.pod.qos import qos_class
 from kube_lite.resources.kinds.pod.scheduling import validate_tolerations
 from kube_lite.resources.kinds.pod.validation import (

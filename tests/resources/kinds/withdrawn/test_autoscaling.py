@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kube_lite.resources.kinds.horizontalpodautoscaler import BEHAVIOR
+from kube_lite.resources.kinds.horizontalpodautoscaler.conversion import BEHAVIOR
 from tests.resources.kinds.cases import create, resource
 from tests.resources.kinds.withdrawn.conversions import Obj, assert_same, shown_as, stored_as
 

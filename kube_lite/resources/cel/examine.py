@@ -1,0 +1,49 @@
+"""What can be said of an expression before it runs: that it compiles, what it gives, what it may cost.
+
+``examine`` is for those who store expressions; the texts are the causes that clients see. Whoever evaluates one
+later compiles it by ``program``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from kube_lite.resources.cel import program
+from kube_lite.resources.cel.check import check
+from kube_lite.resources.cel.cost import estimate
+from kube_lite.resources.cel.parse import ParseError, located, parse
+from kube_lite.resources.cel.types import DYN, CelType
+
+FAILED: Final = "compilation failed: "
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """``problem`` is empty where the expression compiles; then ``cost`` is the most it takes."""
+
+    problem: str
+    type: CelType = DYN
+    cost: int = 0
+
+
+def examine(source: str, scope: Mapping[str, CelType]) -> Examined:
+    """An expression over variables of these types."""
+    try:
+        root = parse(source)
+    except ParseError as error:
+        return Examined(FAILED + (program.syntax_problem(source) or located(source, error.offset, str(error))))
+    checked = check(source, root, scope)
+    if checked.messages:
+        return Examined(FAILED + "\n".join(checked.messages))
+    try:
+        program.compile(source)
+    except program.CelError as error:
+        return Examined(str(error))
+    return Examined("", checked.type, estimate(checked))
+
+
+def gives(found: Examined, wanted: Iterable[CelType]) -> bool:
+    """Whether an expression's type is one of those wanted; what is not known before it runs is none."""
+    return any(found.type == one for one in wanted)

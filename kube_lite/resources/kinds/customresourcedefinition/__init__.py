@@ -1,0 +1,110 @@
+"""CustomResourceDefinitions: kinds made at run time. Their schemas are checked where they are compiled."""
+
+from __future__ import annotations
+
+from kube_lite import clock
+from kube_lite.resources.kinds.customresourcedefinition.validation import (
+    validate_create,
+    validate_stored_versions,
+    validate_update,
+)
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.registry import Resource, status
+
+CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+"""Finalizer under which a definition waits until its objects are gone."""
+
+
+def _default(obj: Obj) -> None:
+    spec = obj.setdefault("spec", {})
+    named = spec.setdefault("names", {})
+    kind = named.get("kind", "")
+    if not named.get("singular") and kind:
+        named["singular"] = kind.lower()
+    if not named.get("listKind") and kind:
+        named["listKind"] = f"{kind}List"
+    conversion = spec.setdefault("conversion", {"strategy": "None"})
+    service = ((conversion.get("webhook") or {}).get("clientConfig") or {}).get("service")
+    if service is not None:
+        service.setdefault("port", 443)
+    for version in spec.get("versions") or ():
+        for column in version.get("additionalPrinterColumns") or ():
+            column.setdefault("priority", 0)
+            if not column["priority"]:
+                del column["priority"]
+    state = obj.get("status") or {}
+    stored = [v.get("name", "") for v in spec.get("versions") or () if v.get("storage")]
+    if stored and not state.get("storedVersions"):
+        obj["status"] = {**state, "storedVersions": stored[:1]}
+
+
+def _prepare_create(obj: Obj) -> None:
+    """Which version is stored; names are accepted by the controller."""
+    stored = [v.get("name", "") for v in (obj.get("spec") or {}).get("versions") or () if v.get("storage")]
+    obj["status"] = {"storedVersions": stored[:1], "acceptedNames": {"plural": "", "kind": ""}}
+
+
+def _prepare_update(new: Obj, old: Obj) -> None:
+    state = dict(old.get("status") or {})
+    stored = list(state.get("storedVersions") or ())
+    for version in (new.get("spec") or {}).get("versions") or ():
+        if version.get("storage") and version.get("name") not in stored:
+            stored.append(version.get("name", ""))
+    new["status"] = {**state, "storedVersions": stored}
+
+
+def set_condition(state: Obj, kind: str, value: bool, reason: str, message: str) -> None:
+    """Put a condition into a CRD's status; its time moves only when its value does."""
+    conditions = [dict(c) for c in state.get("conditions") or ()]
+    state["conditions"] = conditions
+    truth = "True" if value else "False"
+    for known in conditions:
+        if known.get("type") == kind:
+            if known.get("status") != truth:
+                known["lastTransitionTime"] = clock.timestamp()
+            known.update(status=truth, reason=reason, message=message)
+            return
+    conditions.append(
+        {
+            "type": kind,
+            "status": truth,
+            "lastTransitionTime": clock.timestamp(),
+            "reason": reason,
+            "message": message,
+        }
+    )
+
+
+def _begin_delete(new: Obj, old: Obj) -> None:
+    """Hold the definition until its objects are gone."""
+    meta = new["metadata"]
+    meta.pop("deletionGracePeriodSeconds", None)
+    if "generation" in old["metadata"]:
+        meta["generation"] = old["metadata"]["generation"]
+    if CLEANUP not in (meta.get("finalizers") or ()):
+        meta["finalizers"] = [*(meta.get("finalizers") or ()), CLEANUP]
+    new["status"] = dict(new.get("status") or {})
+    message = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+    set_condition(new["status"], "Terminating", True, "InstanceDeletionPending", message)
+
+
+RESOURCES = (
+    Resource(
+        kind="CustomResourceDefinition",
+        plural="customresourcedefinitions",
+        group="apiextensions.k8s.io",
+        definition="io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
+        namespaced=False,
+        short_names=("crd", "crds"),
+        categories=("api-extensions",),
+        subresources={"status": status(validate=lambda new, old: validate_stored_versions(new))},
+        allow_unconditional_update=False,
+        owns_status=True,
+        begin_delete=_begin_delete,
+        default=_default,
+        prepare_create=_prepare_create,
+        prepare_update=_prepare_update,
+        validate=validate_create,
+        validate_update=validate_update,
+    ),
+)

@@ -1,0 +1,317 @@
+"""CEL rules of a structural schema (``x-kubernetes-validations``): where they stand, what they see, what they say.
+
+A rule sees the value at its schema as ``self``. One that names ``oldSelf`` is a transition rule: it runs on updates,
+where the old value can be told (fields, map entries, items of lists with keys), or, with ``optionalOldSelf``, always.
+Messages and reasons are those of ``apiextensions-apiserver``.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from kube_lite.errors import FieldError
+from kube_lite.resources import field as fields
+from kube_lite.resources.cel import program, syntax
+from kube_lite.resources.cel.program import CelError, CostExceeded, Program, optional
+from kube_lite.resources.field import Errors, invalid, required
+from kube_lite.resources.meta import Obj
+from kube_lite.resources.structural.problems import Path, Schema, canonical, key_of, text, type_name
+
+RULES: Final = "x-kubernetes-validations"
+OBJECT_COST_LIMIT: Final = 10_000_000
+"""Steps of all rules on one object (apiserver ``celconfig.RuntimeCELCostBudget``)."""
+LONGEST_RULE_MESSAGE: Final = 5_120
+"""Bytes of a message that an expression makes."""
+_OUT_OF_BUDGET: Final = "validation failed due to running out of cost budget, no further validation rules will be run"
+_DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_UNIT_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+View = Callable[[Any], Any]
+"""Turns a value into what expressions see of it."""
+_Pair = tuple[Any, Any]
+"""A value and what it was before."""
+_NONE: Final = object()
+"""No old value, or none that can be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    expression: Program
+    message: str
+    message_expression: Program | None
+    reason: str
+    field_path: str
+    transition: bool
+    optional_old: bool
+
+
+@dataclass(slots=True)
+class _Node:
+    """A schema node with rules at it or below."""
+
+    rules: list[_Rule]
+    view: View | None
+    properties: dict[str, _Node] = field(default_factory=dict)
+    additional: _Node | None = None
+    items: _Node | None = None
+    identify: Callable[[Any], str] | None = None
+    known: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class _Budget:
+    left: int = OBJECT_COST_LIMIT
+
+
+class Rules:
+    """All rules of one schema."""
+
+    def __init__(self, root: _Node) -> None:
+        self._root = root
+
+    def validate(self, obj: Obj, old: Obj | None) -> Errors:
+        """What the rules say of an object; ``old`` is what it was before an update."""
+        found: Errors = []
+        try:
+            _walk(self._root, obj, _NONE if old is None else old, None, found, _Budget())
+        except _OutOfBudget:
+            found.append(FieldError("FieldValueInvalid", "<nil>", f"Invalid value: null: {_OUT_OF_BUDGET}"))
+        return found
+
+
+class _OutOfBudget(Exception):
+    """The rules of this object have cost too much."""
+
+
+def compile_rules(schema: Schema) -> Rules | None:
+    """The rules of a schema, None when it has none. :raises CelError: one cannot be compiled"""
+    if not has_rules(schema):
+        return None
+    root = _compile(schema)
+    return None if root is None else Rules(root)
+
+
+def has_rules(schema: Any) -> bool:
+    """Whether a schema has rules anywhere."""
+    if isinstance(schema, Mapping):
+        return RULES in schema or any(has_rules(sub) for sub in schema.values())
+    return False
+
+
+def _compile(schema: Schema) -> _Node | None:
+    rules = [_rule(raw) for raw in schema.get(RULES) or ()]
+    node = _Node(rules, view_of(schema) if rules else None)
+    properties = schema.get("properties") or {}
+    node.known = frozenset(properties)
+    for name, sub in properties.items():
+        if (below := _compile(sub)) is not None:
+            node.properties[name] = below
+    if isinstance(schema.get("additionalProperties"), Mapping):
+        node.additional = _compile(schema["additionalProperties"])
+    if isinstance(schema.get("items"), Mapping):
+        node.items = _compile(schema["items"])
+        node.identify = key_of(schema) if schema.get("x-kubernetes-list-type") == "map" else None
+    if rules or node.properties or node.additional is not None or node.items is not None:
+        return node
+    return None
+
+
+def _rule(raw: Mapping[str, Any]) -> _Rule:
+    source = raw.get("rule", "")
+    variables = frozenset({"self", "oldSelf"})
+    message = raw.get("messageExpression")
+    return _Rule(
+        expression=program.compile(source, variables),
+        message=raw.get("message", ""),
+        message_expression=program.compile(message, variables) if message else None,
+        reason=raw.get("reason", ""),
+        field_path=raw.get("fieldPath", ""),
+        transition="oldSelf" in syntax.names(source),
+        optional_old=bool(raw.get("optionalOldSelf")),
+    )
+
+
+# ---- what an expression sees
+
+
+def view_of(schema: Schema) -> View | None:
+    """How values of a schema are shown to expressions; None when as they are."""
+    if schema.get("type") == "string":
+        return _STRING_VIEWS.get(schema.get("format", ""))
+    if schema.get("type") == "number":
+        return lambda value: float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    items = schema.get("items")
+    if schema.get("type") == "array" and isinstance(items, Mapping):
+        item = view_of(items)
+        return None if item is None else lambda values: [item(v) for v in values]
+    return _object_view(schema)
+
+
+def _object_view(schema: Schema) -> View | None:
+    properties = schema.get("properties") or {}
+    additional = schema.get("additionalProperties")
+    other = view_of(additional) if isinstance(additional, Mapping) else None
+    views = {name: one for name, sub in properties.items() if (one := view_of(sub)) is not None}
+    escaped = {name: syntax.escape(name) for name in properties if syntax.escape(name) != name}
+    nullable = frozenset(name for name, sub in properties.items() if sub.get("nullable"))
+    if not views and not escaped and not nullable and other is None:
+        return None
+
+    def view(values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        shown = {}
+        for name, value in values.items():
+            if value is None and name in nullable:
+                continue
+            convert = views.get(name) if name in properties else other
+            seen = value if convert is None or value is None else convert(value)
+            shown[escaped.get(name, name) or name] = seen
+            if name in syntax.RESERVED:
+                shown[name] = seen
+        return shown
+
+    return view
+
+
+def _as_time(value: str) -> Any:
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        return value
+
+
+def _as_duration(value: str) -> Any:
+    seconds = sum(float(n) * _UNIT_SECONDS[unit] for n, unit in _DURATION_PART.findall(value))
+    return timedelta(seconds=-seconds if value.startswith("-") else seconds)
+
+
+def _as_bytes(value: str) -> Any:
+    try:
+        return base64.b64decode(value, validate=True)
+    except ValueError:
+        return value
+
+
+_STRING_VIEWS: Final[Mapping[str, View]] = {
+    "byte": _as_bytes,
+    "date": _as_time,
+    "date-time": _as_time,
+    "duration": _as_duration,
+}
+
+
+# ---- evaluation
+
+
+def _walk(
+    node: _Node, value: Any, old: Any, path: Path, found: Errors, budget: _Budget, nearest: _Pair | None = None
+) -> None:
+    """The rules at a value and below. ``nearest`` is the closest value around it whose old one can be told."""
+    if value is None:
+        return
+    if old is not _NONE:
+        nearest = (value, old)
+    for rule in node.rules:
+        broken: Errors = []
+        _evaluate(rule, node, value, old, path, broken, budget)
+        # what an update leaves as it was may stay wrong, but a transition is always looked at
+        if broken and (rule.transition or nearest is None or canonical(nearest[0]) != canonical(nearest[1])):
+            found += broken
+    if isinstance(value, dict):
+        before = old if isinstance(old, dict) else {}
+        for name, below in _below(node, value):
+            _walk(below, value[name], before.get(name, _NONE), (path, name), found, budget, nearest)
+    elif isinstance(value, list) and node.items is not None:
+        known = _by_key(node, old)
+        for position, item in enumerate(value):
+            previous = known.get(node.identify(item), _NONE) if node.identify is not None else _NONE
+            _walk(node.items, item, previous, (path, position), found, budget, nearest)
+
+
+def _below(node: _Node, value: Mapping[str, Any]) -> Iterator[tuple[str, _Node]]:
+    for name, below in node.properties.items():
+        if name in value:
+            yield name, below
+    if node.additional is not None:
+        for name in value:
+            if name not in node.known:
+                yield name, node.additional
+
+
+def _by_key(node: _Node, old: Any) -> dict[str, Any]:
+    if node.identify is None or not isinstance(old, list):
+        return {}
+    return {node.identify(item): item for item in old}
+
+
+def _evaluate(rule: _Rule, node: _Node, value: Any, old: Any, path: Path, found: Errors, budget: _Budget) -> None:
+    if rule.transition and old is _NONE and not rule.optional_old:
+        return
+    view = node.view or _same
+    variables: dict[str, Any] = {"self": view(value)}
+    if rule.optional_old:
+        variables["oldSelf"] = optional(None if old is _NONE else view(old), present=old is not _NONE)
+    elif rule.transition:
+        variables["oldSelf"] = view(old)
+    budget.left -= 1 + rule.expression.depth * 100
+    if budget.left < 0:
+        raise _OutOfBudget
+    at, shown = text(path), type_name(value)
+    told = rule.message or f"failed rule: {_one_line(rule.expression.source)}"
+    try:
+        holds = rule.expression.evaluate(variables)
+    except CostExceeded as error:
+        detail = f"'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {told}"
+        found.append(_at(at, shown, detail))
+        return
+    except CelError as error:
+        if str(error) == "no such overload":
+            start = f"'{error}': call arguments did not match a supported operator, function or macro signature"
+            found.append(_at(at, shown, f"{start} for rule: {told}"))
+        else:
+            found.append(_at(at, shown, f"{error} evaluating rule: {told}"))
+        return
+    if holds is not True:
+        found.append(_failure(rule, at, shown, _message(rule, variables, told), value))
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _one_line(source: str) -> str:
+    return source.strip()
+
+
+def _at(path: str, shown: str, detail: str) -> FieldError:
+    return fields.invalid(path or "<nil>", shown, detail)
+
+
+def _message(rule: _Rule, variables: Mapping[str, Any], told: str) -> str:
+    """What the message expression says; where it fails, or says nothing fit to print, the plain message."""
+    if rule.message_expression is None:
+        return told
+    try:
+        made = rule.message_expression.evaluate(variables)
+    except CelError:
+        return told
+    if not isinstance(made, str) or not made.strip() or "\n" in made or len(made.encode()) > LONGEST_RULE_MESSAGE:
+        return told
+    return made.strip()
+
+
+def _failure(rule: _Rule, path: str, shown: str, detail: str, value: Any) -> FieldError:
+    at = (path + rule.field_path).removeprefix(".") or "<nil>"
+    if rule.reason == "FieldValueRequired":
+        return required(at, detail)
+    if rule.reason == "FieldValueForbidden":
+        return fields.forbidden(at, detail)
+    if rule.reason == "FieldValueDuplicate":
+        return fields.duplicate(at, value)
+    return invalid(at, shown, detail)

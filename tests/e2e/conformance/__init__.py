@@ -1,0 +1,1 @@
+"""What upstream's conformance tests promise to users, asked of a running server over HTTP."""
