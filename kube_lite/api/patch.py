@@ -234,7 +234,7 @@ def _operations(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, list):
         name = body.json_name(value)
         raise BadRequest(f"json: cannot unmarshal {name} into Go value of type jsonpatch.Patch")
-    operations: list[dict[str, Any]] = [{} if operation is None else operation for operation in value]
+    operations: list[Any] = [{} if operation is None else operation for operation in value]
     for operation in operations:
         if not isinstance(operation, dict):
             name = body.json_name(operation)
