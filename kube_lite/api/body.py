@@ -231,12 +231,37 @@ def _without_huge_integers(value: Any) -> Any:
     return value
 
 
+FRACTION: Final = re.compile(rb"[0-9](?:\.0|0*[eE])")
+"""Found wherever a number may have a fraction that is empty, and now and then where there is none."""
+
+
+def without_empty_fractions(value: Any) -> Any:
+    """2.0 becomes 2, as which Go prints it."""
+    if isinstance(value, dict):
+        return {key: without_empty_fractions(sub) for key, sub in value.items()}
+    if isinstance(value, list):
+        return [without_empty_fractions(sub) for sub in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < EXACT_END:
+        return int(value)
+    return value
+
+
+EXACT_END: Final = 2.0**53
+"""Below it, every whole number is a float of its own."""
+
+
 def json_complaint(body: bytes) -> str:
     """What Go's JSON scanner says about text that is not JSON."""
     try:
-        text = body.decode("utf-8")
+        body.decode("utf-8")
     except UnicodeDecodeError:
         return "invalid UTF-8 in the body"
+    return byte_complaint(body)
+
+
+def byte_complaint(body: bytes) -> str:
+    """The same of any bytes: the scanner looks at one after the other, not at characters."""
+    text = body.decode("latin-1")
     if not text.strip():
         return "unexpected end of JSON input"
     try:
@@ -252,12 +277,27 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"invalid character {_character(name[0])} looking for beginning of value")
 
 
+ASCII_END: Final = 0x7F
+_ESCAPES: Final = {
+    "\\": r"\\",
+    "\a": r"\a",
+    "\b": r"\b",
+    "\f": r"\f",
+    "\n": r"\n",
+    "\r": r"\r",
+    "\t": r"\t",
+    "\v": r"\v",
+}
+
+
 def _character(char: str) -> str:
+    """As Go's scanner shows it, which takes the byte it stopped at for a character."""
     if char == "'":
         return r"'\''"
-    if char in "\n\r\t":
-        return {"\n": r"'\n'", "\r": r"'\r'", "\t": r"'\t'"}[char]
-    return f"'{char}'" if char.isprintable() else f"'\\x{ord(char):02x}'"
+    if char in _ESCAPES:
+        return f"'{_ESCAPES[char]}'"
+    code = ord(char)
+    return f"'{char}'" if char.isprintable() else f"'\\x{code:02x}'" if code <= ASCII_END else f"'\\u{code:04x}'"
 
 
 _PLACES: Final = (

@@ -32,9 +32,11 @@ def decode_body(request: Request, resource: Resource, raw: bytes, wanted: WriteO
 
     :raises BadRequest: not JSON or YAML, of another kind, or with a value of the wrong type
     """
-    value, duplicates = parse(request, raw, resource.kind, wanted.field_validation != "Ignore")
+    value, duplicates = parse(request, raw, resource.kind, wanted.field_validation != "Ignore" and not request.own)
     if resource.custom:
         check_custom_kind(resource, value, raw)
+        if bodies.FRACTION.search(raw):
+            value = bodies.without_empty_fractions(value)
     check_kind(resource, value)
     return decode_object(resource, value, wanted, request.warnings, duplicates, lambda: _as_json(request, raw))
 

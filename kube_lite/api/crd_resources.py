@@ -33,6 +33,7 @@ from kube_lite.resources.registry import (
 from kube_lite.resources.structural.defaults import Fill, compile_defaults, has_defaults
 from kube_lite.resources.structural.problems import Check, Problem
 from kube_lite.resources.structural.ratchet import unchanged
+from kube_lite.resources.structural.replicas import validate_scale
 from kube_lite.resources.structural.rules import Rules, compile_rules
 from kube_lite.resources.structural.validate import compile_check
 from kube_lite.resources.unpruned import keeping_unknown
@@ -63,6 +64,7 @@ class _Compiled:
     fill: Fill | None
     rules: Rules | None
     selectable: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    scale: ScalePaths | None = None
 
     def default(self, obj: Obj) -> None:
         """Fill in defaults below the metadata."""
@@ -115,6 +117,8 @@ class _Compiled:
         if problems and old is not None:
             problems = [p for p in problems if not unchanged(p.at, self.openapi, obj, old)]
         found = [p.error for p in problems]
+        if self.scale is not None:
+            found.extend(validate_scale(obj, self.scale))
         if self.rules is not None:
             if any(problem.blocks_rules for problem in problems):
                 found.append(NOT_CHECKED)
@@ -172,6 +176,7 @@ def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook:
         fill=compile_defaults(openapi),
         rules=compile_rules(openapi),
         selectable=selectable,
+        scale=_scale(subresources.get("scale")),
     )
     columns, row = _columns(version)
     resource = Resource(
@@ -188,7 +193,7 @@ def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook:
         schema=types[version["name"]],
         openapi=openapi,
         subresources=_subresources(subresources, compiled),
-        scale=_scale(subresources.get("scale")),
+        scale=compiled.scale,
         default=compiled.default,
         prepare_create=compiled.prepare_create,
         prepare_update=compiled.prepare_update,

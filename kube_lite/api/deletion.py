@@ -95,8 +95,7 @@ async def _attempt(verbs: Verbs, target: Target, item: Item, old: Obj, options: 
     new: Obj = {**old, "metadata": dict(old["metadata"])}
     pending = not _mark(target, new, old, options)
     _set_policy_finalizers(target, new, options)
-    same = new["metadata"].get("finalizers") == old["metadata"].get("finalizers")
-    if pending and same and not is_finished(new):
+    if new == old and (pending or not is_finished(new)):
         return Written(item.value, item.revision)
     if old["metadata"].get("deletionTimestamp") is None:
         target.resource.begin_delete(new, old)

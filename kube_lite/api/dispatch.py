@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from kube_lite import errors
-from kube_lite.api import codec, deletion, kubelets, options, patching, reads, table, watch, watch_stream
+from kube_lite.api import codec, connect, deletion, kubelets, options, patching, reads, table, watch, watch_stream
 from kube_lite.api.history import Timeline
 from kube_lite.api.http import Request, Response, encode_json
 from kube_lite.api.negotiate import Form, negotiate, negotiate_stream
@@ -84,7 +84,8 @@ class Dispatcher:
     def _check_path(info: RequestInfo, resource: Resource) -> None:
         """Refuse what no kind answers. :raises NotFound: :raises MethodNotAllowed:"""
         watched_part = info.verb == "watch" and bool(info.subresource)
-        if watched_part or (resource.answered_only and info.name and not info.subresource):
+        only_created = resource.answered_only and "get" not in resource.verbs
+        if watched_part or (only_created and info.name and not info.subresource):
             raise errors.no_such_path()
         if info.subresource:
             return
@@ -103,12 +104,16 @@ class Dispatcher:
     async def _subresource(self, request: Request, resource: Resource) -> Response:
         info = request.info
         sub = resource.subresources.get(info.subresource)
+        if sub is None and resource.custom:
+            raise errors.not_found(resource.plural, resource.group, info.name)
         if sub is None or (info.rest and sub.name != "proxy"):
             raise errors.no_such_path()
         if info.method == "HEAD" and sub.name != "proxy":
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
         if info.verb not in sub.verbs and (sub.name, info.verb) != ("proxy", "options"):
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
+        if sub.name in connect.CONNECTED:
+            await connect.admit(self.verbs, request, resource, sub)
         handler = self.subresources.get(f"{resource.group_resource}/{sub.name}") or self.subresources.get(sub.name)
         if handler is not None:
             return await handler(request, resource)
@@ -143,19 +148,13 @@ class Dispatcher:
         if request.info.query and request.info.param("at"):
             query = replace(query, revision=self.timeline.revision_at(request.info.param("at")), exact=True)
         listing = await reads.list_(self.storage, resource, request.info.namespace, query)
-        metadata: dict[str, Any] = {"resourceVersion": str(listing.revision)}
-        if resource.custom and not form.as_:
-            metadata["continue"] = ""
-        if listing.continue_:
-            metadata["continue"] = listing.continue_
-            if listing.remaining:
-                metadata["remainingItemCount"] = listing.remaining
         values = await self.storage.incoming(resource, listing.values)
-        return self._list_shaped(request, resource, values, metadata, form)
+        return self.list_shaped(request, resource, values, _list_metadata(resource, listing, form), form)
 
-    def _list_shaped(
+    def list_shaped(
         self, request: Request, resource: Resource, values: Any, metadata: Mapping[str, Any], form: Form
     ) -> Response:
+        """Objects (stored bytes) as a list in the form that was asked for."""
         if form.as_ == "Table":
             include = table.include_object(request.info.param("includeObject"))
             objects = [self.storage.load(resource, v) for v in values]
@@ -259,7 +258,7 @@ class Dispatcher:
         wanted = await codec.delete_options(request)
         target = self.target(request.info, resource, None)
         written = await deletion.delete(self.verbs, target, request.user, wanted)
-        if written.deleted and not resource.returns_deleted:
+        if (written.deleted and not resource.returns_deleted) or resource.returns_status:
             return Response(body=encode_json(self._deleted_status(resource, target, written)))
         cascading = wanted.orphan_dependents is False
         code = 202 if not written.deleted and cascading else 200
@@ -280,13 +279,24 @@ class Dispatcher:
         query = reads.list_query(resource, info)
         namespace = info.namespace if resource.namespaced else ""
         items = self.storage.cache(resource).range(self.storage.prefix(resource, namespace))
-        chosen = [i for i in items if query.match is None or query.match(i.labels, i.fields)]
         revision = self.storage.caches.revision
+        metadata = _list_metadata(resource, reads.Listing((), revision), form)
+        if query.limit or query.continue_:
+            listing = await reads.list_(self.storage, resource, namespace, query)
+            metas = [self.storage.load(resource, value)["metadata"] for value in listing.values]
+            found = [self.storage.item(resource, meta.get("namespace", ""), meta["name"]) for meta in metas]
+            chosen = [item for item in found if item is not None]
+            metadata = _list_metadata(resource, listing, form)
+        elif query.in_version:
+            shown = reads.matching(await self.storage.in_version(resource, items), query.match)
+            wanted_keys = {item.key for item in shown}
+            chosen = [item for item in items if item.key in wanted_keys]
+        else:
+            chosen = list(reads.matching(items, query.match))
         target = Target(resource, namespace, "")
         await deletion.delete_collection(self.verbs, target, chosen, request.user, wanted)
-        metadata = {"resourceVersion": str(revision)}
         values = await self.storage.incoming(resource, [i.value for i in chosen])
-        return self._list_shaped(request, resource, values, metadata, form)
+        return self.list_shaped(request, resource, values, metadata, form)
 
     @staticmethod
     def target(info: RequestInfo, resource: Resource, sub: Subresource | None) -> Target:
@@ -311,6 +321,17 @@ _NOT_ALLOWED = "the server does not allow this method on the requested resource"
 def _page_not_found() -> Response:
     """What upstream's router says where it has no handler at all: custom resources get no Status then."""
     return Response(404, b"404 page not found\n", "text/plain; charset=utf-8")
+
+
+def _list_metadata(resource: Resource, listing: reads.Listing, form: Form) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"resourceVersion": str(listing.revision)}
+    if resource.custom and not form.as_:
+        metadata["continue"] = ""
+    if listing.continue_:
+        metadata["continue"] = listing.continue_
+        if listing.remaining:
+            metadata["remainingItemCount"] = listing.remaining
+    return metadata
 
 
 def _form(request: Request) -> Form:

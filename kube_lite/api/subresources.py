@@ -62,7 +62,7 @@ class Subresources:
         target = Dispatcher.target(info, resource, resource.subresources["scale"])
 
         async def scaled(old: Obj) -> Obj:
-            scale = self._to_scale(resource, paths, old)
+            scale = self._to_scale(resource, paths, old, needed=False)
             new_scale = body if change is None else change.apply(_scale_type(), scale)
             assert new_scale is not None
             return self._with_replicas(resource, paths, old, new_scale)
@@ -96,14 +96,20 @@ class Subresources:
             raise errors.BadRequest(
                 f"the name of the object ({name}) does not match the name on the URL ({request.info.name})"
             )
+        namespace = dig(value, "metadata", "namespace", default="")
+        if namespace not in ("", request.info.namespace):
+            raise errors.BadRequest(
+                f"the namespace of the object ({namespace}) does not match the namespace on the request "
+                f"({request.info.namespace})"
+            )
         return value
 
     @staticmethod
-    def _to_scale(resource: Resource, paths: ScalePaths, obj: Obj) -> Obj:
+    def _to_scale(resource: Resource, paths: ScalePaths, obj: Obj, *, needed: bool = True) -> Obj:
         meta = obj["metadata"]
         kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
         replicas = dig(obj, *_path(paths.spec_replicas))
-        if replicas is None and resource.custom:
+        if replicas is None and resource.custom and needed:
             why = f'the spec replicas field "{paths.spec_replicas}" does not exist'
             raise errors.InternalError(f"Internal error occurred: {why}", {"causes": [{"message": why}]})
         status: Obj = {"replicas": dig(obj, *_path(paths.status_replicas), default=0)}

@@ -189,7 +189,9 @@ class Resource:
     default_propagation: str = "Background"
     """What happens to dependants when DELETE does not say."""
     returns_deleted: bool = False
-    """Whether DELETE answers with the object that was removed instead of a Status (Pod, Service, ...)."""
+    """Whether DELETE answers with the object that was removed instead of a Status (Pod, ServiceAccount, ...)."""
+    returns_status: bool = False
+    """Whether DELETE answers with a Status even where finalizers keep the object (Service)."""
     custom: bool = False
     """Whether a CustomResourceDefinition made this resource."""
     transient: bool = False
@@ -203,6 +205,8 @@ class Resource:
     selectable: Callable[[Obj], dict[str, str]] = _no_fields
     selectable_names: Sequence[str] = ()
     """Field labels that a selector may name, besides metadata.name and metadata.namespace."""
+    selectable_as: Mapping[str, str] = field(default_factory=dict)
+    """Names of such labels in the version that is stored, where they differ."""
 
     storage_version: str = ""
     storage_group: str = ""
@@ -243,7 +247,7 @@ class Resource:
             return f'field label "{label}" not supported for "CronJob"'
         if self.group == "batch" and self.selectable_names:
             return f'field label "{label}" not supported for batch{self.version}.{self.kind}'
-        if self.selectable_names and self.group in ("", "events.k8s.io", "certificates.k8s.io"):
+        if self.custom or (self.selectable_names and self.group in ("", "events.k8s.io", "certificates.k8s.io")):
             return f"field label not supported: {label}"
         return f'"{label}" is not a known field selector: only "metadata.name", "metadata.namespace"'
 

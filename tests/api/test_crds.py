@@ -17,11 +17,15 @@ from kube_lite.api.local import LocalClient
 from kube_lite.api.plane import Plane, PlaneOptions
 from kube_lite.resources.meta import Obj
 from kube_lite.store.memory import MemoryStore
+from tests.api.wire import call
 from tests.plane import admin, started_plane
 
 CRDS = "customresourcedefinitions"
 SIZE: Obj = {"type": "object", "properties": {"size": {"type": "integer"}}}
 OPEN = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+
+JSON = {"content-type": "application/json"}
+MERGE = {"content-type": "application/merge-patch+json"}
 
 Story = Callable[[Plane, LocalClient], Awaitable[None]]
 
@@ -248,11 +252,17 @@ class _Webhook(WebhookCaller):
         return {"response": {"uid": request["uid"], "result": result, "convertedObjects": converted}}
 
 
+def _numbers(name: str) -> Obj:
+    """A schema that knows one field of the spec: what the other version calls it is pruned."""
+    spec = {"type": "object", "properties": {name: {"type": "integer"}}}
+    return {"type": "object", "properties": {"spec": spec}}
+
+
 def _with_webhook() -> tuple[Plane, _Webhook, Obj]:
     plane, webhook = Plane(MemoryStore(), PlaneOptions(), random.Random(0)), _Webhook()
     plane.custom_resources.caller = webhook
     config = {"clientConfig": {"url": "https://hook.example.com/"}, "conversionReviewVersions": ["v1"]}
-    versions = [_version("v1", OPEN, storage=True), _version("v2", OPEN)]
+    versions = [_version("v1", _numbers("size"), storage=True), _version("v2", _numbers("length"))]
     return plane, webhook, _crd(*versions, conversion={"strategy": "Webhook", "webhook": config})
 
 
@@ -290,3 +300,29 @@ def test_a_webhook_that_is_down_fails_the_request_and_nothing_else() -> None:
         assert json.loads(await client.get("foos.v1.ex.io", "a", "default"))["spec"] == {"size": 3}
 
     _run(story, plane)
+
+
+def test_requests_that_fit_no_part_of_a_definition() -> None:
+    async def story(plane: Plane, client: LocalClient) -> None:
+        scale = {"specReplicasPath": ".spec.n", "statusReplicasPath": ".status.n"}
+        version = _version("v1", _schema(spec=OPEN, status=OPEN), storage=True, subresources={"scale": scale})
+        await client.create(CRDS, _crd(version))
+        await anyio.sleep(0.1)
+        path = "/apis/ex.io/v1/namespaces/default/foos"
+        made = await call(plane.app, "POST", path, json.dumps(_foo("a", n=2)).replace("2", "2.0").encode(), JSON)
+        assert (made.code, b'"n":2}' in made.body) == (201, True)
+        missing = await call(plane.app, "GET", f"{path}/a/status")
+        assert (missing.code, missing.json()["message"]) == (404, 'foos.ex.io "a" not found')
+        odd = await call(plane.app, "GET", f"{path}?fieldSelector=spec.x%3D1")
+        assert (odd.code, odd.json()["message"]) == (400, "field label not supported: spec.x")
+        assert (await call(plane.app, "POST", path, json.dumps(_foo("b", n=1.5)).encode(), JSON)).code == 422
+        assert (await call(plane.app, "PATCH", f"{path}/a", b'{"spec": null}', MERGE)).code == 200
+        assert (await call(plane.app, "GET", f"{path}/a/scale")).code == 500
+        scaled = await call(plane.app, "PATCH", f"{path}/a/scale", b'{"spec": {"replicas": 3}}', MERGE)
+        assert scaled.json()["spec"] == {"replicas": 3}
+        status = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/foos.ex.io/status"
+        assert (await call(plane.app, "PATCH", status, b'{"status": {"storedVersions": ["v9"]}}', MERGE)).code == 200
+        gone = await call(plane.app, "DELETE", path)
+        assert gone.json()["metadata"]["continue"] == ""
+
+    _run(story)

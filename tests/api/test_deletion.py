@@ -110,3 +110,24 @@ def test_a_terminating_namespace_takes_nothing_new() -> None:
             await client.create("configmaps", {"metadata": {"name": "c"}}, "n")
 
     run(story)
+
+
+def test_asking_again_for_what_is_under_way_writes_nothing() -> None:
+    async def story(client: LocalClient) -> None:
+        held = {"metadata": {"name": "c", "finalizers": ["example.com/hold"]}}
+        await client.create("configmaps", held, "default")
+        going = json.loads(await client.delete("configmaps", "c", "default"))
+        again = json.loads(await client.delete("configmaps", "c", "default"))
+        assert again["metadata"]["resourceVersion"] == going["metadata"]["resourceVersion"]
+
+    run(story)
+
+
+def test_a_service_that_is_held_is_answered_with_a_status_too() -> None:
+    async def story(client: LocalClient) -> None:
+        held = {"metadata": {"name": "s", "finalizers": ["example.com/hold"]}, "spec": {"ports": [{"port": 1}]}}
+        await client.create("services", held, "default")
+        assert json.loads(await client.delete("services", "s", "default"))["status"] == "Success"
+        assert json.loads(await client.get("services", "s", "default"))["metadata"]["deletionTimestamp"]
+
+    run(story)

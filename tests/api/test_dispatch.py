@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from kube_lite.api.body import json_complaint
 from kube_lite.api.plane import Plane
 from tests.api.wire import call, run
 from tests.plane import admin
@@ -235,3 +236,33 @@ def test_metadata_is_looked_at_again_in_updates(path: str, change: dict[str, obj
         assert [cause["field"] for cause in details.get("causes") or ()] == causes
 
     run(story)
+
+
+def test_a_collection_is_deleted_by_the_page_where_a_limit_says_so() -> None:
+    async def story(plane: Plane) -> None:
+        for name in "abc":
+            await admin(plane).create("leases.coordination.k8s.io", {"metadata": {"name": name}}, "default")
+        path = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+        gone = (await call(plane.app, "DELETE", f"{path}?limit=1")).json()
+        assert [item["metadata"]["name"] for item in gone["items"]] == ["a"]
+        assert gone["metadata"]["remainingItemCount"] == 2
+        token = gone["metadata"]["continue"]
+        rest = (await call(plane.app, "DELETE", f"{path}?limit=5&continue={token}")).json()
+        assert [item["metadata"]["name"] for item in rest["items"]] == ["b", "c"]
+        assert (await call(plane.app, "GET", path)).json()["items"] == []
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("body", "character"),
+    [
+        (b'{"a": \xc3\xa9}', "'\u00c3'"),
+        (b"{\x01}", r"'\x01'"),
+        (b"{\\}", r"'\\'"),
+        (b"{\x7f}", r"'\x7f'"),
+        (b"{'}", r"'\''"),
+    ],
+)
+def test_a_character_that_is_no_json_is_shown_as_its_first_byte(body: bytes, character: str) -> None:
+    assert json_complaint(body).startswith(f"invalid character {character} looking for beginning of ")

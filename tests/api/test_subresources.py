@@ -42,6 +42,7 @@ def test_a_scale_that_makes_no_sense_is_refused() -> None:
         cases: list[tuple[Any, tuple[int, str]]] = [
             ({"metadata": {"name": "web"}, "spec": {"replicas": -1}}, (422, "Invalid")),
             ({"metadata": {"name": "other"}, "spec": {"replicas": 1}}, (400, "BadRequest")),
+            ({"metadata": {"name": "web", "namespace": "other"}, "spec": {"replicas": 1}}, (400, "BadRequest")),
             ({"spec": {"replicas": 1}}, (400, "BadRequest")),
             ({"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "web"}}, (400, "BadRequest")),
             ({"metadata": {"name": "web"}, "spec": {"replicas": "many"}}, (400, "BadRequest")),

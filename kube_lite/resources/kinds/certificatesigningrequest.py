@@ -68,7 +68,6 @@ USAGES = frozenset(
 LEGACY_SIGNER = "kubernetes.io/legacy-unknown"
 MIN_LIFETIME = 600
 """Shortest expirationSeconds."""
-_BLOCKS = re.compile(rb"-----BEGIN ([^\n]*?)-----\n(.*?)-----END \1-----", re.DOTALL)
 _PEM = re.compile(rb"\s*-----BEGIN CERTIFICATE REQUEST-----\s.+?-----END CERTIFICATE REQUEST-----", re.DOTALL)
 
 
@@ -82,21 +81,6 @@ def _request(text: str | None) -> Errors:
         shown = go_bytes(block) if text is not None else GoLiteral("[]byte(nil)")
         return [invalid("spec.request", shown, "PEM block type must be CERTIFICATE REQUEST")]
     return []
-
-
-def _certificate(text: str) -> Errors:
-    """PEM blocks with nothing but certificates; the message does not show them."""
-    data = base64.b64decode(text)
-    blocks = _BLOCKS.findall(data)
-    detail = "" if blocks else "must contain at least one CERTIFICATE PEM block"
-    for kind, inside in blocks:
-        if kind != b"CERTIFICATE":
-            detail = f"only CERTIFICATE PEM blocks are allowed, found {show(kind.decode(errors='replace'))}"
-        elif b":" in inside:
-            detail = "no PEM block headers are permitted"
-        if detail:
-            break
-    return [invalid("status.certificate", "<certificate data>", detail)] if detail else []
 
 
 def _signer(name: str) -> Errors:
@@ -161,22 +145,53 @@ def _validate_conditions(new: Obj, old: Obj) -> Errors:
         elif state not in choices:
             found.append(not_supported(child(at, "status"), state, choices))
         if (kind == "Approved" and "Denied" in kinds) or (kind == "Denied" and "Approved" in kinds):
-            found.append(invalid("status.conditions", kind, "Approved and Denied conditions are mutually exclusive"))
+            found.append(invalid(child(at, "type"), kind, "Approved and Denied conditions are mutually exclusive"))
         if kind in kinds:
             found.append(duplicate(child(at, "type"), kind))
         kinds.add(kind)
-    certificate = (new.get("status") or {}).get("certificate", "")
-    if certificate and certificate != (old.get("status") or {}).get("certificate"):
-        found.extend(_certificate(certificate))
     before = {condition.get("type") for condition in (old.get("status") or {}).get("conditions") or ()}
     found.extend(
         forbidden("status.conditions", f'updates may not remove a condition of type "{kind}"')
         for kind in _DECISIONS
         if kind in before and kind not in kinds
     )
-    if (issued := (old.get("status") or {}).get("certificate")) and certificate != issued:
-        found.append(forbidden("status.certificate", "updates may not modify existing certificate content"))
     return found
+
+
+def _validate_status(new: Obj, old: Obj) -> Errors:
+    """A certificate is one, and once it is there it stays."""
+    found = _validate_conditions(new, old)
+    issued, before = ((obj.get("status") or {}).get("certificate", "") for obj in (new, old))
+    if issued == before:
+        return found
+    if before:
+        found.append(forbidden("status.certificate", "updates may not modify existing certificate content"))
+    if issued and (not before or not _certificate_problem(before)) and (problem := _certificate_problem(issued)):
+        found.append(invalid("status.certificate", "<certificate data>", problem))
+    return found
+
+
+_BLOCK = re.compile(rb"-----BEGIN ([^-\r\n]*)-----\s(.*?)-----END \1-----", re.DOTALL)
+_HEADER = re.compile(rb"^[^:\r\n]+:", re.MULTILINE)
+
+
+def _certificate_problem(text: str) -> str:
+    """What is wrong with certificates in PEM (base64 of it); '' when nothing is."""
+    from cryptography.x509 import load_der_x509_certificate
+
+    blocks = 0
+    for block in _BLOCK.finditer(base64.b64decode(text)):
+        kind = block[1].decode(errors="replace")
+        if kind != "CERTIFICATE":
+            return f'only CERTIFICATE PEM blocks are allowed, found "{kind}"'
+        if _HEADER.search(block[2]):
+            return "no PEM block headers are permitted"
+        blocks += 1
+        try:
+            load_der_x509_certificate(base64.b64decode(block[2]))
+        except ValueError:
+            return "x509: malformed certificate"
+    return "" if blocks else "must contain at least one CERTIFICATE PEM block"
 
 
 def _prepare_update(new: Obj, old: Obj) -> None:
@@ -252,7 +267,7 @@ RESOURCES = (
         namespaced=False,
         short_names=("csr",),
         subresources={
-            "status": status(prepare=_prepare_status, validate=_validate_conditions),
+            "status": status(prepare=_prepare_status, validate=_validate_status),
             "approval": Subresource(name="approval", prepare=_prepare_approval, validate=_validate_conditions),
         },
         name_rule=names.any_name,

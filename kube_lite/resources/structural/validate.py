@@ -116,7 +116,7 @@ def _typed(schema: Schema, wanted: str) -> Check:
     def check(value: Any, path: Path, problems: list[Problem]) -> None:
         if not is_type(value):
             problems.append(wrong_type(path, value, wanted))
-        elif constraint is not None:
+        if constraint is not None and (is_type(value) or (wanted == "integer" and isinstance(value, float))):
             constraint(value, path, problems)
 
     return check
@@ -140,9 +140,9 @@ def _string(schema: Schema) -> Check | None:
     def check(value: str, path: Path, problems: list[Problem]) -> None:
         if longest is not None and len(value) > longest:
             problems.append(invalid(path, value, f"should be at most {longest} chars long", blocking=True))
-        if shortest is not None and len(value) < shortest:
+        elif shortest is not None and len(value) < shortest:
             problems.append(invalid(path, value, f"should be at least {shortest} chars long"))
-        if search is not None and search(value) is None:
+        elif search is not None and search(value) is None:
             problems.append(invalid(path, value, f"should match '{pattern}'"))
         if is_format is not None and not is_format(value):
             given = field.show(value)

@@ -71,6 +71,21 @@ def test_a_value_that_breaks_the_schema_is_named_with_its_path(schema: Any, valu
 
 
 @pytest.mark.parametrize(
+    ("schema", "value", "count"),
+    [
+        ({"type": "string", "minLength": 2, "maxLength": 1, "pattern": "^x"}, "yy", 1),
+        ({"type": "string", "minLength": 2, "pattern": "^x"}, "y", 1),
+        ({"type": "string", "minLength": 20, "format": "ipv4"}, "y", 2),
+        ({"type": "number", "minimum": 3, "multipleOf": 2}, 1, 2),
+        ({"type": "integer", "multipleOf": 2}, 2.5, 2),
+        ({"type": "integer", "multipleOf": 2}, "2", 1),
+    ],
+)
+def test_of_text_the_first_problem_is_told_and_of_numbers_all(schema: Any, value: Any, count: int) -> None:
+    assert len(_problems(_spec(a=schema), {"spec": {"a": value}})) == count
+
+
+@pytest.mark.parametrize(
     ("schema", "value"),
     [
         ({"type": "integer"}, 2.0),

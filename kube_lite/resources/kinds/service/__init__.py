@@ -132,6 +132,7 @@ RESOURCES = (
         },
         name_rule=names.label_1035_name,
         generation=False,
+        returns_status=True,
         allow_create_on_update=True,
         default=_default,
         prepare_create=_prepare_create,
