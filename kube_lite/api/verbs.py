@@ -129,7 +129,8 @@ class Verbs:
         manner: Manner,
     ) -> Written:
         resource = target.resource
-        if obj["metadata"].get("resourceVersion"):
+        revision = str(obj["metadata"].pop("resourceVersion", None) or "")
+        if revision and not options.dry_run:  # upstream leaves this to its store, which a dry run does not reach
             raise errors.BadRequest("resourceVersion should not be set on objects to be created")
         resource.default(obj)
         managed.on_create(resource, obj, options, manner.manage)
@@ -156,7 +157,7 @@ class Verbs:
             request.name = obj["metadata"].get("name") or ""
             await self.admission.validate(request, self)
             managed.complete(resource, obj)
-            written = await self._insert(target, obj, options)
+            written = await self._insert(target, obj, options, revision)
         except BaseException as error:
             if undo is not None:
                 undo()
@@ -172,7 +173,7 @@ class Verbs:
         if guard is not None:
             guard(request)
 
-    async def _insert(self, target: Target, obj: Obj, options: WriteOptions) -> Written:
+    async def _insert(self, target: Target, obj: Obj, options: WriteOptions, revision: str) -> Written:
         resource, name = target.resource, obj["metadata"]["name"]
         encode = self.storage.encoder(resource, await self.storage.outgoing(resource, obj))
         write_checks.check_size(options, encode)
@@ -181,7 +182,9 @@ class Verbs:
             if self.storage.cache(resource).get(key) is not None:
                 raise self._taken(target, name)
             bare = decode_json(encode(0))
-            bare["metadata"].pop("resourceVersion")
+            bare["metadata"]["resourceVersion"] = revision
+            if not revision:
+                del bare["metadata"]["resourceVersion"]
             return Written(encode_json(bare), 0, created=True)
         try:
             record = await self.storage.store.write(key, 0, encode, transient=resource.transient)
@@ -263,7 +266,8 @@ class Verbs:
         if target.subresource is None and (uid := meta.get("uid")) and uid != stored_uid:
             raise write_checks.other_uid(target, uid, stored_uid)
         if target.subresource is None and present is None and resource.allow_create_on_update:
-            meta.pop("resourceVersion", None)  # of an object that is gone; upstream creates it anew
+            if not options.dry_run:
+                meta.pop("resourceVersion", None)  # of an object that is gone; upstream creates it anew
             return await self.create(target, obj, user, options, warnings)
         revision = str(meta.get("resourceVersion") or "")
         if revision in ("", "0") and not resource.allow_unconditional_update:

@@ -266,3 +266,15 @@ def test_a_collection_is_deleted_by_the_page_where_a_limit_says_so() -> None:
 )
 def test_a_character_that_is_no_json_is_shown_as_its_first_byte(body: bytes, character: str) -> None:
     assert json_complaint(body).startswith(f"invalid character {character} looking for beginning of ")
+
+
+def test_a_dry_run_lets_a_new_object_have_a_revision() -> None:
+    async def story(plane: Plane) -> None:
+        body = json.dumps({"metadata": {"name": "n", "resourceVersion": "5"}}).encode()
+        tried = await call(plane.app, "POST", f"{MAPS}?dryRun=All", body, JSON)
+        assert (tried.code, tried.json()["metadata"]["resourceVersion"]) == (201, "5")
+        tried = await call(plane.app, "PUT", f"{NS}/endpoints/n?dryRun=All", body, JSON)
+        assert (tried.code, tried.json()["metadata"]["resourceVersion"]) == (201, "5")
+        assert (await call(plane.app, "POST", MAPS, body, JSON)).code == 400
+
+    run(story)

@@ -21,7 +21,6 @@ REDACTED = "<secret contents redacted>"
 _NEEDED_KEYS = {
     "kubernetes.io/dockercfg": (".dockercfg",),
     "kubernetes.io/dockerconfigjson": (".dockerconfigjson",),
-    "kubernetes.io/ssh-auth": ("ssh-privatekey",),
     "kubernetes.io/tls": ("tls.crt", "tls.key"),
 }
 
@@ -70,9 +69,12 @@ def _validate(obj: Obj) -> Errors:
             found.append(required(annotation_path(ACCOUNT_NAME)))
     elif kind == "kubernetes.io/basic-auth":
         if "username" not in data and "password" not in data:
-            # Upstream formats these two paths wrongly; clients see them so.
+            # Upstream formats these paths and the next wrongly; clients see them so.
             found.append(required("data[%s][username]"))
             found.append(required("data[%s][password]"))
+    elif kind == "kubernetes.io/ssh-auth":
+        if not data.get("ssh-privatekey"):
+            found.append(required("data[%s][ssh-privatekey]"))
     else:
         for name in _NEEDED_KEYS.get(kind, ()):
             if name not in data:

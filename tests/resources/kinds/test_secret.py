@@ -49,7 +49,7 @@ def test_defaults_and_string_data() -> None:
             {"type": "kubernetes.io/basic-auth"},
             [(NEEDED, "data[%s][username]", ""), (NEEDED, "data[%s][password]", "")],
         ),
-        ("ssh", {"type": "kubernetes.io/ssh-auth"}, [(NEEDED, "data[ssh-privatekey]", "")]),
+        ("ssh", {"type": "kubernetes.io/ssh-auth"}, [(NEEDED, "data[%s][ssh-privatekey]", "")]),
         ("tls", {"type": "kubernetes.io/tls"}, [(NEEDED, "data[tls.crt]", ""), (NEEDED, "data[tls.key]", "")]),
         (
             "token",
