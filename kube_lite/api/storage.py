@@ -80,6 +80,8 @@ class Storage:
         self.registry = registry
         self.caches = WatchCaches(store, self._extract_for)
         self._heads: dict[tuple[str, str], bytes] = {}
+        self.pages: dict[int, float] = {}
+        """When the first page of a list at a revision was given, oldest first (``reads``)."""
 
     async def start(self) -> None:
         """Load what the store holds."""
