@@ -119,6 +119,11 @@ def selection(resource: Resource, label_text: str, field_text: str) -> Match | N
     if fields is not None:
         for requirement in fields.requirements:
             _check_selectable(resource, requirement.field)
+        if resource.stored_labels:
+            names = resource.stored_labels
+            fields = selectors.FieldSelector(
+                tuple(replace(r, field=names.get(r.field, r.field)) for r in fields.requirements)
+            )
     if labels is not None and not labels.requirements:
         labels = None
     if fields is not None and not fields.requirements:

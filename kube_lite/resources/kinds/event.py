@@ -163,13 +163,12 @@ _COLUMNS = (
 _SELECTABLE = tuple(_selectable({}))
 
 
-def _selectable_new_form(obj: Obj) -> dict[str, str]:
-    core = _selectable(to_core(obj))
-    return {
-        name.replace("involvedObject", "regarding").replace("reportingComponent", "reportingController"): value
-        for name, value in core.items()
-        if name != "source"
-    }
+def _new_name(label: str) -> str:
+    """What events.k8s.io calls a field of the core form."""
+    return label.replace("involvedObject", "regarding").replace("reportingComponent", "reportingController")
+
+
+_STORED_LABELS = {_new_name(label): label for label in _SELECTABLE if label != "source"}
 
 
 RESOURCES = (
@@ -203,8 +202,9 @@ RESOURCES = (
         validate_update=lambda new, old: validate_core(to_core(new)),
         columns=_COLUMNS,
         row=lambda obj, now: _row(to_core(obj), now),
-        selectable=_selectable_new_form,
-        selectable_names=tuple(_selectable_new_form({})),
+        selectable=lambda obj: _selectable(to_core(obj)),
+        selectable_names=tuple(_STORED_LABELS),
+        stored_labels=_STORED_LABELS,
         storage_version="v1",
         storage_group="core",
         convert_from_storage=from_core,
