@@ -139,11 +139,12 @@ class Dispatcher:
             if listing.remaining:
                 metadata["remainingItemCount"] = listing.remaining
         values = await self.storage.incoming(resource, listing.values)
-        return self._list_shaped(request, resource, values, metadata, form)
+        return self.list_shaped(request, resource, values, metadata, form)
 
-    def _list_shaped(
+    def list_shaped(
         self, request: Request, resource: Resource, values: Any, metadata: Mapping[str, Any], form: Form
     ) -> Response:
+        """Objects (stored bytes) as a list in the form that was asked for."""
         if form.as_ == "Table":
             include = table.include_object(request.info.param("includeObject"))
             objects = [self.storage.load(resource, v) for v in values]
@@ -278,7 +279,7 @@ class Dispatcher:
         await deletion.delete_collection(self.verbs, target, chosen, request.user, wanted)
         metadata = {"resourceVersion": str(revision)}
         values = await self.storage.incoming(resource, [i.value for i in chosen])
-        return self._list_shaped(request, resource, values, metadata, form)
+        return self.list_shaped(request, resource, values, metadata, form)
 
     @staticmethod
     def target(info: RequestInfo, resource: Resource, sub: Subresource | None) -> Target:

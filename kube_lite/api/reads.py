@@ -119,11 +119,9 @@ def selection(resource: Resource, label_text: str, field_text: str) -> Match | N
     if fields is not None:
         for requirement in fields.requirements:
             _check_selectable(resource, requirement.field)
-        if resource.stored_labels:
-            names = resource.stored_labels
-            fields = selectors.FieldSelector(
-                tuple(replace(r, field=names.get(r.field, r.field)) for r in fields.requirements)
-            )
+        if resource.selectable_as:
+            stored = (replace(r, field=resource.selectable_as.get(r.field, r.field)) for r in fields.requirements)
+            fields = selectors.FieldSelector(tuple(stored))
     if labels is not None and not labels.requirements:
         labels = None
     if fields is not None and not fields.requirements:
@@ -304,7 +302,7 @@ async def _converted(storage: Storage, resource: Resource, namespace: str, query
     """What matches in ``resource``'s own version; all at once, as a server may answer whatever the limit."""
     everything = replace(query, match=None, in_version=False, limit=0, continue_="")
     whole = await list_(storage, resource, namespace, everything)
-    stored = [Item("", value, 0, *storage.extractor(resource)(value)) for value in whole.values]
+    stored = [Item("", value, 0, storage.extractor(resource)) for value in whole.values]
     shown = await storage.in_version(resource, stored)
     return Listing([i.value for i in matching(shown, query.match)], whole.revision)
 

@@ -72,6 +72,16 @@ def head(api_version: str, kind: str) -> bytes:
     return b'{"kind":"%s","apiVersion":"%s",' % (kind.encode(), api_version.encode())
 
 
+def _asked_for(resource: Resource | None, obj: Obj) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """What selectors ask about: labels, and the fields that the resource lets select."""
+    meta = obj.get("metadata") or {}
+    fields = resource.selectable(obj) if resource is not None else {}
+    fields["metadata.name"] = meta.get("name") or ""
+    if meta.get("namespace"):
+        fields["metadata.namespace"] = meta["namespace"]
+    return meta.get("labels") or {}, fields
+
+
 class Storage:
     """Keys, encodings and version conversion over one store and its watch caches."""
 
@@ -115,14 +125,7 @@ class Storage:
         group = "" if group == "core" else group
 
         def extract(value: bytes) -> tuple[Mapping[str, str], Mapping[str, str]]:
-            obj = decode_json(value)
-            meta = obj.get("metadata") or {}
-            resource = self._stored_as(group, plural)
-            fields = resource.selectable(obj) if resource is not None else {}
-            fields["metadata.name"] = meta.get("name") or ""
-            if meta.get("namespace"):
-                fields["metadata.namespace"] = meta["namespace"]
-            return meta.get("labels") or {}, fields
+            return _asked_for(self._stored_as(group, plural), decode_json(value))
 
         return extract
 
@@ -232,12 +235,11 @@ class Storage:
         :raises InternalError: the webhook that converts them failed
         """
         values = await self.incoming(resource, [item.value for item in items])
-        found = []
-        for item, value in zip(items, values, strict=True):
-            named = {name: item.fields[name] for name in ("metadata.name", "metadata.namespace") if name in item.fields}
-            fields = {**named, **resource.selectable(self.load(resource, value))}
-            found.append(Item(item.key, value, item.revision, item.labels, fields))
-        return found
+
+        def extract(value: bytes) -> tuple[Mapping[str, str], Mapping[str, str]]:
+            return _asked_for(resource, self.load(resource, value))
+
+        return [Item(item.key, value, item.revision, extract) for item, value in zip(items, values, strict=True)]
 
     async def incoming_one(self, resource: Resource, value: bytes) -> bytes:
         """As ``incoming``, for one object."""

@@ -180,11 +180,10 @@ class WatchSource:
 
     async def _in_version(self, event: CachedEvent) -> CachedEvent:
         """The event with both states in the watched version, for selectors of fields that only that one has."""
-        now = Item(event.key, event.value, event.revision, event.labels, event.fields)
-        states = [now] if event.previous is None else [now, event.previous]
+        states = [event.item] if event.previous is None else [event.item, event.previous]
         shown = await self._storage.in_version(self._resource, states)
         previous = shown[1] if len(shown) > 1 else None
-        return replace(event, value=shown[0].value, fields=shown[0].fields, previous=previous, encoded={})
+        return replace(event, item=shown[0], previous=previous, encoded={})
 
     async def converted(self, changes: list[Change]) -> list[Change]:
         """The changes in the watched version, where a webhook converts. :raises InternalError: it failed"""
@@ -198,31 +197,23 @@ class WatchSource:
         for event in events:
             if self._scoped and not event.key.startswith(self._prefix):
                 continue
-            change = self._change(event.value, event.deleted, event.labels, event.fields, event.previous, event.encoded)
+            change = self._change(event.item, event.deleted, event.previous, event.encoded)
             if change is not None:
                 found.append(change)
         return found
 
-    def _change(
-        self,
-        value: bytes,
-        deleted: bool,
-        labels: Any,
-        fields: Any,
-        before: Item | None,
-        shared: dict[Any, bytes] | None,
-    ) -> Change | None:
+    def _change(self, item: Item, deleted: bool, before: Item | None, shared: dict[Any, bytes] | None) -> Change | None:
         match = self._match
-        is_now = not deleted and (match is None or match(labels, fields))
+        is_now = not deleted and (match is None or match(item.labels, item.fields))
         was = before is not None and (match is None or match(before.labels, before.fields))
         if is_now:
-            return Change("MODIFIED" if was else "ADDED", value, shared)
+            return Change("MODIFIED" if was else "ADDED", item.value, shared)
         if not was:
             return None
         if not deleted and before is not None:
             # it went out of sight: upstream shows the last state that matched, under the new revision
-            return Change("DELETED", _with_revision(before.value, value))
-        return Change("DELETED", value, shared)
+            return Change("DELETED", _with_revision(before.value, item.value))
+        return Change("DELETED", item.value, shared)
 
     @property
     def revision(self) -> int:
@@ -244,8 +235,9 @@ def _from_history(event: Event, extract: Extract) -> CachedEvent:
     """An event of the log as the ring would hold it."""
     before: Item | None = None
     if event.previous is not None:
-        before = Item(event.key, event.previous.value, event.previous.revision, *extract(event.previous.value))
-    return CachedEvent(event.key, event.value, event.revision, event.deleted, *extract(event.value), before, 0.0)
+        before = Item(event.key, event.previous.value, event.previous.revision, extract)
+    item = Item(event.key, event.value, event.revision, extract)
+    return CachedEvent(item, event.revision, event.deleted, before, 0.0)
 
 
 def _with_revision(value: bytes, newer: bytes) -> bytes:

@@ -163,12 +163,17 @@ _COLUMNS = (
 _SELECTABLE = tuple(_selectable({}))
 
 
-def _new_name(label: str) -> str:
-    """What events.k8s.io calls a field of the core form."""
-    return label.replace("involvedObject", "regarding").replace("reportingComponent", "reportingController")
+_SELECTABLE_AS = {
+    name.replace("involvedObject", "regarding").replace("reportingComponent", "reportingController"): name
+    for name in _SELECTABLE
+    if name != "source"
+}
+"""Of events.k8s.io: its names of the fields, and the core ones."""
 
 
-_STORED_LABELS = {_new_name(label): label for label in _SELECTABLE if label != "source"}
+def _selectable_new_form(obj: Obj) -> dict[str, str]:
+    core = _selectable(to_core(obj))
+    return {name: core[as_core] for name, as_core in _SELECTABLE_AS.items()}
 
 
 RESOURCES = (
@@ -202,9 +207,9 @@ RESOURCES = (
         validate_update=lambda new, old: validate_core(to_core(new)),
         columns=_COLUMNS,
         row=lambda obj, now: _row(to_core(obj), now),
-        selectable=lambda obj: _selectable(to_core(obj)),
-        selectable_names=tuple(_STORED_LABELS),
-        stored_labels=_STORED_LABELS,
+        selectable=_selectable_new_form,
+        selectable_names=tuple(_SELECTABLE_AS),
+        selectable_as=_SELECTABLE_AS,
         storage_version="v1",
         storage_group="core",
         convert_from_storage=from_core,
