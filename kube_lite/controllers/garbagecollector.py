@@ -6,8 +6,9 @@ the owner its finalizer ``orphan``. Upstream: ``pkg/controller/garbagecollector`
 
 A deletion needs proof. An owner counts as absent only when the API, asked live, has no object of that kind, name
 and uid; nothing is decided before every resource has been listed, but for custom ones whose webhook has kept them
-from it for half a minute (orphans wait for these too); every deletion names the uid and revision it was decided on. If absence is all there is, and the owner's deletion was never seen (after a restart, or when
-objects vanished from a damaged store), then only a small share of a kind is collected in a minute.
+from it for half a minute (orphans wait for these too); every deletion names the uid and revision it was decided
+on. If absence is all there is, and the owner's deletion was never seen (after a restart, or when objects vanished
+from a damaged store), then only a small share of a kind is collected in a minute.
 """
 
 from __future__ import annotations
