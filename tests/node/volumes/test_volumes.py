@@ -96,6 +96,30 @@ def test_content_comes_from_the_api(tmp_path: Path, volume: dict[str, Any], expe
 
 
 @pytest.mark.parametrize(
+    ("context", "mode", "owner", "group"),
+    [
+        ({}, 0o644, 0, 0),
+        ({"runAsUser": 1000}, 0o600, 1000, 0),
+        ({"fsGroup": 10000}, 0o640, 0, 10000),
+        ({"runAsUser": 1000, "fsGroup": 10000}, 0o640, 1000, 10000),
+    ],
+)
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files away")
+def test_a_token_is_for_the_user_and_the_group_of_its_pod_alone(
+    tmp_path: Path, context: dict[str, int], mode: int, owner: int, group: int
+) -> None:
+    async def story() -> None:
+        made = make_pod(API_ACCESS)
+        made = msgspec.structs.replace(made, spec=msgspec.structs.replace(made.spec, security_context=context))
+        volumes = make(tmp_path, client_with_config())
+        await volumes.setup(made, PLACE)
+        found = (volumes.path(made, API_ACCESS) / "token").stat()
+        assert (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (mode, owner, group)
+
+    run(story)
+
+
+@pytest.mark.parametrize(
     ("volume", "problem"),
     [
         ({"name": "v", "configMap": {"name": "x"}}, 'configmap "x" not found'),
