@@ -351,3 +351,12 @@ def test_websockets_reach_pods_through_the_proxies_of_pod_and_service(on_node: K
             socket.send(text)
             assert socket.recv() == text
         socket.close()
+
+
+def test_logs_come_over_websocket(on_node: Kubectl, real: Server) -> None:
+    on_node("apply", "-f", "-", stdin=pod("talker", container("c", "print('said', flush=True)"), restartPolicy="Never"))
+    on_node("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/talker", "--timeout=60s")
+    path = f"/api/v1/namespaces/{on_node.namespace}/pods/talker/log?container=c"
+    socket = websocket(real, path, subprotocols=["binary.k8s.io"])
+    assert (socket.recv(), socket.recv()) == (b"", b"said\n")
+    socket.close()
