@@ -279,3 +279,23 @@ def test_volumes_in_memory_are_as_large_as_the_smallest_limit(tmp_path: Path) ->
         assert sorted(mounts.unmounted) == ["disk", "large", "open", "own"]
 
     anyio.run(story)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files away")
+@pytest.mark.parametrize(
+    ("medium", "group", "mode"),
+    [("", None, 0o777), ("Memory", None, 0o1777), ("", 123, 0o2777), ("Memory", 123, 0o3777)],
+)
+def test_empty_volumes_are_open_to_all_as_a_fresh_tmpfs_or_directory_is(
+    tmp_path: Path, medium: str, group: int | None, mode: int
+) -> None:
+    async def story() -> None:
+        volumes = Volumes(tmp_path, Content(ApiSource(FakeClient()), Tokens(FakeClient())), _Mounts())
+        volume = {"name": "v", "emptyDir": {"medium": medium}}
+        found = make_pod(volume)
+        spec = msgspec.structs.replace(found.spec, security_context={"fsGroup": group} if group else {})
+        await volumes.setup(msgspec.structs.replace(found, spec=spec), PLACE)
+        status = volumes.path(found, volume).stat()
+        assert (oct(status.st_mode & 0o7777), status.st_gid) == (oct(mode), group or os.getegid())
+
+    anyio.run(story)
