@@ -19,6 +19,7 @@ from kube_lite.node.volumes.atomic import Payload
 from kube_lite.node.volumes.content import Content, Tokens
 from kube_lite.resources.kinds.pod.view import Pod
 from tests.node.fake_client import FakeClient
+from tests.node.fake_runtime import FakeRuntime, Program
 from tests.node.harness import container, pod, run, running_node
 
 PLACE = Placement("n1", "192.0.2.1", "10.0.0.5", {})
@@ -228,6 +229,28 @@ def test_a_pod_waits_for_its_volumes_and_follows_their_changes() -> None:
             client.remove("pods", "default", "p")
             await anyio.sleep(1)
             assert not os.path.exists(path)  # noqa: ASYNC240  # virtual time: blocking is fine
+
+    run(story)
+
+
+def test_a_container_that_starts_again_finds_what_its_volumes_hold_now() -> None:
+    """With a sub path it had shown the old file until the minute was over, and crashed over it again and again."""
+
+    async def story() -> None:
+        client = FakeClient()
+        runtime = FakeRuntime()
+        runtime.programs["app"] = Program(seconds=5, code=1)
+        config = {"metadata": {"name": "conf", "namespace": "default"}, "data": {"a": "1"}}
+        client.put("configmaps", config)
+        async with running_node(runtime, client=client) as node:
+            mounts = [{"name": "v", "mountPath": "/a", "subPath": "a"}]
+            volumes = [{"name": "v", "configMap": {"name": "conf"}}]
+            client.put("pods", pod("p", container(volumeMounts=mounts), volumes=volumes))
+            await anyio.sleep(1)
+            client.put("configmaps", {**config, "data": {"a": "2"}})
+            await anyio.sleep(6)
+            assert len(runtime.specs) == 2
+            assert Path(runtime.specs[1].mounts[0].host_path).read_bytes() == b"2"
 
     run(story)
 
