@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from kube_lite import errors
-from kube_lite.api import codec, deletion, kubelets, options, patching, reads, table, watch, watch_stream
+from kube_lite.api import codec, connect, deletion, kubelets, options, patching, reads, table, watch, watch_stream
 from kube_lite.api.history import Timeline
 from kube_lite.api.http import Request, Response, encode_json
 from kube_lite.api.negotiate import Form, negotiate
@@ -97,6 +97,8 @@ class Dispatcher:
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
         if info.verb not in sub.verbs and (sub.name, info.verb) != ("proxy", "options"):
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
+        if sub.name in connect.CONNECTED:
+            await connect.admit(self.verbs, request, resource, sub)
         handler = self.subresources.get(f"{resource.group_resource}/{sub.name}") or self.subresources.get(sub.name)
         if handler is not None:
             return await handler(request, resource)
@@ -266,7 +268,12 @@ class Dispatcher:
         query = reads.list_query(resource, info)
         namespace = info.namespace if resource.namespaced else ""
         items = self.storage.cache(resource).range(self.storage.prefix(resource, namespace))
-        chosen = [i for i in items if query.match is None or query.match(i.labels, i.fields)]
+        if query.in_version:
+            shown = reads.matching(await self.storage.in_version(resource, items), query.match)
+            wanted_keys = {item.key for item in shown}
+            chosen = [item for item in items if item.key in wanted_keys]
+        else:
+            chosen = list(reads.matching(items, query.match))
         revision = self.storage.caches.revision
         target = Target(resource, namespace, "")
         await deletion.delete_collection(self.verbs, target, chosen, request.user, wanted)

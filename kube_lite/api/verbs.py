@@ -30,8 +30,8 @@ from kube_lite.api.target import Target
 from kube_lite.api.user import User
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource, Subresource
+from kube_lite.store.ring import Item
 from kube_lite.store.store import StorageFull, WriteConflict
-from kube_lite.store.watch_cache import Item
 
 CONFLICT_RETRIES = 60
 """How often an update without a resourceVersion starts again before it gives up with 409."""
@@ -353,7 +353,7 @@ class Verbs:
             managed.complete(resource, new, but=managed.shared(old, new))
             if sub is None and resource.generation and objectmeta.counts(resource, new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
-            if new == old:
+            if new == old or managed.differs_in_times(old, new):
                 return Written(item.value, item.revision)
             written = await self._replace(target, item, new, options)
         except BaseException as error:
