@@ -248,7 +248,7 @@ async def _send(request: Request, response: Response, send: Send, stopping: Stop
         await _close(response.stream)
         response.stream = None
     if response.stream is not None:
-        if exchange is not None and exchange.upgrade and request.info.verb == "watch" and websocket.wanted(request):
+        if exchange is not None and exchange.upgrade and websocket.carries(request):
             await _stream_over_websocket(exchange, request, response, headers, stopping)
         elif exchange is not None:
             await _stream_over(exchange, request, response, headers, stopping)
@@ -353,7 +353,7 @@ async def _stream_over_websocket(
     assert stream is not None
     try:
         switched = websocket.handshake(request)
-        await websocket.serve(exchange, [*switched, *headers], stream, stopping)
+        await websocket.serve(exchange, request, [*switched, *headers], stream, stopping)
     except errors.BadRequest as error:
         refusal = error_response(error)
         length = (b"content-length", b"%d" % len(refusal.body))
