@@ -183,9 +183,9 @@ def _named_below(type_: Type, value: Any) -> Node | None:
         if type(value) is not list:
             raise Mistyped
         return _named_items(type_, value)
-    if kind == LIST and type(value) is list and type_.item is not None and type_.item.kind == STRING:
-        if all(type(item) is str for item in value):
-            return IN
+    texts = kind == LIST and type_.item is not None and type_.item.kind == STRING and type(value) is list
+    if texts and all(type(item) is str for item in value):
+        return IN
     if next(check(type_, value), None):
         raise Mistyped
     return IN if is_leaf(type_, value) else applied(type_, value)
