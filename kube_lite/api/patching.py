@@ -97,12 +97,12 @@ def _check_kind(target: Target, change: patch.Patch, new: Obj, merged: Obj) -> N
             if isinstance(new.get(name), str) or new.get(name) is None:
                 new[name] = value
         return
-    if not resource.custom and not new.get("kind"):
+    if not resource.custom and new.get("kind") in (None, ""):
         new["kind"] = resource.kind
     kind, version = new.get("kind"), new.get("apiVersion")
     if (kind, version) == (resource.kind, resource.api_version):
         return
-    if not resource.custom and not version:
+    if not resource.custom and version in (None, ""):
         raise _undeterminable(target)
     if resource.custom and kind and version and isinstance(kind, str) and isinstance(version, str):
         group = version.rpartition("/")[0]
