@@ -73,13 +73,20 @@ class NodeEndpoints:
     # ---- joining
 
     async def _join(self, request: Request) -> Response:
-        """Sign the certificate of a node that shows the node token. Body: ``{"request": PEM}``."""
+        """Sign the certificate of a node that shows the node token. Body: ``{"request": PEM}``.
+
+        :raises Conflict: a node of this name is connected
+        """
         try:
             body = json.loads(await request.body())
             pem = str(body["request"]).encode()
         except (ValueError, KeyError, TypeError) as error:
             raise errors.BadRequest('the body must be {"request": "<PEM certificate request>"}') from error
         name = request.info.name
+        if name in self._channels:
+            # it would take over the pods of the one that runs, and each would undo what the other does
+            message = f'a node named "{name}" is connected: choose another name (--name), or stop that one first'
+            raise errors.Conflict(message, {"name": name, "kind": "nodes"})
         try:
             certificate = self._authority.sign_request(pem, f"system:node:{name}", [NODES, EXECUTORS])
         except ValueError as error:
@@ -189,6 +196,24 @@ class NodeEndpoints:
         if answer is not None:
             answer.close()
         self._asked.pop(identity, None)
+
+    # ---- the node's own paths
+
+    async def kubelet(self, node: str, request: Request, path: str) -> Response | None:
+        """The answer to a request of the node's kubelet; None when no such node is connected.
+
+        :param path: of the kubelet, as it came
+        :raises ServiceUnavailable: it does not answer
+        """
+        if node not in self._channels:
+            return None
+        if request.info.method not in ("GET", "HEAD"):
+            return Response(405, b"Method Not Allowed\n", "text/plain; charset=utf-8", {"Allow": "GET, HEAD"})
+        query = request.scope.get("query_string", b"").decode("latin-1")
+        told, body = await self.ask(node, "kubelet", {"path": path, "query": query})
+        headers = {str(name).title(): str(value) for name, value in (told.get("headers") or {}).items()}
+        media = str(told.get("contentType") or "text/plain")
+        return Response(int(told.get("code") or 200), b"", media, headers, body)
 
     # ---- logs
 

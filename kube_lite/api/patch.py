@@ -63,15 +63,16 @@ class Patch:
     media_type: str
     value: Any
     raw: bytes = b""
-    _duplicates: list[str] | None = field(default=None, repr=False)
+    duplicates: list[str] | None = field(default=None, repr=False)
+    """Complaints about fields that occur twice in the patch itself; None until somebody has looked."""
 
     def strict_errors(self) -> list[str]:
         """Fields that occur twice in the patch itself: ``duplicate field "spec.replicas"``."""
-        if self._duplicates is None and body.has_no_duplicates(self.raw, self.value):
-            self._duplicates = []
-        if self._duplicates is None:
-            self._duplicates = [f'duplicate field "{path}"' for path in body.duplicate_fields(self.raw)]
-        return self._duplicates
+        if self.duplicates is None and body.has_no_duplicates(self.raw, self.value):
+            self.duplicates = []
+        if self.duplicates is None:
+            self.duplicates = [f'duplicate field "{path}"' for path in body.duplicate_fields(self.raw)]
+        return self.duplicates
 
     def apply(self, type_: Type, obj: dict[str, Any]) -> dict[str, Any]:
         """The patched object; it may share parts with ``obj``, which stays as it was.

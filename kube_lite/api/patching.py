@@ -40,6 +40,8 @@ async def patch_object(verbs: Verbs, target: Target, request: Request, raw: byte
         detail = "may not be specified for non-apply patch"
         raise errors.invalid("PatchOptions", "meta.k8s.io", "", [forbidden("force", detail)])
     change = _read(target, media, raw)
+    if request.own:
+        change.duplicates = []
     named = change.value.get("metadata") if isinstance(change.value, dict) else None
     pinned = isinstance(named, dict) and bool(named.get("resourceVersion"))
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from kube_lite.cli.main import CommandError
 from kube_lite.cli.node_flags import add_node_flags, mirrors, require_root
-from kube_lite.cli.running import run_until_signal
+from kube_lite.cli.running import Stop, run_until_signal
 from kube_lite.cli.server_flags import add_server_flags, server_settings
 
 if TYPE_CHECKING:
@@ -51,25 +51,23 @@ def run(args: argparse.Namespace) -> int:
     mirrors(args.registry_mirror)
     settings = server_settings(args)
 
-    async def serve() -> None:
-        import anyio
-
+    async def serve(stop: Stop) -> None:
         from kube_lite.live.server import serve as live
 
         async with live(settings) as server:
             if args.no_node:
                 _print_ready(server.url, settings.admin_kubeconfig, started)
-                await anyio.sleep_forever()
+                await stop.wait()
             node = await _start_node(args, server.url, settings.data_dir, settings.node_token)
             try:
                 await _wait_ready(node)
                 _print_ready(server.url, settings.admin_kubeconfig, started)
-                code = await node.wait()
-                raise CommandError(f"the node executor ended with code {code}; what it said is above")
+                await _until_stop(node, stop)
+                server.begin_stop()
             finally:
                 await _stop_node(node)
 
-    return run_until_signal(serve)
+    run_until_signal(serve)
 
 
 def _print_ready(url: str, kubeconfig: Path, started: float) -> None:
@@ -98,6 +96,21 @@ async def _wait_ready(node: Process) -> None:
             return
     code = await node.wait()
     raise CommandError(f"the node executor did not start (code {code}); what it said is above")
+
+
+async def _until_stop(node: Process, stop: Stop) -> None:
+    """Return when the command should end. :raises CommandError: the node ended before"""
+    import anyio
+
+    async with anyio.create_task_group() as tasks:
+
+        async def watch() -> None:
+            await stop.wait()
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(watch)
+        code = await node.wait()
+        raise CommandError(f"the node executor ended with code {code}; what it said is above")
 
 
 async def _stop_node(node: Process) -> None:

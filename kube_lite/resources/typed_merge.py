@@ -183,8 +183,8 @@ def _named_below(type_: Type, value: Any) -> Node | None:
         if type(value) is not list:
             raise Mistyped
         return _named_items(type_, value)
-    texts = kind == LIST and type_.item is not None and type_.item.kind == STRING and type(value) is list
-    if texts and all(type(item) is str for item in value):
+    of_strings = kind == LIST and type_.item is not None and type_.item.kind == STRING
+    if of_strings and type(value) is list and all(type(item) is str for item in value):
         return IN
     if next(check(type_, value), None):
         raise Mistyped

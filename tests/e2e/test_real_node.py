@@ -19,9 +19,11 @@ from typing import Any
 import kubernetes
 import pytest
 
+from tests.support import echo
 from tests.support.kubectl import Kubectl
 from tests.support.machine import KINDS, footprint, kinds
 from tests.support.running import NODE_READY, KubeLite, Server, eventually, free_port, own_ranges
+from tests.support.sockets import websocket
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a real node")]
 
@@ -297,3 +299,106 @@ def test_nothing_is_left_of_a_cluster_that_was_stopped(program: Path, tmp_path: 
         code = server.stop()
     assert code == 0, server.err
     eventually(lambda: not footprint(name, tmp_path) & made, 5)
+
+
+def test_tools_read_the_node_through_the_api(on_node: Kubectl, real: Server) -> None:
+    writing = "open('/x','wb').write(b'x' * 3_000_000); print('said', flush=True); import time; time.sleep(1000)"
+    on_node("apply", "-f", "-", stdin=pod("told", container("c", writing)))
+    on_node("wait", "--for=condition=Ready", "pod/told", "--timeout=60s")
+    (name,) = on_node("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").split()
+    base = f"/api/v1/nodes/{name}/proxy"
+    assert on_node("get", "--raw", f"{base}/healthz") == "ok"
+    assert eventually(lambda: on_node("get", "--raw", f"{base}/containerLogs/{on_node.namespace}/told/c")) == "said\n"
+
+    def measured() -> dict[str, Any] | None:
+        pods = json.loads(on_node("get", "--raw", f"{base}/stats/summary"))["pods"]
+        mine = [one for one in pods if one["podRef"]["namespace"] == on_node.namespace]
+        return mine[0] if mine and mine[0]["containers"][0]["rootfs"]["usedBytes"] >= 3_000_000 else None
+
+    told = eventually(measured)
+    assert told["containers"][0]["memory"]["workingSetBytes"] > 1_000_000
+    assert told["containers"][0]["cpu"]["usageCoreNanoSeconds"] > 0
+    assert [one["name"] for one in told["network"]["interfaces"]] == ["eth0"]
+    labels = f'{{container="c",namespace="{on_node.namespace}",pod="told"}}'
+    assert f"container_memory_working_set_bytes{labels}" in on_node("get", "--raw", f"{base}/metrics/resource")
+    names = [one["metadata"]["name"] for one in json.loads(on_node("get", "--raw", f"{base}/pods"))["items"]]
+    assert "told" in names
+    assert "NotFound" in on_node.fails("get", "--raw", f"{base}/nothing")
+
+
+def test_a_pod_that_fills_the_nodes_disk_beyond_its_limit_is_evicted(on_node: Kubectl) -> None:
+    writing = "open('/x','wb').write(b'x' * 3_000_000); import time; time.sleep(1000)"
+    limits = {"resources": {"limits": {"ephemeral-storage": "1Mi"}}}
+    on_node("apply", "-f", "-", stdin=pod("hog", container("c", writing, **limits)))
+    on_node("wait", "--for=jsonpath={.status.reason}=Evicted", "pod/hog", "--timeout=60s")
+    status = on_node.json("pod", "hog")["status"]
+    message = "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. "
+    assert (status["phase"], status["message"]) == ("Failed", message)
+    assert message.strip() in on_node("get", "events", "--field-selector", "reason=Evicted")
+
+
+def test_websockets_reach_pods_through_the_proxies_of_pod_and_service(on_node: Kubectl, real: Server) -> None:
+    probe = {"readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1}, "ports": [{"containerPort": 8080}]}
+    command = ["python3", "-u", "-c", Path(echo.__file__).read_text(), "8080"]
+    on_node("apply", "-f", "-", stdin=pod("echo", {**container("c", ""), "command": command, **probe}))
+    on_node("expose", "pod", "echo", "--port=80", "--target-port=8080")
+    on_node("wait", "--for=condition=Ready", "pod/echo", "--timeout=60s")
+    base = f"/api/v1/namespaces/{on_node.namespace}"
+    eventually(lambda: on_node("get", "endpoints", "echo", "-o", "jsonpath={.subsets[*].addresses[*].ip}"))
+    for path in ("pods/echo/proxy/chat", "services/echo:80/proxy/chat"):
+        socket = websocket(real, f"{base}/{path}")
+        for text in ("hello", "x" * 100_000):
+            socket.send(text)
+            assert socket.recv() == text
+        socket.close()
+
+
+def test_a_second_executor_is_told_what_it_would_take_from_the_first(program: Path, tmp_path: Path) -> None:
+    """By its directory, its name here or in the cluster, or its addresses; the first one's pods never notice."""
+    name, ranges = f"kl-one-{secrets.token_hex(3)}", own_ranges()
+    server = Server("up", tmp_path / "data", "--node-name", name, *ranges)
+    token = ["--server", server.url, "--token-file", str(server.data_dir / "node.token")]
+    own = str(server.data_dir / "node")
+    try:
+        kubectl = Kubectl(program, server.kubeconfig)
+        kubectl("apply", "-f", "-", stdin=web(1))
+        kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+        address = kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
+        answering = fetch(address)
+        for number, (flags, complaint) in enumerate(
+            (
+                ([*token, "--name", name, "--data-dir", own], f"{own} is in use by another kube-lite node"),
+                ([*token, "--name", "kl-other", "--data-dir", own], f"{own} is in use by another kube-lite node"),
+                ([*token, "--name", name, "--data-dir", str(tmp_path / "n")], "runs on this machine already"),
+                ([*token, "--name", "kl-other", "--data-dir", "/etc/passwd"], "there is a file of this name"),
+                ([*token, "--name", "kl-other", "--data-dir="], "--data-dir is empty"),
+            )
+        ):
+            second = KubeLite(["node", *flags], tmp_path / f"second{number}")
+            assert second.process.wait(30) == 1
+            assert second.err.startswith("error: "), second.err
+            assert complaint in second.err
+            assert second.err.count("\n") == 1, second.err
+        other = KubeLite(
+            [
+                "up",
+                "--data-dir",
+                str(tmp_path / "other"),
+                "--node-name",
+                "kl-other",
+                "--listen",
+                "127.0.0.1:0",
+                *ranges,
+            ],
+            tmp_path / "third",
+        )
+        assert other.process.wait(30) == 1
+        assert "another kube-lite node on this machine has the pod network" in other.err
+        assert "Traceback" not in other.err
+        assert fetch(address) == answering != ""
+        assert status(kubectl, answering)["restartCount"] == 0
+    finally:
+        assert server.stop() == 0
+    moved = KubeLite(["node", "--server", server.url, "--name", "kl-other", "--data-dir", own], tmp_path / "moved")
+    assert moved.process.wait(30) == 1
+    assert f"error: {own} is node {name}'s: start it as --name {name}, or choose another" in moved.err
