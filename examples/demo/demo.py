@@ -29,6 +29,9 @@ from traces import traces
 
 HERE = Path(__file__).parent
 DEPLOYMENT = "/apis/apps/v1/namespaces/default/deployments/web"
+NODE = "demo-node"
+RANGES = ("--cluster-cidr", "10.245.0.0/16", "--service-cluster-ip-range", "10.112.0.0/16")
+"""Not the default addresses: the demo runs beside a cluster that has those."""
 PATIENCE = 60.0
 """Seconds that any single step may take."""
 
@@ -122,7 +125,7 @@ def command(*args: str) -> list[str]:
 def start(data_dir: Path, real: bool) -> subprocess.Popen[str]:
     """``kube-lite up``, ready."""
     flags = [] if real else ["--no-node", "--sim-nodes", "1"]
-    args = command("up", "--data-dir", str(data_dir), "--listen", "127.0.0.1:0", "--node-name", "demo-node", *flags)
+    args = command("up", "--data-dir", str(data_dir), "--listen", "127.0.0.1:0", "--node-name", NODE, *RANGES, *flags)
     process = subprocess.Popen(args, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     line = process.stdout.readline()
@@ -234,7 +237,7 @@ def main() -> int:
         print("Not root: the same story on a simulated node. Run it as root to see real containers.\n")
     with tempfile.TemporaryDirectory(prefix="kube-lite-demo-") as directory:
         data_dir = Path(directory)
-        before = traces(data_dir)
+        before = traces(data_dir, NODE)
         with story.step("start the cluster" + (" with one real node" if real else " with one simulated node")):
             process = start(data_dir, real)
         try:
@@ -243,7 +246,7 @@ def main() -> int:
             with story.step("stop the cluster"):
                 process.send_signal(signal.SIGTERM)
                 code = process.wait(PATIENCE)
-        left = traces(data_dir) - before
+        left = traces(data_dir, NODE) - before
     if left or code:
         print(json.dumps(sorted(left), indent=2))
         raise SystemExit(f"demo: the cluster ended with code {code} and left {len(left)} traces")

@@ -25,23 +25,29 @@ def _processes(data_dir: Path) -> set[str]:
     return found
 
 
-def _links() -> set[str]:
-    return {f"link {p.name}" for p in Path("/sys/class/net").iterdir() if p.name.startswith(("kl", "kube"))}
+def _links(node: str) -> set[str]:
+    """Links whose alias says that they are the node's; one without an alias was just being made."""
+    links = [p for p in Path("/sys/class/net").iterdir() if p.name.startswith(("kl", "kube"))]
+    aliases = {p.name: (p / "ifalias").read_text().strip() for p in links if (p / "ifalias").exists()}
+    return {f"link {name}" for name, alias in aliases.items() if not alias or alias.startswith(f"kube-lite/{node}/")}
 
 
-def _tables() -> set[str]:
+def _tables(node: str) -> set[str]:
     nft = shutil.which("nft") or "/usr/sbin/nft"
     if not Path(nft).exists():
         return set()
     listed = subprocess.run([nft, "list", "tables"], capture_output=True, text=True, check=False).stdout
-    return {f"nft {line}" for line in listed.splitlines() if "kube-lite" in line}
+    return {f"nft {line}" for line in listed.splitlines() if f"kube-lite-{node}" in line}
 
 
-def _cgroups() -> set[str]:
-    root = Path("/sys/fs/cgroup")
-    return {f"cgroup {p}" for depth in ("*", "*/*") for p in root.glob(depth) if p.name.startswith("kube-lite")}
+def _cgroups(node: str) -> set[str]:
+    name, root = f"kube-lite-{node}", Path("/sys/fs/cgroup")
+    return {f"cgroup {p}" for depth in ("*", "*/*") for p in root.glob(depth) if p.name.startswith(name)}
 
 
-def traces(data_dir: Path) -> set[str]:
-    """Everything that a cluster in ``data_dir`` has on this machine outside that directory."""
-    return _mounts(data_dir) | _processes(data_dir) | _links() | _tables() | _cgroups()
+def traces(data_dir: Path, node: str) -> set[str]:
+    """Everything that a cluster in ``data_dir`` with this node has on this machine outside that directory.
+
+    Other clusters come and go meanwhile: theirs is not counted.
+    """
+    return _mounts(data_dir) | _processes(data_dir) | _links(node) | _tables(node) | _cgroups(node)

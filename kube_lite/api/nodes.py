@@ -73,13 +73,20 @@ class NodeEndpoints:
     # ---- joining
 
     async def _join(self, request: Request) -> Response:
-        """Sign the certificate of a node that shows the node token. Body: ``{"request": PEM}``."""
+        """Sign the certificate of a node that shows the node token. Body: ``{"request": PEM}``.
+
+        :raises Conflict: a node of this name is connected
+        """
         try:
             body = json.loads(await request.body())
             pem = str(body["request"]).encode()
         except (ValueError, KeyError, TypeError) as error:
             raise errors.BadRequest('the body must be {"request": "<PEM certificate request>"}') from error
         name = request.info.name
+        if name in self._channels:
+            # it would take over the pods of the one that runs, and each would undo what the other does
+            message = f'a node named "{name}" is connected: choose another name (--name), or stop that one first'
+            raise errors.Conflict(message, {"name": name, "kind": "nodes"})
         try:
             certificate = self._authority.sign_request(pem, f"system:node:{name}", [NODES, EXECUTORS])
         except ValueError as error:

@@ -19,6 +19,7 @@ from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
 from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.authz.escalation import Escalation
+from kube_lite.api.component_status import ComponentStatuses
 from kube_lite.api.crds import CustomResources
 from kube_lite.api.discovery import Discovery
 from kube_lite.api.dispatch import Dispatcher
@@ -95,6 +96,7 @@ class Plane:
         self._started = False
         self.stopping = Stopping()
         checks = health.checks(lambda: self._started, lambda: self.stopping.begun)
+        self.components = ComponentStatuses(self.dispatcher, checks["etcd"])
         self.nonresource = NonResource(self.discovery, checks)
         self.openapi = OpenAPI(self.registry, lambda resource: resource.openapi)
         self.nonresource.pages["openapi"] = self._openapi

@@ -35,6 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Be a node until a signal."""
     require_root()
+    if not args.data_dir:
+        raise CommandError("--data-dir is empty: want a directory, such as /var/lib/kube-lite-n1")
     started = time.perf_counter()
 
     async def serve(stop: Stop) -> None:

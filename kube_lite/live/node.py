@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import socket
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ import anyio
 
 from kube_lite import clock
 from kube_lite.client.http import HttpClient
+from kube_lite.live import claims
 from kube_lite.node.executor import NodeExecutor, NodeParts
 from kube_lite.node.join import Membership, join
 from kube_lite.node.linux.images.store import ImageStore
@@ -74,15 +76,26 @@ async def live_node(options: LiveNodeOptions) -> AsyncIterator[NodeExecutor]:
     """Run a node; entered when it has joined and runs, stopped when left.
 
     :raises JoinError: the server cannot be joined
+    :raises Claimed: another node has the directory, the name or, later, the pod network
+    :raises OSError: the directory cannot be had; says what to do
     """
     data_dir = options.data_dir.resolve()
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _prepare_directory(data_dir)
+    async with AsyncExitStack() as claimed:
+        claimed.enter_context(claims.directory(data_dir))
+        claimed.enter_context(claims.node_name(options.name))
+        yield await claimed.enter_async_context(_joined(options, data_dir, claimed))
+
+
+@asynccontextmanager
+async def _joined(options: LiveNodeOptions, data_dir: Path, claimed: AsyncExitStack) -> AsyncIterator[NodeExecutor]:
     member = await clock.run_in_thread(join, options.server, options.name, data_dir, options.token_file)
     settings = NodeSettings(
         name=options.name, data_dir=data_dir, address=options.address or own_address(options.server)
     )
 
     async def build(pod_cidr: str) -> NodeParts:
+        claimed.enter_context(claims.pod_network(pod_cidr))
         return await _parts(options, settings, member, pod_cidr)
 
     async with HttpClient(member.connection, user_agent="kubelet") as client, anyio.create_task_group() as tasks:
@@ -90,6 +103,17 @@ async def live_node(options: LiveNodeOptions) -> AsyncIterator[NodeExecutor]:
         tasks.start_soon(executor.run)
         yield executor
         tasks.cancel_scope.cancel()
+
+
+def _prepare_directory(path: Path) -> None:
+    """Make a node's directory, for its owner alone. :raises OSError: it cannot be had; says what to do"""
+    os.umask(0o077)  # volumes hold secrets and are readable inside: nobody else may get there
+    try:
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (path / "volumes").mkdir(exist_ok=True, mode=0o700)
+    except OSError as error:
+        why = "there is a file of this name" if isinstance(error, FileExistsError) else error.strerror
+        raise OSError(f"--data-dir {path}: {why}; choose a directory that you may write to") from error
 
 
 async def _parts(options: LiveNodeOptions, settings: NodeSettings, member: Membership, pod_cidr: str) -> NodeParts:

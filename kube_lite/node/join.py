@@ -57,6 +57,8 @@ def join(server: str, name: str, directory: Path, token_file: Path | None) -> Me
     :raises JoinError: the server cannot be reached, is not the one of the token, or refuses
     """
     kept = directory / "membership.json"
+    if kept.exists() and (other := json.loads(kept.read_text()).get("name", name)) != name:
+        raise JoinError(f"{directory} is node {other}'s: start it as --name {other}, or choose another data directory")
     if kept.exists() and (token_file is None or _same_cluster(directory, token_file)):
         return _kept(directory, server)
     if token_file is None:
@@ -69,8 +71,8 @@ def join(server: str, name: str, directory: Path, token_file: Path | None) -> Me
     _write(directory / "ca.crt", ca)
     _write(directory / "node.key", key)
     _write(directory / "node.crt", str(answer["certificate"]).encode())
-    cidrs = {k: str(answer[k]) for k in ("clusterCIDR", "serviceCIDR")}
-    _write(kept, json.dumps(cidrs).encode())
+    known = {"name": name, **{k: str(answer[k]) for k in ("clusterCIDR", "serviceCIDR")}}
+    _write(kept, json.dumps(known).encode())
     return _kept(directory, server)
 
 

@@ -98,6 +98,21 @@ def test_nobody_else_joins(tmp_path: Path) -> None:
     run(tmp_path, story)
 
 
+def test_a_name_is_not_given_to_a_second_node_while_the_first_is_connected(tmp_path: Path) -> None:
+    async def story(plane: Plane, endpoints: NodeEndpoints) -> None:
+        bearer = {"authorization": f"Bearer {SECRET}"}
+        body = {"request": _request().decode()}
+        async with opened(plane.app, BASE + "/tunnel"):
+            refused = await call(plane.app, "POST", BASE + "/join", body, bearer, peer={})
+            assert refused.refusal() == (409, "Conflict")
+            assert 'a node named "n" is connected: choose another name' in refused.json()["message"]
+            other = await call(plane.app, "POST", BASE.removesuffix("n") + "m/join", body, bearer, peer={})
+            assert other.code == 201
+        assert (await call(plane.app, "POST", BASE + "/join", body, bearer, peer={})).code == 201
+
+    run(tmp_path, story)
+
+
 def test_a_join_without_a_request_is_a_bad_request(tmp_path: Path) -> None:
     async def story(plane: Plane, endpoints: NodeEndpoints) -> None:
         bearer = {"authorization": f"Bearer {SECRET}"}

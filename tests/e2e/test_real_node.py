@@ -351,3 +351,54 @@ def test_websockets_reach_pods_through_the_proxies_of_pod_and_service(on_node: K
             socket.send(text)
             assert socket.recv() == text
         socket.close()
+
+
+def test_a_second_executor_is_told_what_it_would_take_from_the_first(program: Path, tmp_path: Path) -> None:
+    """By its directory, its name here or in the cluster, or its addresses; the first one's pods never notice."""
+    name, ranges = f"kl-one-{secrets.token_hex(3)}", own_ranges()
+    server = Server("up", tmp_path / "data", "--node-name", name, *ranges)
+    token = ["--server", server.url, "--token-file", str(server.data_dir / "node.token")]
+    own = str(server.data_dir / "node")
+    try:
+        kubectl = Kubectl(program, server.kubeconfig)
+        kubectl("apply", "-f", "-", stdin=web(1))
+        kubectl("rollout", "status", "deployment/web", "--timeout=30s")
+        address = kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}")
+        answering = fetch(address)
+        for number, (flags, complaint) in enumerate(
+            (
+                ([*token, "--name", name, "--data-dir", own], f"{own} is in use by another kube-lite node"),
+                ([*token, "--name", "kl-other", "--data-dir", own], f"{own} is in use by another kube-lite node"),
+                ([*token, "--name", name, "--data-dir", str(tmp_path / "n")], "runs on this machine already"),
+                ([*token, "--name", "kl-other", "--data-dir", "/etc/passwd"], "there is a file of this name"),
+                ([*token, "--name", "kl-other", "--data-dir="], "--data-dir is empty"),
+            )
+        ):
+            second = KubeLite(["node", *flags], tmp_path / f"second{number}")
+            assert second.process.wait(30) == 1
+            assert second.err.startswith("error: "), second.err
+            assert complaint in second.err
+            assert second.err.count("\n") == 1, second.err
+        other = KubeLite(
+            [
+                "up",
+                "--data-dir",
+                str(tmp_path / "other"),
+                "--node-name",
+                "kl-other",
+                "--listen",
+                "127.0.0.1:0",
+                *ranges,
+            ],
+            tmp_path / "third",
+        )
+        assert other.process.wait(30) == 1
+        assert "another kube-lite node on this machine has the pod network" in other.err
+        assert "Traceback" not in other.err
+        assert fetch(address) == answering != ""
+        assert status(kubectl, answering)["restartCount"] == 0
+    finally:
+        assert server.stop() == 0
+    moved = KubeLite(["node", "--server", server.url, "--name", "kl-other", "--data-dir", own], tmp_path / "moved")
+    assert moved.process.wait(30) == 1
+    assert f"error: {own} is node {name}'s: start it as --name {name}, or choose another" in moved.err
