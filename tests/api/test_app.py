@@ -218,7 +218,7 @@ class Line:
         self.upgrade = self.full = False
         self.on_writable: Any = None
 
-    async def begin(self, status: int, headers: Any) -> None:
+    async def begin(self, status: int, headers: Any, length: int = -1) -> None:
         """The head."""
         self.disconnected = self.hang_up_at == "begin"
 
