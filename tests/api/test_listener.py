@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import ssl
@@ -212,9 +211,9 @@ def test_a_watch_that_is_cut_off_by_the_servers_end_is_no_failure(
 def test_an_address_that_is_taken_or_not_ours_is_an_os_error() -> None:
     with listener.bind_tcp("127.0.0.1", 0) as bound:
         port = bound.getsockname()[1]
-        with pytest.raises(OSError, match=os.strerror(errno.EADDRINUSE)):
+        with pytest.raises(OSError, match="something listens there already; stop it"):
             listener.bind_tcp("127.0.0.1", port)
-    with pytest.raises(OSError, match=os.strerror(errno.EADDRNOTAVAIL)):
+    with pytest.raises(OSError, match="this machine has no such address"):
         listener.bind_tcp("192.0.2.1", 0)
     with listener.bind_tcp("::1", 0) as bound:
         assert bound.getsockname()[0] == "::1"
