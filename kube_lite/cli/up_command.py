@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from anyio.abc import Process
 
 HELP = "server and one real node in one command"
+NODE_PAUSE = 5.0
+"""Seconds between two starts of a node executor that ended by itself."""
 NODE_STOP = 60.0
 """Seconds that the node gets to end its containers: longer than the usual grace period of 30."""
 
@@ -60,14 +62,26 @@ def run(args: argparse.Namespace) -> int:
             if args.no_node:
                 _print_ready(server.url, settings.admin_kubeconfig, started)
                 await anyio.sleep_forever()
-            node = await _start_node(args, server.url, settings.data_dir, settings.node_token)
-            try:
-                await _wait_ready(node)
-                _print_ready(server.url, settings.admin_kubeconfig, started)
-                code = await node.wait()
-                raise CommandError(f"the node executor ended with code {code}; what it said is above")
-            finally:
-                await _stop_node(node)
+            again = False
+            while True:
+                node = await _start_node(args, server.url, settings.data_dir, settings.node_token)
+                try:
+                    began = time.perf_counter()
+                    await _wait_ready(node)
+                    if not again:
+                        _print_ready(server.url, settings.admin_kubeconfig, started)
+                    again = True
+                    code = await node.wait()
+                except CommandError as error:
+                    if not again:
+                        raise
+                    print(f"error: {error}", file=sys.stderr)
+                else:
+                    print(f"the node executor ended with code {code}; it is started again", file=sys.stderr)
+                finally:
+                    await _stop_node(node)
+                # its containers run on meanwhile; one that cannot start is not asked all the time
+                await anyio.sleep(max(0.0, NODE_PAUSE - (time.perf_counter() - began)))
 
     return run_until_signal(serve)
 

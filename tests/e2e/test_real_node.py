@@ -283,6 +283,28 @@ def test_a_killed_executor_loses_no_line_and_no_exit_code(program: Path, tmp_pat
     assert code == 0, executor.err
 
 
+def test_up_starts_its_node_executor_again_and_its_containers_never_notice(program: Path, tmp_path: Path) -> None:
+    name = f"kl-again-{secrets.token_hex(3)}"
+    server = Server("up", tmp_path / "data", "--node-name", name, *own_ranges())
+    try:
+        kubectl = Kubectl(program, server.kubeconfig)
+        kubectl("apply", "-f", "-", stdin=pod("calm", container("c", "import time; time.sleep(1000)")))
+        kubectl("wait", "pod/calm", "--for=condition=Ready", "--timeout=30s")
+        before = status(kubectl, "calm")
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+        (executor,) = children.read_text().split()
+        os.kill(int(executor), signal.SIGKILL)
+        eventually(lambda: children.read_text().split() not in ([], [executor]))
+        kubectl("apply", "-f", "-", stdin=pod("new", container("c", "import time; time.sleep(1000)")))
+        kubectl("wait", "pod/new", "--for=condition=Ready", "--timeout=30s")
+        after = status(kubectl, "calm")
+        assert (after["containerID"], after["restartCount"]) == (before["containerID"], 0)
+        assert "the node executor ended with code -9; it is started again" in server.err
+    finally:
+        code = server.stop()
+    assert code == 0, server.err
+
+
 def test_nothing_is_left_of_a_cluster_that_was_stopped(program: Path, tmp_path: Path) -> None:
     name = f"kl-gone-{secrets.token_hex(3)}"
     before = footprint(name, tmp_path)
