@@ -103,6 +103,7 @@ def _start(plane: Plane, options: ClusterOptions, rng: random.Random, tasks: Tas
             sign_account_token=plane.tokens.legacy,
         )
         tasks.start_soon(controllers.run_controllers, context, names)
+        plane.components.running("controller-manager")
     fleet = None
     if options.sim_nodes:
         from kube_lite.sim.fleet import Fleet
@@ -113,6 +114,7 @@ def _start(plane: Plane, options: ClusterOptions, rng: random.Random, tasks: Tas
     running = Cluster(plane, None, fleet)
     if options.scheduler:
         tasks.start_soon(_schedule, running, informers, options.seed)
+        plane.components.running("scheduler")
     return running
 
 

@@ -51,6 +51,8 @@ class ServerSettings:
     """Seed of every random choice; None takes one from the system."""
     node_monitor_grace_period: float = 50.0
     """Seconds of silence after which a node is Unknown (upstream since 1.32)."""
+    shutdown_delay: float = 0.0
+    """Seconds that a server which was told to end still serves all, while /readyz fails (--shutdown-delay-duration)."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -78,6 +80,8 @@ class ServerSettings:
             raise ValueError(f"--sim-nodes {self.sim_nodes}: want 0 to 100000")
         if self.node_monitor_grace_period <= 0:
             raise ValueError("--node-monitor-grace-period must be above 0 seconds")
+        if self.shutdown_delay < 0:
+            raise ValueError("--shutdown-delay-duration must not be negative")
 
     @property
     def pki_dir(self) -> Path:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, MutableMapping
 from typing import Any
@@ -34,6 +35,8 @@ from kube_lite.api.http import PushStream, Request, Response, error_response
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.objectmeta import uuid4
+from kube_lite.api.splice import Spliced
+from kube_lite.api.stopping import STREAM_SECONDS, Stopping
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +62,7 @@ class App:
         nonresource: NonResource,
         audit: AuditLog | None,
         rng: random.Random,
+        stopping: Stopping,
     ) -> None:
         self._authenticator = authenticator
         self.authorizer = authorizer
@@ -67,6 +71,7 @@ class App:
         self._nonresource = nonresource
         self._audit = audit
         self._rng = rng
+        self._stopping = stopping
         self.extra: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
         """The FastAPI application for the remaining paths, once it is built."""
         self.elsewhere: Callable[[Request], Awaitable[Response | None]] | None = None
@@ -91,7 +96,7 @@ class App:
                 assert extra is not None
                 await extra(scope, receive, send)
             else:
-                await _send(request, response, send, self._nonresource.version)
+                await _send(request, response, send, self._stopping)
         finally:
             request.release_seat()
             # a stream that failed or was cut off is a request too
@@ -225,7 +230,7 @@ async def _stream_body(receive: Receive) -> AsyncIterator[bytes]:
             return
 
 
-async def _send(request: Request, response: Response, send: Send, version: str) -> None:
+async def _send(request: Request, response: Response, send: Send, stopping: Stopping) -> None:
     headers = [
         (b"content-type", response.content_type.encode()),
         (b"cache-control", b"no-cache, private"),
@@ -236,16 +241,19 @@ async def _send(request: Request, response: Response, send: Send, version: str) 
         headers += [(b"warning", _warning(warning)) for warning in _bounded(request.warnings)]
     headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
     exchange: Exchange | None = request.scope.get(EXCHANGE)
+    if exchange is not None and isinstance(response.stream, Spliced):
+        await _switch_over(exchange, request, response, response.stream, stopping)
+        return
     if response.stream is not None and request.info.method == "HEAD":
         await _close(response.stream)
         response.stream = None
     if response.stream is not None:
         if exchange is not None and exchange.upgrade and request.info.verb == "watch" and websocket.wanted(request):
-            await _stream_over_websocket(exchange, request, response, headers)
+            await _stream_over_websocket(exchange, request, response, headers, stopping)
         elif exchange is not None:
-            await _stream_over(exchange, response, headers)
+            await _stream_over(exchange, request, response, headers, stopping)
         else:
-            await _send_stream(request, response, headers, send)
+            await _send_stream(request, response, headers, send, stopping)
         return
     body = response.body
     if len(body) > GZIP_FROM and b"gzip" in request.headers.get(b"accept-encoding", b""):
@@ -300,12 +308,26 @@ def _warning(text: str) -> bytes:
     return f'299 - "{clean}"'.encode()
 
 
-async def _stream_over(exchange: Exchange, response: Response, headers: list[tuple[bytes, bytes]]) -> None:
+async def _switch_over(
+    exchange: Exchange, request: Request, response: Response, stream: Spliced, stopping: Stopping
+) -> None:
+    headers = [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
+    try:
+        with stopping.during():
+            await stream.splice(exchange, [(b"audit-id", request.audit_id.encode()), *headers])
+    finally:
+        await _close(stream)
+    exchange.finish()
+
+
+async def _stream_over(
+    exchange: Exchange, request: Request, response: Response, headers: list[tuple[bytes, bytes]], stopping: Stopping
+) -> None:
     stream = response.stream
     assert stream is not None
     await exchange.begin(response.code, headers)
     try:
-        with anyio.CancelScope() as scope:
+        with stopping.during(request.info) as scope:
             exchange.on_disconnect = scope.cancel
             if exchange.disconnected:  # before it could be told
                 scope.cancel()
@@ -318,17 +340,20 @@ async def _stream_over(exchange: Exchange, response: Response, headers: list[tup
                         break
     finally:
         await _close(stream)
-    await exchange.end()
+    with anyio.move_on_after(STREAM_SECONDS if stopping.streams_ended else math.inf) as waited:
+        await exchange.end()
+    if waited.cancelled_caught:
+        exchange.transport.abort()
 
 
 async def _stream_over_websocket(
-    exchange: Exchange, request: Request, response: Response, headers: list[tuple[bytes, bytes]]
+    exchange: Exchange, request: Request, response: Response, headers: list[tuple[bytes, bytes]], stopping: Stopping
 ) -> None:
     stream = response.stream
     assert stream is not None
     try:
         switched = websocket.handshake(request)
-        await websocket.serve(exchange, [*switched, *headers], stream)
+        await websocket.serve(exchange, [*switched, *headers], stream, stopping)
     except errors.BadRequest as error:
         refusal = error_response(error)
         length = (b"content-length", b"%d" % len(refusal.body))
@@ -344,7 +369,9 @@ async def _close(stream: AsyncIterator[bytes]) -> None:
             await closer()
 
 
-async def _send_stream(request: Request, response: Response, headers: list[tuple[bytes, bytes]], send: Send) -> None:
+async def _send_stream(
+    request: Request, response: Response, headers: list[tuple[bytes, bytes]], send: Send, stopping: Stopping
+) -> None:
     stream = response.stream
     assert stream is not None
     await send({"type": "http.response.start", "status": response.code, "headers": headers})
@@ -352,12 +379,13 @@ async def _send_stream(request: Request, response: Response, headers: list[tuple
     await send({"type": "http.response.body", "body": b"", "more_body": True})
     receive = request.scope.get("kube_lite.receive")
     try:
-        async with anyio.create_task_group() as group:
-            if receive is not None:
-                group.start_soon(_cancel_on_disconnect, receive, group.cancel_scope)
-            async for chunk in stream:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            group.cancel_scope.cancel()
+        with stopping.during(request.info):
+            async with anyio.create_task_group() as group:
+                if receive is not None:
+                    group.start_soon(_cancel_on_disconnect, receive, group.cancel_scope)
+                async for chunk in stream:
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+                group.cancel_scope.cancel()
     finally:
         await _close(stream)
     await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -43,7 +43,7 @@ from kube_lite.resources.fieldset import (
 from kube_lite.resources.ownership import UNTRACKED, applied, changes, initial, with_named_fields
 from kube_lite.resources.reconcile_fields import reconciled
 from kube_lite.resources.schema import Type
-from kube_lite.resources.typed_merge import check, merge, remove
+from kube_lite.resources.typed_merge import Mistyped, check, merge, named, remove
 
 Obj = dict[str, Any]
 Entry = dict[str, Any]
@@ -331,7 +331,7 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
     :raises BadRequest: the configuration is for another version, holds managedFields or does not fit its type
     :raises Conflict: it would change what other managers own, and ``force`` is false
     """
-    _check_config(type_, config, writer)
+    given = _checked(type_, config, writer)
     base = live if live is not None else _empty(type_, config)
     stored = _owners(base["metadata"].get("managedFields") or [], trusted=True)
     if stored is None:
@@ -339,15 +339,17 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
     base = {**base, "metadata": {k: v for k, v in base["metadata"].items() if k != "managedFields"}}
     if live is not None:
         stored = _reconciled(type_, stored, base, writer) if stored else _first_owners(type_, base, writer)
-    named = recursive_difference(applied(type_, config), _ignored(writer))
-    own = _new_owner(writer, "Apply", ordered(difference(named, _STRIPPED)))
+    claimed = recursive_difference(given, _ignored(writer)) if writer.ignored else given
+    own = _new_owner(writer, "Apply", difference(claimed, _STRIPPED))
     previous = next((owner for owner in stored if owner.identity == own.identity), None)
     others = [owner for owner in stored if owner.identity != own.identity]
     merged = merge(type_, base, config)
     if previous is not None and difference(previous.fields, own.fields):
         # the configuration's own name and the like hold its metadata, though nobody owns them
-        merged = _pruned(type_, merged, previous.fields, [*others, replace(own, fields=named)])
-    taken, removed = (recursive_difference(part, _ignored(writer)) for part in changes(type_, base, merged, True))
+        merged = _pruned(type_, merged, previous.fields, [*others, replace(own, fields=claimed)])
+    taken, removed = changes(type_, base, merged, True)
+    if writer.ignored:
+        taken, removed = (recursive_difference(part, _ignored(writer)) for part in (taken, removed))
     if previous is not None and previous.fields == own.fields and not taken and not removed:
         own = replace(own, time=previous.time)  # nothing happened
     if others:
@@ -358,7 +360,8 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
     return Applied(merged, _encoded([*others, own]))
 
 
-def _check_config(type_: Type, config: Obj, writer: Writer) -> None:
+def _checked(type_: Type, config: Obj, writer: Writer) -> Node:
+    """What a configuration names. :raises BadRequest: it is not one of this type and version"""
     given = config.get("apiVersion") or ""
     if given != writer.api_version:
         raise BadRequest(
@@ -368,15 +371,18 @@ def _check_config(type_: Type, config: Obj, writer: Writer) -> None:
     metadata = config.get("metadata")
     if isinstance(metadata, Mapping) and metadata.get("managedFields") is not None:
         raise BadRequest("metadata.managedFields must be nil")
-    problems = list(check(type_, config))
     group, _, version = writer.api_version.rpartition("/")
-    if not config.get("kind"):
+    if config.get("kind"):
+        try:
+            return named(type_, config)
+        except Mistyped:
+            problems = list(check(type_, config))
+    else:
         problems = [f"no corresponding type for {group}/{version}, Kind="]
-    if problems:
-        name = f"{_text(metadata, 'namespace')}/{_text(metadata, 'name')}"
-        about = f"({name}; {group}/{version}, Kind={config.get('kind') or ''})"
-        told = problems[0] if len(problems) == 1 else "errors:\n  " + "\n  ".join(problems)
-        raise BadRequest(f"failed to create typed patch object {about}: {told}")
+    name = f"{_text(metadata, 'namespace')}/{_text(metadata, 'name')}"
+    about = f"({name}; {group}/{version}, Kind={config.get('kind') or ''})"
+    told = problems[0] if len(problems) == 1 else "errors:\n  " + "\n  ".join(problems)
+    raise BadRequest(f"failed to create typed patch object {about}: {told}")
 
 
 def _text(metadata: Any, key: str) -> str:
@@ -399,18 +405,18 @@ def _first_owners(type_: Type, base: Obj, writer: Writer) -> list[_Owner]:
 def _pruned(type_: Type, merged: Obj, last: Node, owners: Sequence[_Owner]) -> Obj:
     """``merged`` without what its applier named last time and nobody owns any more, by whatever operation."""
 
-    def named(fields: Node) -> Node:
+    def filled(fields: Node) -> Node:
         return with_named_fields(type_, fields)
 
-    everything = named(applied(type_, merged))
-    pruned = remove(type_, merged, named(last)) or {}
+    everything = filled(applied(type_, merged))
+    pruned = remove(type_, merged, filled(last)) or {}
     claimed: Node = {}
     for owner in owners:
         claimed = union(claimed, owner.fields)
-    kept = union(named(applied(type_, pruned)), named(claimed))
+    kept = union(filled(applied(type_, pruned)), filled(claimed))
     pruned = remove(type_, merged, difference(everything, kept)) or {}
     # Only what this applier owned may go: add back what nobody owned.
-    gone = intersection(difference(everything, named(applied(type_, pruned))), named(last))
+    gone = intersection(difference(everything, filled(applied(type_, pruned))), filled(last))
     result = remove(type_, merged, gone) or {}
     result.setdefault("metadata", {})
     return dict(result)

@@ -31,7 +31,7 @@ def decode_body(request: Request, resource: Resource, raw: bytes, wanted: WriteO
 
     :raises BadRequest: not JSON or YAML, of another kind, or with a value of the wrong type
     """
-    value, duplicates = parse(request, raw, resource.kind, wanted.field_validation != "Ignore")
+    value, duplicates = parse(request, raw, resource.kind, wanted.field_validation != "Ignore" and not request.own)
     if resource.custom:
         check_custom_kind(resource, value, raw)
     check_kind(resource, value)

@@ -222,6 +222,10 @@ class CustomResources:
             for name in names:
                 try:
                     await self._reconcile(name)
+                except errors.ApiError as refusal:  # a webhook of its author's, most often
+                    logger.warning("%s: will be tried again: %s", name, refusal)
+                    self._dirty[name] = None
+                    failed = True
                 except Exception:
                     logger.exception("%s: will be tried again", name)
                     self._dirty[name] = None
@@ -284,7 +288,7 @@ class CustomResources:
         """Delete the objects; once none is left, let the definition go."""
         known = self._served.get(name)
         if known is not None:
-            resource = known[1][0].resource
+            resource = self._storage.stored(known[1][0].resource)  # in which no webhook need be asked
             cache, prefix = self._storage.cache(resource), self._storage.prefix(resource)
             if cache.count(prefix):
                 await self._delete_objects(name, resource)

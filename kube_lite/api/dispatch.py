@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from kube_lite import errors
-from kube_lite.api import codec, deletion, kubelets, options, patching, reads, table, watch, watch_stream
+from kube_lite.api import codec, connect, deletion, kubelets, options, patching, reads, table, watch, watch_stream
 from kube_lite.api.history import Timeline
 from kube_lite.api.http import Request, Response, encode_json
 from kube_lite.api.negotiate import Form, negotiate
@@ -97,6 +97,8 @@ class Dispatcher:
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
         if info.verb not in sub.verbs and (sub.name, info.verb) != ("proxy", "options"):
             raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
+        if sub.name in connect.CONNECTED:
+            await connect.admit(self.verbs, request, resource, sub)
         handler = self.subresources.get(f"{resource.group_resource}/{sub.name}") or self.subresources.get(sub.name)
         if handler is not None:
             return await handler(request, resource)
@@ -139,11 +141,12 @@ class Dispatcher:
             if listing.remaining:
                 metadata["remainingItemCount"] = listing.remaining
         values = await self.storage.incoming(resource, listing.values)
-        return self._list_shaped(request, resource, values, metadata, form)
+        return self.list_shaped(request, resource, values, metadata, form)
 
-    def _list_shaped(
+    def list_shaped(
         self, request: Request, resource: Resource, values: Any, metadata: Mapping[str, Any], form: Form
     ) -> Response:
+        """Objects (stored bytes) as a list in the form that was asked for."""
         if form.as_ == "Table":
             include = table.include_object(request.info.param("includeObject"))
             objects = [self.storage.load(resource, v) for v in values]
@@ -267,13 +270,18 @@ class Dispatcher:
         query = reads.list_query(resource, info)
         namespace = info.namespace if resource.namespaced else ""
         items = self.storage.cache(resource).range(self.storage.prefix(resource, namespace))
-        chosen = [i for i in items if query.match is None or query.match(i.labels, i.fields)]
+        if query.in_version:
+            shown = reads.matching(await self.storage.in_version(resource, items), query.match)
+            wanted_keys = {item.key for item in shown}
+            chosen = [item for item in items if item.key in wanted_keys]
+        else:
+            chosen = list(reads.matching(items, query.match))
         revision = self.storage.caches.revision
         target = Target(resource, namespace, "")
         await deletion.delete_collection(self.verbs, target, chosen, request.user, wanted)
         metadata = {"resourceVersion": str(revision)}
         values = await self.storage.incoming(resource, [i.value for i in chosen])
-        return self._list_shaped(request, resource, values, metadata, form)
+        return self.list_shaped(request, resource, values, metadata, form)
 
     @staticmethod
     def target(info: RequestInfo, resource: Resource, sub: Subresource | None) -> Target:

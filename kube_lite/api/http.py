@@ -35,6 +35,8 @@ class Request:
     stream_body: Callable[[], AsyncIterator[bytes]] | None = None
     scope: Mapping[str, Any] = field(default_factory=dict)
     user: User = ANONYMOUS
+    own: bool = False
+    """Whether the body was encoded in this process: then it names no field twice."""
     warnings: list[str] = field(default_factory=list)
     audit_id: str = ""
     flow_headers: tuple[tuple[bytes, bytes], ...] = ()

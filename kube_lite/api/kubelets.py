@@ -24,18 +24,30 @@ UPGRADED = ("attach", "exec", "portforward")
 """Subresources of pods that are connections, not requests."""
 
 
+def _host(node: Obj) -> str:
+    """The best of a node's addresses. :raises Unspecified: nobody has reported any"""
+    addresses = dig(node, "status", "addresses", default=[]) or []
+    by_type = {address.get("type"): str(address.get("address", "")) for address in reversed(addresses)}
+    host = next((by_type[kind] for kind in PREFERRED if by_type.get(kind)), "")
+    if not host:
+        raise errors.Unspecified("no preferred addresses found; known addresses: []")
+    return host
+
+
 def endpoint(node: Obj) -> tuple[str, int] | None:
     """Where the kubelet of a Node says that it listens; None for one that listens nowhere.
 
     :raises Unspecified: nobody has reported any address for the node
     """
     port = dig(node, "status", "daemonEndpoints", "kubeletEndpoint", "Port", default=0)
-    addresses = dig(node, "status", "addresses", default=[]) or []
-    by_type = {address.get("type"): str(address.get("address", "")) for address in reversed(addresses)}
-    host = next((by_type[kind] for kind in PREFERRED if by_type.get(kind)), "")
-    if not host:
-        raise errors.Unspecified("no preferred addresses found; known addresses: []")
+    host = _host(node)
     return (host, int(port)) if port else None
+
+
+def address(node: Obj, port: str) -> str:
+    """``HOST:PORT`` of something on a node. :raises Unspecified: nobody has reported any address for it"""
+    host = _host(node)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 async def dial(host: str, port: int) -> str:

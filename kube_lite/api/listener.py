@@ -28,6 +28,9 @@ from kube_lite.api.app import App
 from kube_lite.api.authn import PEER_CERTIFICATE, PEER_UID
 from kube_lite.api.certs import Pair
 from kube_lite.api.exchange import EXCHANGE, Exchange
+from kube_lite.api.stopping import REQUEST_SECONDS, STREAM_SECONDS
+
+logger = logging.getLogger(__name__)
 
 BACKLOG = 2048
 KEEP_ALIVE = 75
@@ -38,8 +41,8 @@ PIPELINED = 16
 """Requests waiting behind another of their connection, from which on no more is read."""
 HEAD_BYTES = 64 * 1024
 """Longest head of a request."""
-SHUTDOWN = 2
-"""Seconds that open watches get to end when the server stops."""
+LINGER = 0.05
+"""Seconds after the last answer in which clients may take it and hang up, and those that have just come may ask."""
 _PEER_CREDENTIALS = struct.Struct("3i")
 
 
@@ -57,6 +60,8 @@ class Protocol(HttpToolsProtocol):
         """Bytes of the request's head so far; None while its body is read."""
         self._switched = False
         self._running: Exchange | None = None
+        self._closing = False
+        """Whether no request is answered any more but those that have come."""
         self._head_timer: asyncio.TimerHandle | None = self.loop.call_later(HEAD_SECONDS, transport.abort)
         certificate = transport.get_extra_info("peercert")
         if certificate:
@@ -132,6 +137,22 @@ class Protocol(HttpToolsProtocol):
         running.half_closed = True
         running.keep_alive = False
         return self.scheme != "https"  # TLS has no half-closed connections
+
+    def shutdown(self) -> None:
+        """Hang up after the answers to what has been asked; at once if that was answered."""
+        self._closing = True
+        running = self._running
+        if running is None:
+            return  # it has just come
+        if running.response_complete and not self._head:
+            self.transport.close()
+        elif self.cycle is not None:
+            self.cycle.keep_alive = False
+
+    @property
+    def unsent(self) -> bool:
+        """Whether the client has not taken all of its answers yet."""
+        return self.transport.get_write_buffer_size() > 0
 
     def resume_writing(self) -> None:
         """Tell a stream that the client has caught up."""
@@ -211,7 +232,10 @@ class Protocol(HttpToolsProtocol):
             message_event=asyncio.Event(),
             expect_100_continue=self.expect_100_continue,
             # after a request to upgrade that was not followed nobody knows which protocol comes next
-            keep_alive=not upgrade and self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive(),
+            keep_alive=not upgrade
+            and not self._closing
+            and self.parser.get_http_version() != "1.0"
+            and self.parser.should_keep_alive(),
             on_response=self.on_response_complete,
         )
         exchange.upgrade = upgrade
@@ -229,19 +253,69 @@ class Listener(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._started = anyio.Event()
+        self._stopped = anyio.Event()
+        self._drained = anyio.Event()
+        self._sockets: list[socket.socket] = []
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept connections."""
         await super().startup(sockets)
+        self._sockets = sockets or []
         self._started.set()
 
     async def wait_started(self) -> None:
         """Return once connections are accepted."""
         await self._started.wait()
 
+    async def main_loop(self) -> None:
+        """Keep the date that answers bear, until told to stop."""
+        while not self._stopped.is_set():
+            await self.on_tick(0)
+            with anyio.move_on_after(1.0):
+                await self._stopped.wait()
+
     def stop(self) -> None:
-        """Finish the open requests, then return from ``serve``."""
-        self.should_exit = True
+        """Accept no more connections, hang up on clients that wait for nothing; ``serve`` then drains and returns."""
+        for server in self.servers:
+            server.close()
+        for listening in self._sockets:
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        self._stopped.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let the requests under way finish, and cut off what is left after ``stopping.REQUEST_SECONDS``."""
+        await self._finish(REQUEST_SECONDS)
+        tasks = self.server_state.tasks
+        if tasks:
+            logger.warning("%d requests were not answered within %g s, and are cut off", len(tasks), REQUEST_SECONDS)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(list(tasks), timeout=STREAM_SECONDS)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        self._drained.set()
+
+    async def wait_drained(self) -> None:
+        """Return once a server that was told to stop has answered everybody."""
+        await self._drained.wait()
+
+    async def _finish(self, seconds: float) -> None:
+        """Return when every answer has been taken, or after ``seconds``."""
+        state = self.server_state
+        with anyio.move_on_after(seconds):
+            lingered = False
+            while True:
+                if state.tasks:
+                    await asyncio.wait(list(state.tasks))
+                elif any(isinstance(connection, Protocol) and connection.unsent for connection in state.connections):
+                    await anyio.sleep(LINGER)
+                elif lingered or not state.connections:
+                    return
+                else:
+                    await anyio.sleep(LINGER)
+                    lingered = True
 
 
 def tls_context(server: Pair, ca: Path) -> ssl.SSLContext:
@@ -312,7 +386,6 @@ def listener(app: App, context: ssl.SSLContext | None = None) -> Listener:
         proxy_headers=False,
         date_header=True,
         timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=SHUTDOWN,
         backlog=BACKLOG,
     )
     config.load()

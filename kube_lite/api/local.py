@@ -77,7 +77,7 @@ class LocalClient:
             return body
 
         headers = {**self._headers, b"content-type": content_type.encode()}
-        request = Request(info, headers, read_body, user=self._user)
+        request = Request(info, headers, read_body, user=self._user, own=True)
         response: Response = await self._dispatcher.handle(request)
         return response.body
 

@@ -31,6 +31,20 @@ def untouched(old: Obj, new: Obj) -> list[Obj]:
     return list(old["metadata"].get("managedFields") or ())
 
 
+def differs_in_times(old: Obj, new: Obj) -> bool:
+    """Whether two versions of an object are the same but for the times of their owners: not worth a write."""
+    before, after = old["metadata"].get("managedFields"), new["metadata"].get("managedFields")
+    if not before or not after or len(before) != len(after):
+        return False
+    for one, other in zip(before, after, strict=True):
+        if one["fieldsV1"] != other.get("fieldsV1") or {**one, "time": ""} != {**other, "time": ""}:
+            return False
+    if new.get("status") != old.get("status"):  # what changes most often
+        return False
+    untimed = {**new, "metadata": {**new["metadata"], "managedFields": before}}
+    return untimed == old
+
+
 Lookup = Callable[[str], Resource | None]
 """Another version of a resource by its apiVersion."""
 

@@ -197,6 +197,24 @@ class NodeEndpoints:
             answer.close()
         self._asked.pop(identity, None)
 
+    # ---- the node's own paths
+
+    async def kubelet(self, node: str, request: Request, path: str) -> Response | None:
+        """The answer to a request of the node's kubelet; None when no such node is connected.
+
+        :param path: of the kubelet, as it came
+        :raises ServiceUnavailable: it does not answer
+        """
+        if node not in self._channels:
+            return None
+        if request.info.method not in ("GET", "HEAD"):
+            return Response(405, b"Method Not Allowed\n", "text/plain; charset=utf-8", {"Allow": "GET, HEAD"})
+        query = request.scope.get("query_string", b"").decode("latin-1")
+        told, body = await self.ask(node, "kubelet", {"path": path, "query": query})
+        headers = {str(name).title(): str(value) for name, value in (told.get("headers") or {}).items()}
+        media = str(told.get("contentType") or "text/plain")
+        return Response(int(told.get("code") or 200), b"", media, headers, body)
+
     # ---- logs
 
     async def log(self, request: Request, resource: Resource) -> Response:

@@ -27,6 +27,7 @@ from kube_lite.api.openapi_operations import (
     list_definition_of,
     operations,
 )
+from kube_lite.api.swagger import Part
 from kube_lite.resources.registry import Registry, Resource
 from kube_lite.resources.schema import META, definitions
 
@@ -232,6 +233,10 @@ class OpenAPI:
         self._custom_schema = custom_schema
         self._documents: dict[tuple[str, str], tuple[str, bytes]] = {}
         self._v2: dict[str, tuple[str, bytes]] = {}
+        self.elsewhere: tuple[Part, ...] = ()
+        """What other servers answer for, put into the v2 document."""
+        self.elsewhere_v3: Mapping[str, Any] = {}
+        """Where their v3 documents are, put into the root."""
 
     def group_versions(self) -> dict[tuple[str, str], list[Resource]]:
         """What is served, by group and version."""
@@ -257,7 +262,7 @@ class OpenAPI:
         for (group, version), resources in self.group_versions().items():
             name = f"apis/{group}/{version}" if group else f"api/{version}"
             paths[name] = {"serverRelativeURL": f"/openapi/v3/{name}?hash={self._hash(resources)}"}
-        return encode_json({"paths": dict(sorted(paths.items()))})
+        return encode_json({"paths": dict(sorted({**paths, **self.elsewhere_v3}.items()))})
 
     def document(self, group: str, version: str) -> tuple[bytes, str] | None:
         """The v3 document of one group and version, and its hash; None when it is not served."""
@@ -300,8 +305,11 @@ class OpenAPI:
 
     def v2(self, protobuf: bool) -> tuple[bytes, str]:
         """The v2 document of everything served, as JSON or as gnostic's protobuf, and its hash."""
-        resources = list(self._registry)
+        resources, elsewhere = list(self._registry), self.elsewhere
         wanted = self._hash(resources)
+        if elsewhere:
+            made_of = "".join([wanted, *(part.digest for part in elsewhere)])
+            wanted = hashlib.sha512(made_of.encode()).hexdigest().upper()
         form = "protobuf" if protobuf else "json"
         known = self._v2.get(form)
         if known is None or known[0] != wanted:
@@ -309,7 +317,7 @@ class OpenAPI:
             names = {o.body for o in found} | {answer for o in found for _, answer in o.answers}
             schemas = self._components(resources, names - {""})
             write = openapi_v2.protobuf if protobuf else openapi_v2.json_document
-            known = (wanted, write(INFO, found, schemas, SECURITY))
+            known = (wanted, write(INFO, found, schemas, SECURITY, elsewhere))
             self._v2[form] = known
         return known[1], wanted
 

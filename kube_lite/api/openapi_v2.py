@@ -13,6 +13,7 @@ import msgspec
 
 from kube_lite.api.openapi_operations import Operation, Parameter
 from kube_lite.api.protobuf_wire import field, number, text
+from kube_lite.api.swagger import Part, fitted, operations_of
 
 MEDIA_TYPES: Final = (
     "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
@@ -130,19 +131,28 @@ def json_document(
     found: Iterable[Operation],
     schemas: Mapping[str, Schema],
     security: Mapping[str, Any],
+    elsewhere: Iterable[Part] = (),
 ) -> bytes:
-    """The whole document as JSON."""
+    """The whole document as JSON.
+
+    :param elsewhere: what other servers answer for
+    """
     paths: dict[str, Schema] = {}
     for operation in found:
         item = paths.setdefault(operation.path, {})
         item[operation.method] = _operation(operation)
         item.setdefault("parameters", [_parameter(p) for p in operation.path_parameters])
+    definitions = {name: schema_v2(schema) for name, schema in schemas.items()}
+    for part in elsewhere:
+        fitting = fitted(part, definitions)
+        paths = {**fitting.paths, **paths}
+        definitions |= fitting.definitions
     return msgspec.json.encode(
         {
             "swagger": "2.0",
             "info": info,
             "paths": dict(sorted(paths.items())),
-            "definitions": {name: schema_v2(schema) for name, schema in schemas.items()},
+            "definitions": definitions,
             "securityDefinitions": security,
             "security": [{name: [] for name in security}],
         }
@@ -246,18 +256,26 @@ def protobuf(
     found: Iterable[Operation],
     schemas: Mapping[str, Schema],
     security: Mapping[str, Any],
+    elsewhere: Iterable[Part] = (),
 ) -> bytes:
     """The whole document as ``openapi.v2.Document``."""
     by_path: dict[str, list[Operation]] = {}
     for operation in found:
         by_path.setdefault(operation.path, []).append(operation)
+    definitions = {name: schema_v2(schema) for name, schema in schemas.items()}
+    own = set(by_path)
+    for part in elsewhere:
+        fitting = fitted(part, definitions)
+        definitions |= fitting.definitions
+        for operation in operations_of(fitting):
+            if operation.path not in own:
+                by_path.setdefault(operation.path, []).append(operation)
     paths = b"".join(field(2, _named(path, _path_item(by_path[path]))) for path in sorted(by_path))
-    definitions = _named_schemas({name: schema_v2(schema) for name, schema in schemas.items()})
     return b"".join(
         (
             text(1, "2.0"),
             field(2, text(1, info["title"]) + text(2, info["version"])),
             field(8, paths),
-            field(9, definitions),
+            field(9, _named_schemas(definitions)),
         )
     )

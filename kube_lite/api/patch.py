@@ -11,6 +11,7 @@ faster; so applying changes neither the patch nor the object. Errors are those o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -62,15 +63,16 @@ class Patch:
     media_type: str
     value: Any
     raw: bytes = b""
-    _duplicates: list[str] | None = field(default=None, repr=False)
+    duplicates: list[str] | None = field(default=None, repr=False)
+    """Complaints about fields that occur twice in the patch itself; None until somebody has looked."""
 
     def strict_errors(self) -> list[str]:
         """Fields that occur twice in the patch itself: ``duplicate field "spec.replicas"``."""
-        if self._duplicates is None and body.has_no_duplicates(self.raw, self.value):
-            self._duplicates = []
-        if self._duplicates is None:
-            self._duplicates = [f'duplicate field "{path}"' for path in body.duplicate_fields(self.raw)]
-        return self._duplicates
+        if self.duplicates is None and body.has_no_duplicates(self.raw, self.value):
+            self.duplicates = []
+        if self.duplicates is None:
+            self.duplicates = [f'duplicate field "{path}"' for path in body.duplicate_fields(self.raw)]
+        return self.duplicates
 
     def apply(self, type_: Type, obj: dict[str, Any]) -> dict[str, Any]:
         """The patched object; it may share parts with ``obj``, which stays as it was.
@@ -84,14 +86,17 @@ class Patch:
             merged = merge_patch(obj, self.value)
             assert isinstance(merged, dict)
             return merged
-        return strategic.merge(type_, obj, self.value)
+        try:
+            return strategic.merge(type_, obj, self.value)
+        except strategic.ListOfLists:
+            raise PatchFailed from None
 
     def text(self, type_: Type, patched: dict[str, Any]) -> str:
         """The patched object as messages show it; a strategic merge shows the patch instead."""
         if self.media_type == STRATEGIC_PATCH:
             return strategic.go_text(self.value)
         touched = self.value if self.media_type == MERGE_PATCH else _touched(self.value)
-        shown = msgspec.json.encode(_as_merged(type_, patched, touched)).decode()
+        shown = msgspec.json.encode(_as_merged(None if type_.custom else type_, patched, touched)).decode()
         for char in "<>&":
             shown = shown.replace(char, f"\\u{ord(char):04x}")
         return shown
@@ -110,8 +115,8 @@ def read(content_type: str, raw: bytes, accepted: Sequence[str] = BUILT_IN_PATCH
     :param accepted: what this resource takes; custom resources take no strategic merge
     """
     kind = content_type.partition(";")[0].strip().lower()
-    if kind not in BUILT_IN_PATCHES:
-        raise _UnsupportedPatch()
+    if kind not in BUILT_IN_PATCHES and accepted is BUILT_IN_PATCHES:
+        raise _UnsupportedPatch()  # by upstream's router, which custom resources do not pass
     if kind not in accepted:
         offered = ", ".join(accepted)
         raise UnsupportedMediaType(
@@ -129,7 +134,8 @@ def read(content_type: str, raw: bytes, accepted: Sequence[str] = BUILT_IN_PATCH
             value = body.parse_json(raw)
         except BadRequest as error:
             ended = error.message == "unexpected end of JSON input"
-            raise BadRequest("unexpected EOF" if ended and raw.strip() else error.message) from None
+            raise BadRequest(("unexpected EOF" if raw.strip() else "EOF") if ended else error.message) from None
+        value = {} if value is None else value
     if isinstance(value, list) and kind == MERGE_PATCH:
         # upstream's library merges a list into an object as that list, which is then no object
         why = f"couldn't get version/kind; json parse error: {body.not_an_object(value)}"
@@ -153,21 +159,27 @@ class _UnsupportedPatch(UnsupportedMediaType):
 def _as_merged(type_: Type | None, patched: Any, touched: Any) -> Any:
     """``patched`` in the order upstream prints it: keys sorted where the patch has been, else those of Go's struct.
 
-    :param touched: objects within objects, by key or position, that the patch has looked into; None where it has not
+    :param touched: objects within objects, by key or position, that the patch has looked into; None where it has not,
+        a list where it gave all there is
     """
+    whole = isinstance(touched, list)
+    inside = touched if isinstance(touched, dict) else {}
+    item = type_.item if type_ is not None else None
     if isinstance(patched, list):
-        below = type_.item if type_ is not None else None
-        inside = touched if isinstance(touched, dict) else {}
-        return [_as_merged(below, sub, inside.get(str(position))) for position, sub in enumerate(patched)]
+        looked = [touched if whole else inside.get(str(position)) for position in range(len(patched))]
+        return [_as_merged(item, sub, seen) for sub, seen in zip(patched, looked, strict=True)]
     if not isinstance(patched, dict):
         return patched
-    inside = touched if isinstance(touched, dict) else {}
     fields = type_.fields if type_ is not None else {}
     keys = sorted(patched)
-    if not isinstance(touched, dict) and fields and type_ is not None:
-        keys = struct_order(type_, patched)
-    item = type_.item if type_ is not None else None
-    return {key: _as_merged(fields[key].type if key in fields else item, patched[key], inside.get(key)) for key in keys}
+    if touched is None or not isinstance(touched, dict | list):
+        keys = struct_order(type_, patched) if fields and type_ is not None else keys
+    return {
+        key: _as_merged(
+            fields[key].type if key in fields else item, patched[key], touched if whole else inside.get(key)
+        )
+        for key in keys
+    }
 
 
 def _touched(operations: list[dict[str, Any]]) -> dict[str, Any]:
@@ -176,7 +188,7 @@ def _touched(operations: list[dict[str, Any]]) -> dict[str, Any]:
     for operation in operations:
         for name in ("path", "from"):
             path = operation.get(name)
-            if isinstance(path, str) and path.startswith("/"):
+            if isinstance(path, str) and "/" in path:
                 node = root
                 for step in _steps(path)[:-1]:
                     node = node.setdefault(step, {})
@@ -217,18 +229,21 @@ def _without_nulls(value: Any) -> Any:
 
 
 def _operations(value: Any) -> list[dict[str, Any]]:
+    if value is None:
+        return []
     if not isinstance(value, list):
-        name = body.json_name(value) if value is not None else "null"
+        name = body.json_name(value)
         raise BadRequest(f"json: cannot unmarshal {name} into Go value of type jsonpatch.Patch")
-    for operation in value:
+    operations: list[Any] = [{} if operation is None else operation for operation in value]
+    for operation in operations:
         if not isinstance(operation, dict):
             name = body.json_name(operation)
             raise BadRequest(f"json: cannot unmarshal {name} into Go value of type jsonpatch.Operation")
-    if len(value) > MAX_OPERATIONS:
+    if len(operations) > MAX_OPERATIONS:
         raise RequestEntityTooLarge(
-            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(value)}"
+            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
         )
-    return value
+    return operations
 
 
 _MISSING: Final = object()
@@ -279,7 +294,7 @@ def _copied(value: Any) -> Any:
 
 def _from(operation: dict[str, Any]) -> str:
     source = operation.get("from")
-    if not isinstance(source, str):
+    if not source or not isinstance(source, str):
         raise PatchFailed
     return source
 
@@ -296,17 +311,20 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _steps(path: str) -> list[str]:
-    if not path.startswith("/"):
+    """The steps of a pointer. What stands before the first slash is passed over, as upstream's library does it."""
+    if "/" not in path:
         raise PatchFailed
     return [step.replace("~1", "/").replace("~0", "~") for step in path.split("/")[1:]]
 
 
+_POSITION: Final = re.compile("[+-]?[0-9]{1,18}")
+
+
 def _index(step: str, length: int) -> int:
     """A position below ``length``; negative ones count from the end. :raises Invalid"""
-    try:
-        position = int(step)
-    except ValueError:
-        raise PatchFailed from None
+    if not _POSITION.fullmatch(step):
+        raise PatchFailed
+    position = int(step)
     if position < 0:
         position += length
     if not 0 <= position < length:

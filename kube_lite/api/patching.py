@@ -14,6 +14,7 @@ from kube_lite.api.http import Request, decode_json, encode_json
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.target import Target
 from kube_lite.api.verbs import Manner, Verbs, Written
+from kube_lite.api.write_checks import no_revision
 from kube_lite.client.protocol import APPLY_PATCH
 from kube_lite.resources import decode, schema
 from kube_lite.resources.decode_complaints import told_by_converter
@@ -39,7 +40,10 @@ async def patch_object(verbs: Verbs, target: Target, request: Request, raw: byte
         detail = "may not be specified for non-apply patch"
         raise errors.invalid("PatchOptions", "meta.k8s.io", "", [forbidden("force", detail)])
     change = _read(target, media, raw)
-    pinned = isinstance(change.value, dict) and bool((change.value.get("metadata") or {}).get("resourceVersion"))
+    if request.own:
+        change.duplicates = []
+    named = change.value.get("metadata") if isinstance(change.value, dict) else None
+    pinned = isinstance(named, dict) and bool(named.get("resourceVersion"))
 
     async def patched(old: Obj) -> Obj:
         return patch_once(target, change, old, wanted, request.warnings)
@@ -63,13 +67,7 @@ def patch_once(target: Target, change: patch.Patch, old: Obj, wanted: WriteOptio
         new, put_back = _own_copy(target, merged, old)
     except RecursionError as error:
         raise errors.BadRequest("the patch is nested too deeply") from error
-    if change.media_type == patch.STRATEGIC_PATCH:
-        # upstream merges into a value of the kind's own Go type, so whatever the patch says of it is lost
-        new["kind"], new["apiVersion"] = resource.kind, resource.api_version
-    if (new.get("kind"), new.get("apiVersion")) != (resource.kind, resource.api_version):
-        text = change.text(type_, merged)
-        raise change.undecodable(text, _wrong_kind(resource, change, text, new))
-    check_identity(target, new)
+    _check_kind(target, change, new, merged)
     quoted = not resource.custom and change.media_type != patch.STRATEGIC_PATCH
     try:
         result = decode.decode(type_, new, (lambda: change.text(type_, merged).encode()) if quoted else None)
@@ -82,8 +80,46 @@ def patch_once(target: Target, change: patch.Patch, old: Obj, wanted: WriteOptio
     if complaints and wanted.field_validation == "Warn":
         warnings.extend(complaints)
     result.obj.setdefault("metadata", {})
+    check_identity(target, result.obj)
+    if not resource.allow_unconditional_update and result.obj["metadata"].get("resourceVersion") in (None, "", "0"):
+        raise no_revision(target)
     put_back(result.obj)
     return result.obj
+
+
+def _check_kind(target: Target, change: patch.Patch, new: Obj, merged: Obj) -> None:
+    """Refuse a patched object that has become one of another kind, or fill in what a patch took away.
+
+    :param merged: the object as it is shown
+    """
+    resource = target.resource
+    if change.media_type == patch.STRATEGIC_PATCH:
+        # upstream merges into a value of the kind's own Go type, so whatever the patch says of it is lost
+        for name, value in (("kind", resource.kind), ("apiVersion", resource.api_version)):
+            if isinstance(new.get(name), str) or new.get(name) is None:
+                new[name] = value
+        return
+    if not resource.custom and not new.get("kind"):
+        new["kind"] = resource.kind
+    kind, version = new.get("kind"), new.get("apiVersion")
+    if (kind, version) == (resource.kind, resource.api_version):
+        return
+    if not resource.custom and not version:
+        raise _undeterminable(target)
+    if resource.custom and kind and version and isinstance(kind, str) and isinstance(version, str):
+        group = version.rpartition("/")[0]
+        wrong = [] if kind == resource.kind else [invalid("kind", kind, f"must be {resource.kind}")]
+        if version != resource.api_version:
+            wrong.append(invalid("apiVersion", version, f"must be {resource.api_version}"))
+        raise errors.invalid(kind, group, target.name, wrong)
+    text = change.text(codec.type_of(resource), merged)
+    raise change.undecodable(text, _wrong_kind(resource, change, text, new))
+
+
+def _undeterminable(target: Target) -> errors.BadRequest:
+    return errors.BadRequest(
+        f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
+    )
 
 
 def _own_copy(target: Target, merged: Obj, old: Obj) -> tuple[Obj, Callable[[Obj], None]]:
@@ -111,7 +147,14 @@ def _own_copy(target: Target, merged: Obj, old: Obj) -> tuple[Obj, Callable[[Obj
 
 def _wrong_kind(resource: Resource, change: patch.Patch, shown: str, new: Obj) -> str:
     """Why an object of another kind is refused: it does not decode as that kind, or it does and is not the one."""
+    for name in ("apiVersion", "kind"):
+        given = new.get(name)
+        if given is not None and not isinstance(given, str):
+            told = f"json: cannot unmarshal {bodies.json_name(given)} into Go struct field .{name} of type string"
+            return f"couldn't get version/kind; json parse error: {told}"
     kind, version = str(new.get("kind") or ""), str(new.get("apiVersion") or "")
+    if resource.custom and not kind:
+        return f"Object 'Kind' is missing in '{shown}'"
     group, _, number = version.rpartition("/")
     if resource.custom:
         return codec.unregistered(kind, version)
@@ -137,12 +180,10 @@ def check_identity(target: Target, new: Obj) -> None:
     if not isinstance(meta, dict):
         raise errors.BadRequest("metadata must be an object")
     namespace, name = meta.get("namespace"), meta.get("name")
+    if not name:
+        raise _undeterminable(target)
     if name != target.name:
-        raise errors.BadRequest(
-            f"the name of the object ({name}) does not match the name on the URL ({target.name})"
-            if name
-            else f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
-        )
+        raise errors.BadRequest(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
     if target.namespace and not namespace:
         meta["namespace"] = target.namespace  # a patch may take it away, which means nothing
     elif (namespace or "") != target.namespace:

@@ -19,6 +19,7 @@ from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
 from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.authz.escalation import Escalation
+from kube_lite.api.component_status import ComponentStatuses
 from kube_lite.api.crds import CustomResources
 from kube_lite.api.discovery import Discovery
 from kube_lite.api.dispatch import Dispatcher
@@ -29,6 +30,7 @@ from kube_lite.api.nonresource import NonResource
 from kube_lite.api.openapi import OpenAPI
 from kube_lite.api.reviews import Reviews
 from kube_lite.api.service_addresses import ServiceAddresses
+from kube_lite.api.stopping import Stopping
 from kube_lite.api.storage import Storage
 from kube_lite.api.subresources import Subresources
 from kube_lite.api.tokens import Signer, Tokens
@@ -92,8 +94,9 @@ class Plane:
         self._addresses = ServiceAddresses(options.service_cluster_ip_range, rng)
         self.verbs.hooks["services"] = self._addresses
         self._started = False
-        self._stopping = False
-        checks = health.checks(lambda: self._started, lambda: self._stopping)
+        self.stopping = Stopping()
+        checks = health.checks(lambda: self._started, lambda: self.stopping.begun)
+        self.components = ComponentStatuses(self.dispatcher, checks["etcd"])
         self.nonresource = NonResource(self.discovery, checks)
         self.openapi = OpenAPI(self.registry, lambda resource: resource.openapi)
         self.nonresource.pages["openapi"] = self._openapi
@@ -108,6 +111,7 @@ class Plane:
             nonresource=self.nonresource,
             audit=audit,
             rng=rng,
+            stopping=self.stopping,
         )
 
     async def _openapi(self, request: Request) -> Response | None:
@@ -130,12 +134,9 @@ class Plane:
 
     async def run(self) -> None:
         """What the API does by itself while it serves: it keeps custom resources and the objects of flow control."""
-        try:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self.custom_resources.run)
-                tasks.start_soon(flow_objects.run, self.verbs)
-        finally:
-            self._stopping = True
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.custom_resources.run)
+            tasks.start_soon(flow_objects.run, self.verbs)
 
     def client(self, user: User, agent: str) -> LocalClient:
         """A client in this process with that identity; ``agent`` names it in managedFields."""

@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -51,6 +51,8 @@ class ListQuery:
     not_older_than: bool = False
     label_text: str = ""
     field_text: str = ""
+    in_version: bool = False
+    """Whether fields are selected that only the asked version has: objects are converted before they are chosen."""
 
     @property
     def names_one(self) -> bool:
@@ -113,6 +115,9 @@ def selection(resource: Resource, label_text: str, field_text: str) -> Match | N
     if fields is not None:
         for requirement in fields.requirements:
             _check_selectable(resource, requirement.field)
+        if resource.selectable_as:
+            stored = (replace(r, field=resource.selectable_as.get(r.field, r.field)) for r in fields.requirements)
+            fields = selectors.FieldSelector(tuple(stored))
     if labels is not None and not labels.requirements:
         labels = None
     if fields is not None and not fields.requirements:
@@ -157,7 +162,14 @@ def list_query(resource: Resource, info: RequestInfo, *, watch: bool = False) ->
         not_older_than=how == "NotOlderThan",
         label_text=info.param("labelSelector"),
         field_text=field_text,
+        in_version=bool(field_text) and _in_version(resource, field_text),
     )
+
+
+def _in_version(resource: Resource, field_text: str) -> bool:
+    if not resource.custom or (resource.webhook is None and not resource.storage_version):
+        return False
+    return any(term.field in resource.selectable_names for term in selectors.parse_fields(field_text).requirements)
 
 
 def _and_name(match: Match | None, name: str) -> Match:
@@ -246,6 +258,8 @@ async def list_(storage: Storage, resource: Resource, namespace: str, query: Lis
 
     :raises Expired: that revision's history is gone
     """
+    if query.in_version:
+        return await _converted(storage, resource, namespace, query)
     if query.continue_:
         return await _continued(storage, resource, namespace, query)
     if query.revision:
@@ -272,13 +286,26 @@ def _current(storage: Storage, resource: Resource, namespace: str, query: ListQu
         remaining = cache.count(prefix) - limit if not start else _after(cache.range(prefix, start), limit)
         return Listing(values, revision, _token(revision, prefix, last), remaining)
     items = cache.range(prefix, start)
-    if match is not None:
-        items = [item for item in items if match(item.labels, item.fields)]
+    items = list(matching(items, match)) if match is not None else items
     if not limit or len(items) < limit or (len(items) == limit and not cache.range(prefix, items[-1].key + "\0", 1)):
         return Listing([item.value for item in items], revision)
     # a full page goes on where any key follows it: upstream stops reading before it knows whether one matches
     token = _token(revision, prefix, items[limit - 1].key)
     return Listing([item.value for item in items[:limit]], revision, token)
+
+
+async def _converted(storage: Storage, resource: Resource, namespace: str, query: ListQuery) -> Listing:
+    """What matches in ``resource``'s own version; all at once, as a server may answer whatever the limit."""
+    everything = replace(query, match=None, in_version=False, limit=0, continue_="")
+    whole = await list_(storage, resource, namespace, everything)
+    stored = [Item("", value, 0, storage.extractor(resource)) for value in whole.values]
+    shown = await storage.in_version(resource, stored)
+    return Listing([i.value for i in matching(shown, query.match)], whole.revision)
+
+
+def matching(items: Sequence[Item], match: Match | None) -> Sequence[Item]:
+    """Those that a selector chooses."""
+    return items if match is None else [item for item in items if match(item.labels, item.fields)]
 
 
 def _after(items: Sequence[Item], limit: int) -> int:

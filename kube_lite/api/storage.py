@@ -72,6 +72,16 @@ def head(api_version: str, kind: str) -> bytes:
     return b'{"kind":"%s","apiVersion":"%s",' % (kind.encode(), api_version.encode())
 
 
+def _asked_for(resource: Resource | None, obj: Obj) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """What selectors ask about: labels, and the fields that the resource lets select."""
+    meta = obj.get("metadata") or {}
+    fields = resource.selectable(obj) if resource is not None else {}
+    fields["metadata.name"] = meta.get("name") or ""
+    if meta.get("namespace"):
+        fields["metadata.namespace"] = meta["namespace"]
+    return meta.get("labels") or {}, fields
+
+
 class Storage:
     """Keys, encodings and version conversion over one store and its watch caches."""
 
@@ -113,14 +123,7 @@ class Storage:
         group = "" if group == "core" else group
 
         def extract(value: bytes) -> tuple[Mapping[str, str], Mapping[str, str]]:
-            obj = decode_json(value)
-            meta = obj.get("metadata") or {}
-            resource = self._stored_as(group, plural)
-            fields = resource.selectable(obj) if resource is not None else {}
-            fields["metadata.name"] = meta.get("name") or ""
-            if meta.get("namespace"):
-                fields["metadata.namespace"] = meta["namespace"]
-            return meta.get("labels") or {}, fields
+            return _asked_for(self._stored_as(group, plural), decode_json(value))
 
         return extract
 
@@ -158,7 +161,7 @@ class Storage:
     def encoder(self, resource: Resource, obj: Obj) -> Encode:
         """What the store calls to get the bytes of ``obj`` once the revision is known."""
         stored = obj
-        if resource.convert_to_storage is not None:
+        if resource.webhook is None and resource.convert_to_storage is not None:
             stored = resource.convert_to_storage(obj)
             if not resource.custom:
                 stored = decode_json(encode_json(stored))  # what is added is not to show in the caller's object
@@ -223,6 +226,18 @@ class Storage:
         return [
             v if self._fits(resource, v) else self.encoder(resource, obj := next(new))(_revision(obj)) for v in values
         ]
+
+    async def in_version(self, resource: Resource, items: Sequence[Item]) -> list[Item]:
+        """Records of a custom resource as ``resource``'s version has them, with the fields that it lets select.
+
+        :raises InternalError: the webhook that converts them failed
+        """
+        values = await self.incoming(resource, [item.value for item in items])
+
+        def extract(value: bytes) -> tuple[Mapping[str, str], Mapping[str, str]]:
+            return _asked_for(resource, self.load(resource, value))
+
+        return [Item(item.key, value, item.revision, extract) for item, value in zip(items, values, strict=True)]
 
     async def incoming_one(self, resource: Resource, value: bytes) -> bytes:
         """As ``incoming``, for one object."""

@@ -357,7 +357,7 @@ class Verbs:
             managed.complete(resource, new, but=managed.shared(old, new))
             if sub is None and resource.generation and objectmeta.counts(resource, new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
-            if new == old:
+            if new == old or managed.differs_in_times(old, new):
                 return Written(item.value, item.revision)
             written = await self._replace(target, item, new, options)
         except BaseException as error:

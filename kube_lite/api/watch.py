@@ -8,19 +8,19 @@ into ADDED and DELETED when an object begins or ceases to match.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kube_lite import errors
 from kube_lite.api import reads, table
 from kube_lite.api.http import Sink, encode_json
 from kube_lite.api.negotiate import Form
-from kube_lite.api.reads import ListQuery, Match
+from kube_lite.api.reads import ListQuery
 from kube_lite.api.storage import Storage
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
 from kube_lite.store.store import Compacted, Event, FutureRevision
-from kube_lite.store.watch_cache import CachedEvent, Cursor, Item
+from kube_lite.store.watch_cache import CachedEvent, Cursor, Extract, Item
 
 BOOKMARK_INTERVAL = 60.0
 """Seconds between bookmarks, as upstream."""
@@ -76,7 +76,9 @@ class WatchSource:
                 await reads.wait_for_revision(self._storage, revision)
             items = cache.range(self._prefix)
             self._cursor = cache.cursor(-1, self._trigger())
-            found = [Change("ADDED", item.value) for item in items if _selected(self._match, item.labels, item.fields)]
+            if self._query.in_version:
+                items = await self._storage.in_version(self._resource, items)
+            found = [Change("ADDED", item.value) for item in reads.matching(items, self._match)]
             self.initial = await self.converted(found)
             return
         try:
@@ -88,7 +90,7 @@ class WatchSource:
 
     def _trigger(self) -> tuple[str, str] | None:
         # node agents watch their own pods: only events of those need wake them
-        for part in self._query.field_text.split(","):
+        for part in self._query.field_text.split(",") if not self._query.in_version else ():
             name, sign, value = part.partition("=")
             if name == "spec.nodeName" and sign and not value.startswith(("=", "!")) and "\\" not in value:
                 return (name, value)
@@ -106,22 +108,15 @@ class WatchSource:
         self._cursor = cursor
         extract = self._storage.extractor(self._resource)
         start = cursor.revision
-        past = (self._from_history(event, extract) for event in events if event.revision <= start)
-        self.initial = await self.converted([change for change in past if change is not None])
-
-    def _from_history(self, event: Event, extract: Any) -> Change | None:
-        labels, fields = extract(event.value)
-        before: Item | None = None
-        if event.previous is not None:
-            before = Item(event.key, event.previous.value, event.previous.revision, *extract(event.previous.value))
-        return self._change(event.value, event.deleted, labels, fields, before, None)
+        past = [_from_history(event, extract) for event in events if event.revision <= start]
+        self.initial = await self._converted_changes(past)
 
     async def next(self, timeout: float) -> list[Change]:
         """Changes ready now, or the first to come within ``timeout`` seconds; may be empty.
 
         :raises Expired: the watcher was too slow, the ring has passed it
         """
-        return await self.converted(self._changes(await self._events(timeout)))
+        return await self._converted_changes(await self._events(timeout))
 
     async def _events(self, timeout: float) -> Sequence[CachedEvent]:
         cursor = self._cursor
@@ -139,13 +134,13 @@ class WatchSource:
         """
         events = await self._events(timeout)
         if events and not self.immediate:
-            return encoder.joined(await self.converted(self._changes(events)))
+            return encoder.joined(await self._converted_changes(events))
         return self._pieces(events, encoder, None)
 
     @property
     def immediate(self) -> bool:
         """Whether events can be encoded without waiting for a webhook that converts them."""
-        return self._resource.webhook is None
+        return self._resource.webhook is None and not self._query.in_version
 
     def frames(self, encoder: Encoder, sink: Sink) -> list[bytes]:
         """What is ready now, encoded, joined, and framed for the sink.
@@ -178,6 +173,18 @@ class WatchSource:
                 shared[key] = found
         return found
 
+    async def _converted_changes(self, events: Sequence[CachedEvent]) -> list[Change]:
+        if self._query.in_version:
+            events = [await self._in_version(event) for event in events]
+        return await self.converted(self._changes(events))
+
+    async def _in_version(self, event: CachedEvent) -> CachedEvent:
+        """The event with both states in the watched version, for selectors of fields that only that one has."""
+        states = [event.item] if event.previous is None else [event.item, event.previous]
+        shown = await self._storage.in_version(self._resource, states)
+        previous = shown[1] if len(shown) > 1 else None
+        return replace(event, item=shown[0], previous=previous, encoded={})
+
     async def converted(self, changes: list[Change]) -> list[Change]:
         """The changes in the watched version, where a webhook converts. :raises InternalError: it failed"""
         if self._resource.webhook is None or not changes:
@@ -190,31 +197,23 @@ class WatchSource:
         for event in events:
             if self._scoped and not event.key.startswith(self._prefix):
                 continue
-            change = self._change(event.value, event.deleted, event.labels, event.fields, event.previous, event.encoded)
+            change = self._change(event.item, event.deleted, event.previous, event.encoded)
             if change is not None:
                 found.append(change)
         return found
 
-    def _change(
-        self,
-        value: bytes,
-        deleted: bool,
-        labels: Any,
-        fields: Any,
-        before: Item | None,
-        shared: dict[Any, bytes] | None,
-    ) -> Change | None:
+    def _change(self, item: Item, deleted: bool, before: Item | None, shared: dict[Any, bytes] | None) -> Change | None:
         match = self._match
-        is_now = not deleted and (match is None or match(labels, fields))
+        is_now = not deleted and (match is None or match(item.labels, item.fields))
         was = before is not None and (match is None or match(before.labels, before.fields))
         if is_now:
-            return Change("MODIFIED" if was else "ADDED", value, shared)
+            return Change("MODIFIED" if was else "ADDED", item.value, shared)
         if not was:
             return None
         if not deleted and before is not None:
             # it went out of sight: upstream shows the last state that matched, under the new revision
-            return Change("DELETED", _with_revision(before.value, value))
-        return Change("DELETED", value, shared)
+            return Change("DELETED", _with_revision(before.value, item.value))
+        return Change("DELETED", item.value, shared)
 
     @property
     def revision(self) -> int:
@@ -232,8 +231,13 @@ def _framed(pieces: list[bytes], sink: Sink | None) -> list[bytes]:
     return pieces if sink is None else [sink.frame(piece) for piece in pieces]
 
 
-def _selected(match: Match | None, labels: Any, fields: Any) -> bool:
-    return match is None or match(labels, fields)
+def _from_history(event: Event, extract: Extract) -> CachedEvent:
+    """An event of the log as the ring would hold it."""
+    before: Item | None = None
+    if event.previous is not None:
+        before = Item(event.key, event.previous.value, event.previous.revision, extract)
+    item = Item(event.key, event.value, event.revision, extract)
+    return CachedEvent(item, event.revision, event.deleted, before, 0.0)
 
 
 def _with_revision(value: bytes, newer: bytes) -> bytes:

@@ -12,14 +12,14 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-import anyio
-
 from kube_lite.api.exchange import Exchange, Header
 from kube_lite.api.http import PushStream, Request
+from kube_lite.api.stopping import Stopping
 from kube_lite.errors import BadRequest, Unauthorized
 
 TOKEN_PROTOCOL: Final = "base64url.bearer.authorization.k8s.io."
 """A subprotocol of this prefix carries a bearer token: browsers cannot set headers on a websocket."""
+PROTOCOLS: Final = "sec-websocket-protocol"
 _ACCEPT_KEY: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TEXT, _CLOSE, _PING, _PONG = 0x1, 0x8, 0x9, 0xA
 _FINAL, _MASKED = 0x80, 0x80
@@ -38,7 +38,12 @@ def wanted(request: Request) -> bool:
 
 def subprotocols(request: Request) -> list[str]:
     """What the client offers to speak."""
-    return [part.strip() for part in request.header("sec-websocket-protocol").split(",") if part.strip()]
+    return [part.strip() for part in request.header(PROTOCOLS).split(",") if part.strip()]
+
+
+def offered(request: Request) -> list[str]:
+    """What the client offers to speak, without what is none but a token."""
+    return [name for name in subprotocols(request) if not name.startswith(TOKEN_PROTOCOL)]
 
 
 def bearer_token(request: Request) -> str:
@@ -48,11 +53,11 @@ def bearer_token(request: Request) -> str:
     """
     if not wanted(request):
         return ""
-    offered = subprotocols(request)
-    tokens = [name[len(TOKEN_PROTOCOL) :] for name in offered if name.startswith(TOKEN_PROTOCOL)]
+    named = subprotocols(request)
+    tokens = [name[len(TOKEN_PROTOCOL) :] for name in named if name.startswith(TOKEN_PROTOCOL)]
     if not tokens:
         return ""
-    if len(tokens) > 1 or len(offered) == 1:
+    if len(tokens) > 1 or len(named) == 1:
         raise Unauthorized("Unauthorized")
     try:
         return base64.b64decode(tokens[0] + "=" * (-len(tokens[0]) % 4), b"-_", validate=True).decode()
@@ -73,9 +78,9 @@ def handshake(request: Request) -> list[Header]:
         raise BadRequest("only version 13 of websocket is spoken here")
     accept = base64.b64encode(hashlib.sha1(key.encode() + _ACCEPT_KEY, usedforsecurity=False).digest())
     headers = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade"), (b"sec-websocket-accept", accept)]
-    chosen = [name for name in subprotocols(request) if not name.startswith(TOKEN_PROTOCOL)]
+    chosen = offered(request)
     if chosen:
-        headers.append((b"sec-websocket-protocol", chosen[0].encode("latin-1")))
+        headers.append((PROTOCOLS.encode(), chosen[0].encode("latin-1")))
     return headers
 
 
@@ -188,10 +193,10 @@ class WebSocket:
             self.close()
 
 
-async def serve(exchange: Exchange, headers: list[Header], stream: AsyncIterator[bytes]) -> None:
-    """Switch to websocket and send the stream, until it ends or the client goes."""
+async def serve(exchange: Exchange, headers: list[Header], stream: AsyncIterator[bytes], stopping: Stopping) -> None:
+    """Switch to websocket and send the stream, until it ends, the client goes, or the server is about to."""
     socket = WebSocket(exchange)
-    with anyio.CancelScope() as scope:
+    with stopping.during() as scope:
         exchange.on_disconnect = socket.on_close = scope.cancel
         exchange.on_writable = lambda: socket.on_writable() if socket.on_writable is not None else None
         await exchange.switch(headers, socket.feed)

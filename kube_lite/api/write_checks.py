@@ -6,6 +6,7 @@ They are asked where ``verbs`` says so; none looks at other objects, which is ad
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from kube_lite import errors
 from kube_lite.api import codec, objectmeta
@@ -136,6 +137,12 @@ def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: O
 
 def _without_nulls(new: Obj, old: Obj) -> tuple[Obj, Obj]:
     """Both without nulls; what they share, as a status update does the spec, is looked through once."""
-    before = {key: without_nulls(value) for key, value in old.items()}
-    after = {key: before[key] if value is old.get(key) else without_nulls(value) for key, value in new.items()}
+    before = {key: _bare(key, value) for key, value in old.items()}
+    after = {key: before[key] if value is old.get(key) else _bare(key, value) for key, value in new.items()}
     return after, before
+
+
+def _bare(key: str, value: Any) -> Any:
+    if key == "metadata":  # the owners of fields are most of it, and have none
+        value = {name: part for name, part in value.items() if name != "managedFields"}
+    return without_nulls(value)

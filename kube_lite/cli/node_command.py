@@ -16,7 +16,7 @@ from pathlib import Path
 
 from kube_lite.cli.main import CommandError
 from kube_lite.cli.node_flags import add_node_flags, mirrors, require_root
-from kube_lite.cli.running import run_until_signal
+from kube_lite.cli.running import Stop, run_until_signal
 
 HELP = "a node executor that joins a server"
 
@@ -39,9 +39,7 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError("--data-dir is empty: want a directory, such as /var/lib/kube-lite-n1")
     started = time.perf_counter()
 
-    async def serve() -> None:
-        import anyio
-
+    async def serve(stop: Stop) -> None:
         from kube_lite.live.node import LiveNodeOptions, check_name, live_node
         from kube_lite.node.join import JoinError
 
@@ -59,8 +57,8 @@ def run(args: argparse.Namespace) -> int:
             async with live_node(options) as node:
                 await node.ready.wait()
                 print(f"ready: node {options.name} ({time.perf_counter() - started:.2f} s)", flush=True)
-                await anyio.sleep_forever()
+                await stop.wait()
         except JoinError as error:
             raise CommandError(str(error)) from error
 
-    return run_until_signal(serve)
+    run_until_signal(serve)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from kube_lite.cli.running import run_until_signal
+from kube_lite.cli.running import Stop, run_until_signal
 from kube_lite.cli.server_flags import add_server_flags, server_settings
 
 HELP = "API server, store, scheduler and controllers"
@@ -30,14 +30,12 @@ def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     settings = server_settings(args)
 
-    async def serve() -> None:
-        import anyio
-
+    async def serve(stop: Stop) -> None:
         from kube_lite.live.server import serve as live
 
         async with live(settings) as server:
             seconds = time.perf_counter() - started
             print(f"ready: {server.url} kubeconfig: {settings.admin_kubeconfig} ({seconds:.2f} s)", flush=True)
-            await anyio.sleep_forever()
+            await stop.wait()
 
-    return run_until_signal(serve)
+    run_until_signal(serve)

@@ -49,6 +49,13 @@ def add_server_flags(parser: argparse.ArgumentParser) -> None:
         default=50.0,
         help="silence after which a node counts as gone (default: 50s)",
     )
+    add(
+        "--shutdown-delay-duration",
+        metavar="SECONDS",
+        type=_seconds,
+        default=0.0,
+        help="go on serving for so long after a signal to stop, with /readyz failing (default: 0s)",
+    )
     add("--no-scheduler", action="store_true", help="do not bind pods to nodes")
 
 
@@ -91,6 +98,7 @@ def server_settings(args: argparse.Namespace) -> ServerSettings:
         "cluster_cidr": args.cluster_cidr,
         "sim_nodes": args.sim_nodes,
         "seed": args.seed,
+        "shutdown_delay": args.shutdown_delay_duration,
         "node_monitor_grace_period": args.node_monitor_grace_period,
     }
     try:

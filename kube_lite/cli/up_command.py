@@ -22,15 +22,15 @@ from typing import TYPE_CHECKING
 
 from kube_lite.cli.main import CommandError
 from kube_lite.cli.node_flags import add_node_flags, mirrors, require_root
-from kube_lite.cli.running import run_until_signal
+from kube_lite.cli.running import Stop, run_until_signal
 from kube_lite.cli.server_flags import add_server_flags, server_settings
 
 if TYPE_CHECKING:
     from anyio.abc import Process
 
 HELP = "server and one real node in one command"
-NODE_PAUSE = 5.0
-"""Seconds between two starts of a node executor that ended by itself."""
+NODE_PAUSE = 2.0
+"""Seconds before a node executor that ended by itself is started again; its containers run on meanwhile."""
 NODE_STOP = 60.0
 """Seconds that the node gets to end its containers: longer than the usual grace period of 30."""
 
@@ -53,37 +53,28 @@ def run(args: argparse.Namespace) -> int:
     mirrors(args.registry_mirror)
     settings = server_settings(args)
 
-    async def serve() -> None:
-        import anyio
-
+    async def serve(stop: Stop) -> None:
         from kube_lite.live.server import serve as live
 
         async with live(settings) as server:
             if args.no_node:
                 _print_ready(server.url, settings.admin_kubeconfig, started)
-                await anyio.sleep_forever()
-            again = False
-            while True:
-                node = await _start_node(args, server.url, settings.data_dir, settings.node_token)
-                try:
-                    began = time.perf_counter()
-                    await _wait_ready(node)
-                    if not again:
-                        _print_ready(server.url, settings.admin_kubeconfig, started)
-                    again = True
-                    code = await node.wait()
-                except CommandError as error:
-                    if not again:
-                        raise
-                    print(f"error: {error}", file=sys.stderr)
-                else:
+                await stop.wait()
+                return
+            node = await _start_node(args, server.url, settings.data_dir, settings.node_token)
+            try:
+                await _wait_ready(node)
+                _print_ready(server.url, settings.admin_kubeconfig, started)
+                while (code := await _until_stop(node, stop)) is not None:
                     print(f"the node executor ended with code {code}; it is started again", file=sys.stderr)
-                finally:
-                    await _stop_node(node)
-                # its containers run on meanwhile; one that cannot start is not asked all the time
-                await anyio.sleep(max(0.0, NODE_PAUSE - (time.perf_counter() - began)))
+                    if await _stopped_within(stop, NODE_PAUSE):
+                        break
+                    node = await _start_node(args, server.url, settings.data_dir, settings.node_token)
+                server.begin_stop()
+            finally:
+                await _stop_node(node)
 
-    return run_until_signal(serve)
+    run_until_signal(serve)
 
 
 def _print_ready(url: str, kubeconfig: Path, started: float) -> None:
@@ -112,6 +103,32 @@ async def _wait_ready(node: Process) -> None:
             return
     code = await node.wait()
     raise CommandError(f"the node executor did not start (code {code}); what it said is above")
+
+
+async def _until_stop(node: Process, stop: Stop) -> int | None:
+    """None when the command should end; the node's exit code when that ends before."""
+    import anyio
+
+    async with anyio.create_task_group() as tasks:
+
+        async def watch() -> None:
+            await stop.wait()
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(watch)
+        code = await node.wait()
+        tasks.cancel_scope.cancel()
+        return code
+    return None
+
+
+async def _stopped_within(stop: Stop, seconds: float) -> bool:
+    import anyio
+
+    with anyio.move_on_after(seconds):
+        await stop.wait()
+        return True
+    return False
 
 
 async def _stop_node(node: Process) -> None:

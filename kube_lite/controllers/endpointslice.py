@@ -65,6 +65,12 @@ class StoredSlice(ObjectView, frozen=True):
 Ports = tuple[ResolvedPort, ...]
 
 
+def service_of(stored: StoredSlice) -> Collection[str]:
+    """The key of the Service that a slice belongs to."""
+    name = stored.metadata.labels.get(SERVICE_NAME)
+    return (f"{stored.metadata.namespace}/{name}",) if name else ()
+
+
 class EndpointSliceController(Controller):
     """Keeps the slices of Services that have a selector."""
 
@@ -79,22 +85,17 @@ class EndpointSliceController(Controller):
         self._expectations = Expectations(ctx.settings.expectation_timeout)
         self._services = self.source(ctx.informers.get("services", Service))
         self._slices = ctx.informers.get(RESOURCE, StoredSlice, label_selector=f"{MANAGED_BY}={MANAGER}")
-        self._slices.add_index("service", lambda s: self._service_of(s))
+        self._slices.add_index("service", service_of)
         self._slices.on_change(self._observe)
-        self.source(self._slices, self._service_of)
+        self.source(self._slices, service_of)
         self._pods = self.source(
             ctx.informers.get("pods", Pod), lambda pod: services_of(self._services, pod), self._delay
         )
         self._nodes = self.reads(ctx.informers.get("nodes", Node))
 
-    @staticmethod
-    def _service_of(stored: StoredSlice) -> Collection[str]:
-        name = stored.metadata.labels.get(SERVICE_NAME)
-        return (f"{stored.metadata.namespace}/{name}",) if name else ()
-
     def _observe(self, old: StoredSlice | None, new: StoredSlice | None) -> None:
         if old is None and new is not None:
-            for key in self._service_of(new):
+            for key in service_of(new):
                 self._expectations.created(key)
 
     def _delay(self, key: str) -> float:
@@ -138,7 +139,7 @@ class EndpointSliceController(Controller):
         groups: dict[Ports, list[StoredSlice]] = {ports: [] for ports in desired}
         spare: list[StoredSlice] = []
         for stored in slices:
-            groups.get(_ports_of(stored), spare).append(stored)
+            groups.get(ports_of(stored), spare).append(stored)
         if not desired:
             await self._placeholder(service, address_type, spare, trigger)
             return
@@ -250,7 +251,7 @@ class EndpointSliceController(Controller):
         self, service: Service, stored: StoredSlice, ports: Ports, endpoints: list[Obj], trigger: str
     ) -> None:
         labels = self._labels(service)
-        if stored.endpoints == endpoints and _ports_of(stored) == ports and stored.metadata.labels == labels:
+        if stored.endpoints == endpoints and ports_of(stored) == ports and stored.metadata.labels == labels:
             return
         metadata: Obj = {
             "resourceVersion": stored.metadata.resource_version,
@@ -268,7 +269,8 @@ class EndpointSliceController(Controller):
             return
 
 
-def _ports_of(stored: StoredSlice) -> Ports:
+def ports_of(stored: StoredSlice) -> Ports:
+    """The ports of a slice, to be compared."""
     found = [msgspec.convert(port, _StoredPort) for port in stored.ports or ()]
     return tuple(ResolvedPort(port.name, port.protocol, port.port, port.app_protocol) for port in found)
 

@@ -62,6 +62,9 @@ NAMES = ("job", "job-controller")
 
 JOBS = "jobs.batch"
 
+HELD_INDEX = "held for a job"
+"""Name of the index by ``_held_for``."""
+
 _object = msgspec.json.Decoder(ObjectView)
 
 
@@ -80,15 +83,17 @@ class JobController(Controller):
         self._jobs = self.source(ctx.informers.get(JOBS, Job))
         self._pods = ctx.informers.get("pods", Pod)
         self._pods.add_index(CONTROLLER_INDEX, controlled_by)
+        self._pods.add_index(HELD_INDEX, _held_for)
         self._pods.on_change(self._observe)
         self.source(self._pods, self._keys_of_pod)
 
     def _keys_of_pod(self, pod: Pod) -> Iterable[str]:
         if pod.metadata.controller is not None:
             return key_of_controller("Job")(pod)
+        held = list(_held_for(pod))
         if pod.terminating:
-            return ()
-        return [job.metadata.key for job in self._jobs.list(pod.metadata.namespace) if _selects(job, pod)]
+            return held
+        return [*held, *(job.metadata.key for job in self._jobs.list(pod.metadata.namespace) if _selects(job, pod))]
 
     def _observe(self, old: Pod | None, new: Pod | None) -> None:
         pod = new or old
@@ -101,6 +106,7 @@ class JobController(Controller):
     async def reconcile(self, key: str) -> Requeue | None:
         """Count what has finished, decide whether the Job has, and else keep the right number of pods running."""
         job = self._jobs.get(key)
+        await self._free(key, job)
         if job is None:
             self._expectations.forget(key)
             return None
@@ -132,6 +138,19 @@ class JobController(Controller):
         deadline = self._deadline_in(job, status)
         waits = [seconds for seconds in (wait, deadline) if seconds is not None]
         return Requeue(max(min(waits), 0.0)) if waits else None
+
+    async def _free(self, key: str, job: Job | None) -> None:
+        """Take the finalizer off pods that no Job counts any more: it would hold them for good."""
+        left = [pod for pod in self._pods.by_index(HELD_INDEX, key) if job is None or not _may_count(job, pod)]
+        if not left:
+            return
+        namespace, _, name = key.partition("/")
+        try:
+            uid = _object.decode(await self._client.get(JOBS, name, namespace)).metadata.uid
+        except NotFound:
+            uid = ""
+        # a pod may show in the cache before its Job does
+        await self._release(p for p in left if p.metadata.controller is None or p.metadata.controller.uid != uid)
 
     async def _take_in(self, job: Job) -> bool:
         """Adopt pods that match and that nobody controls; whether there were any."""
@@ -396,6 +415,25 @@ def _success(job: Job, status: JobStatus, succeeded: int, active: Sequence[Pod])
     if succeeded < enough or (job.spec.completions is None and active):
         return None
     return "CompletionsReached", "Reached expected number of succeeded pods"
+
+
+def _held_for(pod: Pod) -> Collection[str]:
+    """Indexer: the key of the Job whose finalizer is on the pod, also when it controls it no more."""
+    meta = pod.metadata
+    if FINALIZER not in meta.finalizers:
+        return ()
+    if meta.controller is not None:
+        return list(key_of_controller("Job")(pod))
+    name = meta.labels.get("job-name")
+    return () if name is None else (f"{meta.namespace}/{name}",)
+
+
+def _may_count(job: Job, pod: Pod) -> bool:
+    """Whether the pod is the Job's, or one that it will adopt."""
+    owner = pod.metadata.controller
+    if owner is not None:
+        return owner.uid == job.metadata.uid
+    return not pod.terminating and _selects(job, pod)
 
 
 def _selects(job: Job, pod: Pod) -> bool:

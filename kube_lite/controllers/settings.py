@@ -66,5 +66,8 @@ class ControllerSettings:
     max_endpoints_per_slice: int = 100
     """Endpoints in one EndpointSlice: a change of one endpoint rewrites a slice of bounded size."""
 
+    max_mirrored_endpoints: int = 1000
+    """Addresses of one subset of an Endpoints that are mirrored (upstream: mirroring-max-endpoints-per-subset)."""
+
     endpoints_capacity: int = 1000
     """Addresses in one Endpoints object; the rest is cut off, as the object would grow without bound."""

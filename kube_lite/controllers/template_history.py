@@ -94,7 +94,7 @@ async def record(
             "apiVersion": "apps/v1",
             "kind": "ControllerRevision",
             "metadata": meta,
-            "data": {"spec": {"template": {**decoded, "$patch": "replace"}}},
+            "data": {"spec": {"template": _by_key({**decoded, "$patch": "replace"})}},
             "revision": newest + 1,
         }
         try:
@@ -106,6 +106,12 @@ async def record(
         patch = {"metadata": {"uid": current.metadata.uid}, "revision": newest + 1}
         await client.patch(RESOURCE, name, patch, owner.metadata.namespace)
     return digest
+
+
+def _by_key(template: Obj) -> Obj:
+    """The template with its keys in order: clients compare ``data`` with their own encoding byte by byte."""
+    ordered: Obj = msgspec.json.decode(msgspec.json.encode(template, order="sorted"))
+    return ordered
 
 
 async def _adopt(client: Client, owner: ObjectView, name: str, reference: Obj) -> None:

@@ -153,6 +153,7 @@ async def _parts(options: LiveNodeOptions, settings: NodeSettings, member: Membe
         proxy=proxy,
         images=images.list,
         mounter=mounter,
+        meter=started,
         relay=_relay(options.server, network.node_address),
         close=close,
     )

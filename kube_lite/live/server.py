@@ -13,7 +13,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -52,6 +52,10 @@ class LiveServer:
     settings: ServerSettings
     cluster: Cluster
 
+    def begin_stop(self) -> None:
+        """Say that it is not ready any more; it serves on until it is left."""
+        self.cluster.plane.stopping.begin()
+
 
 @asynccontextmanager
 async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
@@ -86,10 +90,10 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
         url = f"https://{_shown(settings.listen_host)}:{settings.listen_port}"
         _write_credentials(settings, authority, url)
         secret = node_secret(settings, authority)
-        NodeEndpoints(running.plane, authority, secret, settings.cluster_cidr)
+        nodes = NodeEndpoints(running.plane, authority, secret, settings.cluster_cidr)
         front_proxy = certs.Authority(settings.pki_dir / "front-proxy")
         aggregator = Aggregator(running.plane, front_proxy, authority.certificate_pem)
-        stack.push_async_callback(Proxying(running.plane).close)
+        stack.push_async_callback(Proxying(running.plane, nodes).close)
         names = certs.server_names(settings.listen_host, advertise, running.plane.service_ip)
         running.plane.app.hosts = frozenset(names)
         context = listener.tls_context(authority.server_pair(names), authority.pair.certificate)
@@ -110,8 +114,19 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
         _calm_collector()
         tasks.start_soon(_build_extra, running)
         yield LiveServer(url, settings, running)
-        for server, _ in servers:
-            server.stop()
+        await _drain(running, [server for server, _ in servers], settings.shutdown_delay)
+
+
+async def _drain(running: Cluster, servers: Sequence[listener.Listener], delay: float) -> None:
+    """Stop serving, in upstream's order; everything else still runs, so that what is under way can be answered."""
+    stopping = running.plane.stopping
+    stopping.begin()
+    await anyio.sleep(max(0.0, delay - (clock.monotonic() - stopping.began)))
+    for server in servers:
+        server.stop()
+    stopping.end_streams()
+    for server in servers:
+        await server.wait_drained()
 
 
 def _calm_collector() -> None:

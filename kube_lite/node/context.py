@@ -9,6 +9,7 @@ from kube_lite.client.events import EventRecorder
 from kube_lite.client.protocol import Client
 from kube_lite.node.environment import Environment, Placement
 from kube_lite.node.hooks import Handlers
+from kube_lite.node.measures import Meter
 from kube_lite.node.restarts import BackOff
 from kube_lite.node.runtime import NodeRuntime
 from kube_lite.node.settings import NodeSettings
@@ -45,6 +46,8 @@ class NodeContext:
     service_variables: Callable[[str], Mapping[str, str]] = _no_variables
     """The variables of Services for pods of a namespace; '' for those every pod gets."""
     allocatable: Mapping[str, str] = field(default_factory=dict)
+    meter: Meter | None = None
+    """Measures what pods use; None where nothing can."""
     node: Callable[[], Node | None] = _no_node
     """The Node object as last seen; None while it has not been."""
     relist: Callable[[], Awaitable[None]] = _no_relist

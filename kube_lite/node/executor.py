@@ -21,14 +21,17 @@ from kube_lite.node.dialer import Dialer, NetworkDialer
 from kube_lite.node.environment import Environment
 from kube_lite.node.heartbeat import Heartbeat, ListImages
 from kube_lite.node.hooks import Handlers
+from kube_lite.node.kubelet import Kubelet
 from kube_lite.node.log_service import LogService
+from kube_lite.node.measures import Meter
 from kube_lite.node.objects import ApiSource
 from kube_lite.node.proxy import PodNetwork, ServiceProxy
 from kube_lite.node.relay import ApiRelay
 from kube_lite.node.runtime import ImageState, NodeRuntime
+from kube_lite.node.sampling import Sampler
 from kube_lite.node.services import Routes, Services
 from kube_lite.node.settings import NodeSettings
-from kube_lite.node.tunnel import Transport, Tunnel
+from kube_lite.node.tunnel import Operation, Transport, Tunnel
 from kube_lite.node.volumes import Mounter, Volumes
 from kube_lite.node.volumes.content import Content, Tokens
 from kube_lite.resources.kinds.pod.view import Pod
@@ -48,6 +51,8 @@ class NodeParts:
     """Mounts volumes that live in memory."""
     relay: ApiRelay | None = None
     """Lets pods reach an API server on this machine's loopback; None when they reach it themselves."""
+    meter: Meter | None = None
+    """Measures what pods use; None where nothing can."""
     close: Callable[[], Awaitable[None]] | None = None
     """Called when the executor stops."""
 
@@ -110,10 +115,10 @@ class NodeExecutor:
                 tasks.start_soon(watcher.run)
                 if parts.network is not None:
                     tasks.start_soon(Routes(settings, self._nodes, parts.network).run)
-                self.agent = agent = Agent(self._context(parts, recorder, watcher), pods)
+                context = self._context(parts, recorder, watcher)
+                self.agent = agent = Agent(context, pods)
                 if self._transport is not None:
-                    operations = {"logs": LogService(agent).open}
-                    tasks.start_soon(Tunnel(self._transport, settings.name, operations).run)
+                    tasks.start_soon(Tunnel(self._transport, settings.name, self._operations(agent, context)).run)
                 await services.wait_synced()  # pods get the addresses of Services that exist
                 self._heartbeat.set_ready(True)
                 self.ready.set()
@@ -122,6 +127,16 @@ class NodeExecutor:
                 if parts.close is not None:
                     with anyio.CancelScope(shield=True):
                         await parts.close()
+
+    def _operations(self, agent: Agent, context: NodeContext) -> dict[str, Operation]:
+        """What the server may ask for."""
+        logs = LogService(agent)
+        sampler = Sampler(context, context.meter) if context.meter is not None else None
+        kubelet = Kubelet(self.settings, self._client, agent, logs, sampler, self._image_bytes)
+        return {"logs": logs.open, "kubelet": kubelet.open}
+
+    async def _image_bytes(self) -> int:
+        return sum(image.size for image in await self._images())
 
     async def _pod_cidr(self) -> str:
         """The node's pod network, once the server has given it one."""
@@ -153,4 +168,5 @@ class NodeExecutor:
             service_variables=services.variables,
             allocatable=self._heartbeat.allocatable,
             node=lambda: self._nodes.get(self.settings.name),
+            meter=parts.meter,
         )

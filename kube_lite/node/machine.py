@@ -1,4 +1,4 @@
-"""What the machine under a node is: its capacity and its nodeInfo, read from /proc and /etc once."""
+"""What the machine under a node is: its capacity and its nodeInfo, read from /proc and /etc once; and what it uses."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import contextlib
 import os
 import platform
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from kube_lite import KUBERNETES_VERSION, __version__
+from kube_lite.node.measures import Usage
 from kube_lite.node.settings import NodeSettings
 from kube_lite.resources import quantity
 
@@ -28,11 +30,15 @@ def _first_line(path: str) -> str:
         return ""
 
 
-def _memory_kib() -> int:
+def memory() -> dict[str, int]:
+    """/proc/meminfo: bytes, or plain numbers, by name."""
+    found: dict[str, int] = {}
     for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-        if line.startswith("MemTotal:"):
-            return int(line.split()[1])
-    return 0
+        name, _, rest = line.partition(":")
+        words = rest.split()
+        if words and words[0].isdigit():
+            found[name] = int(words[0]) * (1024 if words[-1] == "kB" else 1)
+    return found
 
 
 def capacity(settings: NodeSettings) -> dict[str, str]:
@@ -41,7 +47,7 @@ def capacity(settings: NodeSettings) -> dict[str, str]:
     disk = os.statvfs(settings.data_dir)
     found = {
         "cpu": str(len(os.sched_getaffinity(0))),
-        "memory": f"{_memory_kib()}Ki",
+        "memory": f"{memory().get('MemTotal', 0) // 1024}Ki",
         "ephemeral-storage": f"{disk.f_blocks * disk.f_frsize // 1024}Ki",
         "hugepages-1Gi": "0",
         "hugepages-2Mi": "0",
@@ -76,3 +82,66 @@ def node_info() -> dict[str, str]:
         "operatingSystem": "linux",
         "architecture": architecture(),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """What has gone over a network interface."""
+
+    name: str
+    received_bytes: int
+    received_packets: int
+    received_errors: int
+    received_dropped: int
+    sent_bytes: int
+    sent_packets: int
+    sent_errors: int
+    sent_dropped: int
+
+
+def interfaces(path: str) -> list[Interface]:
+    """The interfaces in a file like /proc/net/dev, without loopback; none if it cannot be read."""
+    try:
+        lines = Path(path).read_text(encoding="ascii").splitlines()[2:]
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        name, _, rest = line.partition(":")
+        numbers = [int(word) for word in rest.split() if word.isdigit()]
+        if len(numbers) >= 12 and name.strip() != "lo":
+            found.append(Interface(name.strip(), *numbers[:4], *numbers[8:12]))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A file system, in bytes and inodes."""
+
+    capacity: int
+    available: int
+    inodes: int
+    inodes_free: int
+
+
+def space(path: Path) -> Space:
+    """The file system that a directory lies on."""
+    disk = os.statvfs(path)
+    return Space(disk.f_blocks * disk.f_frsize, disk.f_bavail * disk.f_frsize, disk.f_files, disk.f_ffree)
+
+
+def usage() -> Usage:
+    """What the whole machine uses."""
+    ticks = os.sysconf("SC_CLK_TCK")
+    words = _first_line("/proc/stat").split()[1:9]
+    # user, nice, system, idle, iowait, irq, softirq, steal
+    busy = sum(int(word) for place, word in enumerate(words) if place not in (3, 4))
+    told = memory()
+    total = told.get("MemTotal", 0)
+    return Usage(
+        busy * 1_000_000_000 // ticks,
+        total - told.get("MemFree", 0),
+        sum(name.isdigit() for name in os.listdir("/proc")),
+        told.get("Inactive(file)", 0),
+        told.get("AnonPages", 0),
+    )

@@ -42,6 +42,8 @@ class Verdict:
 
     reason: str
     message: str
+    grace: float | None = None
+    """Seconds that its containers get; None for what the pod asks."""
 
 
 @dataclass(slots=True)

@@ -2,8 +2,9 @@
 
 The node holds one long GET whose answer is JSON lines, one for each request: ``{"id", "op", "params"}``; blank
 lines keep it alive. Each request is answered by a POST of its own whose body is first a JSON line, ``{"status":
-200}`` or a refusal with message and reason, then the raw bytes. ``{"id", "op": "cancel"}`` ends an answer whose
-reader is gone. When the channel breaks, answers under way go on, and it is opened again with back-off.
+200}`` (with code, contentType and headers of a :class:`Reply`) or a refusal with message and reason, then the raw
+bytes. ``{"id", "op": "cancel"}`` ends an answer whose reader is gone. When the channel breaks, answers under way go
+on, and it is opened again with back-off.
 
 At most ``MAX_STREAMS`` answers are under way; what is asked beyond that is refused with 429.
 """
@@ -14,6 +15,7 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import anyio
@@ -32,7 +34,37 @@ RETRY, RETRY_MAX = 0.5, 15.0
 SILENCE = 90.0
 """Seconds without even a blank line after which the channel counts as broken."""
 
-Operation = Callable[[Mapping[str, str]], Awaitable[AsyncIterator[bytes]]]
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer to an HTTP request that came through the channel."""
+
+    chunks: AsyncIterator[bytes]
+    code: int = 200
+    content_type: str = "text/plain; charset=utf-8"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def told(self) -> dict[str, Any]:
+        """What the first line of the answer tells of it."""
+        return {"code": self.code, "contentType": self.content_type, "headers": dict(self.headers)}
+
+
+def whole(
+    body: bytes,
+    content_type: str = "text/plain; charset=utf-8",
+    *,
+    code: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
+    """A reply of one piece."""
+
+    async def once() -> AsyncIterator[bytes]:
+        yield body
+
+    return Reply(once(), code, content_type, headers or {})
+
+
+Operation = Callable[[Mapping[str, str]], Awaitable[AsyncIterator[bytes] | Reply]]
 """Answers a request by its parameters. :raises ApiError: refused"""
 
 
@@ -133,11 +165,12 @@ class Tunnel:
                 raise TooManyRequests("the node answers too many requests already, please try again later")
             if operation not in self._operations:
                 raise InternalError(f"the node does not know how to {operation}")
-            chunks = await self._operations[operation](params)
+            found = await self._operations[operation](params)
         except ApiError as error:
             refusal = {"status": error.code, "message": error.message, "reason": error.reason}
             yield json.dumps(refusal).encode() + b"\n"
             return
-        yield b'{"status":200}\n'
-        async for chunk in chunks:
+        told = found.told() if isinstance(found, Reply) else {}
+        yield json.dumps({"status": 200, **told}).encode() + b"\n"
+        async for chunk in found.chunks if isinstance(found, Reply) else found:
             yield chunk

@@ -355,7 +355,10 @@ class PodWorker:
     async def _halt(self) -> None:
         """End all containers of a pod that has been given up, and keep it for its status and logs."""
         self._monitor.stop()
-        await self._ending.end_all(self.pod, grace_of(self._node, self.pod, gone=False))
+        verdict = self.view.verdict
+        given = verdict.grace if verdict is not None else None
+        grace = grace_of(self._node, self.pod, gone=False) if given is None else given
+        await self._ending.end_all(self.pod, grace)
         await self._node.relist()
         self.view.finished = True
 

@@ -207,7 +207,7 @@ def applied(type_: Type, config: Any) -> Node:
     for step, sub_type, sub in steps(type_, config):
         field = fields.get(step[2:]) if step[0] == "f" else None
         if not sub and (sub is None or type(sub) in (dict, list)):
-            if field is None or _owned_empty(field, sub):
+            if field is None or is_owned_empty(field, sub):
                 node[step] = IN
         elif is_leaf(sub_type, sub):
             node[step] = IN
@@ -220,7 +220,7 @@ def applied(type_: Type, config: Any) -> Node:
     return node
 
 
-def _owned_empty(field: Field, value: Any) -> bool:
+def is_owned_empty(field: Field, value: Any) -> bool:
     """Whether naming a field as null or with nothing in it owns it."""
     type_ = field.type
     if type_.atomic or (type_.kind == LIST and type_.list_type == "atomic"):
@@ -245,9 +245,9 @@ def changes(type_: Type, old: dict[str, Any], new: dict[str, Any], lenient: bool
     taken: Node = {}
     removed: Node = {}
     for key in old.keys() | new.keys():
-        if key in ("apiVersion", "kind"):
-            continue
         before, after = old.get(key, _ABSENT), new.get(key, _ABSENT)
+        if before is after or key in ("apiVersion", "kind"):
+            continue
         if key == "metadata":
             meta_type = below(type_, key)
             before = {k: v for k, v in before.items() if k not in UNTRACKED} if before is not _ABSENT else {}
@@ -279,8 +279,6 @@ def _compare(type_: Type, old: Any, new: Any, lenient: bool) -> _Changes:
     if old == new and type(old) is type(new):
         return None, None
     if is_leaf(type_, old) and is_leaf(type_, new):
-        if not old and not new and type_.kind in (LIST, MAP) and not type_.custom:
-            return None, None  # null and empty are stored alike
         return IN, None
     return _compare_entered(type_, old, new, lenient)
 

@@ -26,10 +26,10 @@ def reconciled(type_: Type, fields: Node, live: Any) -> Node:
 
 
 @lru_cache(maxsize=8192)
-def _composite(type_: Type) -> frozenset[str]:
-    """The steps to fields that are objects, maps or lists: no other can have parts."""
+def _composite(type_: Type) -> dict[str, Type]:
+    """The types of the fields that are objects, maps or lists, by step: no other can have parts."""
     fields = type_.fields.items()
-    return frozenset(["f:" + name for name, field in fields if _may_have_parts(field.type)])
+    return {"f:" + name: field.type for name, field in fields if _may_have_parts(field.type)}
 
 
 def _may_have_parts(type_: Type) -> bool:
@@ -47,42 +47,45 @@ def _entered(type_: Type, fields: Node, live: Any) -> Node:
         item = type_.item or DEDUCED
         if not _may_have_parts(item):
             return fields
-        values: dict[str, Any] = {}
-        if type(live) is list:
-            values = {item_step(type_, value, place): value for place, value in enumerate(live)}
-        steps = [(step, item, values.get(step)) for step, sub in fields.items() if sub]
-    elif type_.fields and type_.item is None and not type_.preserve:
-        at = live if type(live) is dict else {}
-        known = type_.fields
-        steps = [(step, known[step[2:]].type, at.get(step[2:])) for step in fields.keys() & _composite(type_)]
+        steps = [(step, item) for step, sub in fields.items() if sub]
+        live = _by_step(type_, live) if steps else {}
     else:
-        item = type_.item or DEDUCED
-        at = live if type(live) is dict else {}
-        steps = []
-        for step in fields:
-            if step[0] == "f":
-                field = type_.fields.get(step[2:])
-                below = item if field is None else field.type
-                if _may_have_parts(below):
-                    steps.append((step, below, at.get(step[2:])))
-    for step, below, value in steps:
-        sub = _at(below, fields[step], value)
-        if sub is not fields[step]:
+        known = _composite(type_)
+        steps = [(step, known[step]) for step in fields.keys() & known.keys()]
+        other = type_.item or (DEDUCED if type_.custom else None)
+        if other is not None and _may_have_parts(other):
+            declared = type_.fields
+            steps += [(step, other) for step in fields if step[0] == "f" and step[2:] not in declared]
+        live = live if type(live) is dict else {}
+    for step, below in steps:
+        sub = fields[step]
+        if sub and not _is_whole(below):
+            now = _entered(below, sub, live.get(step if type_.kind == LIST else step[2:]))
+        else:
+            now = _leaf(below, sub, live.get(step if type_.kind == LIST else step[2:]))
+        if now is not sub:
             if result is fields:
                 result = dict(fields)
-            result[step] = sub
+            result[step] = now
     return result
 
 
-def _at(type_: Type, sub: Node, value: Any) -> Node:
-    """One step of a set: what is to stand behind it."""
-    if _is_whole(type_):
+def _by_step(type_: Type, values: Any) -> dict[str, Any]:
+    if type(values) is not list:
+        return {}
+    return {item_step(type_, value, place): value for place, value in enumerate(values)}
+
+
+def _leaf(type_: Type, sub: Node, value: Any) -> Node:
+    """What is to stand behind a step that is a leaf in the set, or is to be one."""
+    if not value or _is_whole(type_):
         return IN if sub else sub
-    if sub:
-        return _entered(type_, sub, value)
-    if not value or type(value) not in (dict, list) or (type_.kind == ANY and type(value) is list):
+    if type(value) is dict:
+        parts = applied(type_, value)
+    elif type(value) is list and type_.kind != ANY:
+        parts = _items(type_, value)
+    else:
         return sub
-    parts = applied(type_, value) if type(value) is dict else _items(type_, value)
     return {SELF: IN, **parts} if parts else sub
 
 

@@ -201,6 +201,8 @@ class Resource:
     selectable: Callable[[Obj], dict[str, str]] = _no_fields
     selectable_names: Sequence[str] = ()
     """Field labels that a selector may name, besides metadata.name and metadata.namespace."""
+    selectable_as: Mapping[str, str] = field(default_factory=dict)
+    """Names of such labels in the version that is stored, where they differ."""
 
     storage_version: str = ""
     storage_group: str = ""

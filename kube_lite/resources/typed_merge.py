@@ -1,17 +1,19 @@
 """Merging and pruning by type, for server-side apply: what upstream's structured-merge-diff calls typed values.
 
 check(type, config)          complaints about an applied configuration, as upstream words them
+named(type, config)          what the configuration names, if there is nothing to complain of
 merge(type, live, config)    the configuration laid over the live object
 remove(type, value, set)     the value without the fields of a set
 """
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kube_lite.resources.fieldset import Node, has, step_text
-from kube_lite.resources.ownership import DEDUCED, below, is_leaf, item_step
+from kube_lite.resources.fieldset import IN, SELF, Node, has, step_text
+from kube_lite.resources.ownership import DEDUCED, applied, below, is_leaf, is_owned_empty, item_step
 from kube_lite.resources.schema import (
     ANY,
     BOOLEAN,
@@ -129,19 +131,88 @@ def _go(value: Any) -> str:
     return str(value)
 
 
+class Mistyped(ValueError):
+    """A configuration does not fit its type; :func:`check` says why."""
+
+
+def named(type_: Type, config: dict[str, Any]) -> Node:
+    """The set of ``ownership.applied``, with its steps in order, in one walk with what :func:`check` looks for.
+
+    :raises Mistyped: ``check`` has something to say
+    """
+    node: Node = {}
+    fields = type_.fields
+    item = type_.item
+    for key in sorted(config):
+        value = config[key]
+        field = fields.get(key)
+        if field is not None:
+            sub = field.type
+        elif item is not None:
+            sub = item
+        elif type_.preserve or type_.kind != OBJECT:
+            sub = DEDUCED
+        else:
+            raise Mistyped
+        kind = sub.kind
+        if kind == STRING and type(value) is str:
+            node["f:" + key] = IN
+            continue
+        if value is None or (not value and type(value) in (dict, list)):
+            if next(check(sub, value), None):
+                raise Mistyped
+            if field is None or is_owned_empty(field, value):
+                node["f:" + key] = IN
+            continue
+        set_ = _named_below(sub, value)
+        if field is None:
+            node["f:" + key] = {SELF: IN, **set_} if set_ else IN
+        elif set_ is not None:
+            node["f:" + key] = set_
+    return node
+
+
+def _named_below(type_: Type, value: Any) -> Node | None:
+    """What is named in a value that is there; None for nothing."""
+    kind = type_.kind
+    if kind in (OBJECT, MAP) and not type_.atomic:
+        if type(value) is not dict:
+            raise Mistyped
+        return named(type_, value) or None
+    if kind == LIST and type_.list_type != "atomic":
+        if type(value) is not list:
+            raise Mistyped
+        return _named_items(type_, value)
+    of_strings = kind == LIST and type_.item is not None and type_.item.kind == STRING
+    if of_strings and type(value) is list and all(type(item) is str for item in value):
+        return IN
+    if next(check(type_, value), None):
+        raise Mistyped
+    return IN if is_leaf(type_, value) else applied(type_, value)
+
+
+def _named_items(type_: Type, values: list[Any]) -> Node:
+    item_type = type_.item or DEDUCED
+    found: Node = {}
+    for position, item in enumerate(values):
+        if _keyless(type_, item):
+            raise Mistyped
+        set_ = _named_below(item_type, item) if item else None
+        found[item_step(type_, item, position)] = {SELF: IN, **set_} if set_ else IN
+    if len(found) < len(values):
+        raise Mistyped
+    return {step: found[step] for step in sorted(found)}
+
+
 # ---- merging
 
 
 def merge(type_: Type, live: Any, config: Any) -> Any:
-    """``config`` over ``live``; neither is changed, the result shares with both."""
+    """``config`` over ``live``; neither is changed. What is not changed in the result is ``live``'s own."""
     if is_leaf(type_, live) and is_leaf(type_, config):
-        return config
-    if isinstance(live, dict) and isinstance(config, dict):
-        merged = dict(live)
-        for key, value in config.items():
-            current = live.get(key, _ABSENT)
-            merged[key] = value if current is _ABSENT else merge(below(type_, key), current, value)
-        return merged
+        return live if live == config and type(live) is type(config) else config
+    if type(live) is dict and type(config) is dict:
+        return _merge_maps(type_, live, config)
     if isinstance(live, list) and isinstance(config, list) and not _is_atomic(type_):
         return _merge_lists(type_, live, config)
     if config is None or (live and not config and isinstance(config, dict | list)):
@@ -150,6 +221,28 @@ def merge(type_: Type, live: Any, config: Any) -> Any:
 
 
 _ABSENT: Final = object()
+
+
+def _merge_maps(type_: Type, live: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
+    merged = live
+    fields = type_.fields
+    item = type_.item or DEDUCED
+    for key, value in config.items():
+        now = value
+        current = live.get(key, _ABSENT)
+        if current is not _ABSENT:
+            if type(value) is str and type(current) is str:
+                if value == current:
+                    continue
+            else:
+                field = fields.get(key)
+                now = merge(item if field is None else field.type, current, value)
+                if now is current:
+                    continue
+        if merged is live:
+            merged = dict(live)
+        merged[key] = now
+    return merged
 
 
 def _is_atomic(type_: Type) -> bool:
@@ -169,7 +262,8 @@ def _merge_lists(type_: Type, live: list[Any], config: list[Any]) -> list[Any]:
     if len(lives) < len(live):
         lives |= {step: None for step in lives if live_steps.count(step) > 1}
     if live_steps == config_steps:
-        return [merge(item_type, lives[step], configs[step]) for step in config_steps]
+        items = [merge(item_type, lives[step], configs[step]) for step in config_steps]
+        return items if any(map(operator.is_not, items, live)) else live
     shared = [step for step in config_steps if step in lives]
     merged: list[Any] = []
     left = right = turn = 0

@@ -54,43 +54,67 @@ class RingSettings:
     """A cursor with a trigger looks through the ring at least every so many events, lest it be overtaken."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Item:
-    """An object as it stands: its bytes and what selectors ask about."""
+    """An object as it stands: its bytes, and what selectors ask about, read off when the first of them asks."""
 
     key: str
     value: bytes
     revision: int
-    labels: Mapping[str, str]
-    fields: Mapping[str, str]
+    extract: Extract = field(repr=False)
+    _asked_for: tuple[Mapping[str, str], Mapping[str, str]] | None = field(default=None, repr=False)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The object's labels."""
+        return self._extracted()[0]
+
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """Its selectable fields."""
+        return self._extracted()[1]
+
+    def _extracted(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        if self._asked_for is None:
+            try:
+                self._asked_for = self.extract(self.value)
+            except ValueError as error:
+                # One bad object must not stop the store: it stays readable, and no selector finds it.
+                logger.error("%s: cannot be read: %s", self.key, error)
+                self._asked_for = {}, {}
+        return self._asked_for
 
 
 @dataclass(slots=True, eq=False)
 class CachedEvent:
     """An event as watchers get it; shared, so only ``encoded`` may be written to.
 
-    ``previous`` is the object before, for selectors that it matched and the new state does not, or the reverse.
-    ``encoded`` is the reader's place for encodings made once and sent to many.
+    ``item`` is the object as it became, or as it was when it was deleted; ``previous`` is the object before, for
+    selectors that it matched and the new state does not, or the reverse. ``encoded`` is the reader's place for
+    encodings made once and sent to many.
     """
 
-    key: str
-    value: bytes
+    item: Item
     revision: int
     deleted: bool
-    labels: Mapping[str, str]
-    fields: Mapping[str, str]
     previous: Item | None
     at: float
     encoded: dict[object, bytes] = field(default_factory=dict)
 
+    @property
+    def key(self) -> str:
+        """The object's key."""
+        return self.item.key
+
     def weight(self) -> int:
         """Bytes that this event holds in memory, about: its value, as much again encoded, and the objects."""
-        return 2 * len(self.value) + 600
+        return 2 * len(self.item.value) + 600
 
     def concerns(self, trigger: Trigger) -> bool:
         """Whether the object has that field value, or had it before."""
         name, value = trigger
-        return self.fields.get(name) == value or (self.previous is not None and self.previous.fields.get(name) == value)
+        before = self.previous
+        return self.item.fields.get(name) == value or (before is not None and before.fields.get(name) == value)
 
 
 class WatchCache:
@@ -164,23 +188,22 @@ class WatchCache:
 
     def load(self, key: str, value: bytes, revision: int) -> None:
         """Take in an object that stood there before the cache began."""
-        labels, fields = self._extracted(key, value)
-        self._items[key] = Item(key, value, revision, labels, fields)
+        self._items[key] = Item(key, value, revision, self._extract)
         self._keys.touch(key)
 
     def apply(self, event: Event, at: float) -> CachedEvent:
         """Take in a committed event; :meth:`settle` must follow once the batch is in."""
         key = event.key
-        labels, fields = self._extracted(key, event.value)
         previous = self._items.get(key)
+        item = Item(key, event.value, event.revision, self._extract)
         if event.deleted:
             if self._items.pop(key, None) is not None:
                 self._keys.touch(key)
         else:
-            self._items[key] = Item(key, event.value, event.revision, labels, fields)
+            self._items[key] = item
             if previous is None:
                 self._keys.touch(key)
-        cached = CachedEvent(key, event.value, event.revision, event.deleted, labels, fields, previous, at)
+        cached = CachedEvent(item, event.revision, event.deleted, previous, at)
         self._ring.append(cached)
         if self.shared:
             self.shared = {}
@@ -201,14 +224,6 @@ class WatchCache:
             self._again = True
         elif self._waiting and self._wakeup is None:
             self._plan_round(at)
-
-    def _extracted(self, key: str, value: bytes) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        try:
-            return self._extract(value)
-        except ValueError as error:
-            # One bad object must not stop the store: it stays readable, and no selector finds it.
-            logger.error("%s: cannot be read: %s", key, error)
-            return {}, {}
 
     def _length(self) -> int:
         return len(self._ring) - self._dead
@@ -263,9 +278,9 @@ class WatchCache:
                 self._plan_round(clock.monotonic())
 
     def _wake_triggered(self, event: CachedEvent) -> None:
-        states = (event.fields,) if event.previous is None else (event.fields, event.previous.fields)
-        for fields in states:
-            for trigger in fields.items():
+        states = (event.item,) if event.previous is None else (event.item, event.previous)
+        for state in states:
+            for trigger in state.fields.items():
                 if cursors := self._triggered.get(trigger):
                     _wake(cursors)
 
@@ -302,7 +317,18 @@ def _wake(cursors: Mapping[Cursor, None]) -> None:
 class Cursor:
     """One watcher's place among the events of a kind. One task at a time may wait on it."""
 
-    __slots__ = ("_after", "_cache", "_closed", "_deadline", "_listener", "_position", "_timer", "_trigger", "_waiter")
+    __slots__ = (
+        "_after",
+        "_cache",
+        "_closed",
+        "_deadline",
+        "_fires",
+        "_listener",
+        "_position",
+        "_timer",
+        "_trigger",
+        "_waiter",
+    )
 
     def __init__(self, cache: WatchCache, position: int, after: int, trigger: Trigger | None) -> None:
         self._cache = cache
@@ -313,8 +339,10 @@ class Cursor:
         self._listener: Callable[[], None] | None = None
         self._closed = False
         self._deadline: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         """Fires at the deadline or before; kept from wait to wait, because to set one costs more than to wait."""
+        self._fires = 0.0
+        """When the timer fires, on the loop's clock: uvloop's handle of less than half a millisecond cannot tell."""
 
     @property
     def revision(self) -> int:
@@ -358,7 +386,7 @@ class Cursor:
             self._waiter = loop.create_future()
             self._cache._wait(self, self._trigger)
             self._deadline = until
-            if until is not None and (self._timer is None or self._timer.when() > until):
+            if until is not None and (self._timer is None or self._fires > until):
                 self._set_timer(loop, until)
             try:
                 await self._waiter
@@ -369,7 +397,7 @@ class Cursor:
     def _set_timer(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = loop.call_at(when, self._time_is_up, loop)
+        self._timer, self._fires = loop.call_at(when, self._time_is_up, loop), when
 
     def _time_is_up(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None

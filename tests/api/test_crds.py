@@ -248,11 +248,17 @@ class _Webhook(WebhookCaller):
         return {"response": {"uid": request["uid"], "result": result, "convertedObjects": converted}}
 
 
+def _numbers(name: str) -> Obj:
+    """A schema that knows one field of the spec: what the other version calls it is pruned."""
+    spec = {"type": "object", "properties": {name: {"type": "integer"}}}
+    return {"type": "object", "properties": {"spec": spec}}
+
+
 def _with_webhook() -> tuple[Plane, _Webhook, Obj]:
     plane, webhook = Plane(MemoryStore(), PlaneOptions(), random.Random(0)), _Webhook()
     plane.custom_resources.caller = webhook
     config = {"clientConfig": {"url": "https://hook.example.com/"}, "conversionReviewVersions": ["v1"]}
-    versions = [_version("v1", OPEN, storage=True), _version("v2", OPEN)]
+    versions = [_version("v1", _numbers("size"), storage=True), _version("v2", _numbers("length"))]
     return plane, webhook, _crd(*versions, conversion={"strategy": "Webhook", "webhook": config})
 
 

@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from kube_lite import clock, errors
 from kube_lite.api import nodes
+from kube_lite.api.aggregation.proxying import Proxying
 from kube_lite.api.authn import PEER_CERTIFICATE
 from kube_lite.api.certs import Authority
 from kube_lite.api.nodes import NodeEndpoints, choose_container
@@ -340,3 +341,76 @@ def test_the_container_is_the_only_one_or_named_or_the_default() -> None:
     assert caught.value.message == (
         "a container name must be specified for pod p, choose one of: [a b] or one of the init containers: [i]"
     )
+
+
+# ---- the node's own paths
+
+
+PROXY = "/api/v1/nodes/n/proxy"
+
+
+async def _proxied(plane: Plane, target: str, header: Any, *chunks: bytes, **more: Any) -> tuple[Any, Answer]:
+    """Ask node n something through its proxy subresource while it answers: what it was asked, and the answer."""
+    got: list[Answer] = []
+
+    async def read() -> None:
+        got.append(await call(plane.app, "GET", target, **more))
+
+    async with opened(plane.app, BASE + "/tunnel") as tunnel, anyio.create_task_group() as tasks:
+        tasks.start_soon(read)
+        asked, _ = await _answering(plane, tunnel, header, *chunks)
+    return asked, got[0]
+
+
+async def _with_node(plane: Plane) -> None:
+    await admin(plane).create("nodes", {"metadata": {"name": "n"}})
+
+
+def test_paths_below_a_nodes_proxy_are_asked_of_the_node(tmp_path: Path) -> None:
+    async def story(plane: Plane, endpoints: NodeEndpoints) -> None:
+        Proxying(plane, endpoints)
+        await _with_node(plane)
+        header = {"status": 200, "code": 418, "contentType": "text/x", "headers": {"location": "/logs/x/"}}
+        asked, answer = await _proxied(plane, f"{PROXY}/stats/summary?only=cpu", header, b"some", b"thing")
+        assert (asked["op"], asked["params"]) == ("kubelet", {"path": "/stats/summary", "query": "only=cpu"})
+        assert (answer.code, answer.header("content-type"), answer.body) == (418, "text/x", b"something")
+        assert answer.header("location") == f"{PROXY}/logs/x/"
+        for name in ("n:10250", "https:n:10250"):
+            asked, _ = await _proxied(plane, f"/api/v1/nodes/{name}/proxy/healthz", {"status": 200}, b"ok")
+            assert asked["params"]["path"] == "/healthz"
+
+    run(tmp_path, story)
+
+
+def test_a_nodes_proxy_only_reads_and_wants_a_slash(tmp_path: Path) -> None:
+    async def story(plane: Plane, endpoints: NodeEndpoints) -> None:
+        Proxying(plane, endpoints)
+        await _with_node(plane)
+        async with opened(plane.app, BASE + "/tunnel"):
+            posted = await call(plane.app, "POST", f"{PROXY}/run/default/p/c?cmd=ls")
+            assert (posted.code, posted.header("allow")) == (405, "GET, HEAD")
+            bare = await call(plane.app, "GET", f"{PROXY}?a=b")
+            assert (bare.code, bare.header("location")) == (301, f"{PROXY}/?a=b")
+        missing = await call(plane.app, "GET", "/api/v1/nodes/none/proxy/healthz")
+        assert missing.refusal() == (404, "NotFound")
+
+    run(tmp_path, story)
+
+
+def test_the_proxy_of_a_node_takes_the_right_to_proxy_nodes(tmp_path: Path) -> None:
+    async def story(plane: Plane, endpoints: NodeEndpoints) -> None:
+        Proxying(plane, endpoints)
+        await _with_node(plane)
+        client = admin(plane)
+        rules = [{"apiGroups": [""], "resources": ["nodes/proxy"], "verbs": ["get"]}]
+        await client.create("clusterroles", {"metadata": {"name": "proxy"}, "rules": rules})
+        subject = {"kind": "User", "name": "joe", "apiGroup": "rbac.authorization.k8s.io"}
+        role = {"kind": "ClusterRole", "name": "proxy", "apiGroup": "rbac.authorization.k8s.io"}
+        await client.create("clusterrolebindings", {"metadata": {"name": "p"}, "subjects": [subject], "roleRef": role})
+        _, answer = await _proxied(plane, f"{PROXY}/healthz", {"status": 200}, headers={"impersonate-user": "joe"})
+        assert answer.code == 200
+        refused = await call(plane.app, "GET", f"{PROXY}/healthz", headers={"impersonate-user": "jane"})
+        assert refused.refusal() == (403, "Forbidden")
+        assert 'cannot get resource "nodes/proxy" in API group ""' in refused.json()["message"]
+
+    run(tmp_path, story)

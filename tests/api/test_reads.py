@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -223,5 +224,36 @@ def test_fields_are_selected_and_others_refused_by_name() -> None:
             refused = await got(plane, "fieldSelector=spec.x%3Dy", path)
             assert refused.refusal() == (400, "BadRequest")
             assert message in refused.json()["message"], path
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("path", "chosen"),
+    [
+        ("/apis/events.k8s.io/v1", "regarding.name=p"),
+        ("/apis/events.k8s.io/v1", "reportingController=c"),
+        ("/apis/events.k8s.io/v1", "reason=R,regarding.name!=q"),
+        ("/api/v1", "involvedObject.name=p"),
+        ("/api/v1", "source=c"),
+    ],
+)
+def test_fields_are_selected_by_the_names_of_the_version_that_is_asked(path: str, chosen: str) -> None:
+    """Events were kept as core ones, and those of events.k8s.io found nothing by their own names."""
+
+    async def story(plane: Plane) -> None:
+        event: dict[str, Any] = {
+            "eventTime": "2017-09-19T13:49:16.000000Z",
+            "action": "Do",
+            "reason": "R",
+            "type": "Normal",
+        }
+        event |= {
+            "reportingController": "c",
+            "reportingInstance": "i",
+            "regarding": {"namespace": "default", "name": "p"},
+        }
+        await admin(plane).create("events.events.k8s.io", {"metadata": {"name": "e"}, **event}, "default")
+        assert names(await got(plane, f"fieldSelector={quote(chosen)}", f"{path}/namespaces/default/events")) == ["e"]
 
     run(story)

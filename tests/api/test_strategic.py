@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kube_lite.api.strategic import merge
+from kube_lite.api.strategic import ListOfLists, merge
 from kube_lite.errors import BadRequest
 from kube_lite.resources import schema
 
@@ -87,13 +87,34 @@ def test_atomic_lists_are_replaced() -> None:
     assert spec({"tolerations": [{"key": "a"}, {"key": "b"}]}, patch)["tolerations"] == [{"key": "q"}]
 
 
-def test_directives_never_reach_the_object() -> None:
+def test_what_carries_a_directive_is_not_added() -> None:
     patch = {
-        "containers": [{"name": "n", "env": [{"name": "X", "$patch": "delete"}], "$setElementOrder/env": []}],
+        "containers": [{"name": "n", "env": [{"name": "X", "$patch": "delete"}], "args": None}],
         "$setElementOrder/containers": [{"name": "n"}],
         "securityContext": {"$patch": "delete"},
     }
-    assert spec({}, patch) == {"containers": [{"name": "n", "env": []}], "securityContext": {}}
+    assert spec({}, patch) == {"containers": [{"name": "n", "env": []}]}
+    assert spec({"hostname": "h"}, {"hostname": {"$patch": "replace"}}) == {}
+
+
+def test_a_directive_in_a_list_that_is_replaced_is_an_unknown_field() -> None:
+    tolerations = [{"key": "a", "$patch": "delete"}]
+    assert spec({"tolerations": [{"key": "a"}]}, {"tolerations": tolerations}) == {"tolerations": tolerations}
+    args = {"name": "c", "$deleteFromPrimitiveList/args": ["x"]}
+    assert spec({"containers": [C]}, {"containers": [args]})["containers"][0]["args"] == ["x"]
+
+
+@pytest.mark.parametrize("values", [None, "x", {"a": 1}, []])
+def test_only_lists_are_deleted_from(values: Any) -> None:
+    patch = {"metadata": {"$deleteFromPrimitiveList/finalizers": values}}
+    expected = {"metadata": {} if values is None else {"finalizers": ["a"]}}
+    assert merge(POD, {"metadata": {"finalizers": ["a"]}}, patch) == expected
+    assert merge(POD, {"metadata": {}}, patch) == {"metadata": {}}
+
+
+def test_lists_of_lists_are_refused() -> None:
+    with pytest.raises(ListOfLists):
+        spec({}, {"containers": [["a"]], "$setElementOrder/containers": []})
 
 
 @pytest.mark.parametrize(
@@ -105,14 +126,25 @@ def test_directives_never_reach_the_object() -> None:
             {"containers": [{"name": "c", "$patch": "frob"}]},
             "unknown patch type: frob in map: map[$patch:frob name:c]",
         ),
-        ({"containers": [1]}, "invalid patch format: a list may not mix maps with other values"),
-        ({"$setElementOrder/containers": 1}, "invalid patch format of setElementOrder list"),
+        ({"containers": [1]}, "list element types are not identical: [[map[image:i:1 name:c]] [1]]"),
+        ({"$setElementOrder/containers": 1}, "expected a []interface {}, but received a int64"),
+        (
+            {"$setElementOrder/containers": [], "containers": None},
+            "expected a []interface {}, but received a %!s(<nil>)",
+        ),
+        ({"$setElementOrder": []}, "invalid patch format of setElementOrder list"),
+        ({"$setElementOrder/x": []}, 'unable to find api field in struct PodSpec for the json field "x"'),
+        ({"$setElementOrder/containers": [{}]}, "map: map[] does not contain declared merge key: name"),
+        ({"$deleteFromPrimitiveList": []}, "invalid patch format of primitive list"),
         ({"$retainKeys": ["a"], "b": 1}, "invalid patch format of retainKeys"),
+        ({"$retainKeys": None}, "invalid patch format of retainKeys"),
+        ({"$patch": "merge"}, "unknown patch type: merge in map: map[$patch:merge]"),
+        ({"$patch": 1}, "unknown patch type: %!s(int64=1) in map: map[$patch:1]"),
     ],
 )
 def test_bad_patches_are_400(patch: dict[str, Any], message: str) -> None:
     with pytest.raises(BadRequest) as refusal:
-        spec({"containers": [C], "securityContext": {"runAsUser": 1}}, patch)
+        spec({"containers": [{"name": "c", "image": "i:1"}], "securityContext": {"runAsUser": 1}}, patch)
     assert refusal.value.message == message
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import anyio
@@ -154,5 +155,21 @@ def test_a_new_template_goes_round_within_its_bounds(rolling: Obj, most: int, fe
             revisions = {r["revision"] for r in world.objects("controllerrevisions.apps")}
             assert revisions == {1, 2}
             tasks.cancel_scope.cancel()
+
+    clock.run_virtual(main())
+
+
+def test_a_revision_spells_its_template_in_order() -> None:
+    """Clients find the present revision by comparing its data with their own encoding, byte by byte."""
+
+    async def main() -> None:
+        world = await world_of(1)
+        containers = [{"name": "c", "image": "i", "args": ["z", "a"]}]
+        await world.client.create(DS, daemon_set(pod={"tolerations": [], "containers": containers}), NS)
+        async with running(world, ["daemonset"]):
+            await anyio.sleep(5)
+            data = world.objects("controllerrevisions.apps")[0]["data"]
+            assert json.dumps(data) == json.dumps(data, sort_keys=True)
+            assert data["spec"]["template"]["$patch"] == "replace"
 
     clock.run_virtual(main())

@@ -238,6 +238,33 @@ def test_orphans_that_match_are_taken_in_and_others_let_go() -> None:
     clock.run_virtual(main())
 
 
+@pytest.mark.parametrize("orphaned", [False, True])
+def test_pods_whose_job_is_gone_are_not_held(orphaned: bool) -> None:
+    """They had been: deleted in the background, a Job was gone before its pods, and nobody took the finalizer off."""
+
+    async def main() -> None:
+        world = World()
+        await world.client.create(JOBS, job(completions=2, parallelism=2), NS)
+        async with running(world, ["job"], kubelet=False):
+            await anyio.sleep(5)
+            pods = world.pods()
+            assert [pod["metadata"]["finalizers"] for pod in pods] == [["batch.kubernetes.io/job-tracking"]] * 2
+            await world.client.delete(JOBS, "j", NS)
+            if orphaned:
+                for pod in pods:
+                    await world.client.patch(
+                        "pods", pod["metadata"]["name"], {"metadata": {"ownerReferences": None}}, NS
+                    )
+            else:
+                await world.client.create(JOBS, job(completions=1), NS)  # of the same name, but not their owner
+            await anyio.sleep(5)
+            held = [pod["metadata"]["name"] for pod in world.pods() if pod["metadata"].get("finalizers")]
+            assert len(held) == (0 if orphaned else 1)
+            assert not set(held) & {pod["metadata"]["name"] for pod in pods}
+
+    clock.run_virtual(main())
+
+
 def indexed(**spec: Any) -> Obj:
     return job(completionMode="Indexed", backoffLimit=2**31 - 1, **spec)
 

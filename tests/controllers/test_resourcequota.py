@@ -96,6 +96,22 @@ def test_bounds_that_change_are_taken_over_and_old_names_go() -> None:
     clock.run_virtual(main())
 
 
+def test_what_a_crash_left_too_high_is_put_right_as_soon_as_somebody_counts() -> None:
+    """Admission raises usage in a commit of its own, before the object's: a crash between leaves it without one."""
+
+    async def main() -> None:
+        world = World()
+        await world.client.create(QUOTAS, quota({"pods": "5"}), NS)
+        status = {"status": {"hard": {"pods": "5"}, "used": {"pods": "3"}}}
+        await world.client.patch(QUOTAS, "q", status, NS, subresource="status")
+        await world.client.create("pods", pod("a"), NS)
+        async with counting(world):
+            await anyio.sleep(0.1)
+            assert used(world) == {"pods": "1"}
+
+    clock.run_virtual(main())
+
+
 def test_a_burst_of_changes_is_counted_once() -> None:
     async def main() -> None:
         world = World()

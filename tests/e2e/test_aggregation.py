@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from tests.support.extension import BASE, Extension, serving
-from tests.support.kubectl import Kubectl
+from tests.support.kubectl import Kubectl, installed
 from tests.support.running import Server, eventually
+from tests.support.sockets import websocket
 
 NAME = "v1beta1.metrics.k8s.io"
 HOST = "metrics.kube-system.svc"
@@ -102,6 +103,49 @@ def test_the_backend_learns_who_is_calling_from_the_front_proxy(kubectl: Kubectl
     assert [v for k, v in headers if k == "x-remote-user"] == ["joe"]
     assert [v for k, v in headers if k == "x-remote-group"] == ["system:masters", "system:authenticated"]
     assert not [k for k, _ in headers if k == "authorization" or k.startswith("impersonate-")]
+
+
+def test_websockets_go_through_to_the_backend_with_the_user_in_headers(
+    simulated: Server, registered: Extension
+) -> None:
+    registered.seen.clear()
+    socket = websocket(simulated, f"{BASE}/nodes/sim-1/shell", subprotocols=["v5.channel.k8s.io"])
+    assert socket.getsubprotocol() == "v5.channel.k8s.io"
+    for text in ("hello", "x" * 100_000):
+        socket.send(text)
+        assert socket.recv() == text
+    socket.close()
+    (asked,) = [r for r in registered.seen if r["path"] == f"{BASE}/nodes/sim-1/shell"]
+    assert asked["client"] == {"commonName": "front-proxy-client"}
+    assert [v for k, v in asked["headers"] if k == "x-remote-user"] == ["kubernetes-admin"]
+
+
+@pytest.mark.parametrize("documents", [("v2", "v3"), ("v2",), ("v3",)], ids=["both", "only-v2", "only-v3"])
+def test_explain_knows_what_an_extension_server_serves(
+    kubectl: Kubectl, simulated: Server, extension: Extension, documents: tuple[str, ...]
+) -> None:
+    extension.documents = documents
+    kubectl("apply", "-n", "kube-system", "-f", "-", stdin=manifest(extension.port, extension.ca))
+    try:
+        eventually(lambda: condition(kubectl) == ("True", "Passed"))
+        found = list(installed().values())
+        for program in {found[0], found[-1]}:
+            asked = Kubectl(program, simulated.kubeconfig, "default")
+            if "v2" in documents:  # as kubectl 1.26 and older do it, with the protobuf of v2
+                old = asked("explain", "--output=plaintext-openapiv2", "gauges")
+                assert "What the node uses." in old, program
+            told = asked("explain", "gauges")
+            assert "Gauge of an extension server." in told, program
+            assert "How long was measured." in asked("explain", "gauge.window"), program
+            # what is our own is as it was
+            assert "Standard object's metadata" in asked("explain", "pods.metadata"), program
+        swagger = json.loads(kubectl("get", "--raw", "/openapi/v2"))
+        assert (f"{BASE}/gauges/{{name}}" in swagger["paths"]) is ("v2" in documents)
+        assert "/version/" not in swagger["paths"] or "get" in swagger["paths"]["/version/"]
+    finally:
+        kubectl("delete", "apiservice", NAME, "--ignore-not-found")
+        kubectl("delete", "service", "metrics", "-n", "kube-system", "--ignore-not-found")
+    eventually(lambda: f"{BASE}/gauges/{{name}}" not in kubectl("get", "--raw", "/openapi/v2"))
 
 
 def test_answers_of_the_backend_come_through_as_they_are(kubectl: Kubectl, registered: Extension) -> None:

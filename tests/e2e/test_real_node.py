@@ -19,9 +19,11 @@ from typing import Any
 import kubernetes
 import pytest
 
+from tests.support import echo
 from tests.support.kubectl import Kubectl
 from tests.support.machine import KINDS, footprint, kinds
 from tests.support.running import NODE_READY, KubeLite, Server, eventually, free_port, own_ranges
+from tests.support.sockets import websocket
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a real node")]
 
@@ -319,6 +321,58 @@ def test_nothing_is_left_of_a_cluster_that_was_stopped(program: Path, tmp_path: 
         code = server.stop()
     assert code == 0, server.err
     eventually(lambda: not footprint(name, tmp_path) & made, 5)
+
+
+def test_tools_read_the_node_through_the_api(on_node: Kubectl, real: Server) -> None:
+    writing = "open('/x','wb').write(b'x' * 3_000_000); print('said', flush=True); import time; time.sleep(1000)"
+    on_node("apply", "-f", "-", stdin=pod("told", container("c", writing)))
+    on_node("wait", "--for=condition=Ready", "pod/told", "--timeout=60s")
+    (name,) = on_node("get", "nodes", "-o", "jsonpath={.items[*].metadata.name}").split()
+    base = f"/api/v1/nodes/{name}/proxy"
+    assert on_node("get", "--raw", f"{base}/healthz") == "ok"
+    assert eventually(lambda: on_node("get", "--raw", f"{base}/containerLogs/{on_node.namespace}/told/c")) == "said\n"
+
+    def measured() -> dict[str, Any] | None:
+        pods = json.loads(on_node("get", "--raw", f"{base}/stats/summary"))["pods"]
+        mine = [one for one in pods if one["podRef"]["namespace"] == on_node.namespace]
+        return mine[0] if mine and mine[0]["containers"][0]["rootfs"]["usedBytes"] >= 3_000_000 else None
+
+    told = eventually(measured)
+    assert told["containers"][0]["memory"]["workingSetBytes"] > 1_000_000
+    assert told["containers"][0]["cpu"]["usageCoreNanoSeconds"] > 0
+    assert [one["name"] for one in told["network"]["interfaces"]] == ["eth0"]
+    labels = f'{{container="c",namespace="{on_node.namespace}",pod="told"}}'
+    assert f"container_memory_working_set_bytes{labels}" in on_node("get", "--raw", f"{base}/metrics/resource")
+    names = [one["metadata"]["name"] for one in json.loads(on_node("get", "--raw", f"{base}/pods"))["items"]]
+    assert "told" in names
+    assert "NotFound" in on_node.fails("get", "--raw", f"{base}/nothing")
+
+
+def test_a_pod_that_fills_the_nodes_disk_beyond_its_limit_is_evicted(on_node: Kubectl) -> None:
+    writing = "open('/x','wb').write(b'x' * 3_000_000); import time; time.sleep(1000)"
+    limits = {"resources": {"limits": {"ephemeral-storage": "1Mi"}}}
+    on_node("apply", "-f", "-", stdin=pod("hog", container("c", writing, **limits)))
+    on_node("wait", "--for=jsonpath={.status.reason}=Evicted", "pod/hog", "--timeout=60s")
+    status = on_node.json("pod", "hog")["status"]
+    message = "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. "
+    assert (status["phase"], status["message"]) == ("Failed", message)
+    assert message.strip() in on_node("get", "events", "--field-selector", "reason=Evicted")
+
+
+def test_websockets_reach_pods_through_the_proxies_of_pod_and_service(on_node: Kubectl, real: Server) -> None:
+    probe = {"readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1}, "ports": [{"containerPort": 8080}]}
+    command = ["python3", "-u", "-c", Path(echo.__file__).read_text(), "8080"]
+    on_node("apply", "-f", "-", stdin=pod("echo", {**container("c", ""), "command": command, **probe}))
+    on_node("expose", "pod", "echo", "--port=80", "--target-port=8080")
+    on_node("wait", "--for=condition=Ready", "pod/echo", "--timeout=60s")
+    base = f"/api/v1/namespaces/{on_node.namespace}"
+    eventually(lambda: on_node("get", "endpoints", "echo", "-o", "jsonpath={.subsets[*].addresses[*].ip}"))
+    for path in ("pods/echo/proxy/chat", "services/echo:80/proxy/chat"):
+        socket = websocket(real, f"{base}/{path}")
+        for text in ("hello", "x" * 100_000):
+            socket.send(text)
+            assert socket.recv() == text
+        socket.close()
 
 
 def test_a_second_executor_is_told_what_it_would_take_from_the_first(program: Path, tmp_path: Path) -> None:

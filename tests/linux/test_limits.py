@@ -86,3 +86,16 @@ async def test_memory_limit_too_low_to_start_is_told(node: Node) -> None:
     with pytest.raises(RuntimeFailure, match=r"OOM-killed \(memory limit too low\?\)"):
         await node.run(["true"], resources=Resources(memory_limit=4096))
     assert (await node.run(["true"], resources=Resources(memory_limit=6 << 20))).state.exit_code == 0
+
+
+async def test_what_a_container_writes_to_its_root_is_measured_and_its_volumes_are_not(node: Node) -> None:
+    uid = await node.pod()
+    script = "import os,time\nopen('/x','wb').write(os.urandom(3_000_000))\nprint('up', flush=True)\ntime.sleep(100)"
+    await node.start(uid, [PYTHON, "-I", "-c", script])
+    await node.logged(uid, "up")
+    written = await node.runtime.written(uid, "c")
+    assert 3_000_000 <= written.bytes < 3_200_000
+    assert written.inodes >= 1
+    assert (await node.runtime.written(uid, "none")).bytes == 0
+    await node.runtime.remove_pod(uid)
+    assert (await node.runtime.written(uid, "c")).bytes == 0

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from kube_lite.api.certs import Authority
+from tests.support import echo
 
 GROUP = "metrics.k8s.io"
 BASE = f"/apis/{GROUP}/v1beta1"
@@ -31,6 +32,8 @@ class Extension:
     seen: list[dict[str, Any]] = field(default_factory=list)
     nodes: tuple[str, ...] = ()
     pods: tuple[str, ...] = ("measured",)
+    documents: tuple[str, ...] = ("v2", "v3")
+    """The versions of OpenAPI that it has."""
 
 
 def _node(name: str) -> dict[str, Any]:
@@ -54,6 +57,8 @@ def _document(extension: Extension, path: str) -> Any:
     resources = [
         {"name": "nodes", "singularName": "", "namespaced": False, "kind": "NodeMetrics", "verbs": ["get", "list"]},
         {"name": "pods", "singularName": "", "namespaced": True, "kind": "PodMetrics", "verbs": ["get", "list"]},
+        # kubectl explain takes a name that several groups have for the core group's
+        {"name": "gauges", "singularName": "gauge", "namespaced": False, "kind": "Gauge", "verbs": ["get", "list"]},
     ]
     match path.removeprefix(BASE).strip("/").split("/"):
         case [""] if path.startswith(BASE):
@@ -66,11 +71,48 @@ def _document(extension: Extension, path: str) -> Any:
         case ["namespaces", namespace, "pods"]:
             items = [_pod(namespace, name) for name in extension.pods]
             return {"kind": "PodMetricsList", "apiVersion": f"{GROUP}/v1beta1", "metadata": {}, "items": items}
-    if path == "/openapi/v3":
+    if path == "/openapi/v2" and "v2" in extension.documents:
+        one = {"get": _operation(V2), "parameters": [{**NAME, "type": "string"}]}
+        paths = {f"{BASE}/gauges": {"get": _operation(V2)}, f"{BASE}/gauges/{{name}}": one}
+        return {"swagger": "2.0", "info": INFO, "paths": {**paths, "/version/": {}}, "definitions": _schemas(V2)}
+    if path == "/openapi/v3" and "v3" in extension.documents:
         return {"paths": {BASE.lstrip("/"): {"serverRelativeURL": f"/openapi/v3{BASE}?hash=1"}}}
-    if path == f"/openapi/v3{BASE}":
-        return {"openapi": "3.0.0", "info": {"title": "metrics", "version": "v1"}, "paths": {}, "components": {}}
+    if path == f"/openapi/v3{BASE}" and "v3" in extension.documents:
+        one = {"get": _operation(V3), "parameters": [{**NAME, "schema": STRING}]}
+        paths = {f"{BASE}/gauges": {"get": _operation(V3)}, f"{BASE}/gauges/{{name}}": one}
+        return {"openapi": "3.0.0", "info": INFO, "paths": paths, "components": {"schemas": _schemas(V3)}}
     return None
+
+
+V2, V3 = "#/definitions/", "#/components/schemas/"
+INFO = {"title": "metrics", "version": "v1"}
+STRING = {"type": "string"}
+NAME = {"name": "name", "in": "path", "required": True}
+KIND = {"group": GROUP, "version": "v1beta1", "kind": "Gauge"}
+META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+GAUGE = "io.k8s.metrics.pkg.apis.metrics.v1beta1.Gauge"
+
+
+def _operation(prefix: str) -> dict[str, Any]:
+    schema = {"$ref": prefix + GAUGE}
+    answer = {"schema": schema} if prefix == V2 else {"content": {"application/json": {"schema": schema}}}
+    shown = {"operationId": "readGauge", "produces": ["application/json"]} if prefix == V2 else {}
+    gvk = {"x-kubernetes-action": "get", "x-kubernetes-group-version-kind": KIND}
+    return {**shown, "responses": {"200": {"description": "OK", **answer}}, **gvk}
+
+
+def _schemas(prefix: str) -> dict[str, Any]:
+    """Gauge, and a metadata that is not quite what others call so."""
+    fields = {
+        "apiVersion": STRING,
+        "kind": STRING,
+        "metadata": {"$ref": prefix + META},
+        "window": {"type": "string", "description": "How long was measured."},
+        "usage": {"type": "object", "additionalProperties": STRING, "description": "What the node uses."},
+    }
+    about = {"description": "Gauge of an extension server.", "x-kubernetes-group-version-kind": [KIND]}
+    metadata = {"type": "object", "description": "Short.", "properties": {"name": STRING}}
+    return {GAUGE: {"type": "object", "properties": fields, **about}, META: metadata}
 
 
 def _handler(extension: Extension) -> type[BaseHTTPRequestHandler]:
@@ -95,6 +137,10 @@ def _handler(extension: Extension) -> type[BaseHTTPRequestHandler]:
                     "body": body,
                 }
             )
+            if "upgrade" in self.headers:
+                self.close_connection = True
+                echo.switch({k.lower(): v for k, v in self.headers.items()}, self.rfile, self.wfile)  # type: ignore[arg-type]
+                return
             if "watch" in parse_qs(url.query):
                 self._watch()
                 return

@@ -112,6 +112,10 @@ class ValidatingPlugin(Protocol):
         ...
 
 
+CONNECTING = frozenset({"MutatingAdmissionWebhook", "ValidatingAdmissionPolicy", "ValidatingAdmissionWebhook"})
+"""The plugins that are asked about connections."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
     """The plugins in the order in which they are asked."""
@@ -127,6 +131,18 @@ class Chain:
             request.reinvocation = True
             for plugin in self.mutating:
                 await plugin.admit(request, objects)
+
+    async def connect(self, request: AdmissionRequest, objects: Objects) -> None:
+        """Ask about a connection to an object, which nobody can change. :raises ApiError: refused"""
+        try:
+            for mutating in self.mutating:
+                if mutating.name in CONNECTING:
+                    await mutating.admit(request, objects)
+            for validating in self.validating:
+                if validating.name in CONNECTING:
+                    await validating.validate(request, objects)
+        finally:
+            audit.annotate(request.annotations)
 
     async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
         """Ask every validating plugin."""

@@ -5,6 +5,11 @@ creators can never both take the last place. Whoever gets the lock settles for e
 held against the usage that the earlier ones leave, and each quota is then written once. A write that fails later
 hands its share back with the next settling. Usage falls only where it is counted anew (the quota controller).
 
+Usage and object are two commits, as upstream. A server that dies between them has counted what never came to be:
+until the quota controller counts anew, which it does with every quota when it starts, that much less can be created.
+It is never the other way round. One commit for both would have to hold the quota, and with it everybody who waits for
+it, until the last check and the disk have decided about the object.
+
 A quota whose status is not known yet is counted from what is stored, so that there is no moment without a bound.
 Messages are upstream's (``pkg/admission/plugin/resourcequota``).
 """

@@ -44,7 +44,10 @@ class Answer:
     annotations: Mapping[str, str] = field(default_factory=dict)
 
 
-def _kind(resource: Resource) -> Obj:
+def _kind(request: AdmissionRequest, resource: Resource) -> Obj:
+    sub = resource.subresources.get(request.subresource)
+    if sub is not None and sub.kind and request.operation in ("CREATE", "CONNECT"):
+        return {"group": sub.group, "version": sub.version or resource.version, "kind": sub.kind}
     return {"group": resource.group, "version": resource.version, "kind": resource.kind}
 
 
@@ -55,9 +58,9 @@ def _name(resource: Resource) -> Obj:
 def request_fields(request: AdmissionRequest, resource: Resource) -> Obj:
     """``AdmissionReview.request`` without uid and objects: also CEL's ``request``."""
     asked: Obj = {
-        "kind": _kind(resource),
+        "kind": _kind(request, resource),
         "resource": _name(resource),
-        "requestKind": _kind(request.resource),
+        "requestKind": _kind(request, request.resource),
         "requestResource": _name(request.resource),
     }
     if request.subresource:

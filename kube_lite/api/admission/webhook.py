@@ -147,7 +147,7 @@ class MutatingAdmissionWebhook(_Dispatch):
 
     async def _mutate(self, hook: _Hook, request: AdmissionRequest, resource: Resource, objects: Objects) -> bool:
         answer = await self._ask(hook, request, resource, objects)
-        if answer is None or not answer.patch or request.obj is None:
+        if answer is None or not answer.patch or request.obj is None or request.operation == "CONNECT":
             return False
         seen = converted(request.obj, request.resource, resource)
         assert seen is not None

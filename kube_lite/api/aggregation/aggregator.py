@@ -23,7 +23,7 @@ from kube_lite.api.aggregation.conditions import LOCAL, Availability, condition_
 from kube_lite.api.authz.attributes import attributes_of
 from kube_lite.api.certs import Authority, Pair
 from kube_lite.api.discovery import GROUP_ORDER, version_rank
-from kube_lite.api.http import Request, Response, decode_json, encode_json, json_response
+from kube_lite.api.http import Request, Response, decode_json, encode_json
 from kube_lite.api.options import DeleteOptions, WriteOptions
 from kube_lite.api.plane import Plane
 from kube_lite.api.target import Target
@@ -125,17 +125,11 @@ class Aggregator:
 
     async def _openapi(self, request: Request) -> Response | None:
         path = request.info.path.rstrip("/")
-        if path == "/openapi/v3" and self._backends:
-            own = await self._own_openapi(request)
-            if own is None or own.code != 200:
-                return own
-            document = decode_json(own.body)
-            for other in self._backends.values():
-                document["paths"].update(other.openapi_paths)
-            return json_response(document)
         if path.startswith("/openapi/v3/apis/"):
             group, _, version = path.removeprefix("/openapi/v3/apis/").partition("/")
             backend = self._backends.get((group, version))
+            if backend is not None and backend.converted:
+                return Response(200, backend.converted)
             if backend is not None:
                 return await backend.pass_on(request, path)
         return await self._own_openapi(request)
@@ -199,6 +193,10 @@ class Aggregator:
         async with anyio.create_task_group() as tasks:
             for name, obj in remote.items():
                 tasks.start_soon(self._look, name, obj)
+        parts = (backend.swagger for _, backend in sorted(self._backends.items()))
+        openapi = self._plane.openapi
+        openapi.elsewhere = tuple(part for part in parts if part is not None)
+        openapi.elsewhere_v3 = {k: v for backend in self._backends.values() for k, v in backend.openapi_paths.items()}
         served = {key: backend.discovered for key, backend in self._backends.items()}
         if served != self._plane.discovery.elsewhere:
             self._plane.discovery.elsewhere = served

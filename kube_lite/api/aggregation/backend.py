@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 import msgspec
 
-from kube_lite import errors
+from kube_lite import clock, errors
+from kube_lite.api import openapi, openapi_v2
 from kube_lite.api.admission.plugin import Objects
 from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.aggregation import transport
@@ -18,10 +20,13 @@ from kube_lite.api.aggregation.conditions import PASSED, Availability, unreachab
 from kube_lite.api.aggregation.documents import aggregated_resources
 from kube_lite.api.certs import Pair
 from kube_lite.api.http import Request, Response
+from kube_lite.api.swagger import Part, part_of, v3_document
 from kube_lite.resources.meta import Obj
 
 if TYPE_CHECKING:
     import httpx
+
+logger = logging.getLogger(__name__)
 
 CHECK_TIMEOUT: Final = 5.0
 """Seconds that a backend has to answer a check (kube-aggregator's)."""
@@ -53,6 +58,11 @@ class Backend:
         self.discovered = Discovered()
         self.openapi_paths: dict[str, Any] = {}
         """Its part of the root of OpenAPI v3."""
+        self.swagger: Part | None = None
+        """Its part of OpenAPI v2."""
+        self._swagger_tag = ""
+        self.converted = b""
+        """Its document of OpenAPI v3, made from its v2 where it has none."""
 
     def is_of(self, api_service: Obj) -> bool:
         """Whether this backend is what the object describes now."""
@@ -112,7 +122,7 @@ class Backend:
         self.state = unreachable(api_service, self._objects) or await self._ask()
         if not self.state.available:
             self.discovered = Discovered(self.discovered.resources, fresh=False)
-            self.openapi_paths = {}
+            self.openapi_paths = {}  # v2 is kept: upstream's too outlasts a backend that is gone for a while
 
     async def _ask(self) -> Availability:
         path = f"/apis/{self.group}/{self.version}"
@@ -120,7 +130,7 @@ class Backend:
         try:
             shown = f"https://{self._address()}{path}"
             with anyio.fail_after(CHECK_TIMEOUT):
-                code, document = await self._read(path)
+                code, document, _ = await self._read(path)
         except TimeoutError:
             text = f'failing or missing response from {shown}: Get "{shown}": context deadline exceeded'
             return Availability(False, "FailedDiscoveryCheck", text)
@@ -136,6 +146,7 @@ class Backend:
         found = aggregated_resources(self.group, self.version, listed)
         self.discovered = Discovered(tuple(found), fresh=True)
         self.openapi_paths = await self._openapi()
+        await self._look_at_swagger()
         return PASSED
 
     async def _openapi(self) -> dict[str, Any]:
@@ -143,15 +154,36 @@ class Backend:
         name = f"apis/{self.group}/{self.version}"
         try:
             with anyio.fail_after(CHECK_TIMEOUT):
-                _, root = await self._read("/openapi/v3")
+                _, root, _ = await self._read("/openapi/v3")
         except (TimeoutError, LookupError, ValueError, OSError, errors.ServiceUnavailable):
             return {}
         paths = root.get("paths") if isinstance(root, dict) else None
         found = paths.get(name) if isinstance(paths, dict) else None
         return {name: found} if isinstance(found, dict) else {}
 
-    async def _read(self, path: str) -> tuple[int, Any]:
-        """GET a JSON document; None for one that is not JSON.
+    async def _look_at_swagger(self) -> None:
+        """Read its OpenAPI v2 if that has changed, and make a document of v3 from it where it has none."""
+        try:
+            with anyio.fail_after(CHECK_TIMEOUT):
+                code, document, tag = await self._read("/openapi/v2", tag=self._swagger_tag)
+        except (TimeoutError, LookupError, ValueError, OSError, errors.ServiceUnavailable):
+            return
+        if code != 304:
+            self.swagger = await clock.run_in_thread(_usable_part, document, self.group, self.version)
+            self._swagger_tag = tag
+            self.converted = b""
+        name = f"apis/{self.group}/{self.version}"
+        if name in self.openapi_paths or self.swagger is None:
+            self.converted = b""
+            return
+        if not self.converted:
+            self.converted = msgspec.json.encode(v3_document(self.swagger, openapi.INFO))
+        self.openapi_paths[name] = {"serverRelativeURL": f"/openapi/v3/{name}?hash={self.swagger.digest.upper()}"}
+
+    async def _read(self, path: str, tag: str = "") -> tuple[int, Any, str]:
+        """GET a JSON document, None for one that is not JSON, and its tag.
+
+        :param tag: of the version that is known: if that is the newest, the answer is 304
 
         :raises LookupError: no address
         :raises ServiceUnavailable: no answer
@@ -161,6 +193,8 @@ class Backend:
         raw = b""
         headers = {"Host": self._host(), "Accept": "application/json", "X-Remote-User": "system:kube-aggregator"}
         headers["X-Remote-Group"] = "system:masters"
+        if tag:
+            headers["If-None-Match"] = tag
         try:
             async with self._connection().stream(
                 "GET",
@@ -172,10 +206,23 @@ class Backend:
                     raw += chunk
                     if len(raw) > MAX_DOCUMENT:
                         raise ValueError("the answer is too large")
-                code = answer.status_code
+                code, found = answer.status_code, answer.headers.get("etag", "")
         except (httpx.HTTPError, ssl.SSLError) as error:
             raise errors.ServiceUnavailable(str(error) or type(error).__name__) from error
         try:
-            return code, msgspec.json.decode(raw)
+            return code, msgspec.json.decode(raw), found
         except (ValueError, RecursionError):
-            return code, None
+            return code, None, ""
+
+
+def _usable_part(document: Any, group: str, version: str) -> Part | None:
+    """What counts of a v2 document; nothing of one that cannot be written again: it would spoil everybody's."""
+    try:
+        part = part_of(document, group, version)
+        if part is not None:
+            openapi_v2.protobuf(openapi.INFO, (), {}, openapi.SECURITY, [part])
+            v3_document(part, openapi.INFO)
+    except (TypeError, ValueError, AttributeError, KeyError, RecursionError) as error:
+        logger.warning("OpenAPI v2 of %s/%s makes no sense: %r", group, version, error)
+        return None
+    return part

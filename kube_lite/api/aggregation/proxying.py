@@ -1,7 +1,8 @@
-"""The ``proxy`` subresources of Services and pods: requests passed on to what runs in the cluster.
+"""The ``proxy`` subresources of Services, pods and nodes: requests passed on to what runs in the cluster.
 
-``NAME`` in the path may be ``[scheme:]name[:port]``. The server itself must reach the pods' network; it trusts any
-certificate there, as upstream does. Paths in answers that begin at the root are put below the proxy's own path again.
+Nodes are asked over their control channels, the others by their addresses. ``NAME`` in the path may be
+``[scheme:]name[:port]``. The server itself must reach the pods' network; it trusts any certificate there, as upstream
+does. Paths in answers that begin at the root are put below the proxy's own path again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from kube_lite import errors
 from kube_lite.api import kubelets
 from kube_lite.api.aggregation import transport
 from kube_lite.api.http import Request, Response
+from kube_lite.api.nodes import NodeEndpoints
 from kube_lite.api.plane import Plane
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.registry import Resource
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_PAGE: Final = 8 * 1024 * 1024
 """Bytes of an HTML page that are held to put its links right."""
+KUBELET_PORT: Final = 10250
+"""The port of a kubelet that does not say which it has; kube-lite's nodes have none, and mean their channel."""
 _LINK: Final = re.compile(
     rb"""(\s(?:action|background|cite|classid|codebase|data|formaction|href|icon|longdesc|manifest|poster|profile"""
     rb"""|src|usemap)\s*=\s*["']?)(/(?!/)[^"'\s>]*)""",
@@ -57,8 +61,10 @@ def parse_name(text: str, kind: str) -> Name:
 class Proxying:
     """The handlers, put into a plane."""
 
-    def __init__(self, plane: Plane) -> None:
+    def __init__(self, plane: Plane, nodes: NodeEndpoints | None = None) -> None:
+        """:param nodes: reaches the nodes that are connected"""
         self._plane = plane
+        self._nodes = nodes
         self._client: httpx.AsyncClient | None = None
         for kind, handler in (("services", self.service), ("pods", self.pod), ("nodes", self.node)):
             plane.dispatcher.subresources[f"{kind}/proxy"] = handler
@@ -104,29 +110,42 @@ class Proxying:
         )
 
     async def node(self, request: Request, resource: Resource) -> Response:
-        """``nodes/NAME/proxy``: nodes of ours open no port, so there is nothing to pass on to.
+        """``nodes/NAME/proxy``: the node's kubelet, or with a port in ``NAME`` whatever listens there.
 
-        :raises Unspecified: whatever the node says of its port cannot be reached
+        :raises Unspecified: the node cannot be reached
         """
-        name = parse_name(request.info.name, "node").name
-        node = self._plane.storage.lookup("nodes", "", name)
+        wanted = parse_name(request.info.name, "node")
+        node = self._plane.storage.lookup("nodes", "", wanted.name)
         if node is None:
-            raise errors.not_found("nodes", "", name)
-        return await kubelets.refuse_proxy(node)
+            raise errors.not_found("nodes", "", wanted.name)
+        own = str(dig(node, "status", "daemonEndpoints", "kubeletEndpoint", "Port", default=0) or KUBELET_PORT)
+        if wanted.port and wanted.port != own:
+            return await self._pass_on(request, wanted.scheme, kubelets.address(node, wanted.port))
+        root, slash, rest = _split(request)
+        if not slash and request.info.method in ("GET", "HEAD"):
+            return _to_slash(request, root)
+        answer = await self._nodes.kubelet(wanted.name, request, "/" + rest) if self._nodes is not None else None
+        return await _below(answer, root) if answer is not None else await kubelets.refuse_proxy(node)
 
     async def _pass_on(self, request: Request, scheme: str, address: str) -> Response:
         _check_address(address)
         root, slash, rest = _split(request)
         raw = request.scope.get("query_string", b"")
         query = f"?{raw.decode('latin-1')}" if raw else ""
-        if not slash and request.info.method in ("GET", "HEAD"):
-            return Response(301, b"", transport.PLAIN, {"Location": f"{root}/{query}"})
+        if not slash and request.info.method in ("GET", "HEAD") and not transport.upgrading(request):
+            return _to_slash(request, root)
         if self._client is None:
             self._client = transport.client_for(None)
         forwarded = [("x-forwarded-uri", root + slash + rest), ("x-forwarded-host", request.header("host"))]
         url = f"{scheme or 'http'}://{address}/{rest}{query}"
         answer = await transport.pass_on(self._client, request, url, headers=forwarded)
         return await _below(answer, root)
+
+
+def _to_slash(request: Request, root: str) -> Response:
+    """Where pages with relative links are."""
+    raw = request.scope.get("query_string", b"").decode("latin-1")
+    return Response(301, b"", transport.PLAIN, {"Location": f"{root}/{'?' if raw else ''}{raw}"})
 
 
 def _first_port(pod: Obj) -> str:
@@ -160,6 +179,8 @@ async def _below(answer: Response, root: str) -> Response:
     for name, value in answer.headers.items():
         if name.lower() == "location" and value.startswith("/") and not value.startswith("//"):
             answer.headers[name] = root + value
+    if answer.code == 101:
+        return answer
     encoded = any(name.lower() == "content-encoding" for name in answer.headers)
     if answer.stream is None or encoded or not answer.content_type.startswith("text/html"):
         return answer

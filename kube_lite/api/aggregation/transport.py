@@ -1,7 +1,8 @@
 """HTTP requests passed on to other servers: which headers go along, whom to trust, and the answer as it streams.
 
 The bodies of answers are not read here but handed on in chunks, compressed or not, so watches stream and memory stays
-bounded. Connections to one server are kept while its client is.
+bounded. Connections to one server are kept while its client is. A request to switch to another protocol (websocket,
+SPDY) goes along too, and a connection that was switched is spliced with the client's.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from kube_lite import errors
+from kube_lite.api import websocket
 from kube_lite.api.certs import Pair
+from kube_lite.api.exchange import EXCHANGE, Exchange
 from kube_lite.api.http import Request, Response
+from kube_lite.api.splice import CHUNK, Spliced
 from kube_lite.api.user import User
 
 if TYPE_CHECKING:
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 PLAIN: Final = "text/plain; charset=utf-8"
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds for a connection to a backend."""
+KEPT: Final = 20
+"""Idle connections that are kept for each client."""
 _HOP_BY_HOP: Final = frozenset(
     {
         "connection",
@@ -84,6 +90,12 @@ def _escaped(key: str) -> str:
     return "".join(c if c.isascii() and (c.isalnum() or c in token) else f"%{ord(c):02X}" for c in key)
 
 
+def upgrading(request: Request) -> bool:
+    """Whether the client wants another protocol, over a connection that can be handed over."""
+    exchange: Exchange | None = request.scope.get(EXCHANGE)
+    return exchange is not None and exchange.upgrade and bool(request.header("upgrade"))
+
+
 def sent_headers(request: Request) -> list[tuple[str, str]]:
     """The request's own headers that go along."""
     kept = []
@@ -91,18 +103,28 @@ def sent_headers(request: Request) -> list[tuple[str, str]]:
         name = raw.decode("latin-1").lower()
         if name not in _NOT_SENT and not name.startswith(_NOT_SENT_PREFIXES):
             kept.append((name, value.decode("latin-1")))
+    if upgrading(request):
+        kept = [(name, value) for name, value in kept if name != websocket.PROTOCOLS]
+        kept += [("connection", "Upgrade"), ("upgrade", request.header("upgrade"))]
+        if protocols := websocket.offered(request):
+            kept.append((websocket.PROTOCOLS, ", ".join(protocols)))
     if "accept-encoding" not in dict(kept):
         kept.append(("accept-encoding", "identity"))  # httpx would ask for what our client cannot read
     return kept
 
 
 def client_for(context: ssl.SSLContext | None) -> httpx.AsyncClient:
-    """A client that keeps its connections; close it with ``aclose``."""
+    """A client that keeps its connections; close it with ``aclose``.
+
+    There may be as many as there are requests, whose number flow control and the clients' connections bound: watches
+    and what was switched hold theirs for long, and others must not wait for them.
+    """
     import httpx
 
     timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT)
     verify = context if context is not None else False
-    return httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False, timeout=timeout)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=KEPT)
+    return httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False, timeout=timeout, limits=limits)
 
 
 async def pass_on(
@@ -126,7 +148,7 @@ async def pass_on(
     whole = client.build_request(
         request.info.method,
         url,
-        content=await request.body(),
+        content=None if upgrading(request) else await request.body(),
         headers=[*sent_headers(request), *headers],
         extensions=dict(extensions),
     )
@@ -134,6 +156,9 @@ async def pass_on(
         answer = await client.send(whole, stream=True)
     except (httpx.HTTPError, OSError) as error:
         raise errors.ServiceUnavailable(f"error trying to reach service: {error or type(error).__name__}") from error
+    if answer.status_code == 101:
+        kept = {k: v for k, v in answer.headers.items() if k.lower() not in ("date", "audit-id")}
+        return Response(101, b"", "", kept, Spliced(_Switched(answer)))
     returned = {k: v for k, v in answer.headers.items() if k.lower() not in _NOT_RETURNED}
     media = answer.headers.get("content-type", PLAIN)
     if answer.status_code in (204, 304) or request.info.method == "HEAD":
@@ -152,3 +177,31 @@ async def _chunks(answer: httpx.Response) -> AsyncIterator[bytes]:
         return  # the other server broke off; so does what we pass on
     finally:
         await answer.aclose()
+
+
+class _Switched:
+    """The connection below an answer 101, see ``splice.FarEnd``."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self._answer = answer
+        self._stream = answer.extensions["network_stream"]
+
+    async def read(self) -> bytes:
+        import httpcore
+
+        try:
+            data: bytes = await self._stream.read(CHUNK)
+        except (httpcore.NetworkError, OSError):
+            return b""
+        return data
+
+    async def write(self, data: bytes) -> None:
+        import httpcore
+
+        try:
+            await self._stream.write(data)
+        except httpcore.NetworkError as error:
+            raise BrokenPipeError(str(error)) from error
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kube_lite.node.linux import devices as device_rules
+from kube_lite.node.measures import Usage
 
 if TYPE_CHECKING:
     from kube_lite.node.runtime import Resources
@@ -32,15 +33,6 @@ _V2_WANTED = ("cpu", "memory", "pids")
 PAUSE = "pause"
 """Group, below a pod's, of the process that holds its shared pid namespace. It needs one of its own: on v2 a group
 that hands controllers down may hold no process. No container's group is named so, as those end in their attempt."""
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a group uses: CPU time in nanoseconds since it began, memory in bytes, processes and threads."""
-
-    cpu_nanoseconds: int
-    memory_bytes: int
-    pids: int
 
 
 def weight_of(shares: int) -> int:
@@ -99,6 +91,11 @@ def _number(path: str, key: str = "") -> int:
         if len(words) == 2 and words[0] == key and words[1].isdigit():
             return int(words[1])
     return 0
+
+
+def _numbers(path: str) -> dict[str, int]:
+    words = (line.split() for line in _read(path).splitlines())
+    return {pair[0]: int(pair[1]) for pair in words if len(pair) == 2 and pair[1].isdigit()}
 
 
 @dataclass
@@ -258,17 +255,19 @@ class Cgroups:
 
     def usage(self, group: str) -> Usage:
         """What a group uses now; zeros for what its controllers do not tell."""
-        if self.version == 2:
-            path = self.directories(group)[""]
-            return Usage(
-                _number(f"{path}/cpu.stat", "usage_usec") * 1000,
-                _number(f"{path}/memory.current"),
-                _number(f"{path}/pids.current"),
-            )
+        v2 = self.version == 2
+        memory = self._directory("memory", group)
+        told = _numbers(f"{memory}/memory.stat") if memory is not None else {}
+        below = "" if v2 else "total_"  # v1 tells a group's own pages apart from those of the groups below it
+        cpu = self._directory("cpuacct", group)
         return Usage(
-            _number(f"{self._directory('cpuacct', group)}/cpuacct.usage"),
-            _number(f"{self._directory('memory', group)}/memory.usage_in_bytes"),
+            _number(f"{cpu}/cpu.stat", "usage_usec") * 1000 if v2 else _number(f"{cpu}/cpuacct.usage"),
+            _number(f"{memory}/memory.current" if v2 else f"{memory}/memory.usage_in_bytes"),
             _number(f"{self._directory('pids', group)}/pids.current"),
+            told.get(f"{below}inactive_file", 0),
+            told.get("anon" if v2 else "total_rss", 0),
+            told.get(f"{below}pgfault", 0),
+            told.get(f"{below}pgmajfault", 0),
         )
 
 

@@ -21,11 +21,12 @@ from kube_lite import clock
 from kube_lite.node.keyring import Credential
 from kube_lite.node.linux import layout, state
 from kube_lite.node.linux import spec as specs
-from kube_lite.node.linux.cgroups import PAUSE, Cgroups, Usage
+from kube_lite.node.linux.cgroups import PAUSE, Cgroups
 from kube_lite.node.linux.namespaces import IDS
 from kube_lite.node.linux.plan import ContainerPlan, Record, SandboxPlan
 from kube_lite.node.linux.pod import Pod, container_plan, container_state, own_namespaces
 from kube_lite.node.linux.zygote_client import ZygoteClient
+from kube_lite.node.measures import Disk, Usage, disk_usage
 from kube_lite.node.runtime import (
     ContainerSpec,
     ContainerState,
@@ -356,3 +357,11 @@ class LinuxRuntime:
             raise RuntimeFailure("StatsError", f"container {container} of pod {pod_uid} is not running")
         group = f"{pod_uid}/{container}.{record['attempt']}" if record is not None else pod_uid
         return self._cgroups.usage(group)
+
+    async def written(self, pod_uid: str, container: str) -> Disk:
+        """See :class:`~kube_lite.node.measures.Meter`."""
+        pod = self._pods.get(pod_uid)
+        tries = [attempt for name, attempt in pod.records if name == container] if pod is not None else []
+        if pod is None or not tries:
+            return Disk()
+        return await clock.run_in_thread(disk_usage, pod.paths.container(container, max(tries)) / "upper")

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from kube_lite import clock
 from kube_lite.node.environment import Placement, expand
+from kube_lite.node.measures import Disk, disk_usage
 from kube_lite.node.runtime import Mount
 from kube_lite.node.specs import pod_resources
 from kube_lite.node.volumes import atomic
@@ -136,7 +137,16 @@ class Volumes:
 
     async def used(self, pod: Pod, name: str) -> int:
         """Bytes on disk of an emptyDir volume; 0 while it is not there."""
-        return await clock.run_in_thread(_disk_usage, self.pod_dir(pod.metadata.uid) / EMPTY_DIR / name)
+        return (await clock.run_in_thread(disk_usage, self.pod_dir(pod.metadata.uid) / EMPTY_DIR / name)).bytes
+
+    async def measure(self, pod: Pod) -> dict[str, Disk]:
+        """What each volume that takes space of its own holds, by its name."""
+        return await clock.run_in_thread(self._measure, self.pod_dir(pod.metadata.uid))
+
+    def _measure(self, directory: Path) -> dict[str, Disk]:
+        plugins = (EMPTY_DIR, *CONTENT.values())
+        found = [path for plugin in plugins if (directory / plugin).is_dir() for path in (directory / plugin).iterdir()]
+        return {path.name: disk_usage(path) for path in found}
 
     async def remove(self, uid: str) -> None:
         """Remove the volumes of a pod."""
@@ -152,24 +162,6 @@ class Volumes:
         """The uids of pods that have a directory here."""
         base = self._root / "volumes"
         return [p.name for p in base.iterdir()] if base.is_dir() else []
-
-
-def _disk_usage(root: Path) -> int:
-    """Bytes in blocks on disk below a directory; a file with several names counts once."""
-    total = 0
-    seen: set[tuple[int, int]] = set()
-    for directory, _, names in os.walk(root):  # does not follow links, which may lead anywhere
-        for name in (".", *names):
-            try:
-                found = os.lstat(os.path.join(directory, name))
-            except OSError:
-                continue  # removed meanwhile
-            if found.st_nlink > 1 and not stat.S_ISDIR(found.st_mode):
-                if (found.st_dev, found.st_ino) in seen:
-                    continue
-                seen.add((found.st_dev, found.st_ino))
-            total += found.st_blocks * 512
-    return total
 
 
 def in_memory(volume: Mapping[str, Any]) -> bool:

@@ -144,7 +144,7 @@ def _validate_conditions(new: Obj, old: Obj) -> Errors:
         elif state not in choices:
             found.append(not_supported(child(at, "status"), state, choices))
         if (kind == "Approved" and "Denied" in kinds) or (kind == "Denied" and "Approved" in kinds):
-            found.append(invalid("status.conditions", kind, "Approved and Denied conditions are mutually exclusive"))
+            found.append(invalid(child(at, "type"), kind, "Approved and Denied conditions are mutually exclusive"))
         if kind in kinds:
             found.append(duplicate(child(at, "type"), kind))
         kinds.add(kind)
@@ -155,6 +155,42 @@ def _validate_conditions(new: Obj, old: Obj) -> Errors:
         if kind in before and kind not in kinds
     )
     return found
+
+
+def _validate_status(new: Obj, old: Obj) -> Errors:
+    """A certificate is one, and once it is there it stays."""
+    found = _validate_conditions(new, old)
+    issued, before = ((obj.get("status") or {}).get("certificate", "") for obj in (new, old))
+    if issued == before:
+        return found
+    if before:
+        found.append(forbidden("status.certificate", "updates may not modify existing certificate content"))
+    if issued and (not before or not _certificate_problem(before)) and (problem := _certificate_problem(issued)):
+        found.append(invalid("status.certificate", "<certificate data>", problem))
+    return found
+
+
+_BLOCK = re.compile(rb"-----BEGIN ([^-\r\n]*)-----\s(.*?)-----END \1-----", re.DOTALL)
+_HEADER = re.compile(rb"^[^:\r\n]+:", re.MULTILINE)
+
+
+def _certificate_problem(text: str) -> str:
+    """What is wrong with certificates in PEM (base64 of it); '' when nothing is."""
+    from cryptography.x509 import load_der_x509_certificate
+
+    blocks = 0
+    for block in _BLOCK.finditer(base64.b64decode(text)):
+        kind = block[1].decode(errors="replace")
+        if kind != "CERTIFICATE":
+            return f'only CERTIFICATE PEM blocks are allowed, found "{kind}"'
+        if _HEADER.search(block[2]):
+            return "no PEM block headers are permitted"
+        blocks += 1
+        try:
+            load_der_x509_certificate(base64.b64decode(block[2]))
+        except ValueError:
+            return "x509: malformed certificate"
+    return "" if blocks else "must contain at least one CERTIFICATE PEM block"
 
 
 def _prepare_update(new: Obj, old: Obj) -> None:
@@ -230,7 +266,7 @@ RESOURCES = (
         namespaced=False,
         short_names=("csr",),
         subresources={
-            "status": status(prepare=_prepare_status, validate=_validate_conditions),
+            "status": status(prepare=_prepare_status, validate=_validate_status),
             "approval": Subresource(name="approval", prepare=_prepare_approval, validate=_validate_conditions),
         },
         name_rule=names.any_name,

@@ -163,13 +163,17 @@ _COLUMNS = (
 _SELECTABLE = tuple(_selectable({}))
 
 
+_SELECTABLE_AS = {
+    name.replace("involvedObject", "regarding").replace("reportingComponent", "reportingController"): name
+    for name in _SELECTABLE
+    if name != "source"
+}
+"""Of events.k8s.io: its names of the fields, and the core ones."""
+
+
 def _selectable_new_form(obj: Obj) -> dict[str, str]:
     core = _selectable(to_core(obj))
-    return {
-        name.replace("involvedObject", "regarding").replace("reportingComponent", "reportingController"): value
-        for name, value in core.items()
-        if name != "source"
-    }
+    return {name: core[as_core] for name, as_core in _SELECTABLE_AS.items()}
 
 
 RESOURCES = (
@@ -204,7 +208,8 @@ RESOURCES = (
         columns=_COLUMNS,
         row=lambda obj, now: _row(to_core(obj), now),
         selectable=_selectable_new_form,
-        selectable_names=tuple(_selectable_new_form({})),
+        selectable_names=tuple(_SELECTABLE_AS),
+        selectable_as=_SELECTABLE_AS,
         storage_version="v1",
         storage_group="core",
         convert_from_storage=from_core,

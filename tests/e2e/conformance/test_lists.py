@@ -34,7 +34,8 @@ def templates(api: Caller, namespace: str) -> str:
 def test_chunks_show_one_moment_and_count_what_remains(api: Caller, templates: str, limit: int) -> None:
     version, found, token = "", [], ""
     while True:
-        page = api.get(templates, limit=limit, **({"continue": token} if token else {}))
+        more: Object = {"continue": token} if token else {}
+        page = api.get(templates, limit=limit, **more)
         version = version or page["metadata"]["resourceVersion"]
         assert page["metadata"]["resourceVersion"] == version
         assert len(page["items"]) <= limit
@@ -144,7 +145,7 @@ def test_a_watch_can_begin_with_what_is_there_and_says_when_that_is_all(api: Cal
             path, {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "labels": {"watchlist": "y"}}}
         )
     seen: list[Object] = []
-    query = {
+    query: Object = {
         "sendInitialEvents": "true",
         "resourceVersionMatch": "NotOlderThan",
         "allowWatchBookmarks": "true",

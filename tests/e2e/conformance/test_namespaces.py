@@ -130,12 +130,11 @@ def test_quota_captures_the_life_of_an_object(
 ) -> None:
     quotas = f"/api/v1/namespaces/{namespace}/resourcequotas"
     quota = f"{quotas}/q"
-    key = resource if "/" in resource else resource
-    hard = {key: "20", "resourcequotas": "1"}
+    hard = {resource: "20", "resourcequotas": "1"}
     api.create(quotas, {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": hard}})
     eventually(lambda: api.get(quota)["status"].get("used", {}).get("resourcequotas") == "1")
     assert api.get(quota)["status"]["hard"] == hard
-    before = int(api.get(quota)["status"]["used"][key])
+    before = int(api.get(quota)["status"]["used"][resource])
     plural = resource.removeprefix("count/").split(".")[0]
     if body["kind"] in ("ReplicaSet", "ReplicationController"):
         template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
@@ -144,9 +143,9 @@ def test_quota_captures_the_life_of_an_object(
     version = base.removeprefix("/apis/").removeprefix("/api/")
     path = f"{base}/namespaces/{namespace}/{plural}"
     api.create(path, {"apiVersion": version, "metadata": {"name": "counted"}, **body})
-    assert api.get(quota)["status"]["used"][key] == str(before + 1)
+    assert api.get(quota)["status"]["used"][resource] == str(before + 1)
     api.delete(f"{path}/counted", {"propagationPolicy": "Background"})
-    eventually(lambda: api.get(quota)["status"]["used"][key] == str(before))
+    eventually(lambda: api.get(quota)["status"]["used"][resource] == str(before))
 
 
 def pod(name: str, requests: dict[str, str] | None = None, **spec: object) -> Object:

@@ -106,7 +106,7 @@ def test_discovery_names_the_kind(api: Caller, kind: Kind) -> None:
 def test_objects_are_created_read_changed_watched_and_deleted(api: Caller, namespace: str, kind: Kind) -> None:
     label = unique("l")
     collection, everywhere = kind.collection_path(namespace), kind.collection_path()
-    selected = {"labelSelector": f"special={label}"}
+    selected: Object = {"labelSelector": f"special={label}"}
     before = api.get(collection, **selected)
     assert before["items"] == []
     start = before["metadata"]["resourceVersion"]
@@ -197,7 +197,7 @@ def test_scale_is_read_updated_and_patched(api: Caller, namespace: str, kind: Ki
     )
     assert answered["spec"] == {"replicas": 2}
     assert api.get(path)["spec"]["replicas"] == 2
-    for replicas, patch_kind in ((4, "application/merge-patch+json"), (1, STRATEGIC)):
+    for replicas, patch_kind in ((4, MERGE), (1, STRATEGIC)):
         assert api.patch(f"{path}/scale", {"spec": {"replicas": replicas}}, patch_kind)["spec"] == {
             "replicas": replicas
         }

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from tests.resources.kinds.cases import (
     BAD,
@@ -76,3 +81,37 @@ def test_what_is_asked_for_stays() -> None:
     new = changed(old, {"spec.signerName": "example.com/other"})
     KIND.prepare_update(new, old)
     assert new["spec"] == old["spec"]
+
+
+def certificate() -> str:
+    """A certificate, PEM in base64."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start.replace(year=2027))
+    pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    return base64.b64encode(pem).decode()
+
+
+@pytest.mark.parametrize(
+    ("before", "pem", "problem"),
+    [
+        ("", certificate(), ""),
+        ("", "Zm9v", "must contain at least one CERTIFICATE PEM block"),
+        ("", VALID["spec"]["request"], 'only CERTIFICATE PEM blocks are allowed, found "CERTIFICATE REQUEST"'),
+        ("", base64.b64encode(PEM.replace(b" REQUEST", b"")).decode(), "x509: malformed certificate"),
+        ("Zm9v", "YmFy", "updates may not modify existing certificate content"),
+    ],
+    ids=["certificate", "text", "request", "garbage", "again"],
+)
+def test_what_a_signer_issues_is_a_certificate_and_stays(before: str, pem: str, problem: str) -> None:
+    old = {**VALID, "status": {"certificate": before} if before else {}}
+    found = KIND.subresources["status"].validate({**VALID, "status": {"certificate": pem}}, old)
+    assert [error.field for error in found] == ["status.certificate"] * bool(problem)
+    assert not problem or problem in found[0].message
+
+
+def test_approval_and_denial_exclude_each_other() -> None:
+    conditions = [{"type": kind, "status": "True"} for kind in ("Approved", "Denied")]
+    found = KIND.subresources["approval"].validate({**VALID, "status": {"conditions": conditions}}, VALID)
+    assert [error.field for error in found] == ["status.conditions[1].type"]

@@ -84,3 +84,10 @@ def test_a_root_without_a_type_is_told_so() -> None:
     (root, *below) = _messages(crd)
     assert root == "spec.validation.openAPIV3Schema.type: Required value: must not be empty at the root"
     assert any("must not be empty for specified array items" in message for message in below)
+
+
+def test_nulls_deep_in_a_schema_are_the_empty_schema_or_nothing() -> None:
+    items = {"type": "object", "title": None, "properties": {"v": None}, "default": None}
+    crd = _crd(_version("v1", storage=True, properties={"map": {"type": "array", "items": items}}))
+    assert "must not be empty for specified object fields" in "".join(_messages(crd))
+    assert items == {"type": "object", "properties": {"v": {}}, "default": None}

@@ -15,6 +15,34 @@ CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 """Finalizer under which a definition waits until its objects are gone."""
 
 
+_SCHEMAS_BY_NAME = ("properties", "patternProperties", "definitions", "dependencies")
+_SCHEMAS = ("items", "additionalProperties", "additionalItems", "not")
+_LISTS_OF_SCHEMAS = ("allOf", "anyOf", "oneOf")
+
+
+def _drop_nulls(schema: Obj) -> None:
+    """Make of nulls in a schema what Go's decoder does: nothing, or the empty schema as an item.
+
+    Decoding does so for the outermost levels; what is below ``items`` it takes as it comes.
+    """
+    for key in [key for key, value in schema.items() if value is None and key not in ("default", "example")]:
+        del schema[key]
+    for key in _SCHEMAS_BY_NAME:
+        named = schema.get(key)
+        if isinstance(named, dict):
+            for name, below in named.items():
+                named[name] = {} if below is None else below
+    for below in _below(schema):
+        _drop_nulls(below)
+
+
+def _below(schema: Obj) -> list[Obj]:
+    found = [value for key in _SCHEMAS_BY_NAME if isinstance(schema.get(key), dict) for value in schema[key].values()]
+    found += [schema.get(key) for key in _SCHEMAS]
+    found += [value for key in _LISTS_OF_SCHEMAS if isinstance(schema.get(key), list) for value in schema[key]]
+    return [value for value in found if isinstance(value, dict)]
+
+
 def _default(obj: Obj) -> None:
     spec = obj.setdefault("spec", {})
     named = spec.setdefault("names", {})
@@ -28,6 +56,9 @@ def _default(obj: Obj) -> None:
     if service is not None:
         service.setdefault("port", 443)
     for version in spec.get("versions") or ():
+        whole = (version.get("schema") or {}).get("openAPIV3Schema")
+        if isinstance(whole, dict):
+            _drop_nulls(whole)
         for column in version.get("additionalPrinterColumns") or ():
             column.setdefault("priority", 0)
             if not column["priority"]:

@@ -1,0 +1,229 @@
+"""What a node's metrics endpoints tell, in the text format of Prometheus; names, labels and help as the kubelet's.
+
+``/metrics/resource`` is what autoscaling lives on, ``/metrics/cadvisor`` what dashboards of containers read,
+``/metrics`` is about the node's own process.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from kube_lite import KUBERNETES_VERSION
+from kube_lite.node.machine import Interface
+from kube_lite.node.sampling import PodSample, Sample
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+
+
+class Exposition:
+    """A text being written, a family of metrics after the other."""
+
+    def __init__(self, milliseconds: int | None = None) -> None:
+        """:param milliseconds: when the values were so, since 1970; None leaves that to the reader"""
+        self._lines: list[str] = []
+        self._time = "" if milliseconds is None else f" {milliseconds}"
+
+    def family(
+        self, name: str, kind: str, about: str, rows: Iterable[tuple[Mapping[str, str], float]], *, timed: bool = True
+    ) -> None:
+        """Write a family; one without rows is left out.
+
+        :param kind: ``counter`` or ``gauge``
+        """
+        written = []
+        for labels, value in rows:
+            inner = ",".join(f'{key}="{text.translate(_ESCAPES)}"' for key, text in labels.items())
+            shown = f"{{{inner}}}" if inner else ""
+            written.append(f"{name}{shown} {value!r}{self._time if timed else ''}")
+        if written:
+            self._lines += [f"# HELP {name} {about}", f"# TYPE {name} {kind}", *written]
+
+    def text(self) -> bytes:
+        """All of it."""
+        return ("\n".join(self._lines) + "\n").encode() if self._lines else b""
+
+
+def _milliseconds(sample: Sample) -> int:
+    return int(sample.time.timestamp() * 1000)
+
+
+def _seconds(nanoseconds: int) -> float:
+    return nanoseconds / 1_000_000_000
+
+
+def resource_metrics(sample: Sample) -> bytes:
+    """``/metrics/resource``."""
+    out = Exposition(_milliseconds(sample))
+    stable = "[STABLE] "
+    each = [(_container(pod, one.state.name), one) for pod in sample.pods for one in pod.containers]
+    pods = [(_pod(pod), pod) for pod in sample.pods]
+    out.family(
+        "container_cpu_usage_seconds_total",
+        "counter",
+        f"{stable}Cumulative cpu time consumed by the container in core-seconds",
+        ((labels, _seconds(one.used.usage.cpu_nanoseconds)) for labels, one in each),
+    )
+    out.family(
+        "container_memory_working_set_bytes",
+        "gauge",
+        f"{stable}Current working set of the container in bytes",
+        ((labels, one.used.usage.working_set_bytes) for labels, one in each),
+    )
+    out.family(
+        "container_start_time_seconds",
+        "gauge",
+        f"{stable}Start time of the container since unix epoch in seconds",
+        ((labels, one.state.started_at.timestamp()) for labels, one in each if one.state.started_at is not None),
+        timed=False,
+    )
+    out.family(
+        "node_cpu_usage_seconds_total",
+        "counter",
+        f"{stable}Cumulative cpu time consumed by the node in core-seconds",
+        [({}, _seconds(sample.node.usage.cpu_nanoseconds))],
+    )
+    out.family(
+        "node_memory_working_set_bytes",
+        "gauge",
+        f"{stable}Current working set of the node in bytes",
+        [({}, sample.node.usage.working_set_bytes)],
+    )
+    out.family(
+        "pod_cpu_usage_seconds_total",
+        "counter",
+        f"{stable}Cumulative cpu time consumed by the pod in core-seconds",
+        ((labels, _seconds(pod.used.usage.cpu_nanoseconds)) for labels, pod in pods),
+    )
+    out.family(
+        "pod_memory_working_set_bytes",
+        "gauge",
+        f"{stable}Current working set of the pod in bytes",
+        ((labels, pod.used.usage.working_set_bytes) for labels, pod in pods),
+    )
+    about = "[STABLE] 1 if there was an error while getting container metrics, 0 otherwise"
+    out.family("resource_scrape_error", "gauge", about, [({}, 0)], timed=False)
+    return out.text()
+
+
+def _pod(pod: PodSample) -> dict[str, str]:
+    return {"namespace": pod.pod.metadata.namespace, "pod": pod.pod.metadata.name}
+
+
+def _container(pod: PodSample, name: str) -> dict[str, str]:
+    return {"container": name, **_pod(pod)}
+
+
+def container_metrics(sample: Sample) -> bytes:
+    """``/metrics/cadvisor``."""
+    out = Exposition(_milliseconds(sample))
+    each = [
+        (_cadvisor(pod, one.state.name, one.state.container_id, one.state.image), one.used, one.layer)
+        for pod in sample.pods
+        for one in pod.containers
+    ]
+    groups = [(labels, used) for labels, used, _ in each]
+    groups += [(_cadvisor(pod), pod.used) for pod in sample.pods]
+    groups.append(({"container": "", "id": "/", "image": "", "name": "", "namespace": "", "pod": ""}, sample.node))
+    cumulative = "Cumulative cpu time consumed in seconds."
+    rows = [({**labels, "cpu": "total"}, _seconds(used.usage.cpu_nanoseconds)) for labels, used in groups]
+    out.family("container_cpu_usage_seconds_total", "counter", cumulative, rows)
+    out.family(
+        "container_memory_usage_bytes",
+        "gauge",
+        "Current memory usage in bytes, including all memory regardless of when it was accessed",
+        ((labels, used.usage.memory_bytes) for labels, used in groups),
+    )
+    out.family(
+        "container_memory_working_set_bytes",
+        "gauge",
+        "Current working set in bytes.",
+        ((labels, used.usage.working_set_bytes) for labels, used in groups),
+    )
+    rss = ((labels, used.usage.rss_bytes) for labels, used in groups)
+    out.family("container_memory_rss", "gauge", "Size of RSS in bytes.", rss)
+    threads = "Number of threads running inside the container"
+    out.family("container_threads", "gauge", threads, ((labels, used.usage.pids) for labels, used in groups))
+    out.family(
+        "container_fs_usage_bytes",
+        "gauge",
+        "Number of bytes that are consumed by the container on this filesystem.",
+        ((labels, layer.bytes) for labels, _, layer in each),
+    )
+    out.family(
+        "container_start_time_seconds",
+        "gauge",
+        "Start time of the container since unix epoch in seconds.",
+        (
+            (_cadvisor(pod, one.state.name, one.state.container_id, one.state.image), one.state.started_at.timestamp())
+            for pod in sample.pods
+            for one in pod.containers
+            if one.state.started_at is not None
+        ),
+    )
+    _network(out, sample)
+    out.family("machine_cpu_cores", "gauge", "Number of logical CPU cores.", [({}, os.cpu_count() or 0)], timed=False)
+    about = "Amount of memory installed on the machine."
+    out.family("machine_memory_bytes", "gauge", about, [({}, sample.memory_total)], timed=False)
+    return out.text()
+
+
+def _cadvisor(pod: PodSample, name: str = "", identity: str = "", image: str = "") -> dict[str, str]:
+    meta = pod.pod.metadata
+    group = f"/{meta.uid}/{name}" if name else f"/{meta.uid}"
+    bare = identity.rpartition("//")[2]
+    return {
+        "container": name,
+        "id": group,
+        "image": image,
+        "name": bare,
+        "namespace": meta.namespace,
+        "pod": meta.name,
+    }
+
+
+_DIRECTIONS = (
+    ("receive", "received", ("received_bytes", "received_packets", "received_errors", "received_dropped")),
+    ("transmit", "transmitted", ("sent_bytes", "sent_packets", "sent_errors", "sent_dropped")),
+)
+
+
+def _network(out: Exposition, sample: Sample) -> None:
+    seen: list[tuple[dict[str, str], Interface]] = [({"id": "/"}, one) for one in sample.interfaces]
+    seen += [(_cadvisor(pod), one) for pod in sample.pods for one in pod.interfaces]
+    for direction, done, fields in _DIRECTIONS:
+        for what, attribute in zip(("bytes", "packets", "errors", "packets_dropped"), fields, strict=True):
+            about = f"Cumulative count of {what.replace('_', ' ')} {done}"
+            rows = [({**labels, "interface": one.name}, getattr(one, attribute)) for labels, one in seen]
+            out.family(f"container_network_{direction}_{what}_total", "counter", about, rows)
+
+
+def own_metrics(name: str, pods: int, containers: Mapping[str, int]) -> bytes:
+    """``/metrics``.
+
+    :param pods: that have a container running
+    :param containers: by state
+    """
+    out = Exposition()
+    major, minor, _ = KUBERNETES_VERSION.lstrip("v").split(".", 2)
+    build = {"major": major, "minor": minor, "git_version": KUBERNETES_VERSION, "platform": "linux"}
+    out.family("kubelet_node_name", "gauge", "[ALPHA] The node's name. The count is always 1.", [({"node": name}, 1)])
+    about = "[ALPHA] Number of pods that have a running pod sandbox"
+    out.family("kubelet_running_pods", "gauge", about, [({}, pods)])
+    rows = [({"container_state": state}, count) for state, count in sorted(containers.items())]
+    out.family("kubelet_running_containers", "gauge", "[ALPHA] Number of containers currently running", rows)
+    about = "[ALPHA] A metric with a constant '1' value labeled by the version it was built from."
+    out.family("kubernetes_build_info", "gauge", about, [(build, 1)])
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    about = "Total user and system CPU time spent in seconds."
+    out.family("process_cpu_seconds_total", "counter", about, [({}, round(used.ru_utime + used.ru_stime, 6))])
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    about = "Resident memory size in bytes."
+    out.family("process_resident_memory_bytes", "gauge", about, [({}, pages * resource.getpagesize())])
+    files = len(os.listdir("/proc/self/fd"))
+    out.family("process_open_fds", "gauge", "Number of open file descriptors.", [({}, files)])
+    return out.text()
