@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kube_lite.cli.main import CommandError
-from kube_lite.cli.node_flags import add_node_flags, mirrors, require_root
+from kube_lite.cli.node_flags import add_node_flags, insecure, mirrors, own_name, require_root
 from kube_lite.cli.running import Stop, run_until_signal
 from kube_lite.cli.server_flags import add_server_flags, server_settings
 
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_server_flags(parser)
     add_node_flags(parser)
     parser.add_argument(
-        "--node-name", metavar="NAME", default=socket.gethostname(), help="name of the node (default: %(default)s)"
+        "--node-name", metavar="NAME", default=own_name(), help="name of the node (default: %(default)s)"
     )
     parser.add_argument("--no-node", action="store_true", help="start no real node")
 
@@ -51,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_node:
         require_root()
     mirrors(args.registry_mirror)
+    insecure(args.insecure_registry)
     settings = server_settings(args)
 
     async def serve(stop: Stop) -> None:
