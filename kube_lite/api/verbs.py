@@ -75,6 +75,10 @@ class Written:
     deleted: bool = False
 
 
+WHOLE = ("status", "ephemeralcontainers", "resize")
+"""Subresources that are read and written as the whole object, defaults included."""
+
+
 class Verbs:
     """Create, update, patch over one storage, for whoever the caller is."""
 
@@ -323,7 +327,7 @@ class Verbs:
         manner: Manner,
     ) -> Written:
         resource, sub = target.resource, target.subresource
-        if (sub is None or sub.name == "status") and not manner.trusted:
+        if (sub is None or sub.name in WHOLE) and not manner.trusted:
             resource.default(new)
         part = manner.managed_as or target.subresource_name
         managed.on_update(resource, old, new, options, part, manner.manage, self.versions_of(resource))
