@@ -74,6 +74,7 @@ def _key_count(value: Any) -> int:
     return sum([_key_count(v) for v in value if type(v) in (dict, list)])
 
 
+_NO_KIND: Final = "couldn't get version/kind; json parse error: "
 _TYPE_META: Final = (
     r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
 )
@@ -87,13 +88,21 @@ def parse(raw: bytes, content_type: str, kind: str) -> Body:
     check_size(raw)
     given = media_type(content_type)
     try:
-        if given == JSON:
-            return Body(_object(parse_json(raw)), raw)
-        if given == YAML:
-            value, duplicates = yaml_body.parse(raw, MAX_DEPTH)
-            return Body(_object(value), raw, YAML, tuple(duplicates))
+        parsed = _parsed(raw, given)
     except BadRequest as error:
         raise BadRequest(_unrecognized(error.message, kind, raw, given)) from None
+    version = parsed.value.get("apiVersion") or ""
+    if version.count("/") > 1:
+        raise BadRequest(unrecognized(f"unexpected GroupVersion string: {version}", kind, raw))
+    return parsed
+
+
+def _parsed(raw: bytes, given: str) -> Body:
+    if given == JSON:
+        return Body(_object(parse_json(raw)), raw)
+    if given == YAML:
+        value, duplicates = yaml_body.parse(raw, MAX_DEPTH)
+        return Body(_object_of_yaml(value), raw, YAML, tuple(duplicates))
     raise UnsupportedMediaType(
         f"the body of the request was in an unknown format - accepted media types include: {JSON}, {YAML}, {PROTOBUF}"
     )
@@ -119,10 +128,18 @@ def _object(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise BadRequest(not_an_object(value))
     for name in ("apiVersion", "kind"):
-        if not isinstance(value.get(name) or "", str):
+        if not isinstance(value.get(name, ""), str | None):
             shown = json_name(value[name])
             raise BadRequest(f"json: cannot unmarshal {shown} into Go struct field .{name} of type string")
     return value
+
+
+def _object_of_yaml(value: Any) -> dict[str, Any]:
+    """The same of YAML, which is made JSON before it is read as an object."""
+    try:
+        return _object(value)
+    except BadRequest as error:
+        raise BadRequest(_NO_KIND + error.message) from None
 
 
 def not_an_object(value: Any) -> str:
@@ -141,12 +158,17 @@ def json_name(value: Any) -> str:
     return "array" if isinstance(value, list) else "object"
 
 
+def unrecognized(complaint: str, kind: str, raw: bytes) -> str:
+    """The message for a body that is not of its content type at all."""
+    return _unrecognized(complaint, kind, raw, "")
+
+
 def _unrecognized(complaint: str, kind: str, raw: bytes, given: str) -> str:
     """The message for a body that cannot be read at all: with its first 30 bytes, in hex unless it looks like JSON."""
     start, rest = raw[:30], " ..." if len(raw) > 30 else ""
     text = start.decode("utf-8", "replace") if start.lstrip().startswith(b"{") else start.hex()
     if given == JSON:
-        complaint = f"couldn't get version/kind; json parse error: {complaint}"
+        complaint = _NO_KIND + complaint
     return f"the object provided is unrecognized (must be of type {kind}): {complaint} ({text or '<empty>'}{rest})"
 
 
@@ -257,6 +279,13 @@ def _go_complaint(text: str, error: json.JSONDecodeError) -> str:
         position += 1
     if position >= len(text) or error.msg.startswith("Unterminated"):
         return "unexpected end of JSON input"
+    if error.msg.startswith("Expecting value") and text[position] == "-":  # a number was begun
+        position += 1
+        if position >= len(text):
+            return "unexpected end of JSON input"
+        return f"invalid character {_character(text[position])} in numeric literal"
+    if error.msg.startswith("Expecting value") and (told := _literal_complaint(text[position:])):
+        return told
     place = next((where for start, where in _PLACES if error.msg.startswith(start)), "")
     if error.msg.startswith("Expecting ',' delimiter"):
         place = "after object key:value pair" if _in_object(text, position) else "after array element"
@@ -265,6 +294,18 @@ def _go_complaint(text: str, error: json.JSONDecodeError) -> str:
         while position < len(text) - 1 and text[position] in " \t\r\n":
             position += 1
     return f"invalid character {_character(text[position])} {place or 'looking for beginning of value'}"
+
+
+def _literal_complaint(text: str) -> str:
+    """What is wrong with text that begins like true, false or null, but is none of them."""
+    for literal in ("true", "false", "null"):
+        if text[0] != literal[0]:
+            continue
+        for expected, got in zip(literal[1:], text[1:], strict=False):
+            if expected != got:
+                return f"invalid character {_character(got)} in literal {literal} (expecting {_character(expected)})"
+        return "unexpected end of JSON input" if len(text) < len(literal) else ""
+    return ""
 
 
 def _in_object(text: str, position: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from kube_lite import errors
@@ -54,6 +55,8 @@ def parse(request: Request, raw: bytes, kind: str, find_duplicates: bool = False
     if media == PROTOBUF:
         from kube_lite.api import protobuf
 
+        if not raw.startswith(protobuf.MAGIC):
+            raise errors.BadRequest(bodies.unrecognized(protobuf.NO_ENVELOPE, kind, raw))
         return protobuf.decode(raw), []
     parsed = bodies.parse(raw, media or JSON, kind)
     return parsed.value, parsed.strict_errors() if find_duplicates else []
@@ -109,7 +112,8 @@ def _other_kind(kind: str, version: str, wanted_kind: str, wanted_version: str) 
     group, number = split(version)
     wanted_group, _ = split(wanted_version)
     if not _registered(group, number, kind):
-        return f'{kind} in version "{number}" cannot be handled as a {wanted_kind}: {unregistered(kind, version)}'
+        why = unregistered(kind, version, wanted_group)
+        return f'{kind} in version "{number}" cannot be handled as a {wanted_kind}: {why}'
     if kind == wanted_kind and version != wanted_version:
         return mismatched(version, wanted_version)
     return (
@@ -159,15 +163,24 @@ _EARLIER_VERSIONS: Final = {
 
 def _registered(group: str, version: str, kind: str) -> bool:
     """Whether upstream's decoder knew that kind when its answers were recorded; else it says so first."""
-    if (group, version) in _EARLIER_VERSIONS or group == "meta.k8s.io":
+    if group == "meta.k8s.io" or (kind == "List" and (group, version) == ("", "v1")):
         return True
+    if (group, version) in _EARLIER_VERSIONS:
+        return any(known == kind for _, _, known in schema.kinds())
     late = (group, version) in _LATER_VERSIONS or (group, version, kind) in _LATER
     return not late and (group, version, kind) in schema.kinds()
 
 
-def unregistered(kind: str, version: str) -> str:
-    """What upstream's decoder says of a kind that it does not know."""
-    where = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"
+_SCHEMES: Final = {
+    "apiextensions.k8s.io": "k8s.io/apiextensions-apiserver/pkg/apiserver/apiserver.go:52",
+    "apiregistration.k8s.io": "k8s.io/kube-aggregator/pkg/apiserver/scheme/scheme.go:32",
+}
+"""Where upstream keeps the types of the groups that have servers of their own."""
+
+
+def unregistered(kind: str, version: str, wanted_group: str = "") -> str:
+    """What upstream's decoder says of a kind that it does not know, asked for one of ``wanted_group``."""
+    where = _SCHEMES.get(wanted_group, "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30")
     return f'no kind "{kind}" is registered for version "{version}" in scheme "{where}"'
 
 
@@ -240,12 +253,38 @@ def decode_object(
     return obj
 
 
-def decode_scale(value: Obj, raw: bytes) -> Obj:
-    """A parsed Scale, pruned. :raises BadRequest: a value of the wrong type"""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is sent to a subresource: a kind that is never stored, and the versions in which it may come."""
+
+    kind: str
+    definition: str
+    versions: tuple[str, ...]
+    """The first is the one that a body means which names none."""
+
+
+SCALE: Final = Part(
+    "Scale",
+    "io.k8s.api.autoscaling.v1.Scale",
+    ("autoscaling/v1", "extensions/v1beta1", "apps/v1beta1", "apps/v1beta2"),
+)
+EVICTION: Final = Part("Eviction", "io.k8s.api.policy.v1.Eviction", ("policy/v1beta1", "policy/v1"))
+
+
+def decode_part(request: Request, raw: bytes, part: Part) -> Obj:
+    """The object sent to a subresource, pruned. :raises BadRequest: another kind, or a value of the wrong type"""
+    value, _ = parse(request, raw, part.kind)
+    given, version = value.get("kind") or part.kind, value.get("apiVersion") or part.versions[0]
+    if given != part.kind or version not in part.versions:
+        raise errors.BadRequest(_other_kind(given, version, part.kind, part.versions[0]))
     try:
-        return decode.decode(schema.type_of("io.k8s.api.autoscaling.v1.Scale"), value, lambda: raw).obj
+        return decode.decode(schema.type_of(part.definition), value, lambda: _as_json(request, raw)).obj
     except decode.DecodeError as error:
-        raise errors.BadRequest(f'Scale in version "v1" cannot be handled as a Scale: {error}') from error
+        number = version.rpartition("/")[2]
+        told = re.sub(rf"\bv1\.{part.kind}", f"{number}.{part.kind}", str(error))
+        raise errors.BadRequest(
+            f'{part.kind} in version "{number}" cannot be handled as a {part.kind}: {told}'
+        ) from error
 
 
 def nested_delete_options(request: Request, value: Any) -> DeleteOptions:

@@ -67,6 +67,8 @@ async def delete(verbs: Verbs, target: Target, user: User, options: DeleteOption
 
 def _check_preconditions(target: Target, old: Obj, options: DeleteOptions) -> None:
     resource, meta = target.resource, old["metadata"]
+    if resource.group_resource == "namespaces":
+        _check_namespace_preconditions(target, meta, options)
     if options.uid is not None and options.uid != meta["uid"]:
         why = (
             f"the UID in the precondition ({options.uid}) does not match the UID in record ({meta['uid']}). "
@@ -79,6 +81,17 @@ def _check_preconditions(target: Target, old: Obj, options: DeleteOptions) -> No
             f"the ResourceVersion in record ({meta['resourceVersion']}). The object might have been modified"
         )
         raise errors.conflict(resource.kind, resource.group, target.name, why)
+
+
+def _check_namespace_preconditions(target: Target, meta: Obj, options: DeleteOptions) -> None:
+    """Namespaces are checked before the store is asked, in other words."""
+    for what, wanted, present in (
+        ("UID", options.uid, meta["uid"]),
+        ("ResourceVersion", options.resource_version, meta["resourceVersion"]),
+    ):
+        if wanted is not None and wanted != present:
+            why = f"Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {present}"
+            raise errors.conflict("namespaces", "", target.name, why)
 
 
 async def _attempt(verbs: Verbs, target: Target, item: Item, old: Obj, options: DeleteOptions) -> Written:

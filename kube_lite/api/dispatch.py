@@ -15,7 +15,7 @@ from kube_lite import errors
 from kube_lite.api import codec, connect, deletion, kubelets, options, patching, reads, table, watch, watch_stream
 from kube_lite.api.history import Timeline
 from kube_lite.api.http import Request, Response, encode_json
-from kube_lite.api.negotiate import Form, negotiate
+from kube_lite.api.negotiate import Form, negotiate, negotiate_stream
 from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.storage import Storage
 from kube_lite.api.target import Target
@@ -55,12 +55,13 @@ class Dispatcher:
             return await self._elsewhere(request)
         if resource.deprecation:
             request.warnings.append(resource.deprecation)
+        self._check_path(info, resource)
         if info.subresource:
             return await self._subresource(request, resource)
         if resource.namespaced and not info.namespace and (info.name or info.verb in ("create", "update", "patch")):
             if resource.custom:
                 return _page_not_found()
-            if info.verb == "create" and not resource.answered_only:
+            if info.verb == "create" and not info.name and not resource.answered_only:
                 raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
             if info.name:
                 raise errors.no_such_path()
@@ -78,6 +79,18 @@ class Dispatcher:
             return await self.reviews[resource.group_resource](request, resource)
         handler = self._verbs[info.verb]
         return await handler(self, request, resource)
+
+    @staticmethod
+    def _check_path(info: RequestInfo, resource: Resource) -> None:
+        """Refuse what no kind answers. :raises NotFound: :raises MethodNotAllowed:"""
+        watched_part = info.verb == "watch" and bool(info.subresource)
+        unnamed = resource.answered_only and "get" not in resource.verbs
+        if watched_part or (unnamed and info.name and not info.subresource):
+            raise errors.no_such_path()
+        if info.subresource:
+            return
+        if info.verb == "watch" and info.method != "GET":
+            raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
 
     async def _elsewhere(self, request: Request) -> Response:
         handler = self.groups.get(request.info.group)
@@ -103,7 +116,9 @@ class Dispatcher:
         if handler is not None:
             return await handler(request, resource)
         if sub.name in kubelets.UPGRADED:
-            await reads.get(self.storage, resource, info)
+            pod = self.storage.load(resource, (await reads.get(self.storage, resource, info)).value)
+            if not pod["spec"].get("nodeName"):
+                raise errors.BadRequest(f"pod {info.name} does not have a host assigned")
             if request.header("upgrade"):
                 raise errors.Unspecified(f"{sub.name} is not there yet in this version of kube-lite (logs are)")
             raise errors.BadRequest("Upgrade request required")
@@ -189,14 +204,15 @@ class Dispatcher:
                 f"you requested PartialObjectMetadataList, but the requested object is not a list ({shown})"
             )
         include = table.include_object(request.info.param("includeObject"))
-        metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+        revision = obj["metadata"].get("resourceVersion")
+        metadata = {"resourceVersion": revision} if revision else {}
         response = _encoded(table.table(resource, [obj], form, include, metadata), form)
         response.code = code
         return response
 
     async def _watch(self, request: Request, resource: Resource) -> Response:
         info = request.info
-        form = _form(request)
+        form = negotiate_stream(request.header("accept"))
         query = reads.list_query(resource, info, watch=True)
         initial = info.flag("sendInitialEvents")
         source = watch.WatchSource(self.storage, resource, info.namespace, query)
@@ -207,7 +223,7 @@ class Dispatcher:
         seconds = reads.integer(info, "timeoutSeconds")
         wanted = watch.WatchQuery(
             bookmarks=info.flag("allowWatchBookmarks"),
-            timeout=seconds if seconds > 0 else self._rng.uniform(*watch.DEFAULT_TIMEOUT),
+            timeout=seconds if seconds else self._rng.uniform(*watch.DEFAULT_TIMEOUT),
             send_initial=initial,
             include=table.include_object(info.param("includeObject")) if form.as_ == "Table" else "Metadata",
         )

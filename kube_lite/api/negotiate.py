@@ -13,6 +13,7 @@ YAML = "application/yaml"
 
 _META_VERSIONS = ("v1", "v1beta1")
 _ACCEPTED = (JSON, YAML, PROTOBUF)
+_STREAMED = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,9 @@ def clauses(accept: str) -> list[tuple[str, dict[str, str]]]:
     return sorted(found, key=quality)
 
 
-def not_acceptable() -> NotAcceptable:
+def not_acceptable(*given: str) -> NotAcceptable:
     """The refusal, listing what could have been had."""
-    return NotAcceptable(f"only the following media types are accepted: {', '.join(_ACCEPTED)}")
+    return NotAcceptable(f"only the following media types are accepted: {', '.join(given or _ACCEPTED)}")
 
 
 @lru_cache(maxsize=256)
@@ -99,3 +100,15 @@ def negotiate(accept: str, *, table: bool = True, protobuf: bool = True) -> Form
     if table and not any(media in _ACCEPTED for media, _ in clauses(accept)):
         raise NotAcceptable("406: Not Acceptable", {})  # upstream's words for objects in an unknown media type
     raise not_acceptable()
+
+
+@lru_cache(maxsize=256)
+def negotiate_stream(accept: str) -> Form:
+    """The form of the events of a watch, which come as JSON or protobuf. :raises NotAcceptable: neither is taken"""
+    form = negotiate(accept)
+    if form.media == YAML:
+        raise not_acceptable(*_STREAMED)
+    for media, params in clauses(accept):
+        if media == form.media and params.get("stream", "watch") != "watch":
+            raise not_acceptable()
+    return form

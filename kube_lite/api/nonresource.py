@@ -16,6 +16,8 @@ PLAIN_TEXT = "text/plain; charset=utf-8"
 _NOT_ALLOWED = "the server does not allow this method on the requested resource"
 HEALTH_PATHS = ("healthz", "livez", "readyz")
 
+_ONLY_READ = ("version", ".well-known")
+"""First segments of pages that know one method."""
 Page = Callable[[Request], Awaitable[Response | None]]
 
 
@@ -37,9 +39,9 @@ class NonResource:
         first = parts[0] if parts else ""
         if first in HEALTH_PATHS:
             return self._health(request, first, parts[1:])
+        if first in _ONLY_READ and info.method != "GET":
+            raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
         if first == "version" and len(parts) == 1:
-            if request.info.method != "GET":
-                raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
             return codec.encoded(self.version_document(), negotiate(""))
         if first in ("api", "apis"):
             return self._discovery(request, first, parts[1:])
@@ -113,14 +115,17 @@ class NonResource:
     # ---- discovery
 
     def _discovery(self, request: Request, root: str, parts: list[str]) -> Response:
-        if request.info.method != "GET" and (root, request.info.method, bool(parts)) != ("apis", "HEAD", False):
-            raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
+        reads = request.info.method == "GET"
         if not parts:
+            if root == "api" and not reads:
+                raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
             return self._root(request, root)
         if root == "api":
             found = self.discovery.resources("", parts[0]) if len(parts) == 1 else None
             if found is None:
                 raise errors.no_such_path()
+            if not reads:
+                raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
             return self._answer(request, *found)
         group = parts[0]
         if group not in self.discovery.groups() or not group:
@@ -132,6 +137,8 @@ class NonResource:
                 return Response(404, b"404 page not found\n", PLAIN_TEXT)
         if found is None:
             raise errors.no_such_path()
+        if len(parts) == 2 and not reads:  # lists of groups are given whatever is asked, as upstream does
+            raise errors.MethodNotAllowed(_NOT_ALLOWED, {})
         return self._answer(request, *found)
 
     def _root(self, request: Request, root: str) -> Response:

@@ -75,6 +75,29 @@ def prepare_create(resource: Resource, obj: Obj, names: Names) -> None:
         meta["generation"] = 1
 
 
+def drop_repeated_owners(obj: Obj, warnings: list[str] | None, when: str = "") -> None:
+    """Keep one of owners that are listed more than once, and warn of it; ``when`` says when they were found."""
+    owners = obj["metadata"].get("ownerReferences") or ()
+    if len(owners) < 2:
+        return
+    kept: list[Obj] = []
+    repeated: list[str] = []
+    for owner in owners:
+        if owner in kept:
+            repeated.append(owner.get("uid", ""))
+        else:
+            kept.append(owner)
+    if not repeated:
+        return
+    obj["metadata"]["ownerReferences"] = kept
+    if warnings is not None:
+        warnings.append(
+            f".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, "
+            "and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
+            + ", ".join(repeated)
+        )
+
+
 def keep_server_fields(new: Obj, old: Obj) -> None:
     """Fill in what a client may leave out; another uid or deletion is then refused as immutable."""
     meta, stored = new["metadata"], old["metadata"]

@@ -130,16 +130,18 @@ def delete_options(request: Request, body: dict[str, Any] | None) -> DeleteOptio
 def _from_query(request: Request) -> dict[str, Any]:
     info = request.info
     found: dict[str, Any] = {}
-    if info.param("gracePeriodSeconds"):
+    if "gracePeriodSeconds" in info.query:
+        text = info.param("gracePeriodSeconds")
         try:
-            found["gracePeriodSeconds"] = int(info.param("gracePeriodSeconds"))
+            found["gracePeriodSeconds"] = int(text)
         except ValueError as error:
-            text = info.param("gracePeriodSeconds")
             raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax') from error
     if info.query.get("propagationPolicy"):  # an empty one is stated, and is none of those that exist
         found["propagationPolicy"] = info.param("propagationPolicy")
-    if info.param("orphanDependents"):
-        found["orphanDependents"] = info.flag("orphanDependents")
+    if "orphanDependents" in info.query:  # stated without a value it holds
+        found["orphanDependents"] = info.param("orphanDependents") == "" or info.flag("orphanDependents")
+    if uid := info.param("uid"):
+        found["preconditions"] = {"uid": uid}
     if info.query.get("dryRun"):
         found["dryRun"] = list(info.query["dryRun"])
     return found

@@ -79,13 +79,16 @@ def message_for(api_version: str, kind: str) -> str:
 # ---- reading
 
 
+NO_ENVELOPE = "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
+
+
 def decode(raw: bytes) -> Obj:
     """The object in a protobuf body, with kind and apiVersion.
 
     :raises BadRequest: no envelope, a kind without a message, or broken data
     """
     if not raw.startswith(MAGIC):
-        raise BadRequest("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
+        raise BadRequest(NO_ENVELOPE)
     try:
         api_version = kind = ""
         body = b""

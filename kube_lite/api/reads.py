@@ -17,6 +17,7 @@ from typing import Any
 import anyio
 
 from kube_lite import clock, errors
+from kube_lite.api.body import json_complaint
 from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.storage import Storage
 from kube_lite.resources import field, selectors
@@ -76,10 +77,10 @@ class Listing:
 
 
 def integer(info: RequestInfo, name: str) -> int:
-    """An integer query parameter, 0 when absent. :raises BadRequest: not a number"""
-    text = info.param(name)
-    if not text:
+    """An integer query parameter, 0 when absent. :raises BadRequest: not a number, or named without a value"""
+    if name not in info.query:
         return 0
+    text = info.param(name)
     try:
         number = int(text)
     except ValueError as error:
@@ -140,7 +141,7 @@ def selection(resource: Resource, label_text: str, field_text: str) -> Match | N
 def _check_selectable(resource: Resource, label: str) -> None:
     if label in ("metadata.name",) or label in resource.selectable_names:
         return
-    if label == "metadata.namespace":
+    if label == "metadata.namespace" and (resource.namespaced or not resource.selectable_names):
         return
     raise errors.BadRequest(resource.unknown_field_label(label))
 
@@ -161,7 +162,7 @@ def list_query(resource: Resource, info: RequestInfo, *, watch: bool = False) ->
         match=match,
         limit=max(limit, 0),
         continue_=continue_,
-        revision=parse_revision(revision_text) if revision_text else None,
+        revision=_revision(revision_text, stored=how == "Exact" or limit > 0 or bool(continue_)),
         exact=how == "Exact",
         not_older_than=how == "NotOlderThan",
         label_text=info.param("labelSelector"),
@@ -174,6 +175,19 @@ def _in_version(resource: Resource, field_text: str) -> bool:
     if not resource.custom or (resource.webhook is None and not resource.storage_version):
         return False
     return any(term.field in resource.selectable_names for term in selectors.parse_fields(field_text).requirements)
+
+
+def _revision(text: str, *, stored: bool) -> int | None:
+    """The revision of a list. :raises BadRequest: not a number
+
+    :param stored: whether upstream asks its store, which says where the error comes from, or its cache
+    """
+    if not text:
+        return None
+    try:
+        return parse_revision(text)
+    except errors.BadRequest as error:
+        raise errors.BadRequest(f"invalid resource version: {error.message}" if stored else error.message) from None
 
 
 def _and_name(match: Match | None, name: str) -> Match:
@@ -235,15 +249,14 @@ async def wait_for_revision(storage: Storage, revision: int) -> None:
     raise too_large(revision, storage.caches.revision)
 
 
-def too_large(revision: int, current: int) -> errors.Timeout:
-    """The refusal of a revision from the future."""
-    return errors.Timeout(
-        f"Timeout: Too large resource version: {revision}, current: {current}",
-        {
-            "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
-            "retryAfterSeconds": 1,
-        },
-    )
+def too_large(revision: int, current: int, *, retry: bool = True) -> errors.Timeout:
+    """The refusal of a revision from the future; ``retry`` says whether to ask the client to come again."""
+    details: dict[str, Any] = {
+        "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]
+    }
+    if retry:
+        details["retryAfterSeconds"] = 1
+    return errors.Timeout(f"Timeout: Too large resource version: {revision}, current: {current}", details)
 
 
 async def get(storage: Storage, resource: Resource, info: RequestInfo) -> Item:
@@ -267,6 +280,8 @@ async def list_(storage: Storage, resource: Resource, namespace: str, query: Lis
     if query.continue_:
         return await _continued(storage, resource, namespace, query)
     if query.revision:
+        if query.limit and query.revision > storage.caches.revision:
+            raise too_large(query.revision, storage.caches.revision, retry=False)  # pages are read from the store
         await wait_for_revision(storage, query.revision)
         old = query.exact or (query.limit and not query.not_older_than)
         if old and query.revision != storage.caches.revision:
@@ -343,9 +358,9 @@ async def _at(
 
 
 async def _continued(storage: Storage, resource: Resource, namespace: str, query: ListQuery) -> Listing:
+    revision, start = read_token(query.continue_)
     if query.revision:
         raise errors.BadRequest("specifying resource version is not allowed when using continue")
-    revision, start = read_token(query.continue_)
     prefix = storage.prefix(resource, namespace if resource.namespaced else "")
     first = prefix + start
     if revision == storage.caches.revision or revision < 0:
@@ -391,15 +406,16 @@ def read_token(token: str) -> tuple[int, str]:
         raise wrong(f"illegal base64 data at input byte {bad}") from error
     try:
         content = json.loads(raw)
-        version = content.get("v")
-    except (ValueError, AttributeError) as error:
-        first = raw[:1].decode("latin-1")
-        raise wrong(f"invalid character '{first}' looking for beginning of value") from error
+    except ValueError as error:
+        raise wrong(json_complaint(raw.decode("latin-1").encode())) from error
+    version = content.get("v", "") if isinstance(content, dict) else ""
     if version != "meta.k8s.io/v1":
         raise wrong(f'server does not recognize this encoded version "{version}"')
     start, revision = content.get("start"), content.get("rv")
-    if not isinstance(start, str) or not start or not isinstance(revision, int) or revision == 0:
+    if not isinstance(revision, int) or revision == 0:
         raise wrong("incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
+    if not isinstance(start, str) or not start:
+        raise wrong("encoded start key empty (version meta.k8s.io/v1)")
     if ".." in start.split("/"):
-        raise wrong(f"invalid start key: {start}")
+        raise wrong(start)
     return revision, start.removeprefix("/")

@@ -6,6 +6,7 @@ that every stage of the pipeline speaks of a request in the same words.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,7 +14,14 @@ from urllib.parse import parse_qs, unquote
 
 Query = Mapping[str, Sequence[str]]
 
-_COLLECTION_VERBS = {"GET": "list", "HEAD": "list", "POST": "create", "DELETE": "deletecollection"}
+_COLLECTION_VERBS = {
+    "GET": "list",
+    "HEAD": "list",
+    "POST": "create",
+    "PUT": "update",
+    "PATCH": "patch",
+    "DELETE": "deletecollection",
+}
 _OBJECT_VERBS = {
     "GET": "get",
     "HEAD": "get",
@@ -65,13 +73,23 @@ def parse(method: str, path: str, query_string: str = "") -> RequestInfo:
 
 
 def _parsed(method: str, path: str, query_string: str) -> RequestInfo:
-    query: Query = parse_qs(query_string, keep_blank_values=True) if query_string else {}
+    query = _query(query_string) if query_string else {}
     parts = [unquote(p) if "%" in p else p for p in path.split("/") if p]
     if len(parts) >= 3 and parts[0] == "api":
         return _resource(method, path, query, "", parts[1], parts[2:])
     if len(parts) >= 4 and parts[0] == "apis":
         return _resource(method, path, query, parts[1], parts[2], parts[3:])
     return RequestInfo(method=method, path=path, verb=method.lower(), query=query)
+
+
+_MALFORMED = re.compile(r";|%(?![0-9a-fA-F]{2})")
+
+
+def _query(text: str) -> Query:
+    """The parameters of a query; as in Go, a pair with a semicolon or half an escape is passed over."""
+    if _MALFORMED.search(text):
+        text = "&".join(pair for pair in text.split("&") if not _MALFORMED.search(pair))
+    return parse_qs(text, keep_blank_values=True)
 
 
 _cached = lru_cache(maxsize=1024)(_parsed)
@@ -90,7 +108,7 @@ def _resource(method: str, path: str, query: Query, group: str, version: str, pa
     name = parts[1] if len(parts) > 1 else ""
     verb = (_OBJECT_VERBS if name else _COLLECTION_VERBS).get(method, method.lower())
     # one object is only got, whatever the query says; the older path watches it
-    if (verb == "list" and _wants_watch(query)) or (verb in ("list", "get") and legacy_watch):
+    if legacy_watch or (verb == "list" and _wants_watch(query)):
         verb = "watch"
     return RequestInfo(
         method=method,

@@ -17,6 +17,7 @@ from kube_lite.api.tokens import TokenError, Tokens
 from kube_lite.api.user import NODES, User
 from kube_lite.errors import FieldError
 from kube_lite.resources import field
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.registry import Resource
 
@@ -108,7 +109,7 @@ class Reviews:
         """SubjectAccessReview: may that user do this."""
         review = await self._read(request, resource)
         spec = review.setdefault("spec", {})
-        _refuse([*_attribute_problems(spec), *_subject_problems(spec)])
+        _refuse([*_attribute_problems(spec), *_subject_problems(spec), *_metadata_problems(review)])
         return self._judged(request, resource, review, _user_of(spec))
 
     async def local_subject_access(self, request: Request, resource: Resource) -> Response:
@@ -118,7 +119,7 @@ class Reviews:
         objectmeta.check_namespace(resource, namespace, review)
         spec = review.setdefault("spec", {})
         asked = (spec.get("resourceAttributes") or {}).get("namespace", "")
-        problems = [*_attribute_problems(spec), *_subject_problems(spec)]
+        problems = [*_attribute_problems(spec), *_subject_problems(spec), *_metadata_problems(review, "namespace")]
         if spec.get("nonResourceAttributes"):
             problems.append(field.forbidden("spec.nonResourceAttributes", "disallowed on this kind of request"))
         if spec.get("resourceAttributes") and asked != namespace:
@@ -130,7 +131,7 @@ class Reviews:
     async def self_subject_access(self, request: Request, resource: Resource) -> Response:
         """SelfSubjectAccessReview: may I do this."""
         review = await self._read(request, resource)
-        _refuse(_attribute_problems(review.setdefault("spec", {})))
+        _refuse([*_attribute_problems(review.setdefault("spec", {})), *_metadata_problems(review)])
         return self._judged(request, resource, review, request.user)
 
     def _judged(self, request: Request, resource: Resource, review: Obj, user: User) -> Response:
@@ -183,6 +184,18 @@ def _subject_problems(spec: Obj) -> list[FieldError]:
     if spec.get("user") or spec.get("groups"):
         return []
     return [field.invalid("spec.user", spec.get("user", ""), "at least one of user or group must be specified")]
+
+
+_UNASKED = ("managedFields", "creationTimestamp")
+"""Parts of a review's metadata that the server adds."""
+
+
+def _metadata_problems(review: Obj, *allowed: str) -> list[FieldError]:
+    """Questions have no name and no labels: nothing of them is kept."""
+    meta = {key: value for key, value in review["metadata"].items() if value not in (None, "", [], {})}
+    if all(key in _UNASKED or key in allowed for key in meta):
+        return []
+    return [field.invalid("metadata", go_value("v1.ObjectMeta", meta), "must be empty")]
 
 
 def _attribute_problems(spec: Obj) -> list[FieldError]:

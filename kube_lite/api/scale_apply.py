@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from kube_lite import clock
+from kube_lite import clock, errors
 from kube_lite.api import apply, codec, patching
 from kube_lite.api.apply import Entry, Obj, Writer
 from kube_lite.api.http import decode_json, encode_json
@@ -97,8 +97,10 @@ class ScaleApplied:
         live = {**scale, "metadata": {**scale["metadata"], "managedFields": of_scale(owners, self._path)}}
         outcome = apply.apply(scale_type(), live, self._config, self._writer, self._force)
         self._entries = of_parent(owners, outcome.entries, self._path, self._api_version)
-        merged = encode_json(outcome.obj)
-        return codec.decode_scale(decode_json(merged), merged)
+        try:
+            return decode.decode(scale_type(), decode_json(encode_json(outcome.obj))).obj
+        except decode.DecodeError as error:
+            raise errors.BadRequest(f'Scale in version "v1" cannot be handled as a Scale: {error}') from error
 
     def manage(self, old: Obj, new: Obj) -> list[Entry]:
         """The owners that the merge found."""

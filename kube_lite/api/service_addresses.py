@@ -84,7 +84,9 @@ class ServiceAddresses:
         spec = service.get("spec") or {}
         if spec.get("type", "ClusterIP") not in _ADDRESSED:
             return
-        given = spec.get("clusterIP") or next(iter(spec.get("clusterIPs") or ()), "")
+        given = spec.get("clusterIP", "")
+        if not given and spec.get("clusterIPs"):
+            return  # validation refuses it
         if given == "None":
             spec["clusterIP"] = "None"
             spec.setdefault("clusterIPs", ["None"])

@@ -91,11 +91,12 @@ class Subresources:
         item = self._storage.item(resource, info.namespace, info.name)
         if item is None:
             plural = resource.plural if resource.custom else f"{resource.plural}/scale"
-            raise errors.not_found(plural, resource.group, info.name)
+            group = "autoscaling" if resource.group_resource == "replicationcontrollers" else resource.group
+            raise errors.not_found(plural, group, info.name)
         return self._storage.load(resource, await self._storage.incoming_one(resource, item.value))
 
     def _scale_body(self, request: Request, raw: bytes) -> Obj:
-        value, _ = codec.parse(request, raw, "Scale")
+        value = codec.decode_part(request, raw, codec.SCALE)
         name = dig(value, "metadata", "name", default="")
         if not name:
             raise errors.BadRequest(
@@ -105,10 +106,7 @@ class Subresources:
             raise errors.BadRequest(
                 f"the name of the object ({name}) does not match the name on the URL ({request.info.name})"
             )
-        kind, version = value.get("kind", "Scale"), value.get("apiVersion", "autoscaling/v1")
-        if kind != "Scale" or version not in _SCALE_VERSIONS:
-            raise errors.BadRequest(f"{kind} in {version} cannot be handled as a Scale of autoscaling/v1")
-        return codec.decode_scale(value, raw)
+        return value
 
     @staticmethod
     def _to_scale(resource: Resource, paths: ScalePaths, obj: Obj, *, absent_is_zero: bool = False) -> Obj:
@@ -233,15 +231,10 @@ class Subresources:
         :raises TooManyRequests: a budget does not allow it now
         """
         info = request.info
-        value, _ = codec.parse(request, await request.body(), "Eviction")
+        value = codec.decode_part(request, await request.body(), codec.EVICTION)
         name = dig(value, "metadata", "name")
         if name != info.name:
             raise errors.BadRequest("name in URL does not match name in Eviction object")
-        kind, version = value.get("kind") or "Eviction", value.get("apiVersion") or "policy/v1"
-        if kind != "Eviction":
-            why = codec.unregistered(kind, version)
-            number = version.rpartition("/")[2]
-            raise errors.BadRequest(f'{kind} in version "{number}" cannot be handled as a Eviction: {why}')
         wanted = codec.nested_delete_options(request, value.get("deleteOptions"))
         if options.write_options(request, "CreateOptions").dry_run:
             wanted = replace(wanted, dry_run=True)
@@ -294,9 +287,6 @@ class Subresources:
         written = await self._verbs.update(target, obj, request.user, wanted, request.warnings)
         form = negotiate(request.header("accept"))
         return self._dispatcher.shaped(request, resource, written.value, form)
-
-
-_SCALE_VERSIONS = ("autoscaling/v1", "extensions/v1beta1", "apps/v1beta1", "apps/v1beta2")
 
 
 def _scale_row(scale: Obj, now: datetime) -> Cells:

@@ -111,6 +111,7 @@ class Verbs:
         resource = target.resource
         meta = obj["metadata"]
         objectmeta.check_namespace(resource, target.namespace, obj)
+        objectmeta.drop_repeated_owners(obj, warnings)
         generated = bool(not meta.get("name") and meta.get("generateName"))
         for attempt in range(NAME_RETRIES):
             if generated:
@@ -260,6 +261,7 @@ class Verbs:
         resource = target.resource
         meta = obj["metadata"]
         write_checks.check_place(target, obj)
+        objectmeta.drop_repeated_owners(obj, warnings)
         present = self.storage.item(resource, target.namespace, target.name)
         stored_uid = "" if present is None else str(decode_json(present.value)["metadata"]["uid"])
         if target.subresource is None and (uid := meta.get("uid")) and uid != stored_uid:
@@ -306,6 +308,7 @@ class Verbs:
                 raise errors.not_found(resource.plural, resource.group, target.name)
             old = self.storage.load(resource, await self.storage.incoming_one(resource, item.value))
             new = await transform(old)
+            objectmeta.drop_repeated_owners(new, warnings, " after mutating admission happens")
             given = str(new["metadata"].get("resourceVersion") or "")
             write_checks.check_revision(target, given, old["metadata"]["resourceVersion"])
             try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from typing import Final
 
 from kube_lite import clock, errors
 from kube_lite.api.http import Sink
@@ -17,6 +18,9 @@ from kube_lite.api.negotiate import PLAIN, Form
 from kube_lite.api.storage import Storage
 from kube_lite.api.watch import BOOKMARK_INTERVAL, LONGEST_CHUNK, Encoder, WatchQuery, WatchSource
 from kube_lite.resources.registry import Resource
+
+SHORT: Final = 2.0
+"""Seconds of a watch that ends without a bookmark: upstream sends its last one that long before the end."""
 
 
 class Stream:
@@ -31,6 +35,7 @@ class Stream:
         now = clock.monotonic()
         self._deadline = now + query.timeout
         self._next_bookmark = now + BOOKMARK_INTERVAL if query.bookmarks else math.inf
+        self._ends_with_bookmark = query.bookmarks and query.timeout > SHORT
         self._chunks = self._generate()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -67,7 +72,7 @@ class Stream:
                     return
                 for piece in pieces:
                     yield piece
-            if self._query.bookmarks:
+            if self._ends_with_bookmark:
                 yield encoder.bookmark(source.revision)
         finally:
             source.close()
@@ -106,7 +111,7 @@ class Stream:
             now = clock.monotonic()
             write()
             if now >= self._deadline:
-                if self._query.bookmarks and not sink.full:
+                if self._ends_with_bookmark and not sink.full:
                     sink.push(sink.frame(self._encoder.bookmark(self._source.revision)))
                 end()
                 return

@@ -14,7 +14,13 @@ from kube_lite.api.options import WriteOptions
 from kube_lite.api.target import Target
 from kube_lite.resources.field import Errors, invalid
 from kube_lite.resources.meta import Obj, without_nulls
-from kube_lite.resources.metadata import validate_common, validate_metadata, validate_metadata_update
+from kube_lite.resources.metadata import (
+    validate_common,
+    validate_metadata,
+    validate_metadata_update,
+    validate_standard_finalizers,
+)
+from kube_lite.resources.names import path_segment, subdomain_name
 from kube_lite.resources.registry import Resource, Subresource, UpdateCheck
 from kube_lite.resources.sent import as_sent
 
@@ -108,7 +114,17 @@ def _refuse(resource: Resource, obj: Obj, check: Callable[[], Errors]) -> None:
 
 def _is_builtin(resource: Resource) -> bool:
     """Whether upstream's core rules bind metadata, such as those of finalizer names."""
-    return not resource.custom and resource.group != "apiextensions.k8s.io"
+    return not resource.custom and resource.standard_finalizers
+
+
+def _generated(resource: Resource, new: Obj, old: Obj) -> Errors:
+    """What is wrong with the name's prefix, which a write may still change."""
+    prefix = new.get("generateName")
+    if not prefix or prefix == old.get("generateName"):
+        return []
+    rule = resource.name_rule or subdomain_name
+    problems = (*path_segment(prefix, True), *rule(prefix, True))  # upstream's generic path asks the first
+    return [invalid("metadata.generateName", prefix, problem) for problem in dict.fromkeys(problems)]
 
 
 def _create_errors(resource: Resource, obj: Obj) -> Errors:
@@ -120,9 +136,12 @@ def _create_errors(resource: Resource, obj: Obj) -> Errors:
 
 def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> Errors:
     """What is wrong, as often as upstream finds it: metadata is checked in the generic path and in the kind's."""
-    whole = validate_common(new["metadata"], builtin=_is_builtin(resource))
-    change = validate_metadata_update(new["metadata"], old["metadata"])
-    found = validate_common(new["metadata"], builtin=False) + change if whole else list(change)
+    meta, standard = new["metadata"], _is_builtin(resource)
+    whole = _generated(resource, meta, old["metadata"]) + validate_common(meta, builtin=standard)
+    change = validate_metadata_update(meta, old["metadata"])
+    found = validate_common(meta, builtin=False) + change if whole else list(change)
+    if standard and (finalizers := meta.get("finalizers")):
+        change = change + validate_standard_finalizers(finalizers, "metadata.finalizers")
     # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
     new, old = _without_nulls(new, old)
     if sub is not None:

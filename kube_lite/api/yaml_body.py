@@ -167,15 +167,22 @@ def _complaint(error: yaml.YAMLError) -> str:
     for mark in (getattr(error, "context_mark", None), getattr(error, "problem_mark", None)):
         if mark is not None and mark.line:
             return f"yaml: line {mark.line + scanning}: {problem}"
-    return f"yaml: line 1: {problem}"
+    return f"yaml: {problem}"
+
+
+_SHORT_BOOLEANS: Final = frozenset("yYnN")
+"""Words of YAML 1.1 that Go's writer quotes, although its reader takes them for text."""
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes as Go's YAML writers do: double quotes wherever plain text would be read as something else."""
+    """Quotes as Go's YAML writers do: double quotes where plain text would be read as something else than text."""
 
     def choose_scalar_style(self) -> str:
         style: str = super().choose_scalar_style()
-        return '"' if style == "'" else style
+        misread = style == "'" and not getattr(self.event, "implicit", (True,))[0]
+        if misread or (not style and getattr(self.event, "value", "") in _SHORT_BOOLEANS):
+            return '"'
+        return style
 
 
 def dump(value: Any) -> str:

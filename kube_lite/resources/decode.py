@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from kube_lite.resources.decode_complaints import first_problem, told_by_go, unknown_paths
+from kube_lite.resources.decode_complaints import first_problem, subschema_problem, told_by_go, unknown_paths
 from kube_lite.resources.scalars import INT32_MAX, INT64_MAX, canonical_base64, canonical_quantity
 from kube_lite.resources.schema import (
     ANY,
@@ -152,6 +152,8 @@ def _object(type_: Type, obj: dict[str, Any], walk: _Walk) -> None:
             new = _scalar(below, value)
             if new is not value:
                 obj[key] = new
+        elif below.subschema and subschema_problem(below, value):
+            raise _Wrong
 
 
 _EMPTIES: dict[int, tuple[type, ...]] = {

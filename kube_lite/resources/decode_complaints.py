@@ -16,6 +16,7 @@ from kube_lite.resources.schema import (
     BYTES,
     INT_OR_STRING,
     INTEGER,
+    JSON_SCHEMA,
     LIST,
     MAP,
     MICRO_TIME,
@@ -25,6 +26,7 @@ from kube_lite.resources.schema import (
     STRING,
     TIME,
     Type,
+    type_of,
 )
 from kube_lite.resources.times import canonical, canonical_micro
 
@@ -72,8 +74,8 @@ def _problems(type_: Type, value: Any, struct: str, path: str) -> Iterator[str]:
         assert type_.item is not None
         for sub in value if isinstance(value, list) else value.values():
             yield from _problems(type_.item, sub, struct, path)
-    elif kind != ANY and not type_.custom:
-        problem = _problem(type_, value, f"{struct}.{path}")
+    elif not type_.custom:
+        problem = _problem(type_, value, f"{struct}.{path}") if kind != ANY else subschema_problem(type_, value)
         if problem:
             yield problem
 
@@ -103,6 +105,8 @@ def _problem(type_: Type, value: Any, where: str) -> str:
 def _problem_of_text(type_: Type, value: Any, name: str) -> str:
     """The same for types that parse their own text; their messages name no field."""
     kind = type_.kind
+    if type_.subschema:
+        return subschema_problem(type_, value)
     try:
         if kind == INT_OR_STRING:
             if name == "number" and not (isinstance(value, int) and abs(value) <= INT32_MAX):
@@ -121,6 +125,19 @@ def _problem_of_text(type_: Type, value: Any, name: str) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def subschema_problem(type_: Type, value: Any) -> str:
+    """What is wrong with a schema inside a schema; '' where nothing is, or where another value may stand."""
+    if type_.subschema == "bool":
+        if not isinstance(value, dict | bool):
+            return "boolean or JSON schema expected"
+        parts = [value]
+    else:
+        parts = value if isinstance(value, list) else [value]
+    schema = type_of(JSON_SCHEMA)
+    found = (next(_problems(schema, part, schema.go_struct, ""), "") for part in parts if isinstance(part, dict))
+    return next(filter(None, found), "")
 
 
 def told_by_converter(type_: Type, value: Any) -> str:

@@ -77,12 +77,17 @@ def validate_finalizers(finalizers: list[str], path: str, *, builtin: bool = Tru
         found.extend(invalid(path, name, problem) for problem in names.qualified_name(name))
     if ORPHAN in finalizers and FOREGROUND in finalizers:
         found.append(invalid(path, finalizers, f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set"))
-    if builtin:
-        for i, name in enumerate(finalizers):
-            if "/" not in name and name not in STANDARD_FINALIZERS:
-                detail = "name is neither a standard finalizer name nor is it fully qualified"
-                found.append(invalid(index(path, i), name, detail))
-    return found
+    return found + validate_standard_finalizers(finalizers, path) if builtin else found
+
+
+def validate_standard_finalizers(finalizers: list[str], path: str) -> Errors:
+    """Finalizers without a domain are those that every server knows."""
+    detail = "name is neither a standard finalizer name nor is it fully qualified"
+    return [
+        invalid(index(path, i), name, detail)
+        for i, name in enumerate(finalizers)
+        if "/" not in name and name not in STANDARD_FINALIZERS
+    ]
 
 
 def validate_owner_references(owners: list[Obj], path: str) -> Errors:
@@ -91,7 +96,7 @@ def validate_owner_references(owners: list[Obj], path: str) -> Errors:
     controller = ""
     for owner in owners:
         version = owner.get("apiVersion", "")
-        if not version.rpartition("/")[2]:
+        if not version.rpartition("/")[2] or version.count("/") > 1:
             found.append(invalid(child(path, "apiVersion"), version, "version must not be empty"))
         for name in ("kind", "name", "uid"):
             if not owner.get(name):

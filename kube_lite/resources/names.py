@@ -298,6 +298,11 @@ def path_segment(text: str, is_prefix: bool = False) -> Problems:
     return tuple(f"may not contain '{illegal}'" for illegal in ("/", "%") if illegal in text)
 
 
+def rbac_name(text: str, is_prefix: bool = False) -> Problems:
+    """Names of RBAC objects; a prefix is held to what a whole name is."""
+    return path_segment(text)
+
+
 def _trimmed(name: str, is_prefix: bool) -> str:
     """A trailing dash of a prefix is followed by a random suffix: judge it as if that were there."""
     return f"{name[:-1]}a" if is_prefix and name.endswith("-") else name

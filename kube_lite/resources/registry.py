@@ -166,6 +166,8 @@ class Resource:
 
     invalid_group: str | None = None
     """The group that answers about invalid objects name, where it is not ``group`` (Ingress: extensions)."""
+    standard_finalizers: bool = True
+    """Whether finalizers must be those of Kubernetes or carry a domain; kinds that came later only ask for a name."""
     internal_annotations: Sequence[str] = ()
     """Annotations that the server makes up for the wire; tables do not show them."""
     owns_status: bool = False
@@ -239,6 +241,8 @@ class Resource:
 
     def unknown_field_label(self, label: str) -> str:
         """The message for a field selector on a field that cannot be selected."""
+        if (self.group, self.version, self.kind) == ("batch", "v1beta1", "CronJob"):
+            return f'field label "{label}" not supported for "CronJob"'
         if self.group == "batch" and self.selectable_names:
             return f'field label "{label}" not supported for batch{self.version}.{self.kind}'
         if self.selectable_names and self.group in ("", "events.k8s.io", "certificates.k8s.io"):

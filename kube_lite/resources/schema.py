@@ -27,8 +27,10 @@ import msgspec
 from kube_lite.resources import withdrawn
 from kube_lite.resources.shapes import (
     ALWAYS_OF,
+    KEPT_LISTS_OF,
     LIST_KEY_DEFAULTS,
     NAMED_GO_TYPES,
+    NAMED_LISTS,
     POINTER_SCALARS_OF,
     PRINTED_STRINGS_OF,
     VALUE_SCALARS,
@@ -68,6 +70,10 @@ _SPECIAL: Final = {
     META + "Patch": (ANY, "v1.Patch"),
     "io.k8s.apimachinery.pkg.runtime.RawExtension": (ANY, "runtime.RawExtension"),
 }
+
+
+JSON_SCHEMA: Final = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+_SUBSCHEMAS: Final = {JSON_SCHEMA + "OrBool": "bool", JSON_SCHEMA + "OrArray": "array"}
 
 
 class Field:
@@ -111,6 +117,7 @@ class Type:
         "list_type",
         "plan",
         "preserve",
+        "subschema",
     )
 
     def __init__(self, kind: int, go: str = "") -> None:
@@ -131,6 +138,8 @@ class Type:
         self.preserve = False
         """Unknown fields are kept (custom resources only)."""
         self.embedded = False
+        self.subschema = ""
+        """Of a schema inside a schema, which upstream reads on its own: what else may stand there."""
         self.custom = False
         """Of a custom resource: wrong types are left to validation, zeros are kept."""
         self.int64 = False
@@ -255,6 +264,7 @@ def _compile(definition: str) -> Type:
     schema = _decoder.decode(definitions()[definition])
     made = Type(OBJECT if schema.properties else ANY, _go_name(definition))
     made.definition = definition
+    made.subschema = _SUBSCHEMAS.get(definition, "")
     _types[definition] = made  # before its fields: JSONSchemaProps contains itself
     if not schema.properties:
         if schema.json_type == "object":  # an empty struct
@@ -285,7 +295,7 @@ def _field(owner: str, name: str, schema: _Schema, required: bool, top_level: bo
     if kind in (LIST, MAP, BYTES):
         field.always |= required
         # An empty list that is always printed is owned by who sent it, and then stored as null (``complete``).
-        field.drop_empty = kind != LIST or not field.always
+        field.drop_empty = (kind == MAP or not field.always) and where not in KEPT_LISTS_OF
     elif kind == STRING:
         field.always |= required and owner in PRINTED_STRINGS_OF
         field.drop_empty = not required and not field.always and where not in POINTER_SCALARS_OF
@@ -322,7 +332,7 @@ def _node(schema: _Schema, where: str) -> Type:
             made.list_type = schema.list_type or "atomic"
             made.keys = tuple(schema.list_keys)
         made.key_defaults = {**_zero_keys(made.item, made.keys), **LIST_KEY_DEFAULTS.get(where, {})}
-        made.go = f"[]{made.item.go}"
+        made.go = NAMED_LISTS.get(where) or f"[]{made.item.go}"
     else:
         made = _scalar(json_type, schema.format)
         if where in NAMED_GO_TYPES and made.kind == STRING:

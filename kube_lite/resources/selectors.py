@@ -6,6 +6,7 @@ Grammar, canonical text and messages are those of upstream's ``apimachinery/pkg/
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -225,7 +226,7 @@ class _Parser:
         if not name:
             raise SelectorError(f"found '{key}', expected: identifier")
         if wrong := names.qualified_name(key):
-            raise SelectorError(f'invalid label key "{key}": {"; ".join(wrong)}')
+            raise SelectorError(f"invalid label key {json.dumps(key, ensure_ascii=False)}: {'; '.join(wrong)}")
         if negated:
             return requirement(key, NOT_EXISTS)
         if self._peek()[1] in ("", ","):

@@ -139,7 +139,8 @@ ALWAYS_OF = _words("""
     api.discovery.v1.EndpointSlice.endpoints api.discovery.v1.EndpointSlice.ports
     api.autoscaling.v2.HorizontalPodAutoscalerStatus.currentMetrics
     api.scheduling.v1.PriorityClass.value api.authentication.v1.TokenRequestSpec.boundObjectRef
-    api.core.v1.ResourceFieldSelector.divisor
+    api.core.v1.ResourceFieldSelector.divisor api.storage.v1.CSINodeDriver.topologyKeys
+    api.flowcontrol.v1.ResourcePolicyRule.namespaces api.core.v1.ContainerImage.names
     api.networking.v1.IngressClassParametersReference.apiGroup
     api.apps.v1.DeploymentSpec.selector api.apps.v1.ReplicaSetSpec.selector api.apps.v1.StatefulSetSpec.selector
     api.apps.v1.DaemonSetSpec.selector
@@ -150,8 +151,20 @@ PRINTED_STRINGS_OF = _words("""
     api.certificates.v1.CertificateSigningRequestSpec
     api.core.v1.NodeSystemInfo api.core.v1.ContainerStatus api.core.v1.NodeAddress api.core.v1.NodeCondition
     api.core.v1.TypedLocalObjectReference apiextensions.v1.CustomResourceDefinitionNames
+    api.core.v1.PersistentVolumeClaimCondition api.core.v1.PodCondition api.core.v1.PortStatus
+    api.core.v1.NamespaceCondition api.networking.v1.IngressPortStatus
+    api.core.v1.ReplicationControllerCondition api.core.v1.Sysctl api.apps.v1.DaemonSetCondition
+    api.apps.v1.DeploymentCondition api.apps.v1.ReplicaSetCondition api.apps.v1.StatefulSetCondition
+    api.autoscaling.v2.HorizontalPodAutoscalerCondition api.batch.v1.JobCondition apis.meta.v1.Condition
+    api.certificates.v1.CertificateSigningRequestCondition
+    apiextensions.v1.CustomResourceDefinitionCondition apiregistration.v1.APIServiceCondition
+    api.autoscaling.v2.MetricIdentifier api.autoscaling.v2.ResourceMetricStatus
+    api.autoscaling.v2.ContainerResourceMetricStatus api.autoscaling.v2.CrossVersionObjectReference
 """)
 """Structs whose required strings may well be empty; elsewhere validation asks for them."""
+
+KEPT_LISTS_OF = _words("api.autoscaling.v2.HPAScalingRules.policies")
+"""Lists that are told from missing ones when they are empty: validation refuses those, defaults fill in these."""
 
 LIST_KEY_DEFAULTS = {
     "api.core.v1.Container.ports": {"protocol": "TCP"},
@@ -159,6 +172,13 @@ LIST_KEY_DEFAULTS = {
     "api.core.v1.ServiceSpec.ports": {"protocol": "TCP"},
 }
 """Defaults of list map keys, so that an item names itself although it leaves a key out."""
+
+NAMED_LISTS = {
+    "api.authorization.v1.SubjectAccessReviewSpec.extra": "v1.ExtraValue",
+    "api.authentication.v1.UserInfo.extra": "v1.ExtraValue",
+    "api.certificates.v1.CertificateSigningRequestSpec.extra": "v1.ExtraValue",
+}
+"""Go names of the lists that are the values of these maps."""
 
 NAMED_GO_TYPES = {
     "api.core.v1.ResourceRequirements.limits": "v1.ResourceList",
@@ -179,6 +199,8 @@ NAMED_GO_TYPES = {
     "api.core.v1.PersistentVolumeSpec.capacity": "v1.ResourceList",
     "api.core.v1.PersistentVolumeSpec.accessModes": "v1.PersistentVolumeAccessMode",
     "api.core.v1.PersistentVolumeClaimSpec.accessModes": "v1.PersistentVolumeAccessMode",
+    "api.core.v1.PersistentVolumeClaimStatus.accessModes": "v1.PersistentVolumeAccessMode",
+    "api.core.v1.PersistentVolumeClaimStatus.capacity": "v1.ResourceList",
     "api.core.v1.Capabilities.add": "v1.Capability",
     "api.core.v1.Capabilities.drop": "v1.Capability",
     "api.core.v1.NamespaceSpec.finalizers": "v1.FinalizerName",

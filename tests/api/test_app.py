@@ -103,7 +103,7 @@ def test_refusals_are_status_objects() -> None:
         ("GET", "/api/v1/namespaces/default/pods/x/nonsense", {}, b"", (404, "NotFound")),
         ("PUT", CONFIGS, JSON, b"{}", (405, "MethodNotAllowed")),
         ("POST", CONFIGS + "/a", JSON, b"{}", (405, "MethodNotAllowed")),
-        ("POST", "/apis", JSON, b"{}", (405, "MethodNotAllowed")),
+        ("POST", "/api", JSON, b"{}", (405, "MethodNotAllowed")),
         ("GET", CONFIGS, {"accept": "image/png"}, b"", (406, "NotAcceptable")),
         ("POST", CONFIGS, {"content-type": "text/html"}, b"<p>", (415, "UnsupportedMediaType")),
         ("PATCH", CONFIGS + "/a", JSON, b"{}", (415, "UnsupportedMediaType")),

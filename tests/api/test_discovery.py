@@ -133,7 +133,7 @@ def test_paths_that_are_not_served_are_not_found() -> None:
         assert (await call(plane.app, "GET", "/apis/apps/v9")).refusal() == (404, "NotFound")
         assert (await call(plane.app, "GET", "/api/v2")).refusal() == (404, "NotFound")
         assert (await call(plane.app, "GET", "/apis/nobody.example.com")).code == 404
-        assert (await call(plane.app, "POST", "/apis")).refusal() == (405, "MethodNotAllowed")
+        assert (await call(plane.app, "POST", "/api")).refusal() == (405, "MethodNotAllowed")
 
     run(story)
 

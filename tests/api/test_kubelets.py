@@ -43,7 +43,7 @@ def test_where_nobody_listens_the_refusal_is_told_in_gos_words() -> None:
 def test_connections_to_pods_want_an_upgrade(path: str) -> None:
     async def story() -> None:
         plane: Plane = await started_plane(disabled=["ServiceAccount"])
-        pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+        pod = {"metadata": {"name": "p"}, "spec": {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}}
         await admin(plane).create("pods", pod, "default")
         answer = await call(plane.app, "GET", f"/api/v1/namespaces/default/pods/p/{path}")
         assert answer.refusal() == (400, "BadRequest")

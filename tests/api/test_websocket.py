@@ -59,7 +59,7 @@ def test_each_event_is_a_frame_and_the_end_a_close() -> None:
         maps = admin(plane)
         for name in ("a", "b"):
             await maps.create("configmaps", {"metadata": {"name": name}}, "default")
-        socket = await opened(port, "&timeoutSeconds=2&allowWatchBookmarks=1", header=ROOT)
+        socket = await opened(port, "&timeoutSeconds=3&allowWatchBookmarks=1", header=ROOT)
         assert [await event(socket) for _ in range(2)] == [("ADDED", "a"), ("ADDED", "b")]
         # long enough for a length of more than two bytes
         await maps.patch("configmaps", "a", {"data": {"k": "v" * 70_000}}, "default")

@@ -9,7 +9,7 @@ from kube_lite.api.user import User
 from kube_lite.errors import Forbidden, qualified
 
 READ = ("get", "list", "watch")
-_COLLECTION_VERBS = ("list", "watch", "deletecollection")
+_NARROWED = ("list", "watch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def attributes_of(user: User, info: RequestInfo) -> Attributes:
     asked = Attributes(
         user, info.verb, info.group, info.version, info.resource, info.subresource, info.namespace, name, "", selector
     )
-    if selector and not name and info.verb in _COLLECTION_VERBS and (only := asked.field("metadata.name")):
+    if selector and not name and info.verb in _NARROWED and (only := asked.field("metadata.name")):
         # a collection narrowed to one name counts as that object: rules with resourceNames apply
         return Attributes(
             user, info.verb, info.group, info.version, info.resource, "", info.namespace, only, "", selector

@@ -98,7 +98,7 @@ class _Decoder(Cursor):
         self.unread()
         start = self.head
         self.skip()
-        if type_.kind not in (TIME, MICRO_TIME, QUANTITY, INT_OR_STRING):
+        if type_.kind not in (TIME, MICRO_TIME, QUANTITY, INT_OR_STRING) and not type_.subschema:
             return
         try:
             value = json.loads(self.raw[start : self.head])

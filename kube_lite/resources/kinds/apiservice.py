@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources import names
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, forbidden, invalid, required
+from kube_lite.resources.field import Errors, index, invalid, not_supported, required
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource, status
@@ -25,9 +25,10 @@ def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
     group, version = spec.get("group", ""), spec.get("version", "")
     found: Errors = []
-    wanted, name = f"{version}.{group}", name_of(obj)
-    if name and name != wanted:
-        found.append(invalid("metadata.name", name, f'must be `spec.version+"."+spec.group`: "{wanted}"'))
+    wanted, meta = f"{version}.{group}", obj.get("metadata") or {}
+    for part in ("generateName", "name"):
+        if (name := meta.get(part)) and name != wanted:
+            found.append(invalid(f"metadata.{part}", name, f'must be `spec.version+"."+spec.group`: "{wanted}"'))
     if not group:
         if version != "v1":
             found.append(required("spec.group", "only v1 may have an empty group and it better be legacy kube"))
@@ -50,18 +51,26 @@ def _validate(obj: Obj) -> Errors:
             found.append(invalid("spec.insecureSkipTLSVerify", True, detail))
         return found
     found.extend(required(f"spec.service.{part}") for part in ("namespace", "name") if not service.get(part))
-    found.extend(port_number(service.get("port", 443), "spec.service.port"))
+    port = service.get("port", 443)
+    if port_number(port, "spec.service.port"):
+        detail = f"port is not valid: {names.in_range(1, 65535)}"
+        found.append(invalid("spec.service.port", port, detail))
     if spec.get("insecureSkipTLSVerify") and spec.get("caBundle"):
         detail = "may not be true if caBundle is present"
         found.append(invalid("spec.insecureSkipTLSVerify", True, detail))
     return found
 
 
+_STATES = ("True", "False", "Unknown")
+
+
 def _validate_status(new: Obj, old: Obj) -> Errors:
-    conditions = (new.get("status") or {}).get("conditions") or ()
-    if any(condition.get("status") not in ("True", "False", "Unknown") for condition in conditions):
-        return [forbidden("status.conditions.status", "must be one of True, False, Unknown")]
-    return []
+    found: Errors = []
+    for i, condition in enumerate((new.get("status") or {}).get("conditions") or ()):
+        state = condition.get("status", "")
+        if state not in _STATES:
+            found.append(not_supported(f"{index('status.conditions', i)}.status", state, _STATES))
+    return found
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
@@ -79,6 +88,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 
 RESOURCES = (
     Resource(
+        standard_finalizers=False,
         kind="APIService",
         update_checks=REPLACED,
         plural="apiservices",

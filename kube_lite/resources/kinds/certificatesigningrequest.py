@@ -71,13 +71,14 @@ MIN_LIFETIME = 600
 _PEM = re.compile(rb"\s*-----BEGIN CERTIFICATE REQUEST-----\s.+?-----END CERTIFICATE REQUEST-----", re.DOTALL)
 
 
-def _request(text: str) -> Errors:
+def _request(text: str | None) -> Errors:
+    """A PEM block; what is refused is shown, and nothing told apart from nothing sent."""
     try:
-        block = base64.b64decode(text, validate=True)
+        block = base64.b64decode(text or "", validate=True)
     except (ValueError, binascii.Error):
         block = b""
     if not _PEM.match(block):
-        shown = go_bytes(block) if text else GoLiteral("[]byte(nil)")
+        shown = go_bytes(block) if text is not None else GoLiteral("[]byte(nil)")
         return [invalid("spec.request", shown, "PEM block type must be CERTIFICATE REQUEST")]
     return []
 
@@ -108,7 +109,7 @@ def _labels(text: str, path: str, rule: Callable[[str], Sequence[str]]) -> Error
 
 def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
-    found = _request(spec.get("request", ""))
+    found = _request(spec.get("request"))
     usages = spec.get("usages") or []
     if not usages:
         found.append(required("spec.usages", "usages must be provided"))

@@ -40,6 +40,11 @@ def _validate(obj: Obj) -> Errors:
     for mode in spec.get("volumeLifecycleModes") or ():
         if mode not in MODES:
             found.append(not_supported("spec.volumeLifecycleModes", mode, MODES))
+    return found + _tokens(spec)
+
+
+def _tokens(spec: Obj) -> Errors:
+    found: Errors = []
     seen: set[str] = set()
     for i, token in enumerate(spec.get("tokenRequests") or ()):
         audience, seconds = token.get("audience", ""), token.get("expirationSeconds")
@@ -55,7 +60,7 @@ def _validate(obj: Obj) -> Errors:
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
     after, before = new.get("spec") or {}, old.get("spec") or {}
-    found = _validate(new)
+    found = _tokens(after)
     if any(after.get(name) != before.get(name) for name in _IMMUTABLE):
         told = {name: after[name] for name in after if name not in _TOLD_LATER}
         found.append(invalid("spec", go_value("storage.CSIDriverSpec", told), IMMUTABLE))

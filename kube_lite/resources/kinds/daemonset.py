@@ -82,7 +82,7 @@ def _strategy(strategy: Obj) -> Errors:
         found.append(invalid(f"{at}.rollingUpdate.maxSurge", surge, detail))
     elif not as_number(unavailable) and not as_number(surge):
         where = f"{at}.rollingUpdate.maxUnavailable"
-        found.insert(0, invalid(where, go_int_or_string(unavailable), "cannot be 0"))
+        found.append(invalid(where, go_int_or_string(unavailable), "cannot be 0"))
     return found
 
 

@@ -9,6 +9,7 @@ from kube_lite.resources.field import Errors, child, index, invalid, not_support
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
 from kube_lite.resources.rules import (
+    BAD_IP,
     dns_label,
     dns_subdomain,
     parse_ip,
@@ -31,15 +32,16 @@ def _default(obj: Obj) -> None:
 
 def _address(address: Obj, path: str) -> Errors:
     ip, at = address.get("ip", ""), child(path, "ip")
-    found = validate_public_ip(ip, at)
-    if parse_ip(ip) is None:
-        # Upstream checks the address twice, in two wordings.
-        found.append(invalid(at, ip, "must be a valid IP address"))
+    found: Errors = []
+    known = parse_ip(ip) is not None
+    if not known:
+        found.append(invalid(at, ip, BAD_IP))
     if hostname := address.get("hostname"):
         found.extend(dns_label(hostname, child(path, "hostname")))
     if (node := address.get("nodeName")) is not None:
         found.extend(dns_subdomain(node, child(path, "nodeName")))
-    return found
+    # Upstream looks at the address again, in other words.
+    return found + (validate_public_ip(ip, at) if known else [invalid(at, ip, "must be a valid IP address")])
 
 
 def _port(port: Obj, path: str, needs_name: bool) -> Errors:
@@ -97,7 +99,7 @@ def _shown(obj: Obj) -> str:
         ports = [port.get("port", 0) for port in subset.get("ports") or ()]
         hosts = [f"[{ip}]" if ":" in ip else ip for ip in found]
         listed.extend([f"{host}:{port}" for port in ports for host in hosts] if ports else found)
-    if not listed:
+    if not obj.get("subsets"):
         return "<none>"
     more = f" + {len(listed) - SHOWN} more..." if len(listed) > SHOWN else ""
     return ",".join(listed[:SHOWN]) + more

@@ -121,16 +121,14 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
 
 
 def _capped(items: list[str]) -> str:
-    if not items:
+    if not any(items):
         return "<unset>"
     more = f" + {len(items) - SHOWN} more..." if len(items) > SHOWN else ""
     return ",".join(items[:SHOWN]) + more
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
-    ports = [str(port["port"]) if port.get("port") is not None else "*" for port in obj.get("ports") or ()]
-    if any(port.get("port") is None for port in obj.get("ports") or ()):
-        ports = [port for port in ports if port != "*"]
+    ports = [str(port.get("port") or port.get("name", "*")) for port in obj.get("ports") or ()]
     addresses = [address for endpoint in obj.get("endpoints") or () for address in endpoint.get("addresses") or ()]
     return [name_of(obj), obj.get("addressType", ""), _capped(ports), _capped(addresses), age(obj, now)]
 

@@ -11,7 +11,7 @@ from kube_lite.resources import names
 from kube_lite.resources.ages import UNKNOWN, since
 from kube_lite.resources.field import Errors, invalid, required
 from kube_lite.resources.meta import Obj, name_of, namespace_of
-from kube_lite.resources.registry import Cells, Column, Resource
+from kube_lite.resources.registry import Cells, Column, Resource, UpdateCheck
 
 LIFETIME = 3600
 """Seconds that an event is kept."""
@@ -179,6 +179,8 @@ def _selectable_new_form(obj: Obj) -> dict[str, str]:
 RESOURCES = (
     Resource(
         kind="Event",
+        standard_finalizers=False,
+        update_checks=(),
         plural="events",
         definition="io.k8s.api.core.v1.Event",
         short_names=("ev",),
@@ -203,6 +205,7 @@ RESOURCES = (
         allow_create_on_update=True,
         events_ttl=LIFETIME,
         invalid_group="",
+        update_checks=(UpdateCheck.METADATA,),
         validate=_validate_new_form,
         validate_update=lambda new, old: validate_core(to_core(new)),
         columns=_COLUMNS,

@@ -7,6 +7,7 @@ from datetime import datetime
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, not_supported, required
 from kube_lite.resources.flow_defaults import MANDATORY_SCHEMAS
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
@@ -153,7 +154,8 @@ def _validate(obj: Obj) -> Errors:
     method = spec.get("distinguisherMethod")
     if method is not None and method.get("type") not in ("ByNamespace", "ByUser"):
         choices = ("ByNamespace", "ByUser")
-        found.append(not_supported("spec.distinguisherMethod.type", method.get("type", ""), choices))
+        shown = go_value("flowcontrol.FlowDistinguisherMethod", method)
+        found.append(not_supported("spec.distinguisherMethod.type", shown, choices))
     level = (spec.get("priorityLevelConfiguration") or {}).get("name", "")
     at = "spec.priorityLevelConfiguration.name"
     if level:

@@ -126,7 +126,7 @@ def _validate(obj: Obj) -> Errors:
     found: Errors = []
     rules, backend = spec.get("rules") or [], spec.get("defaultBackend")
     if not rules and backend is None:
-        shown = GoLiteral("[]networking.IngressRule(nil)")
+        shown = GoLiteral(f"[]networking.IngressRule{'(nil)' if spec.get('rules') is None else '{}'}")
         found.append(invalid("spec", shown, "either `defaultBackend` or `rules` must be specified"))
     if backend is not None:
         found.extend(_backend(backend, "spec.defaultBackend"))

@@ -27,6 +27,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 
 RESOURCES = (
     Resource(
+        standard_finalizers=False,
         kind="Lease",
         plural="leases",
         group="coordination.k8s.io",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kube_lite.resources import quantity
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, key, required
 from kube_lite.resources.go.types import go_quantity
+from kube_lite.resources.kinds.pod.defaults import default_resource_list
 from kube_lite.resources.kinds.pod.requirements import (
     is_overcommitable,
     validate_container_resource_name,
@@ -20,6 +21,9 @@ _PARTS = ("max", "min", "default", "defaultRequest", "maxLimitRequestRatio")
 
 def _default(obj: Obj) -> None:
     for item in (obj.get("spec") or {}).get("limits") or ():
+        for part in _PARTS:
+            if amounts := item.get(part):
+                default_resource_list(amounts)
         if item.get("type") != "Container":
             continue
         limits = {**(item.get("max") or {}), **(item.get("default") or {})}

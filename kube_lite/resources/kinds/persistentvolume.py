@@ -10,10 +10,26 @@ from kube_lite.resources.field import IMMUTABLE, Errors, child, forbidden, inval
 from kube_lite.resources.go.diff import go_diff
 from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.persistentvolumeclaim import claim_class, short_modes, validate_access_modes
-from kube_lite.resources.kinds.pod.defaults import VOLUME_DEFAULTS
+from kube_lite.resources.kinds.pod.defaults import VOLUME_DEFAULTS, default_resource_list
 from kube_lite.resources.kinds.pod.projections import Check
 from kube_lite.resources.kinds.pod.scheduling import validate_node_selector
-from kube_lite.resources.kinds.pod.volumes import azure_disk, host_path, needs, nfs, validate_driver_name
+from kube_lite.resources.kinds.pod.storage_systems import (
+    IN_FULL,
+    azure_disk,
+    azure_file_persistent,
+    both,
+    fibre_channel,
+    flex_volume,
+    flocker,
+    glusterfs_persistent,
+    iscsi_persistent,
+    needs,
+    nfs,
+    partitioned,
+    quobyte,
+    storage_os,
+)
+from kube_lite.resources.kinds.pod.volumes import NAMED, NAMED_SECOND, host_path, validate_driver_name
 from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status
 from kube_lite.resources.rules import POSITIVE, dns_label, dns_subdomain, no_backsteps
@@ -37,9 +53,9 @@ def _csi(source: Obj, path: str) -> Errors:
             continue
         # Upstream's paths: a blank after the last of these, and none of them where a name is malformed.
         at = child(path, f"{name} " if name == "nodePublishSecretRef" else name)
-        for part, rule in (("name", dns_subdomain), ("namespace", dns_label)):
+        for part in ("name", "namespace"):
             if given := reference.get(part):
-                found.extend(rule(given, child(path, part)))
+                found.extend(dns_label(given, child(path, part)))
             else:
                 found.append(required(child(at, part)))
     return found
@@ -47,26 +63,26 @@ def _csi(source: Obj, path: str) -> Errors:
 
 SOURCES: dict[str, Check] = {
     "hostPath": host_path,
-    "gcePersistentDisk": needs("pdName"),
-    "awsElasticBlockStore": needs("volumeID"),
-    "glusterfs": needs("endpoints", "path"),
-    "flocker": needs(),
+    "gcePersistentDisk": partitioned("pdName"),
+    "awsElasticBlockStore": partitioned("volumeID"),
+    "glusterfs": glusterfs_persistent,
+    "flocker": flocker,
     "nfs": nfs,
     "rbd": needs("monitors", "image"),
-    "quobyte": needs("registry", "volume"),
+    "quobyte": quobyte,
     "cephfs": needs("monitors"),
-    "iscsi": needs("targetPortal", "iqn"),
-    "cinder": needs("volumeID"),
-    "fc": needs(),
-    "flexVolume": needs("driver"),
-    "azureFile": needs("secretName", "shareName"),
+    "iscsi": iscsi_persistent,
+    "cinder": both(needs("volumeID"), IN_FULL),
+    "fc": fibre_channel,
+    "flexVolume": flex_volume,
+    "azureFile": azure_file_persistent,
     "vsphereVolume": needs("volumePath"),
     "photonPersistentDisk": needs("pdID"),
     "portworxVolume": needs("volumeID"),
     "azureDisk": azure_disk,
     "scaleIO": needs("gateway", "system", "volumeName"),
     "local": _local,
-    "storageos": needs("volumeName"),
+    "storageos": storage_os(IN_FULL),
     "csi": _csi,
 }
 """Rules of each source, in the order in which upstream looks for a second one."""
@@ -79,6 +95,8 @@ def _default(obj: Obj) -> None:
     if not spec.get("persistentVolumeReclaimPolicy"):
         spec["persistentVolumeReclaimPolicy"] = "Retain"
     spec.setdefault("volumeMode", "Filesystem")
+    if capacity := spec.get("capacity"):
+        default_resource_list(capacity)
     for name in SOURCES:
         if isinstance(source := spec.get(name), dict) and (fill := VOLUME_DEFAULTS.get(name)) is not None:
             fill(source)
@@ -95,47 +113,94 @@ def _prepare_update(new: Obj, old: Obj) -> None:
     new["status"] = old.get("status", {})
 
 
-def _capacity(capacity: Obj | None) -> Errors:
-    found: Errors = [] if capacity else [required("spec.capacity")]
+def _capacity(capacity: Obj | None, path: str) -> Errors:
+    found: Errors = [] if capacity else [required(path)]
     if not capacity or "storage" not in capacity or len(capacity) > 1:
-        found.append(not_supported("spec.capacity", go_value("core.ResourceList", capacity), ("storage",)))
-        return found
-    amount = capacity["storage"]
-    at = key("spec.capacity", "storage")
-    return [] if quantity.parse(amount).nanos > 0 else [invalid(at, amount, POSITIVE)]
+        found.append(not_supported(path, go_value("core.ResourceList", capacity), ("storage",)))
+    for name, amount in sorted((capacity or {}).items()):
+        if quantity.parse(amount).nanos <= 0:
+            found.append(invalid(key(path, name), amount, POSITIVE))
+    return found
+
+
+def _sources(spec: Obj, path: str) -> Errors:
+    """Exactly one source, and its own rules."""
+    given = [name for name in SOURCES if spec.get(name) is not None]
+    if not given:
+        return [required(path, "must specify a volume type")]
+    found = SOURCES[given[0]](spec[given[0]], child(path, NAMED.get(given[0], given[0])))
+    for name in given[1:]:
+        if name == "flexVolume":  # upstream does not count these
+            found.extend(flex_volume(spec[name], child(path, name)))
+            continue
+        found.append(forbidden(child(path, NAMED_SECOND.get(name, name)), "may not specify more than 1 volume type"))
+    affinity = spec.get("nodeAffinity") or {}
+    if given[0] == "local" and affinity.get("required") is None:
+        found.append(required(child(path, "nodeAffinity"), "Local volume requires node affinity"))
+    return found
+
+
+def _placement(spec: Obj, path: str) -> Errors:
+    """What a volume has that is not inside an attachment: its size, its class, nodes, and what becomes of it."""
+    found = _capacity(spec.get("capacity"), child(path, "capacity"))
+    policy = spec.get("persistentVolumeReclaimPolicy")
+    if policy and policy not in RECLAIM:
+        found.append(not_supported(child(path, "persistentVolumeReclaimPolicy"), policy, RECLAIM))
+    if (affinity := spec.get("nodeAffinity")) is not None:
+        at = child(child(path, "nodeAffinity"), "required")
+        if (needed := affinity.get("required")) is None:
+            found.append(required(at, "must specify required node constraints"))
+        else:
+            found.extend(validate_node_selector(needed, at))
+    return found
+
+
+def _end(spec: Obj, path: str) -> Errors:
+    found: Errors = []
+    host = spec.get("hostPath")
+    if (
+        host is not None
+        and spec.get("persistentVolumeReclaimPolicy") == "Recycle"
+        and not host.get("path", "").strip("/")
+    ):
+        detail = "may not be 'recycle' for a hostPath mount of '/'"
+        found.append(forbidden(child(path, "persistentVolumeReclaimPolicy"), detail))
+    if class_name := spec.get("storageClassName"):
+        found.extend(dns_subdomain(class_name, child(path, "storageClassName")))
+    mode = spec.get("volumeMode")
+    if mode is not None and mode not in ("Block", "Filesystem"):
+        found.append(not_supported(child(path, "volumeMode"), mode, ("Block", "Filesystem")))
+    return found
+
+
+def validate_inline_spec(spec: Obj, path: str) -> Errors:
+    """A volume inside an attachment: a CSI volume that is only attached, not claimed, sized or placed."""
+    inside = "in the context of inline volumes"
+    never = f"may not be specified {inside}"
+    found = [forbidden(child(path, name), never) for name in ("claimRef", "capacity") if spec.get(name)]
+    if spec.get("csi") is None:
+        found.append(required(child(path, "csi"), f"has to be specified {inside}"))
+    modes = spec.get("accessModes") or []
+    at = child(path, "accessModes")
+    found.extend(validate_access_modes(modes, at) if modes else [required(at)])
+    if (spec.get("persistentVolumeReclaimPolicy") or "Retain") != "Retain":
+        found.append(forbidden(child(path, "persistentVolumeReclaimPolicy"), f"may only be Retain {inside}"))
+    if spec.get("nodeAffinity") is not None:
+        found.append(forbidden(child(path, "nodeAffinity"), never))
+    found.extend(_sources(spec, path))
+    if spec.get("storageClassName"):
+        found.append(forbidden(child(path, "storageClassName"), never))
+    if (spec.get("volumeMode") or "Filesystem") != "Filesystem":
+        detail = f"may not specify volumeMode other than Filesystem {inside}"
+        found.append(forbidden(child(path, "volumeMode"), detail))
+    return found
 
 
 def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
     modes = spec.get("accessModes") or []
     found = validate_access_modes(modes, "spec.accessModes") if modes else [required("spec.accessModes")]
-    found.extend(_capacity(spec.get("capacity")))
-    policy = spec.get("persistentVolumeReclaimPolicy")
-    if policy and policy not in RECLAIM:
-        found.append(not_supported("spec.persistentVolumeReclaimPolicy", policy, RECLAIM))
-    given = [name for name in SOURCES if spec.get(name) is not None]
-    if (affinity := spec.get("nodeAffinity")) is not None:
-        if (needed := affinity.get("required")) is None:
-            found.append(required("spec.nodeAffinity.required", "must specify required node constraints"))
-        else:
-            found.extend(validate_node_selector(needed, "spec.nodeAffinity.required"))
-    if not given:
-        found.append(required("spec", "must specify a volume type"))
-    else:
-        found.extend(SOURCES[given[0]](spec[given[0]], child("spec", given[0])))
-        for name in given[1:]:
-            found.append(forbidden(child("spec", name), "may not specify more than 1 volume type"))
-    if "local" in given and affinity is None:
-        found.append(required("spec.nodeAffinity", "Local volume requires node affinity"))
-    if policy == "Recycle" and (spec.get("hostPath") or {}).get("path", "").rstrip("/") == "" and "hostPath" in given:
-        detail = "may not be 'recycle' for a hostPath mount of '/'"
-        found.append(forbidden("spec.persistentVolumeReclaimPolicy", detail))
-    if class_name := spec.get("storageClassName"):
-        found.extend(dns_subdomain(class_name, "spec.storageClassName"))
-    mode = spec.get("volumeMode")
-    if mode is not None and mode not in ("Block", "Filesystem"):
-        found.append(not_supported("spec.volumeMode", mode, ("Block", "Filesystem")))
-    return found
+    return found + _placement(spec, "spec") + _sources(spec, "spec") + _end(spec, "spec")
 
 
 def _validate_update(new: Obj, old: Obj) -> Errors:

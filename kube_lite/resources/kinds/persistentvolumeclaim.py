@@ -9,7 +9,7 @@ from kube_lite.resources import quantity
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, child, forbidden, invalid, key, not_supported, required
 from kube_lite.resources.go.diff import go_diff
-from kube_lite.resources.kinds.pod.defaults import default_claim_spec
+from kube_lite.resources.kinds.pod.defaults import default_claim_spec, default_resource_list
 from kube_lite.resources.kinds.pod.requirements import validate_amount, validate_resource_name
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, metadata, name_of
@@ -33,6 +33,8 @@ def default_claim(obj: Obj) -> None:
     state = obj.setdefault("status", {})
     if not state.get("phase"):
         state["phase"] = "Pending"
+    if capacity := state.get("capacity"):
+        default_resource_list(capacity)
     default_claim_spec(obj.setdefault("spec", {}))
 
 

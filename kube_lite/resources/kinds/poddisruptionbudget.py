@@ -54,6 +54,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 
 RESOURCES = (
     Resource(
+        standard_finalizers=False,
         kind="PodDisruptionBudget",
         update_checks=(),
         name_rule=names.path_segment,

@@ -7,10 +7,11 @@ from datetime import datetime
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, child, invalid, key, required
 from kube_lite.resources.go.types import go_value
+from kube_lite.resources.kinds.pod.defaults import default_resource_list
 from kube_lite.resources.kinds.pod.requirements import QUOTA_RESOURCES, validate_amount, validate_quota_resource_name
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource, status
 
 SCOPES = frozenset(
     {
@@ -137,15 +138,24 @@ def _row(obj: Obj, now: datetime) -> Cells:
     return [name_of(obj), age(obj, now), ", ".join(request), ", ".join(limit)]
 
 
+def _default(obj: Obj) -> None:
+    for holder in (obj.get("spec"), obj.get("status")):
+        for name in ("hard", "used"):
+            if amounts := (holder or {}).get(name):
+                default_resource_list(amounts)
+
+
 RESOURCES = (
     Resource(
         kind="ResourceQuota",
+        update_checks=TWICE,
         returns_deleted=True,
         plural="resourcequotas",
         definition="io.k8s.api.core.v1.ResourceQuota",
         short_names=("quota",),
         subresources={"status": status(validate=_validate_status)},
         generation=False,
+        default=_default,
         prepare_create=prepare_create,
         prepare_update=prepare_update,
         validate=_validate,

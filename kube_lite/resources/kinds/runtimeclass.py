@@ -18,7 +18,7 @@ from kube_lite.resources.rules import dns_label
 def _validate(obj: Obj) -> Errors:
     found = dns_label(obj.get("handler", ""), "handler")
     if fixed := (obj.get("overhead") or {}).get("podFixed"):
-        found.extend(validate_requirements({"limits": fixed}, "overhead.podFixed"))
+        found.extend(validate_requirements({"limits": fixed}, "overhead"))
     if scheduling := obj.get("scheduling"):
         found.extend(validate_labels(scheduling.get("nodeSelector") or {}, "scheduling.nodeSelector"))
         found.extend(_tolerations(scheduling.get("tolerations") or []))
@@ -49,6 +49,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 
 RESOURCES = (
     Resource(
+        standard_finalizers=False,
         kind="RuntimeClass",
         plural="runtimeclasses",
         list_kind="RuntimeClassList",

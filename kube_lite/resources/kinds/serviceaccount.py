@@ -13,6 +13,12 @@ def _row(obj: Obj, now: datetime) -> Cells:
     return [name_of(obj), len(obj.get("secrets") or ()), age(obj, now)]
 
 
+def _prepare(obj: Obj) -> None:
+    """Secrets are named, nothing else is kept of them."""
+    if secrets := obj.get("secrets"):
+        obj["secrets"] = [{"name": name} if (name := secret.get("name")) else {} for secret in secrets]
+
+
 RESOURCES = (
     Resource(
         kind="ServiceAccount",
@@ -27,6 +33,8 @@ RESOURCES = (
             )
         },
         generation=False,
+        prepare_create=_prepare,
+        prepare_update=lambda new, old: _prepare(new),
         columns=(NAME_COLUMN, Column("Secrets"), AGE_COLUMN),
         row=_row,
     ),

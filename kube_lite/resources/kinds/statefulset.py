@@ -64,8 +64,7 @@ def _default(obj: Obj) -> None:
     spec.setdefault("revisionHistoryLimit", 10)
     default_template(spec)
     for claim in spec.get("volumeClaimTemplates") or ():
-        claim.setdefault("kind", "PersistentVolumeClaim")
-        claim.setdefault("apiVersion", "v1")
+        claim["kind"], claim["apiVersion"] = "PersistentVolumeClaim", "v1"
         default_claim(claim)
 
 

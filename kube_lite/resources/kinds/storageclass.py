@@ -12,6 +12,7 @@ from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, 
 from kube_lite.resources.rules import immutable
 
 DEFAULT_ANNOTATION = "storageclass.kubernetes.io/is-default-class"
+LEGACY_DEFAULT_ANNOTATION = "storageclass.beta.kubernetes.io/is-default-class"
 BINDING_MODES = frozenset({"Immediate", "WaitForFirstConsumer"})
 MAX_PARAMETERS = 512
 MAX_PARAMETERS_SIZE = 256 * 1024
@@ -93,7 +94,8 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
 
 def _row(obj: Obj, now: datetime) -> Cells:
     annotations = (obj.get("metadata") or {}).get("annotations") or {}
-    name = name_of(obj) + (" (default)" if annotations.get(DEFAULT_ANNOTATION) == "true" else "")
+    default = any(annotations.get(name) == "true" for name in (DEFAULT_ANNOTATION, LEGACY_DEFAULT_ANNOTATION))
+    name = name_of(obj) + (" (default)" if default else "")
     return [
         name,
         obj.get("provisioner", ""),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import IMMUTABLE, Errors, invalid, required
+from kube_lite.resources.field import IMMUTABLE, Errors, forbidden, invalid, required
 from kube_lite.resources.go.types import go_value
+from kube_lite.resources.kinds.persistentvolume import validate_inline_spec
 from kube_lite.resources.kinds.pod.volumes import validate_driver_name
 from kube_lite.resources.kinds.replicaset import prepare_update
 from kube_lite.resources.meta import Obj, name_of
@@ -31,9 +32,11 @@ def _validate(obj: Obj) -> Errors:
         found.append(required("spec.source", detail))
     elif name is not None and inline is not None:
         detail = "must specify exactly one of inlineVolumeSpec and persistentVolumeName"
-        found.append(invalid("spec.source", "", detail))
+        found.append(forbidden("spec.source", detail))
     elif name is not None and not name:
         found.append(required("spec.source.persistentVolumeName", "must specify non empty persistentVolumeName"))
+    elif inline is not None:
+        found.extend(validate_inline_spec(inline, "spec.source.inlineVolumeSpec"))
     found.extend(dns_subdomain(spec.get("nodeName", ""), "spec.nodeName"))
     return found
 

@@ -250,6 +250,7 @@ _COLUMNS = (NAME_COLUMN, Column("Webhooks", type="integer"), AGE_COLUMN)
 
 RESOURCES = (
     Resource(
+        standard_finalizers=False,
         kind="MutatingWebhookConfiguration",
         update_checks=(UpdateCheck.METADATA,),
         plural="mutatingwebhookconfigurations",
@@ -265,6 +266,7 @@ RESOURCES = (
         row=_row,
     ),
     Resource(
+        standard_finalizers=False,
         kind="ValidatingWebhookConfiguration",
         update_checks=(UpdateCheck.METADATA,),
         plural="validatingwebhookconfigurations",

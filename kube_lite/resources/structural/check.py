@@ -19,16 +19,20 @@ from kube_lite.resources.structural.validate import compile_check
 Schema = Mapping[str, Any]
 
 _TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
-_LIST_TYPES: Final = ("atomic", "map", "set")
+_LIST_TYPES: Final = ("atomic", "set", "map")
 _MAP_TYPES: Final = ("atomic", "granular")
-_EXTENSIONS: Final = (
-    "x-kubernetes-preserve-unknown-fields",
-    "x-kubernetes-embedded-resource",
-    "x-kubernetes-int-or-string",
-    "x-kubernetes-list-type",
-    "x-kubernetes-list-map-keys",
-    "x-kubernetes-map-type",
-)
+_FALSE, _UNDEFINED = "must be false to be structural", "must be undefined to be structural"
+_EXTENSIONS: Final = {
+    "x-kubernetes-preserve-unknown-fields": _FALSE,
+    "x-kubernetes-embedded-resource": _FALSE,
+    "x-kubernetes-int-or-string": _FALSE,
+    "x-kubernetes-list-type": _UNDEFINED,
+    "x-kubernetes-list-map-keys": "must be empty to be structural",
+    "x-kubernetes-map-type": _UNDEFINED,
+}
+"""What stands only where a schema says which fields there are, and how that is told."""
+_EMPTY_TOO: Final = ("$ref", "additionalItems")
+"""Keywords that are refused even when they say nothing."""
 _FORBIDDEN: Final = {
     "definitions": "definitions is not supported",
     "dependencies": "dependencies is not supported",
@@ -49,11 +53,20 @@ def validate_schema(schema: Schema, path: str) -> Errors:
         found.append(forbidden(child(path, "nullable"), "nullable cannot be true at the root"))
     if found:
         return found
+    if _names_a_dialect(schema):
+        return [invalid(path, "", "OpenAPIV3Schema 'schema' is not supported")]
     return _defaults(schema, path, is_root=True) + validate_rules(schema, path)
 
 
 def _node(schema: Schema, path: str, *, is_root: bool = False, in_logic: bool = False) -> Errors:
-    found: Errors = [forbidden(child(path, name), detail) for name, detail in _FORBIDDEN.items() if schema.get(name)]
+    found: Errors = [
+        forbidden(child(path, name), detail)
+        for name, detail in _FORBIDDEN.items()
+        if schema.get(name) or (name in _EMPTY_TOO and schema.get(name) is not None)
+    ]
+    if schema.get("x-kubernetes-preserve-unknown-fields") is False:
+        at = child(path, "x-kubernetes-preserve-unknown-fields")
+        found.append(invalid(at, False, "must be true or undefined"))
     if schema.get("uniqueItems"):
         detail = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
         found.append(forbidden(child(path, "uniqueItems"), detail))
@@ -68,7 +81,9 @@ def _node(schema: Schema, path: str, *, is_root: bool = False, in_logic: bool = 
             found.append(invalid(child(path, "pattern"), pattern, detail))
     if in_logic:
         found += [
-            forbidden(child(path, name), "must be empty to be structural") for name in _EXTENSIONS if schema.get(name)
+            forbidden(child(path, name), detail)
+            for name, detail in _EXTENSIONS.items()
+            if schema.get(name) or (detail is _UNDEFINED and schema.get(name) is not None)
         ]
     return found + _below(schema, path, in_logic=in_logic)
 
@@ -79,6 +94,8 @@ def _type(schema: Schema, path: str, is_root: bool, in_logic: bool) -> Errors:
     either = schema.get("x-kubernetes-int-or-string")
     if wanted and wanted not in _TYPES:
         unknown = not_supported(at, wanted, _TYPES)
+        if in_logic:
+            return [unknown, forbidden(at, "must be empty to be structural")]
         return [unknown, invalid(at, wanted, _OBJECT_AT_ROOT)] if is_root else [unknown]
     if in_logic:
         if wanted and not (either or _is_int_or_string_choice(schema)):
@@ -91,9 +108,16 @@ def _type(schema: Schema, path: str, is_root: bool, in_logic: bool) -> Errors:
             detail = "must be empty if x-kubernetes-int-or-string is true"
             return [forbidden(at, detail)]
         return []
-    if schema.get("x-kubernetes-embedded-resource") and wanted != "object":
-        detail = "must be object if x-kubernetes-embedded-resource is true"
-        return [invalid(at, wanted, detail) if wanted else required(at, detail)]
+    if schema.get("x-kubernetes-embedded-resource"):
+        if wanted != "object":
+            detail = "must be object if x-kubernetes-embedded-resource is true"
+            return [invalid(at, wanted, detail) if wanted else required(at, detail)]
+        if not schema.get("properties") and not schema.get("x-kubernetes-preserve-unknown-fields"):
+            detail = (
+                "must not be empty if x-kubernetes-embedded-resource is true "
+                "without x-kubernetes-preserve-unknown-fields"
+            )
+            return [required(child(path, "properties"), detail)]
     if not wanted and not schema.get("x-kubernetes-preserve-unknown-fields"):
         items = "for specified array items" if path.endswith(".items") else "for specified object fields"
         return [required(at, f"must not be empty {'at the root' if is_root else items}")]
@@ -112,12 +136,7 @@ def _lists(schema: Schema, path: str) -> Errors:
     keys_at = child(path, "x-kubernetes-list-map-keys")
     items = schema.get("items")
     if list_type is not None:
-        if schema.get("type") != "array":
-            found.append(
-                invalid(
-                    child(path, "type"), schema.get("type", ""), "must be array if x-kubernetes-list-type is specified"
-                )
-            )
+        found += _must_be(schema, path, "array", "x-kubernetes-list-type")
         if list_type not in _LIST_TYPES:
             found.append(not_supported(at, list_type, _LIST_TYPES))
     if list_type == "map" and not keys:
@@ -140,9 +159,30 @@ def _lists(schema: Schema, path: str) -> Errors:
                 )
                 found.append(required(child(key(child(child(path, "items"), "properties"), name), "default"), detail))
     map_type = schema.get("x-kubernetes-map-type")
-    if map_type is not None and map_type not in _MAP_TYPES:
-        found.append(not_supported(child(path, "x-kubernetes-map-type"), map_type, _MAP_TYPES))
+    if map_type is not None:
+        found += _must_be(schema, path, "object", "x-kubernetes-map-type")
+        if map_type not in _MAP_TYPES:
+            found.append(not_supported(child(path, "x-kubernetes-map-type"), map_type, _MAP_TYPES))
     return found
+
+
+def _must_be(schema: Schema, path: str, wanted: str, extension: str) -> Errors:
+    given, at = schema.get("type", ""), child(path, "type")
+    detail = f"must be {wanted} if {extension} is specified"
+    if given == wanted:
+        return []
+    return [invalid(at, given, detail) if given else required(at, detail)]
+
+
+def _names_a_dialect(schema: Schema) -> bool:
+    """Whether the schema, or one inside it, has a ``$schema``."""
+    if schema.get("$schema"):
+        return True
+    inner = [*(schema.get("properties") or {}).values(), schema.get("items"), schema.get("additionalProperties")]
+    for name in ("allOf", "anyOf", "oneOf"):
+        inner += schema.get(name) or []
+    inner.append(schema.get("not"))
+    return any(_names_a_dialect(sub) for sub in inner if isinstance(sub, Mapping))
 
 
 def _below(schema: Schema, path: str, *, in_logic: bool) -> Errors:
@@ -173,9 +213,16 @@ def _below(schema: Schema, path: str, *, in_logic: bool) -> Errors:
 def _logic(outer: Schema, inner: Schema, path: str) -> Errors:
     """A schema below anyOf and the like; the fields that it names must be named outside, too."""
     found: Errors = []
-    for name in ("default", "description", "title", "nullable"):
-        if inner.get(name):
-            found.append(forbidden(child(path, name), "must be empty to be structural"))
+    if inner.get("additionalProperties") is not None:
+        found.append(forbidden(child(path, "additionalProperties"), _UNDEFINED))
+    for name, detail in (
+        ("default", _UNDEFINED),
+        ("description", "must be empty to be structural"),
+        ("title", "must be empty to be structural"),
+        ("nullable", _FALSE),
+    ):
+        if inner.get(name) or (name == "default" and name in inner):
+            found.append(forbidden(child(path, name), detail))
     found += _node(inner, path, in_logic=True)
     return found + _completeness(outer, inner, path)
 

@@ -121,6 +121,7 @@ def _begin_delete(new: Obj, old: Obj) -> None:
 
 RESOURCES = (
     Resource(
+        standard_finalizers=False,
         kind="CustomResourceDefinition",
         plural="customresourcedefinitions",
         group="apiextensions.k8s.io",

@@ -17,7 +17,7 @@ from kube_lite.resources.field import (
 from kube_lite.resources.kinds.customresourcedefinition.printed import go_version
 from kube_lite.resources.kinds.customresourcedefinition.versions import validate_shared_parts, validate_versions
 from kube_lite.resources.kinds.webhookconfiguration import validate_client_config
-from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import annotation_path
 
 APPROVAL = "api-approved.kubernetes.io"
@@ -53,17 +53,17 @@ def _group(group: str) -> Errors:
 def _conversion(conversion: Obj) -> Errors:
     strategy, webhook = conversion.get("strategy", ""), conversion.get("webhook")
     at = "spec.conversion"
-    if strategy == "None":
-        if webhook is not None:
-            detail = "should not be set when strategy is not set to Webhook"
-            return [forbidden(f"{at}.webhookClientConfig", detail)]
-        return []
     if strategy != "Webhook":
-        return [
-            not_supported(f"{at}.strategy", strategy, ("None", "Webhook")) if strategy else required(f"{at}.strategy")
-        ]
+        found: Errors = [] if strategy else [required(f"{at}.strategy")]
+        if strategy not in ("", "None"):
+            found.append(not_supported(f"{at}.strategy", strategy, ("None", "Webhook")))
+        for part, name in (("clientConfig", "webhookClientConfig"), ("conversionReviewVersions",) * 2):
+            if (webhook or {}).get(part) is not None:
+                detail = "should not be set when strategy is not set to Webhook"
+                found.append(forbidden(f"{at}.{name}", detail))
+        return found
     config = (webhook or {}).get("clientConfig")
-    found: Errors = []
+    found = []
     if config is None:
         found.append(required(f"{at}.webhookClientConfig", "required when strategy is set to Webhook"))
     else:
@@ -148,8 +148,10 @@ def validate_create(obj: Obj) -> Errors:
     """The rules for a new definition."""
     spec = obj.get("spec") or {}
     found: Errors = []
-    if name_of(obj) and name_of(obj) != f"{(spec.get('names') or {}).get('plural', '')}.{spec.get('group', '')}":
-        found.append(invalid("metadata.name", name_of(obj), 'must be spec.names.plural+"."+spec.group'))
+    wanted, meta = f"{(spec.get('names') or {}).get('plural', '')}.{spec.get('group', '')}", obj.get("metadata") or {}
+    for part in ("generateName", "name"):
+        if (given := meta.get(part)) and given != wanted:
+            found.append(invalid(f"metadata.{part}", given, 'must be spec.names.plural+"."+spec.group'))
     return found + _validate(obj) + validate_stored_versions(obj) + _protected(obj)
 
 

@@ -30,6 +30,8 @@ _REFERENCE = re.compile(
     r"(?P<tag>:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?P<digest>@[A-Za-z][A-Za-z0-9+.-]*:[0-9a-fA-F]{32,})?"
 )
 """An image reference, after the grammar of distribution/reference."""
+_IDENTIFIER = re.compile(r"[0-9a-f]{64}")
+"""An image's identifier, which is no reference."""
 
 
 MAX_IMAGE_NAME = 255
@@ -42,6 +44,7 @@ def pull_policy(image: str) -> str:
     parts = _REFERENCE.fullmatch(image)
     if (
         parts is None
+        or _IDENTIFIER.fullmatch(image)
         or _name_length(image[: len(image) - len(parts["tag"] or "") - len(parts["digest"] or "")]) > MAX_IMAGE_NAME
     ):
         return "IfNotPresent"
@@ -159,6 +162,9 @@ def default_claim_spec(spec: Obj) -> None:
     """A claim's spec: file system volumes unless said otherwise."""
     spec.setdefault("volumeMode", "Filesystem")
     spec.setdefault("resources", {})
+    for name in ("limits", "requests"):
+        if amounts := (spec.get("resources") or {}).get(name):
+            default_resource_list(amounts)
 
 
 def _ephemeral(source: Obj) -> None:

@@ -6,10 +6,11 @@ import re
 
 from kube_lite.resources.field import Errors, child, duplicate, index, invalid, not_supported, required
 from kube_lite.resources.go.types import go_value
+from kube_lite.resources.kinds.pod.windows import validate_windows_options
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.names import in_range
 
-MAX_ID = 2**32 - 1
+MAX_ID = 2**31 - 1
 """Largest user or group id that validation lets through."""
 
 SYSCTL_LENGTH = 253
@@ -97,7 +98,10 @@ def validate_pod_security(spec: Obj, context: Obj, path: str) -> Errors:
     for name, choices in policies:
         if (value := context.get(name)) is not None and value not in choices:
             found.append(not_supported(child(path, name), value, choices))
-    return found + _profiles(context, path)
+    found.extend(_profiles(context, path))
+    if windows := context.get("windowsOptions"):
+        found.extend(validate_windows_options(windows, child(path, "windowsOptions")))
+    return found
 
 
 def validate_container_security(context: Obj, path: str) -> Errors:
@@ -114,4 +118,6 @@ def validate_container_security(context: Obj, path: str) -> Errors:
         if {"CAP_SYS_ADMIN", "SYS_ADMIN"} & set((context.get("capabilities") or {}).get("add") or ()):
             detail = "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"
             found.append(invalid(path, go_value("core.SecurityContext", context), detail))
+    if windows := context.get("windowsOptions"):
+        found.extend(validate_windows_options(windows, child(path, "windowsOptions")))
     return found

@@ -6,6 +6,7 @@ from typing import Any
 
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, required
 from kube_lite.resources.go.diff import go_diff
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.pod.qos import qos_class
 from kube_lite.resources.kinds.pod.scheduling import validate_tolerations
 from kube_lite.resources.kinds.pod.validation import (
@@ -15,7 +16,7 @@ from kube_lite.resources.kinds.pod.validation import (
 )
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import prepare_status_update
-from kube_lite.resources.rules import dns_subdomain, nonnegative, parse_ip
+from kube_lite.resources.rules import dns_subdomain, nonnegative, parse_ip, qualified_name
 
 FORBIDDEN = (
     "pod updates may not change fields other than `spec.containers[*].image`, `spec.initContainers[*].image`, "
@@ -171,7 +172,16 @@ def validate_pod_status(new: Obj, old: Obj) -> Errors:
     for i, entry in enumerate(status.get("containerStatuses") or ()):
         at = child(index("status.containerStatuses", i), "restartCount")
         found.extend(nonnegative(entry.get("restartCount"), at))
-    return found + _addresses(status.get("podIPs") or [])
+    return found + _addresses(status.get("podIPs") or []) + _conditions(status.get("conditions") or [])
+
+
+def _conditions(conditions: list[Obj]) -> Errors:
+    """Types of conditions look like label keys; upstream has them in metadata."""
+    found: Errors = []
+    for i, condition in enumerate(conditions):
+        kind = condition.get("type", "")
+        found.extend(qualified_name(kind, child(index("metadata.conditions", i), "Type")))
+    return found
 
 
 def _addresses(entries: list[Obj]) -> Errors:
@@ -187,7 +197,7 @@ def _addresses(entries: list[Obj]) -> Errors:
     families = [address.version for text in texts if (address := parse_ip(text)) is not None]
     if len(entries) > 1 and len(families) == len(entries) and sorted(families) != [4, 6]:
         detail = "may specify no more than one IP for each IP family"
-        found.append(invalid("status.podIPs", entries, detail))
+        found.append(invalid("status.podIPs", go_value("[]core.PodIP", entries), detail))
     return found
 
 

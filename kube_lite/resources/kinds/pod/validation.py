@@ -187,14 +187,15 @@ def _rest(spec: Obj, path: str) -> Errors:
             found.extend(dns_subdomain(hostname, child(at, "hostnames")))
     if name := spec.get("priorityClassName"):
         found.extend(dns_subdomain(name, child(path, "priorityClassName")))
-    if name := spec.get("runtimeClassName"):
+    if (name := spec.get("runtimeClassName")) is not None:
         found.extend(dns_subdomain(name, child(path, "runtimeClassName")))
     if overhead := spec.get("overhead"):
         for error in validate_requirements({"limits": overhead}, child(path, "overhead")):
             found.append(error)
     policy = spec.get("preemptionPolicy")
     if policy is not None and policy not in ("Never", "PreemptLowerPriority"):
-        found.append(not_supported(child(path, "preemptionPolicy"), policy, ("PreemptLowerPriority", "Never")))
+        at, choices = child(path, "preemptionPolicy"), ("PreemptLowerPriority", "Never")
+        found.append(not_supported(at, policy, choices) if policy else required(at))
     if (system := spec.get("os")) is not None:
         name = system.get("name", "")
         at = child(child(path, "os"), "name")

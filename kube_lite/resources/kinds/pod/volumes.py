@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from kube_lite.resources import names, quantity
 from kube_lite.resources.field import (
     Errors,
@@ -17,6 +15,20 @@ from kube_lite.resources.field import (
     too_long,
 )
 from kube_lite.resources.kinds.pod.projections import Check, downward, keyed, projected
+from kube_lite.resources.kinds.pod.storage_systems import (
+    IN_NAMESPACE,
+    azure_disk,
+    both,
+    fibre_channel,
+    flex_volume,
+    flocker,
+    iscsi,
+    needs,
+    nfs,
+    partitioned,
+    quobyte,
+    storage_os,
+)
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import validate_template_metadata
 from kube_lite.resources.rules import no_backsteps
@@ -33,24 +45,6 @@ HOST_PATH_TYPES = (
 )
 MAX_DRIVER = 63
 """Bytes of the name of a CSI driver."""
-AZURE_CACHING = frozenset({"None", "ReadOnly", "ReadWrite"})
-AZURE_KINDS = frozenset({"Dedicated", "Managed", "Shared"})
-AZURE_MANAGED = (
-    "/subscriptions/",
-    "/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}",
-)
-"""How addresses of managed disks start, and their form as messages tell it."""
-AZURE_BLOB = ("https://", "https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd")
-"""The same of blobs."""
-
-
-def needs(*fields: str) -> Check:
-    """A source whose only rule is that some fields are set."""
-
-    def check(source: Obj, path: str) -> Errors:
-        return [required(child(path, name)) for name in fields if not source.get(name)]
-
-    return check
 
 
 def host_path(source: Obj, path: str) -> Errors:
@@ -71,17 +65,6 @@ def _empty_dir(source: Obj, path: str) -> Errors:
     return []
 
 
-def nfs(source: Obj, path: str) -> Errors:
-    """NFS: a server and an absolute path."""
-    found: Errors = [] if source.get("server") else [required(child(path, "server"))]
-    where = source.get("path", "")
-    if not where:
-        found.append(required(child(path, "path")))
-    if not where.startswith("/"):
-        found.append(invalid(child(path, "path"), where, "must be an absolute path"))
-    return found
-
-
 def _git_repo(source: Obj, path: str) -> Errors:
     found = needs("repository")(source, path)
     where = source.get("directory", "")
@@ -90,108 +73,12 @@ def _git_repo(source: Obj, path: str) -> Errors:
     return found + no_backsteps(where, child(path, "directory"))
 
 
-def _partitioned(name: str) -> Check:
-    """A disk of a cloud, by the field that names it, and a partition of it."""
-
-    def check(source: Obj, path: str) -> Errors:
-        found = needs(name)(source, path)
-        partition = source.get("partition", 0)
-        if not 0 <= partition <= 255:
-            found.append(invalid(child(path, "partition"), partition, names.in_range(1, 255)))
-        return found
-
-    return check
-
-
-_INITIATORS = {
-    "iqn": re.compile(r"iqn\.\d{4}-\d{2}\.([A-Za-z0-9.-]+)(:[^,;*&$|\s]+)$"),
-    "eui": re.compile(r"eui.[A-Za-z0-9]{16}$"),
-    "naa": re.compile(r"naa.[A-Za-z0-9]{32}$"),
-}
-
-
-def _initiator(name: str, path: str) -> Errors:
-    rule = _INITIATORS.get(name[:3])
-    if rule is None:
-        return [invalid(path, name, "must be valid format starting with iqn, eui, or naa")]
-    return [] if rule.match(name) else [invalid(path, name, "must be valid format")]
-
-
-def _unit(source: Obj, path: str) -> Errors:
-    unit = source.get("lun", 0)
-    return [] if 0 <= unit <= 255 else [invalid(child(path, "lun"), unit, names.in_range(0, 255))]
-
-
-def _iscsi(source: Obj, path: str) -> Errors:
-    found = needs("targetPortal", "iqn")(source, path)
-    if iqn := source.get("iqn"):
-        found.extend(_initiator(iqn, child(path, "iqn")))
-    found.extend(_unit(source, path))
-    if (source.get("chapAuthDiscovery") or source.get("chapAuthSession")) and source.get("secretRef") is None:
-        found.append(required(child(path, "secretRef")))
-    if (initiator := source.get("initiatorName")) is not None:
-        found.extend(_initiator(initiator, child(path, "initiatorname")))
-    return found
-
-
-def _fibre_channel(source: Obj, path: str) -> Errors:
-    found: Errors = []
-    targets, ids = source.get("targetWWNs") or [], source.get("wwids") or []
-    at = child(path, "targetWWNs")
-    if not targets and not ids:
-        found.append(required(at, "must specify either targetWWNs or wwids, but not both"))
-    if targets and ids:
-        found.append(invalid(at, targets, "targetWWNs and wwids can not be specified simultaneously"))
-    if targets and source.get("lun") is None:
-        found.append(required(child(path, "lun"), "lun is required if targetWWNs is specified"))
-    elif targets:
-        found.extend(_unit(source, path))
-    return found
-
-
-def _flocker(source: Obj, path: str) -> Errors:
-    found: Errors = []
-    name, uid = source.get("datasetName", ""), source.get("datasetUUID", "")
-    if not name and not uid:
-        found.append(required(path, "one of datasetName and datasetUUID is required"))
-    if name and uid:
-        found.append(invalid(path, "resource", "datasetName and datasetUUID can not be specified simultaneously"))
-    if "/" in name:
-        found.append(invalid(child(path, "datasetName"), name, "must not contain '/'"))
-    return found
-
-
-def _quobyte(source: Obj, path: str) -> Errors:
-    detail = "must be a host:port pair or multiple pairs separated by commas"
-    registry = source.get("registry", "")
-    at = child(path, "registry")
-    found: Errors = [] if registry else [required(at, detail)]
-    for pair in registry.split(",") if registry else ():
-        if not re.fullmatch(r"(\[[^\[\]]*\]|[^:\[\]]*):[^:\[\]]*", pair):
-            found.append(invalid(at, registry, detail))
-    return found + needs("volume")(source, path)
-
-
 def validate_driver_name(driver: str, path: str) -> Errors:
     """The name of a CSI driver, wherever it is referred to."""
     found: Errors = [] if driver else [required(path)]
     if len(driver) > MAX_DRIVER:
         found.append(too_long(path, MAX_DRIVER))
     found.extend(invalid(path, driver, problem) for problem in names.dns_subdomain(driver.lower()))
-    return found
-
-
-def azure_disk(source: Obj, path: str) -> Errors:
-    """A disk in Azure, whose address must suit its kind."""
-    found = needs("diskName", "diskURI")(source, path)
-    for name, choices in (("cachingMode", AZURE_CACHING), ("kind", AZURE_KINDS)):
-        if (given := source.get(name)) is not None and given not in choices:
-            found.append(not_supported(child(path, name), given, choices))
-    kind, address = source.get("kind"), source.get("diskURI", "")
-    if kind is not None:
-        start, form = AZURE_MANAGED if kind == "Managed" else AZURE_BLOB
-        if not address.startswith(start):
-            found.append(not_supported(child(path, "diskURI"), address, (form,)))
     return found
 
 
@@ -231,37 +118,37 @@ SOURCES: dict[str, Check] = {
     "emptyDir": _empty_dir,
     "hostPath": host_path,
     "gitRepo": _git_repo,
-    "gcePersistentDisk": _partitioned("pdName"),
-    "awsElasticBlockStore": _partitioned("volumeID"),
+    "gcePersistentDisk": partitioned("pdName"),
+    "awsElasticBlockStore": partitioned("volumeID"),
     "secret": keyed("secretName"),
     "nfs": nfs,
-    "iscsi": _iscsi,
+    "iscsi": iscsi,
     "glusterfs": needs("endpoints", "path"),
     "persistentVolumeClaim": needs("claimName"),
     "rbd": needs("monitors", "image"),
-    "cinder": needs("volumeID"),
+    "cinder": both(needs("volumeID"), IN_NAMESPACE),
     "cephfs": needs("monitors"),
-    "flocker": _flocker,
+    "flocker": flocker,
     "downwardAPI": downward,
-    "fc": _fibre_channel,
+    "fc": fibre_channel,
     "azureFile": needs("secretName", "shareName"),
     "configMap": keyed("name"),
     "vsphereVolume": needs("volumePath"),
     "photonPersistentDisk": needs("pdID"),
     "portworxVolume": needs("volumeID"),
     "azureDisk": azure_disk,
-    "storageos": needs("volumeName"),
+    "storageos": storage_os(IN_NAMESPACE),
     "scaleIO": needs("gateway", "system", "volumeName"),
-    "flexVolume": needs("driver"),
-    "quobyte": _quobyte,
+    "flexVolume": flex_volume,
+    "quobyte": quobyte,
     "projected": projected,
     "csi": csi,
     "ephemeral": _ephemeral,
     "image": _image,
 }
 """Rules of each source, in the order in which upstream looks for a second one."""
-_NAMED = {"gcePersistentDisk": "persistentDisk"}
-_NAMED_SECOND = {"cephfs": "cephFS", "downwardAPI": "downwarAPI"}
+NAMED = {"gcePersistentDisk": "persistentDisk"}
+NAMED_SECOND = {"cephfs": "cephFS", "downwardAPI": "downwarAPI"}
 """Fields that upstream's errors call something else; clients see its spelling."""
 
 
@@ -269,9 +156,9 @@ def _source(volume: Obj, path: str) -> Errors:
     given = [name for name in SOURCES if volume.get(name) is not None]
     if not given:
         return [required(path, "must specify a volume type")]
-    found = SOURCES[given[0]](volume[given[0]], child(path, _NAMED.get(given[0], given[0])))
+    found = SOURCES[given[0]](volume[given[0]], child(path, NAMED.get(given[0], given[0])))
     for name in given[1:]:
-        at = child(path, _NAMED_SECOND.get(name, name))
+        at = child(path, NAMED_SECOND.get(name, name))
         found.append(forbidden(at, "may not specify more than 1 volume type"))
     return found
 

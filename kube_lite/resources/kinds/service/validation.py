@@ -113,9 +113,9 @@ def _cluster_ips(spec: Obj) -> Errors:
     if ip and not ips:
         found.append(required("spec.clusterIPs"))
     elif ips and not ip:
-        found.append(invalid("spec.clusterIPs", ips, "must be empty when `clusterIP` is not specified"))
+        found.append(invalid("spec.clusterIPs", ips, "must be empty when clusterIP is empty"))
     elif ips and ips[0] != ip:
-        found.append(invalid("spec.clusterIPs", ips, "first value must match `clusterIP`"))
+        found.append(invalid("spec.clusterIPs", ips, "element [0] must match clusterIP"))
     families = spec.get("ipFamilies") or []
     for i, family in enumerate(families):
         if family not in ("IPv4", "IPv6"):

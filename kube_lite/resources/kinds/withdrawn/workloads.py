@@ -106,6 +106,8 @@ RESOURCES = (
         generation=False,
         columns=tuple(column for column in _CRONJOB.columns if column.name != "Timezone"),
         row=_row_without_zone,
+        selectable=lambda obj: {"status.successful": ""},
+        selectable_names=("status.successful",),
     ),
     legacy(poddisruptionbudget.RESOURCES[0], "v1beta1", Release("v1.21", "v1.25")),
 )

@@ -73,7 +73,7 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
         {"spec.ephemeralContainers": [{"name": "e", "image": "i"}]},
         [(NOT_HERE, "spec.ephemeralContainers", "cannot be set on create")],
     ),
-    ("fs group", {"spec.securityContext.fsGroup": -1}, [(BAD, "spec.securityContext.fsGroup", "4294967295")]),
+    ("fs group", {"spec.securityContext.fsGroup": -1}, [(BAD, "spec.securityContext.fsGroup", "2147483647")]),
     ("sysctl", {"spec.securityContext.sysctls": [{"name": "A"}]}, [(BAD, "spec.securityContext.sysctls[0].name", "")]),
     (
         "seccomp",
