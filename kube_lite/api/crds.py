@@ -30,8 +30,8 @@ from kube_lite.api.verbs import Manner, Verbs
 from kube_lite.resources.kinds.customresourcedefinition import CLEANUP, set_condition
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import Resource
+from kube_lite.store.ring import Item
 from kube_lite.store.store import Event
-from kube_lite.store.watch_cache import Item
 
 logger = logging.getLogger(__name__)
 

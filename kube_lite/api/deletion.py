@@ -18,8 +18,8 @@ from kube_lite.api.target import Target
 from kube_lite.api.user import User
 from kube_lite.api.verbs import CONFLICT_RETRIES, Verbs, Written, is_finished
 from kube_lite.resources.meta import Obj
-from kube_lite.store.store import WriteConflict
-from kube_lite.store.watch_cache import Item
+from kube_lite.store.ring import Item
+from kube_lite.store.store import StorageFull, WriteConflict
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
@@ -35,6 +35,7 @@ async def delete(verbs: Verbs, target: Target, user: User, options: DeleteOption
 
     :raises NotFound: there is none
     :raises Conflict: a precondition does not hold
+    :raises InsufficientStorage: the disk is so full that not even this can be noted
     """
     resource, storage = target.resource, verbs.storage
     for _ in range(CONFLICT_RETRIES):
@@ -59,6 +60,8 @@ async def delete(verbs: Verbs, target: Target, user: User, options: DeleteOption
             return await _attempt(verbs, target, item, old, options)
         except WriteConflict:
             continue
+        except StorageFull as full:
+            raise errors.InsufficientStorage(str(full)) from full
     raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
 
 

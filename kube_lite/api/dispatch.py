@@ -104,6 +104,8 @@ class Dispatcher:
             return await handler(request, resource)
         if sub.name in kubelets.UPGRADED:
             await reads.get(self.storage, resource, info)
+            if request.header("upgrade"):
+                raise errors.Unspecified(f"{sub.name} is not there yet in this version of kube-lite (logs are)")
             raise errors.BadRequest("Upgrade request required")
         if sub.name == "proxy":
             await reads.get(self.storage, resource, info)

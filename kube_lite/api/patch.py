@@ -109,12 +109,17 @@ class Patch:
         return errors.invalid("", "", "", [invalid_field("patch", shown, why)])
 
 
+def media_type(content_type: str) -> str:
+    """The kind of patch that a header names, without parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def read(content_type: str, raw: bytes, accepted: Sequence[str] = BUILT_IN_PATCHES) -> Patch:
     """Parse a patch of the kind that ``content_type`` names (not an apply patch).
 
     :param accepted: what this resource takes; custom resources take no strategic merge
     """
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = media_type(content_type)
     if kind not in BUILT_IN_PATCHES and accepted is BUILT_IN_PATCHES:
         raise _UnsupportedPatch()  # by upstream's router, which custom resources do not pass
     if kind not in accepted:
@@ -234,7 +239,7 @@ def _operations(value: Any) -> list[dict[str, Any]]:
     if not isinstance(value, list):
         name = body.json_name(value)
         raise BadRequest(f"json: cannot unmarshal {name} into Go value of type jsonpatch.Patch")
-    operations: list[dict[str, Any]] = [{} if operation is None else operation for operation in value]
+    operations: list[Any] = [{} if operation is None else operation for operation in value]
     for operation in operations:
         if not isinstance(operation, dict):
             name = body.json_name(operation)

@@ -21,8 +21,8 @@ from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.storage import Storage
 from kube_lite.resources import field, selectors
 from kube_lite.resources.registry import Resource
+from kube_lite.store.ring import Item
 from kube_lite.store.store import Compacted
-from kube_lite.store.watch_cache import Item
 
 FUTURE_WAIT = 3.0
 """Seconds that a read waits for a revision not reached yet (upstream's watch cache: 3 s)."""

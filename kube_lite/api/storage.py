@@ -18,8 +18,9 @@ from kube_lite.api.http import decode_json, encode_json
 from kube_lite.resources.decode import complete
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Registry, Resource
+from kube_lite.store.ring import Extract, Item
 from kube_lite.store.store import Encode, Store
-from kube_lite.store.watch_cache import Extract, Item, WatchCache, WatchCaches
+from kube_lite.store.watch_cache import WatchCache, WatchCaches
 
 ROOT = "/registry/"
 MOST_GLIMPSED = 64

@@ -134,9 +134,7 @@ def _added(value: Any) -> Any:
     if isinstance(value, dict):
         if DIRECTIVE in value:
             return _NAMELESS
-        made = {
-            key: _added(sub) if type(sub) in _CONTAINERS else sub for key, sub in value.items() if sub is not None
-        }
+        made = {key: _added(sub) if type(sub) in _CONTAINERS else sub for key, sub in value.items() if sub is not None}
         return {key: sub for key, sub in made.items() if sub is not _NAMELESS}
     if isinstance(value, list):
         return [item for item in map(_added, value) if item is not _NAMELESS]

@@ -30,8 +30,8 @@ from kube_lite.api.target import Target
 from kube_lite.api.user import User
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource, Subresource
+from kube_lite.store.ring import Item
 from kube_lite.store.store import StorageFull, WriteConflict
-from kube_lite.store.watch_cache import Item
 
 CONFLICT_RETRIES = 60
 """How often an update without a resourceVersion starts again before it gives up with 409."""
@@ -86,6 +86,10 @@ class Written:
     revision: int
     created: bool = False
     deleted: bool = False
+
+
+WHOLE = ("status", "ephemeralcontainers", "resize")
+"""Subresources that are read and written as the whole object, defaults included."""
 
 
 class Verbs:
@@ -336,7 +340,7 @@ class Verbs:
         manner: Manner,
     ) -> Written:
         resource, sub = target.resource, target.subresource
-        if (sub is None or sub.name == "status") and not manner.trusted:
+        if (sub is None or sub.name in WHOLE) and not manner.trusted:
             resource.default(new)
         part = manner.managed_as or target.subresource_name
         managed.on_update(resource, old, new, options, part, manner.manage, self.versions_of(resource))

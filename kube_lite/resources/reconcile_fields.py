@@ -52,10 +52,10 @@ def _entered(type_: Type, fields: Node, live: Any) -> Node:
     else:
         known = _composite(type_)
         steps = [(step, known[step]) for step in fields.keys() & known.keys()]
-        item = type_.item or (DEDUCED if type_.custom else None)
-        if item is not None and _may_have_parts(item):
+        other = type_.item or (DEDUCED if type_.custom else None)
+        if other is not None and _may_have_parts(other):
             declared = type_.fields
-            steps += [(step, item) for step in fields if step[0] == "f" and step[2:] not in declared]
+            steps += [(step, other) for step in fields if step[0] == "f" and step[2:] not in declared]
         live = live if type(live) is dict else {}
     for step, below in steps:
         sub = fields[step]

@@ -12,7 +12,7 @@ import operator
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kube_lite.resources.fieldset import IN, SELF, Node, has, step_text
+from kube_lite.resources.fieldset import IN, SELF, Node, has, in_order, step_text
 from kube_lite.resources.ownership import DEDUCED, applied, below, is_leaf, is_owned_empty, item_step
 from kube_lite.resources.schema import (
     ANY,
@@ -183,9 +183,9 @@ def _named_below(type_: Type, value: Any) -> Node | None:
         if type(value) is not list:
             raise Mistyped
         return _named_items(type_, value)
-    if kind == LIST and type(value) is list and type_.item is not None and type_.item.kind == STRING:
-        if all(type(item) is str for item in value):
-            return IN
+    of_strings = kind == LIST and type_.item is not None and type_.item.kind == STRING
+    if of_strings and type(value) is list and all(type(item) is str for item in value):
+        return IN
     if next(check(type_, value), None):
         raise Mistyped
     return IN if is_leaf(type_, value) else applied(type_, value)
@@ -201,7 +201,7 @@ def _named_items(type_: Type, values: list[Any]) -> Node:
         found[item_step(type_, item, position)] = {SELF: IN, **set_} if set_ else IN
     if len(found) < len(values):
         raise Mistyped
-    return {step: found[step] for step in sorted(found)}
+    return {step: found[step] for step in in_order(found)}
 
 
 # ---- merging
