@@ -15,7 +15,7 @@ from kube_lite.api.negotiate import negotiate
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.scale_apply import ScaleApplied, patched
 from kube_lite.api.target import Target
-from kube_lite.api.verbs import Manner
+from kube_lite.api.verbs import Manner, Shown
 from kube_lite.resources import field, selectors
 from kube_lite.resources.ages import age
 from kube_lite.resources.meta import Obj, dig
@@ -79,9 +79,15 @@ class Subresources:
             new = applied.onto(scale, old) if applied is not None else patched(target, change, scale)
             return self._with_replicas(resource, paths, old, new)
 
-        # the parent changes, so its own rules apply, not those of a status write
+        # the parent changes, so its own rules apply, not those of a status write; admission sees the Scale
         parent = replace(target, subresource=None)
-        manner = Manner(applied.manage if applied is not None else None, pinned=pinned, managed_as="scale")
+        shown = Shown(
+            "scale",
+            lambda whole: self._to_scale(resource, paths, whole, absent_is_zero=True),
+            lambda whole, scale: self._with_replicas(resource, paths, whole, scale),
+        )
+        manage = applied.manage if applied is not None else None
+        manner = Manner(manage, pinned=pinned, managed_as="scale", shown=shown)
         written = await self._verbs.guaranteed_update(parent, scaled, request.user, wanted, request.warnings, manner)
         obj = self._storage.load(resource, await self._storage.incoming_one(resource, written.value))
         return self._scale_answer(request, resource, paths, obj)

@@ -47,6 +47,17 @@ Guard = Callable[[AdmissionRequest], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """How admission sees a write through a subresource that has a kind of its own (Scale)."""
+
+    subresource: str
+    show: Callable[[Obj], Obj]
+    """The object as that kind."""
+    take: Callable[[Obj, Obj], Obj]
+    """The object with what admission made of the other kind."""
+
+
+@dataclass(frozen=True, slots=True)
 class Manner:
     """How a write differs from an ordinary one."""
 
@@ -58,6 +69,8 @@ class Manner:
     """The client stated the revision it expects, so a lost race is a conflict."""
     trusted: bool = False
     """Made by the server itself (binding): neither defaults, admission nor the kind's rules apply."""
+    shown: Shown | None = None
+    """What admission sees instead of the object."""
 
 
 ORDINARY = Manner()
@@ -334,22 +347,24 @@ class Verbs:
             resource.default(new)
         part = manner.managed_as or target.subresource_name
         managed.on_update(resource, old, new, options, part, manner.manage, self.versions_of(resource))
+        shown = manner.shown
         request = AdmissionRequest(
             operation="UPDATE",
             resource=resource,
-            subresource=target.subresource_name,
+            subresource=target.subresource_name if shown is None else shown.subresource,
             namespace=target.namespace,
             name=target.name,
             user=user,
-            obj=new,
-            old=old,
+            obj=new if shown is None else shown.show(new),
+            old=old if shown is None else shown.show(old),
             dry_run=options.dry_run,
             warnings=warnings if warnings is not None else [],
         )
         if not manner.trusted:
             await self.admission.admit(request, self)
         self._guard(request)
-        new = request.obj or new
+        if request.obj is not None:
+            new = request.obj if shown is None else shown.take(new, request.obj)
         self._prepare_update(resource, sub, new, old, manner.trusted)
         hook = self.hooks.get(resource.group_resource) if sub is None else None
         undo = await hook.begin_update(new, old, options.dry_run) if hook is not None else None

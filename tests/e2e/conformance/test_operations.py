@@ -7,18 +7,14 @@ is a row.
 
 from __future__ import annotations
 
-import base64
 import json
 import secrets
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.e2e.conformance.caller import MERGE, STRATEGIC, Caller, Object, unique
+from tests.e2e.conformance.certificates import signing_request
 from tests.e2e.conformance.kinds import KINDS, Kind
 from tests.support.running import eventually
 
@@ -28,14 +24,6 @@ WITH_STATUS = pytest.mark.parametrize(
     "kind", [k for k in KINDS if k.status], ids=lambda kind: f"{kind.resource}.{kind.group_version}"
 )
 WITH_SCALE = pytest.mark.parametrize("kind", [k for k in KINDS if k.scale], ids=lambda kind: kind.resource)
-
-
-def signing_request() -> str:
-    """A certificate request, PEM in base64."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "e2e.example.com")])
-    made = x509.CertificateSigningRequestBuilder().subject_name(subject)
-    signed = made.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
-    return base64.b64encode(signed.public_bytes(serialization.Encoding.PEM)).decode()
 
 
 def made(kind: Kind, name: str, namespace: str, label: str) -> Object:
