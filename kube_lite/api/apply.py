@@ -32,6 +32,7 @@ from kube_lite.api.owners import Entry, Owner, capped, decoded, encoded, identif
 from kube_lite.errors import BadRequest, Conflict
 from kube_lite.resources.decode import complete
 from kube_lite.resources.fieldset import (
+    SELF,
     Node,
     difference,
     intersection,
@@ -40,9 +41,9 @@ from kube_lite.resources.fieldset import (
     recursive_difference,
     union,
 )
-from kube_lite.resources.ownership import UNTRACKED, applied, changes, initial, with_named_fields
+from kube_lite.resources.ownership import UNTRACKED, applied, below, changes, initial, steps, with_named_fields
 from kube_lite.resources.reconcile_fields import reconciled
-from kube_lite.resources.schema import Type
+from kube_lite.resources.schema import LIST, MAP, Type
 from kube_lite.resources.typed_merge import Mistyped, check, merge, named, remove
 
 Obj = dict[str, Any]
@@ -310,9 +311,40 @@ def _pruned(type_: Type, merged: Obj, last: Node, owners: Sequence[Owner]) -> Ob
     pruned = remove(type_, merged, difference(everything, kept)) or {}
     # Only what this applier owned may go: add back what nobody owned.
     gone = intersection(difference(everything, filled(applied(type_, pruned))), filled(last))
-    result = remove(type_, merged, gone) or {}
+    result = remove(type_, merged, _but_unowned(type_, gone, merged, last)) or {}
     result.setdefault("metadata", {})
     return dict(result)
+
+
+def _but_unowned(type_: Type, gone: Node, merged: Any, last: Node) -> Node:
+    """``gone`` without the maps and lists that hold more than their applier named, and what these are in.
+
+    Upstream takes the whole of them, with what admission or another field put there. A struct does go with its
+    defaults, which make no sense without what was named.
+    """
+    result: Node = {}
+    kept = False
+    for step, sub in gone.items():
+        value = merged.get(step[2:]) if step[0] == "f" and isinstance(merged, dict) else None
+        left = sub
+        if value and step != SELF:
+            below_type = below(type_, step[2:])
+            known = last.get(step) or {}
+            if _is_open(below_type) and {name for name, _, _ in steps(below_type, value)} - known.keys():
+                left = {name: inner for name, inner in sub.items() if name != SELF}
+            elif sub and isinstance(value, dict):
+                left = _but_unowned(below_type, sub, value, known)
+        if left or left is sub:
+            result[step] = left
+        kept = kept or (left is not sub and SELF not in left)
+    if kept:
+        result.pop(SELF, None)
+    return gone if result == gone else result
+
+
+def _is_open(type_: Type) -> bool:
+    """Whether others may add to a value: a map, or a list whose items have names."""
+    return not type_.atomic and (type_.kind == MAP or (type_.kind == LIST and type_.list_type != "atomic"))
 
 
 def _refuse_conflicts(type_: Type, base: Obj, others: Sequence[Owner], changed: _Changes, own: Owner) -> None:

@@ -363,6 +363,30 @@ def test_what_an_updater_owns_too_stays_when_its_applier_gives_it_up() -> None:
     assert owners(live) == {"up/Update": {"f:data": {".": {}, "f:a": {}, "f:b": {}}}}
 
 
+def test_what_nobody_owns_in_a_map_or_list_outlives_the_last_that_was_applied_there() -> None:
+    def secret(**fields: Any) -> Obj:
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, **fields}
+
+    kind = schema.type_for("", "v1", "Secret")
+    live = stored(kind, apply(kind, None, secret(data={"x": "AA=="}), writer("m1")))
+    live["data"]["b"] = "Mg=="  # of stringData, say
+    live["metadata"]["finalizers"] = ["e/f"]
+    live = stored(kind, apply(kind, live, secret(), writer("m1")))
+    assert (live["data"], live["metadata"]["finalizers"]) == ({"b": "Mg=="}, ["e/f"])
+
+
+def test_a_struct_goes_with_its_defaults_when_nothing_of_it_is_applied_any_more() -> None:
+    def deployment(**strategy: Any) -> Obj:
+        spec = {"strategy": strategy, "selector": {"matchLabels": {"a": "b"}}}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec}
+
+    first = deployment(type="RollingUpdate", rollingUpdate={"maxSurge": 1})
+    live = stored(DEPLOYMENT, apply(DEPLOYMENT, None, first, writer("m1", version="apps/v1")))
+    live["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] = "25%"
+    outcome = apply(DEPLOYMENT, live, deployment(type="Recreate"), writer("m1", version="apps/v1"))
+    assert outcome.obj["spec"]["strategy"] == {"type": "Recreate"}
+
+
 def twice_named(*values: str) -> Obj:
     env = [{"name": "A", "value": value} for value in values]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": container(env=env)}
