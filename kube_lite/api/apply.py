@@ -41,7 +41,16 @@ from kube_lite.resources.fieldset import (
     recursive_difference,
     union,
 )
-from kube_lite.resources.ownership import UNTRACKED, applied, below, changes, initial, steps, with_named_fields
+from kube_lite.resources.ownership import (
+    UNTRACKED,
+    Unnameable,
+    applied,
+    below,
+    changes,
+    initial,
+    steps,
+    with_named_fields,
+)
 from kube_lite.resources.reconcile_fields import reconciled
 from kube_lite.resources.schema import LIST, MAP, Type
 from kube_lite.resources.typed_merge import Mistyped, check, merge, named, remove
@@ -132,17 +141,25 @@ def updated(type_: Type, old: Obj, new: Obj, sent: Any, writer: Writer) -> list[
     ``sent`` is what the client has in ``metadata.managedFields`` (None when it has nothing there): valid entries
     replace the stored ones, ``[]`` and ``[{}]`` forget them, anything else is passed over. An object whose
     fields nobody owns stays so until it is applied to.
+
+    :raises Unnameable: a list item that is set lacks the key that it is owned by
     """
     stored = _sent_or_stored(old, None if writer.subresource else sent)
     if not stored:
         return []
     owners = _reconciled(type_, stored, old, writer)
     taken, removed = changes(type_, old, new, True)
+    if _has_nameless(taken):
+        raise Unnameable
     taken = difference(taken, _STRIPPED)
     unchanged = not taken and not removed and owners is stored
     if unchanged and not isinstance(sent, list):
         return list(old["metadata"].get("managedFields") or ())
     return encoded(_after_update(owners, taken, writer, _Changes(type_, old, new, writer, (taken, removed))))
+
+
+def _has_nameless(fields: Node) -> bool:
+    return any(step[0] == "i" or (sub and _has_nameless(sub)) for step, sub in fields.items())
 
 
 def _reconciled(type_: Type, owners: list[Owner], live: Obj, writer: Writer) -> list[Owner]:

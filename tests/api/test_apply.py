@@ -15,7 +15,7 @@ from kube_lite.errors import BadRequest, Conflict
 from kube_lite.resources import schema
 from kube_lite.resources.decode import complete, decode
 from kube_lite.resources.fieldset import difference, ordered, paths, union
-from kube_lite.resources.ownership import applied, whole
+from kube_lite.resources.ownership import Unnameable, applied, whole
 from kube_lite.resources.typed_merge import named
 
 CONFIG_MAP = schema.type_for("", "v1", "ConfigMap")
@@ -419,6 +419,16 @@ def test_items_that_come_to_share_a_name_are_owned_as_one() -> None:
     assert env == {"f0": {}, "f1": {'k:{"name":"A"}': {}}}
     again = updated(POD, with_entries(new, entries), old, None, writer("f2", 2))
     assert [e["manager"] for e in again] == ["f0", "f2"]
+
+
+def test_an_update_that_sets_items_without_their_key_owns_nothing() -> None:
+    kind = schema.type_for("", "v1", "ServiceAccount")
+    old: Obj = {"metadata": {"name": "s"}, "secrets": [{"name": "a"}]}
+    old = with_entries(old, created(kind, old, writer("f0")))
+    with pytest.raises(Unnameable):
+        updated(kind, old, {"metadata": {"name": "s"}, "secrets": [{"name": "a"}, {}]}, None, writer("f1"))
+    kept = {"metadata": {"name": "s", "labels": {"a": "b"}}, "secrets": [{"name": "a"}]}
+    assert [e["manager"] for e in updated(kind, old, kept, None, writer("f1"))] == ["f0", "f1"]
 
 
 def test_items_keep_their_neighbours_and_come_in_the_order_of_the_configuration() -> None:
