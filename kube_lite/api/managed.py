@@ -141,7 +141,7 @@ def on_update(
     try:
         entries = apply.updated(type_, old, new, sent, _writer(resource, options, subresource, lookup))
     except Unnameable:
-        entries = untouched(old, new)
+        entries = []  # as upstream does it where its merge library gives up
     for owner, name in added:
         del owner[name]
     _set(new, entries)

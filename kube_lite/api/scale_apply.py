@@ -12,9 +12,10 @@ from typing import Any, Final
 
 from kube_lite import clock, errors
 from kube_lite.api import apply, codec, patching
-from kube_lite.api.apply import Entry, Obj, Writer
+from kube_lite.api.apply import Obj, Writer
 from kube_lite.api.http import decode_json, encode_json
 from kube_lite.api.options import WriteOptions
+from kube_lite.api.owners import Entry
 from kube_lite.api.patch import STRATEGIC_PATCH, Patch
 from kube_lite.api.target import Target
 from kube_lite.resources import decode, schema

@@ -15,7 +15,7 @@ from kube_lite.errors import BadRequest, Conflict
 from kube_lite.resources import schema
 from kube_lite.resources.decode import complete, decode
 from kube_lite.resources.fieldset import difference, ordered, paths, union
-from kube_lite.resources.ownership import applied, whole
+from kube_lite.resources.ownership import Unnameable, applied, whole
 from kube_lite.resources.typed_merge import named
 
 CONFIG_MAP = schema.type_for("", "v1", "ConfigMap")
@@ -363,6 +363,30 @@ def test_what_an_updater_owns_too_stays_when_its_applier_gives_it_up() -> None:
     assert owners(live) == {"up/Update": {"f:data": {".": {}, "f:a": {}, "f:b": {}}}}
 
 
+def test_what_nobody_owns_in_a_map_or_list_outlives_the_last_that_was_applied_there() -> None:
+    def secret(**fields: Any) -> Obj:
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, **fields}
+
+    kind = schema.type_for("", "v1", "Secret")
+    live = stored(kind, apply(kind, None, secret(data={"x": "AA=="}), writer("m1")))
+    live["data"]["b"] = "Mg=="  # of stringData, say
+    live["metadata"]["finalizers"] = ["e/f"]
+    live = stored(kind, apply(kind, live, secret(), writer("m1")))
+    assert (live["data"], live["metadata"]["finalizers"]) == ({"b": "Mg=="}, ["e/f"])
+
+
+def test_a_struct_goes_with_its_defaults_when_nothing_of_it_is_applied_any_more() -> None:
+    def deployment(**strategy: Any) -> Obj:
+        spec = {"strategy": strategy, "selector": {"matchLabels": {"a": "b"}}}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec}
+
+    first = deployment(type="RollingUpdate", rollingUpdate={"maxSurge": 1})
+    live = stored(DEPLOYMENT, apply(DEPLOYMENT, None, first, writer("m1", version="apps/v1")))
+    live["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] = "25%"
+    outcome = apply(DEPLOYMENT, live, deployment(type="Recreate"), writer("m1", version="apps/v1"))
+    assert outcome.obj["spec"]["strategy"] == {"type": "Recreate"}
+
+
 def twice_named(*values: str) -> Obj:
     env = [{"name": "A", "value": value} for value in values]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": container(env=env)}
@@ -395,6 +419,16 @@ def test_items_that_come_to_share_a_name_are_owned_as_one() -> None:
     assert env == {"f0": {}, "f1": {'k:{"name":"A"}': {}}}
     again = updated(POD, with_entries(new, entries), old, None, writer("f2", 2))
     assert [e["manager"] for e in again] == ["f0", "f2"]
+
+
+def test_an_update_that_sets_items_without_their_key_owns_nothing() -> None:
+    kind = schema.type_for("", "v1", "ServiceAccount")
+    old: Obj = {"metadata": {"name": "s"}, "secrets": [{"name": "a"}]}
+    old = with_entries(old, created(kind, old, writer("f0")))
+    with pytest.raises(Unnameable):
+        updated(kind, old, {"metadata": {"name": "s"}, "secrets": [{"name": "a"}, {}]}, None, writer("f1"))
+    kept = {"metadata": {"name": "s", "labels": {"a": "b"}}, "secrets": [{"name": "a"}]}
+    assert [e["manager"] for e in updated(kind, old, kept, None, writer("f1"))] == ["f0", "f1"]
 
 
 def test_items_keep_their_neighbours_and_come_in_the_order_of_the_configuration() -> None:
