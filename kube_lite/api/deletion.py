@@ -18,8 +18,8 @@ from kube_lite.api.target import Target
 from kube_lite.api.user import User
 from kube_lite.api.verbs import CONFLICT_RETRIES, Verbs, Written, is_finished
 from kube_lite.resources.meta import Obj
+from kube_lite.store.ring import Item
 from kube_lite.store.store import StorageFull, WriteConflict
-from kube_lite.store.watch_cache import Item
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"

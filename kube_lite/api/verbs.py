@@ -30,8 +30,8 @@ from kube_lite.api.target import Target
 from kube_lite.api.user import User
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource, Subresource
+from kube_lite.store.ring import Item
 from kube_lite.store.store import StorageFull, WriteConflict
-from kube_lite.store.watch_cache import Item
 
 CONFLICT_RETRIES = 60
 """How often an update without a resourceVersion starts again before it gives up with 409."""

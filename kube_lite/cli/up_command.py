@@ -5,7 +5,8 @@
     kube-lite up --data-dir ./data --no-node --sim-nodes 100     # no root needed
 
 When it is ready it prints one line with the URL and the kubeconfig. Ctrl-C stops everything, containers too;
---keep-pods leaves them running, and the next "up" on the same directory finds them.
+--keep-pods leaves them running, and the next "up" on the same directory finds them. A second Ctrl-C ends the server at
+once.
 """
 
 from __future__ import annotations

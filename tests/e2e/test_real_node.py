@@ -395,6 +395,15 @@ def test_websockets_reach_pods_through_the_proxies_of_pod_and_service(on_node: K
         socket.close()
 
 
+def test_logs_come_over_websocket(on_node: Kubectl, real: Server) -> None:
+    on_node("apply", "-f", "-", stdin=pod("talker", container("c", "print('said', flush=True)"), restartPolicy="Never"))
+    on_node("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/talker", "--timeout=60s")
+    path = f"/api/v1/namespaces/{on_node.namespace}/pods/talker/log?container=c"
+    socket = websocket(real, path, subprotocols=["binary.k8s.io"])
+    assert (socket.recv(), socket.recv()) == (b"", b"said\n")
+    socket.close()
+
+
 def test_a_second_executor_is_told_what_it_would_take_from_the_first(program: Path, tmp_path: Path) -> None:
     """By its directory, its name here or in the cluster, or its addresses; the first one's pods never notice."""
     name, ranges = f"kl-one-{secrets.token_hex(3)}", own_ranges()
