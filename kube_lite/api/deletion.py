@@ -6,6 +6,7 @@ holds a finalizer or the rest of the grace period.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -119,8 +120,9 @@ async def _attempt(verbs: Verbs, target: Target, item: Item, old: Obj, options: 
     revision = item.revision
     if graceful and new["metadata"] != old["metadata"]:
         # upstream marks the object before it removes it, so watchers see it go in two steps
-        shown = await verbs.storage.store.write(item.key, revision, encode)
-        revision = shown.revision
+        with suppress(StorageFull):  # the removal, which makes room, still goes
+            shown = await verbs.storage.store.write(item.key, revision, encode)
+            revision = shown.revision
     record = await verbs.storage.store.delete(item.key, revision, last)
     hook = verbs.hooks.get(target.resource.group_resource)
     if hook is not None:
