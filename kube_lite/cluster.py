@@ -66,6 +66,7 @@ def _served(plane: Plane) -> Sequence[controllers.ServedResource]:
             resource.api_version,
             resource.namespaced,
             frozenset(resource.verbs),
+            resource.custom,
         )
         for resource in plane.registry
         if not resource.answered_only and not resource.storage_group and not resource.storage_version

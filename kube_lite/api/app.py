@@ -31,7 +31,7 @@ from kube_lite.api.body import MAX_BODY
 from kube_lite.api.exchange import EXCHANGE, Exchange
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.flow_levels import Rejected
-from kube_lite.api.http import PushStream, Request, Response, error_response
+from kube_lite.api.http import BrokenOff, PushStream, Request, Response, error_response
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.objectmeta import uuid4
@@ -248,7 +248,7 @@ async def _send(request: Request, response: Response, send: Send, stopping: Stop
         await _close(response.stream)
         response.stream = None
     if response.stream is not None:
-        if exchange is not None and exchange.upgrade and request.info.verb == "watch" and websocket.wanted(request):
+        if exchange is not None and exchange.upgrade and websocket.carries(request):
             await _stream_over_websocket(exchange, request, response, headers, stopping)
         elif exchange is not None:
             await _stream_over(exchange, request, response, headers, stopping)
@@ -260,7 +260,8 @@ async def _send(request: Request, response: Response, send: Send, stopping: Stop
         body = await _gzip(body)
         headers.append((b"content-encoding", b"gzip"))
         headers.append((b"vary", b"Accept-Encoding"))
-    headers.append((b"content-length", b"%d" % len(body)))
+    if request.info.method != "HEAD" or "content-length" not in response.headers:
+        headers.append((b"content-length", b"%d" % len(body)))
     if exchange is not None:
         await exchange.respond(response.code, headers, body)
         return
@@ -325,7 +326,10 @@ async def _stream_over(
 ) -> None:
     stream = response.stream
     assert stream is not None
-    await exchange.begin(response.code, headers)
+    length = next((int(value) for name, value in headers if name == b"content-length"), -1)
+    if length >= 0:
+        headers = [header for header in headers if header[0] != b"content-length"]
+    await exchange.begin(response.code, headers, length)
     try:
         with stopping.during(request.info) as scope:
             exchange.on_disconnect = scope.cancel
@@ -338,12 +342,15 @@ async def _stream_over(
                     await exchange.chunk(chunk)
                     if exchange.disconnected:
                         break
+    except BrokenOff:
+        exchange.cut()
+        return
     finally:
         await _close(stream)
     with anyio.move_on_after(STREAM_SECONDS if stopping.streams_ended else math.inf) as waited:
         await exchange.end()
     if waited.cancelled_caught:
-        exchange.transport.abort()
+        exchange.cut()
 
 
 async def _stream_over_websocket(
@@ -353,7 +360,7 @@ async def _stream_over_websocket(
     assert stream is not None
     try:
         switched = websocket.handshake(request)
-        await websocket.serve(exchange, [*switched, *headers], stream, stopping)
+        await websocket.serve(exchange, request, [*switched, *headers], stream, stopping)
     except errors.BadRequest as error:
         refusal = error_response(error)
         length = (b"content-length", b"%d" % len(refusal.body))

@@ -1,9 +1,9 @@
 """Who owns which field: ``metadata.managedFields`` of every write, and server-side apply.
 
-Each entry says which manager set which fields by which operation; sets are ``resources/fieldset.py``'s, what is
-in them is read off by ``resources/ownership.py``.
+The form of its entries is ``owners.py``'s; what an object or a configuration owns is read off by
+``resources/ownership.py``.
 An update takes what it changed from everybody else, and loses nothing itself; an apply states all that its
-manager wants, so what it no longer names and nobody else applied is removed, and what others own and it would
+manager wants, so what it no longer names and nobody else owns is removed, and what others own and it would
 change is a conflict. Rules and messages are those of upstream's ``apimachinery/pkg/util/managedfields`` and of
 structured-merge-diff.
 
@@ -28,31 +28,34 @@ from typing import Any, Final
 
 import msgspec
 
+from kube_lite.api.owners import Entry, Owner, capped, decoded, encoded, identifier
 from kube_lite.errors import BadRequest, Conflict
 from kube_lite.resources.decode import complete
 from kube_lite.resources.fieldset import (
+    SELF,
     Node,
     difference,
     intersection,
-    is_valid,
     ordered,
     paths,
     recursive_difference,
     union,
 )
-from kube_lite.resources.ownership import UNTRACKED, applied, changes, initial, with_named_fields
+from kube_lite.resources.ownership import (
+    UNTRACKED,
+    Unnameable,
+    applied,
+    below,
+    changes,
+    initial,
+    steps,
+    with_named_fields,
+)
 from kube_lite.resources.reconcile_fields import reconciled
-from kube_lite.resources.schema import Type
+from kube_lite.resources.schema import LIST, MAP, Type
 from kube_lite.resources.typed_merge import Mistyped, check, merge, named, remove
 
 Obj = dict[str, Any]
-Entry = dict[str, Any]
-
-MAX_UPDATERS: Final = 10
-"""Entries of operation Update that are kept; beyond, the oldest are merged into one. Upstream's number."""
-
-ANCIENT: Final = "ancient-changes"
-"""Manager of the entry that the oldest updates are merged into."""
 
 BEFORE_APPLY: Final = "before-first-apply"
 """Manager of what an object without managedFields held when it was first applied to."""
@@ -107,74 +110,8 @@ class Applied:
     entries: list[Entry]
 
 
-@dataclass(slots=True)
-class _Owner:
-    """One entry, decoded."""
-
-    manager: str
-    operation: str
-    api_version: str
-    subresource: str
-    fields: Node
-    time: str | None
-
-    @property
-    def identity(self) -> tuple[str, str, str, str]:
-        """What makes two entries one: appliers are the same in every version."""
-        return (self.manager, self.operation, "" if self.operation == "Apply" else self.api_version, self.subresource)
-
-    def entry(self) -> Entry:
-        """As it is stored."""
-        made: Entry = {"manager": self.manager} if self.manager else {}
-        made |= {"operation": self.operation, "apiVersion": self.api_version}
-        if self.time is not None:
-            made["time"] = self.time
-        made["fieldsType"] = "FieldsV1"
-        made["fieldsV1"] = self.fields
-        if self.subresource:
-            made["subresource"] = self.subresource
-        return made
-
-    def shown(self) -> str:
-        """As conflicts name it: ``"m1" using v1``."""
-        text = f'"{self.manager}"'
-        if self.subresource:
-            text += f' with subresource "{self.subresource}"'
-        return f"{text} using {self.api_version}" if self.operation == "Update" else text
-
-
-def _owners(entries: Any, trusted: bool = False) -> list[_Owner] | None:
-    """Entries decoded; None when one of them is not valid. Sets that were stored are trusted to be sets."""
-    if not isinstance(entries, list):
-        return None
-    found: dict[tuple[str, ...], _Owner] = {}
-    for entry in entries:
-        if not isinstance(entry, Mapping):
-            return None
-        fields = {} if entry.get("fieldsV1") is None else entry["fieldsV1"]
-        if not entry.get("apiVersion") or entry.get("fieldsType") != "FieldsV1" or not (trusted or is_valid(fields)):
-            return None
-        owner = _Owner(
-            str(entry.get("manager") or ""),
-            str(entry.get("operation") or ""),  # another than Apply and Update is refused with the metadata
-            entry["apiVersion"],
-            str(entry.get("subresource") or ""),
-            fields,
-            entry.get("time"),
-        )
-        found[owner.identity] = owner
-    return list(found.values())
-
-
 def _ignored(writer: Writer) -> Node:
     return {f"f:{name}": {} for name in writer.ignored}
-
-
-def _encoded(owners: Sequence[_Owner]) -> list[Entry]:
-    """Entries in upstream's order: appliers first, then by time, manager, version, subresource."""
-    kept = [owner for owner in owners if owner.fields]
-    kept.sort(key=lambda o: (o.operation, o.time or "", o.manager, o.api_version, o.subresource))
-    return [owner.entry() for owner in kept]
 
 
 # ---- create and update
@@ -188,9 +125,9 @@ def created(type_: Type, obj: Obj, writer: Writer) -> list[Entry]:
     return [_new_owner(writer, "Update", fields).entry()]
 
 
-def _new_owner(writer: Writer, operation: str, fields: Node) -> _Owner:
+def _new_owner(writer: Writer, operation: str, fields: Node) -> Owner:
     subresource = writer.subresource if operation == "Apply" else ""
-    return _Owner(writer.manager, operation, writer.api_version, subresource, fields, writer.time)
+    return Owner(writer.manager, operation, writer.api_version, subresource, fields, writer.time)
 
 
 def _is_reset(sent: Any) -> bool:
@@ -204,23 +141,31 @@ def updated(type_: Type, old: Obj, new: Obj, sent: Any, writer: Writer) -> list[
     ``sent`` is what the client has in ``metadata.managedFields`` (None when it has nothing there): valid entries
     replace the stored ones, ``[]`` and ``[{}]`` forget them, anything else is passed over. An object whose
     fields nobody owns stays so until it is applied to.
+
+    :raises Unnameable: a list item that is set lacks the key that it is owned by
     """
     stored = _sent_or_stored(old, None if writer.subresource else sent)
     if not stored:
         return []
     owners = _reconciled(type_, stored, old, writer)
     taken, removed = changes(type_, old, new, True)
+    if _has_nameless(taken):
+        raise Unnameable
     taken = difference(taken, _STRIPPED)
     unchanged = not taken and not removed and owners is stored
     if unchanged and not isinstance(sent, list):
         return list(old["metadata"].get("managedFields") or ())
-    return _encoded(_after_update(owners, taken, writer, _Changes(type_, old, new, writer, (taken, removed))))
+    return encoded(_after_update(owners, taken, writer, _Changes(type_, old, new, writer, (taken, removed))))
 
 
-def _reconciled(type_: Type, owners: list[_Owner], live: Obj, writer: Writer) -> list[_Owner]:
+def _has_nameless(fields: Node) -> bool:
+    return any(step[0] == "i" or (sub and _has_nameless(sub)) for step, sub in fields.items())
+
+
+def _reconciled(type_: Type, owners: list[Owner], live: Obj, writer: Writer) -> list[Owner]:
     """Owners whose fields are named as their type has them now; the same list when all were."""
     changed = False
-    found: list[_Owner] = []
+    found: list[Owner] = []
     for owner in owners:
         if owner.api_version == writer.api_version:
             fields = reconciled(type_, owner.fields, live)
@@ -231,14 +176,14 @@ def _reconciled(type_: Type, owners: list[_Owner], live: Obj, writer: Writer) ->
     return found if changed else owners
 
 
-def _sent_or_stored(old: Obj, sent: Any) -> list[_Owner]:
+def _sent_or_stored(old: Obj, sent: Any) -> list[Owner]:
     if sent is not None:
         if _is_reset(sent):
             return []
-        owners = _owners(sent)
+        owners = decoded(sent)
         if owners:
             return owners
-    return _owners(old["metadata"].get("managedFields") or [], trusted=True) or []
+    return decoded(old["metadata"].get("managedFields") or [], trusted=True) or []
 
 
 class _Changes:
@@ -248,7 +193,7 @@ class _Changes:
         self._type, self._old, self._new, self._writer = type_, old, new, writer
         self._known = {writer.api_version: own}
 
-    def seen_by(self, owner: _Owner) -> tuple[Node, Node]:
+    def seen_by(self, owner: Owner) -> tuple[Node, Node]:
         """What was taken and what was removed."""
         version = owner.api_version
         found = self._known.get(version)
@@ -263,7 +208,7 @@ class _Changes:
             self._known[version] = found
         return found
 
-    def left_of(self, owner: _Owner) -> _Owner | None:
+    def left_of(self, owner: Owner) -> Owner | None:
         """What an owner keeps, None for nothing."""
         if not self._writer.knows(owner.api_version):
             return None
@@ -274,9 +219,9 @@ class _Changes:
         return owner if fields is owner.fields else replace(owner, fields=fields)
 
 
-def _after_update(owners: list[_Owner], taken: Node, writer: Writer, changed: _Changes) -> list[_Owner]:
+def _after_update(owners: list[Owner], taken: Node, writer: Writer, changed: _Changes) -> list[Owner]:
     own = _new_owner(writer, "Update", taken)
-    left: dict[tuple[str, ...], _Owner] = {}
+    left: dict[tuple[str, ...], Owner] = {}
     for owner in owners:
         kept = changed.left_of(owner)
         if kept is not None:
@@ -285,41 +230,7 @@ def _after_update(owners: list[_Owner], taken: Node, writer: Writer, changed: _C
         previous = left.get(own.identity)
         fields = taken if previous is None else union(previous.fields, taken)
         left[own.identity] = replace(own, fields=ordered(fields))
-    return _capped(list(left.values()))
-
-
-def _identifier(owner: _Owner) -> bytes:
-    """What upstream sorts entries of equal age by: their identity as JSON."""
-    named = {"manager": owner.manager, "operation": owner.operation, "apiVersion": owner.api_version}
-    if owner.subresource:
-        named["subresource"] = owner.subresource
-    return msgspec.json.encode(named)
-
-
-def _capped(owners: list[_Owner]) -> list[_Owner]:
-    """At most :data:`MAX_UPDATERS` updaters: the oldest of each version become one entry."""
-    updaters = [owner for owner in owners if owner.operation == "Update"]
-    if len(updaters) <= MAX_UPDATERS:
-        return owners
-    updaters.sort(key=lambda owner: (owner.time or "", _identifier(owner)))
-    kept = {owner.identity: owner for owner in owners}
-    first: dict[str, _Owner] = {}
-    count = len(updaters)
-    for owner in updaters:
-        if count <= MAX_UPDATERS:
-            break
-        seen = first.get(owner.api_version)
-        if seen is None:
-            first[owner.api_version] = owner
-            continue
-        bucket = _Owner(ANCIENT, "Update", owner.api_version, "", {}, owner.time)
-        current = kept.get(bucket.identity)
-        if current is None or current is owner:
-            current = kept.pop(seen.identity, seen)
-        kept.pop(owner.identity, None)
-        kept[bucket.identity] = replace(bucket, fields=ordered(union(owner.fields, current.fields)))
-        count -= 1
-    return list(kept.values())
+    return capped(list(left.values()))
 
 
 # ---- apply
@@ -333,7 +244,7 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
     """
     given = _checked(type_, config, writer)
     base = live if live is not None else _empty(type_, config)
-    stored = _owners(base["metadata"].get("managedFields") or [], trusted=True)
+    stored = decoded(base["metadata"].get("managedFields") or [], trusted=True)
     if stored is None:
         raise BadRequest("failed to decode managed fields of the stored object")
     base = {**base, "metadata": {k: v for k, v in base["metadata"].items() if k != "managedFields"}}
@@ -357,7 +268,7 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
         if not force:
             _refuse_conflicts(type_, base, others, changed, own)
         others = [kept for owner in others if (kept := changed.left_of(owner)) is not None]
-    return Applied(merged, _encoded([*others, own]))
+    return Applied(merged, encoded([*others, own]))
 
 
 def _checked(type_: Type, config: Obj, writer: Writer) -> Node:
@@ -396,13 +307,13 @@ def _empty(type_: Type, config: Obj) -> Obj:
     return obj
 
 
-def _first_owners(type_: Type, base: Obj, writer: Writer) -> list[_Owner]:
+def _first_owners(type_: Type, base: Obj, writer: Writer) -> list[Owner]:
     before = replace(writer, manager=BEFORE_APPLY, subresource="", ignored=())
     fields = initial(type_, base, lenient=True)
     return [_new_owner(before, "Update", fields)] if fields else []
 
 
-def _pruned(type_: Type, merged: Obj, last: Node, owners: Sequence[_Owner]) -> Obj:
+def _pruned(type_: Type, merged: Obj, last: Node, owners: Sequence[Owner]) -> Obj:
     """``merged`` without what its applier named last time and nobody owns any more, by whatever operation."""
 
     def filled(fields: Node) -> Node:
@@ -417,15 +328,46 @@ def _pruned(type_: Type, merged: Obj, last: Node, owners: Sequence[_Owner]) -> O
     pruned = remove(type_, merged, difference(everything, kept)) or {}
     # Only what this applier owned may go: add back what nobody owned.
     gone = intersection(difference(everything, filled(applied(type_, pruned))), filled(last))
-    result = remove(type_, merged, gone) or {}
+    result = remove(type_, merged, _but_unowned(type_, gone, merged, last)) or {}
     result.setdefault("metadata", {})
     return dict(result)
 
 
-def _refuse_conflicts(type_: Type, base: Obj, others: Sequence[_Owner], changed: _Changes, own: _Owner) -> None:
-    conflicts: list[tuple[_Owner, str]] = []
+def _but_unowned(type_: Type, gone: Node, merged: Any, last: Node) -> Node:
+    """``gone`` without the maps and lists that hold more than their applier named, and what these are in.
+
+    Upstream takes the whole of them, with what admission or another field put there. A struct does go with its
+    defaults, which make no sense without what was named.
+    """
+    result: Node = {}
+    kept = False
+    for step, sub in gone.items():
+        value = merged.get(step[2:]) if step[0] == "f" and isinstance(merged, dict) else None
+        left = sub
+        if value and step != SELF:
+            below_type = below(type_, step[2:])
+            known = last.get(step) or {}
+            if _is_open(below_type) and {name for name, _, _ in steps(below_type, value)} - known.keys():
+                left = {name: inner for name, inner in sub.items() if name != SELF}
+            elif sub and isinstance(value, dict):
+                left = _but_unowned(below_type, sub, value, known)
+        if left or left is sub:
+            result[step] = left
+        kept = kept or (left is not sub and SELF not in left)
+    if kept:
+        result.pop(SELF, None)
+    return gone if result == gone else result
+
+
+def _is_open(type_: Type) -> bool:
+    """Whether others may add to a value: a map, or a list whose items have names."""
+    return not type_.atomic and (type_.kind == MAP or (type_.kind == LIST and type_.list_type != "atomic"))
+
+
+def _refuse_conflicts(type_: Type, base: Obj, others: Sequence[Owner], changed: _Changes, own: Owner) -> None:
+    conflicts: list[tuple[Owner, str]] = []
     allowed = _last_applied_fields(type_, base, own)
-    for owner in sorted(others, key=_identifier):
+    for owner in sorted(others, key=identifier):
         contested = intersection(owner.fields, changed.seen_by(owner)[0])
         if allowed and contested:
             contested = difference(contested, allowed)
@@ -441,7 +383,7 @@ def _refuse_conflicts(type_: Type, base: Obj, others: Sequence[_Owner], changed:
         message = f"Apply failed with 1 conflict: conflict with {owner.shown()}: {path}"
     else:
         lines: list[str] = []
-        told: _Owner | None = None
+        told: Owner | None = None
         for owner, path in conflicts:
             if owner is not told:
                 lines.append(f"conflicts with {owner.shown()}:")
@@ -451,7 +393,7 @@ def _refuse_conflicts(type_: Type, base: Obj, others: Sequence[_Owner], changed:
     raise Conflict(message, {"causes": causes})
 
 
-def _last_applied_fields(type_: Type, base: Obj, own: _Owner) -> Node:
+def _last_applied_fields(type_: Type, base: Obj, own: Owner) -> Node:
     """What client-side apply set and nobody changed since: kubectl may take these over without force."""
     if own.manager != "kubectl":
         return {}

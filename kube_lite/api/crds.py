@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import anyio
@@ -29,6 +30,7 @@ from kube_lite.api.verbs import Manner, Verbs
 from kube_lite.resources.kinds.customresourcedefinition import CLEANUP, set_condition
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import Resource
+from kube_lite.store.ring import Item
 from kube_lite.store.store import Event
 
 logger = logging.getLogger(__name__)
@@ -288,10 +290,10 @@ class CustomResources:
         """Delete the objects; once none is left, let the definition go."""
         known = self._served.get(name)
         if known is not None:
-            resource = self._storage.stored(known[1][0].resource)  # in which no webhook need be asked
-            cache, prefix = self._storage.cache(resource), self._storage.prefix(resource)
+            versions = [version.resource for version in known[1]]
+            cache, prefix = self._storage.cache(versions[0]), self._storage.prefix(versions[0])
             if cache.count(prefix):
-                await self._delete_objects(name, resource)
+                await self._delete_objects(name, versions)
             if cache.count(prefix):
                 return  # finalizers hold some; the removal of the last one comes by as an event
 
@@ -310,15 +312,23 @@ class CustomResources:
         with contextlib.suppress(errors.NotFound):
             await self._verbs.guaranteed_update(target, released, self._user, wanted, manner=Manner(trusted=True))
 
-    async def _delete_objects(self, name: str, resource: Resource) -> None:
+    async def _delete_objects(self, name: str, versions: Sequence[Resource]) -> None:
         def in_progress(state: Obj, crd: Obj) -> None:
             message = "CustomResource deletion is in progress"
             set_condition(state, "Terminating", True, "InstanceDeletionInProgress", message)
 
         await self._write_status(name, in_progress)
-        items = self._storage.cache(resource).range(self._storage.prefix(resource))
-        target = Target(resource, "", "")
-        await deletion.delete_collection(self._verbs, target, items, self._user, DeleteOptions())
+        items = list(self._storage.cache(versions[0]).range(self._storage.prefix(versions[0])))
+        for resource in versions:
+            mine = [item for item in items if self._storage.is_stored_as(resource, item.value)]
+            items = [item for item in items if not self._storage.is_stored_as(resource, item.value)]
+            # as what it is stored as: a webhook that would convert it may be gone already
+            kept = replace(resource, storage_version="", webhook=None, convert_to_storage=None)
+            await self._delete_all(kept, mine)
+        await self._delete_all(self._storage.stored(versions[0]), items)
+
+    async def _delete_all(self, resource: Resource, items: list[Item]) -> None:
+        await deletion.delete_collection(self._verbs, Target(resource, "", ""), items, self._user, DeleteOptions())
 
 
 def _condition(crd: Obj, kind: str) -> str:

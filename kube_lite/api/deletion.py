@@ -6,6 +6,7 @@ holds a finalizer or the rest of the grace period.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,8 +19,8 @@ from kube_lite.api.target import Target
 from kube_lite.api.user import User
 from kube_lite.api.verbs import CONFLICT_RETRIES, Verbs, Written, is_finished
 from kube_lite.resources.meta import Obj
-from kube_lite.store.store import WriteConflict
-from kube_lite.store.watch_cache import Item
+from kube_lite.store.ring import Item
+from kube_lite.store.store import StorageFull, WriteConflict
 
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
@@ -35,6 +36,7 @@ async def delete(verbs: Verbs, target: Target, user: User, options: DeleteOption
 
     :raises NotFound: there is none
     :raises Conflict: a precondition does not hold
+    :raises InsufficientStorage: the disk is so full that not even this can be noted
     """
     resource, storage = target.resource, verbs.storage
     for _ in range(CONFLICT_RETRIES):
@@ -59,6 +61,8 @@ async def delete(verbs: Verbs, target: Target, user: User, options: DeleteOption
             return await _attempt(verbs, target, item, old, options)
         except WriteConflict:
             continue
+        except StorageFull as full:
+            raise errors.InsufficientStorage(str(full)) from full
     raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
 
 
@@ -115,8 +119,9 @@ async def _attempt(verbs: Verbs, target: Target, item: Item, old: Obj, options: 
     revision = item.revision
     if graceful and new["metadata"] != old["metadata"]:
         # upstream marks the object before it removes it, so watchers see it go in two steps
-        shown = await verbs.storage.store.write(item.key, revision, encode)
-        revision = shown.revision
+        with suppress(StorageFull):  # the removal, which makes room, still goes
+            shown = await verbs.storage.store.write(item.key, revision, encode)
+            revision = shown.revision
     record = await verbs.storage.store.delete(item.key, revision, last)
     hook = verbs.hooks.get(target.resource.group_resource)
     if hook is not None:

@@ -84,8 +84,8 @@ class Dispatcher:
     def _check_path(info: RequestInfo, resource: Resource) -> None:
         """Refuse what no kind answers. :raises NotFound: :raises MethodNotAllowed:"""
         watched_part = info.verb == "watch" and bool(info.subresource)
-        only_created = resource.answered_only and "get" not in resource.verbs
-        if watched_part or (only_created and info.name and not info.subresource):
+        unnamed = resource.answered_only and "get" not in resource.verbs
+        if watched_part or (unnamed and info.name and not info.subresource):
             raise errors.no_such_path()
         if info.subresource:
             return
@@ -121,6 +121,8 @@ class Dispatcher:
             pod = self.storage.load(resource, (await reads.get(self.storage, resource, info)).value)
             if not pod["spec"].get("nodeName"):
                 raise errors.BadRequest(f"pod {info.name} does not have a host assigned")
+            if request.header("upgrade"):
+                raise errors.Unspecified(f"{sub.name} is not there yet in this version of kube-lite (logs are)")
             raise errors.BadRequest("Upgrade request required")
         if sub.name == "proxy":
             await reads.get(self.storage, resource, info)

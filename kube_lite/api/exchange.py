@@ -54,6 +54,8 @@ class Exchange(RequestResponseCycle):
     """Whether the client asks for another protocol."""
     _receiver: Callable[[bytes], None] | None = None
     _early = b""
+    _left = -1
+    """Bytes of a stream that are yet to come; -1 for one that comes in chunks until its end."""
 
     async def run_asgi(self, app: ASGI3Application) -> None:
         """Answer the request; one that is cut off because the server ends is no failure, and is not logged as one."""
@@ -104,9 +106,15 @@ class Exchange(RequestResponseCycle):
                 return
             self.transport.write(view[start : start + _SLICE])
 
-    async def begin(self, status: int, headers: Iterable[Header]) -> None:
-        """Send the head of a stream. :raises ValueError: a header contains a line break"""
-        head = self._head(status, (*headers, (b"transfer-encoding", b"chunked")))
+    async def begin(self, status: int, headers: Iterable[Header], length: int = -1) -> None:
+        """Send the head of a stream.
+
+        :param length: bytes that will come, where that is known
+        :raises ValueError: a header contains a line break
+        """
+        self._left = length
+        about = (b"transfer-encoding", b"chunked") if length < 0 else (b"content-length", b"%d" % length)
+        head = self._head(status, (*headers, about))
         await self._drain()
         if not self.disconnected:
             self.response_started = True
@@ -120,7 +128,12 @@ class Exchange(RequestResponseCycle):
         if self.flow.write_paused:
             await self._drain()
         if data and not self.disconnected:
-            self.transport.write(self.frame(data))
+            if self._left < 0:
+                self.transport.write(self.frame(data))
+                return
+            part = data[: self._left]  # more would be taken for the next answer
+            self._left -= len(part)
+            self.transport.write(part)
 
     @staticmethod
     def frame(data: bytes) -> bytes:
@@ -146,9 +159,19 @@ class Exchange(RequestResponseCycle):
         """End the stream."""
         self.on_disconnect = self.on_writable = None
         await self._drain()
-        if not self.disconnected:
+        if self.disconnected:
+            return
+        if self._left < 0:
             self.transport.write(b"0\r\n\r\n")
-            self._complete()
+        elif self._left > 0:
+            self.keep_alive = False  # it was broken off, and this is how the client learns that
+        self._complete()
+
+    def cut(self) -> None:
+        """Break the connection off, so that the client does not take what it has for the whole answer."""
+        self.on_disconnect = self.on_writable = None
+        self.disconnected = True
+        self.transport.abort()
 
     def lost(self) -> None:
         """The connection is gone."""

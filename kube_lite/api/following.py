@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 from kube_lite.api.storage import Storage
 from kube_lite.resources.registry import Resource
+from kube_lite.store.ring import Item
 from kube_lite.store.store import Compacted
-from kube_lite.store.watch_cache import Cursor, Item
+from kube_lite.store.watch_cache import Cursor
 
 Change = tuple[str, Item | None]
 """A key, and the object that stands there now; None when it is gone."""

@@ -87,6 +87,10 @@ class PushStream(Protocol):
         """Write all chunks; returns at the stream's end."""
 
 
+class BrokenOff(Exception):
+    """Raised by a stream that ends before its end: the client must not take what it has for all of it."""
+
+
 @dataclass(slots=True)
 class Response:
     """An answer: either ``body``, or ``stream`` for chunks sent as they come."""

@@ -36,11 +36,12 @@ def differs_in_times(old: Obj, new: Obj) -> bool:
     before, after = old["metadata"].get("managedFields"), new["metadata"].get("managedFields")
     if not before or not after or len(before) != len(after):
         return False
-    for one, other in zip(before, after, strict=True):
-        if one["fieldsV1"] != other.get("fieldsV1") or {**one, "time": ""} != {**other, "time": ""}:
-            return False
-    if new.get("status") != old.get("status"):  # what changes most often
+    generation = new["metadata"].get("generation") == old["metadata"].get("generation")
+    if not generation or new.get("status") != old.get("status"):  # what changes most often
         return False
+    for one, other in zip(before, after, strict=True):
+        if one.keys() != other.keys() or any(one[name] != other[name] for name in one if name != "time"):
+            return False
     untimed = {**new, "metadata": {**new["metadata"], "managedFields": before}}
     return untimed == old
 
@@ -140,7 +141,7 @@ def on_update(
     try:
         entries = apply.updated(type_, old, new, sent, _writer(resource, options, subresource, lookup))
     except Unnameable:
-        entries = untouched(old, new)
+        entries = []  # as upstream does it where its merge library gives up
     for owner, name in added:
         del owner[name]
     _set(new, entries)

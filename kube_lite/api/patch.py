@@ -109,12 +109,17 @@ class Patch:
         return errors.invalid("", "", "", [invalid_field("patch", shown, why)])
 
 
+def media_type(content_type: str) -> str:
+    """The kind of patch that a header names, without parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def read(content_type: str, raw: bytes, accepted: Sequence[str] = BUILT_IN_PATCHES) -> Patch:
     """Parse a patch of the kind that ``content_type`` names (not an apply patch).
 
     :param accepted: what this resource takes; custom resources take no strategic merge
     """
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = media_type(content_type)
     if kind not in BUILT_IN_PATCHES and accepted is BUILT_IN_PATCHES:
         raise _UnsupportedPatch()  # by upstream's router, which custom resources do not pass
     if kind not in accepted:

@@ -18,7 +18,7 @@ from kube_lite.api.write_checks import no_revision
 from kube_lite.client.protocol import APPLY_PATCH
 from kube_lite.resources import decode, schema
 from kube_lite.resources.decode_complaints import told_by_converter
-from kube_lite.resources.field import Errors, forbidden, invalid, required
+from kube_lite.resources.field import forbidden, invalid, required
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
 
@@ -99,12 +99,12 @@ def _check_kind(target: Target, change: patch.Patch, new: Obj, merged: Obj) -> N
             if isinstance(new.get(name), str) or new.get(name) is None:
                 new[name] = value
         return
-    if not resource.custom and not new.get("kind"):
+    if not resource.custom and new.get("kind") in (None, ""):
         new["kind"] = resource.kind
     kind, version = new.get("kind"), new.get("apiVersion")
     if (kind, version) == (resource.kind, resource.api_version):
         return
-    if not resource.custom and not version:
+    if not resource.custom and version in (None, ""):
         raise _undeterminable(target)
     if resource.custom and kind and version and isinstance(kind, str) and isinstance(version, str):
         group = version.rpartition("/")[0]
@@ -195,12 +195,7 @@ def check_identity(target: Target, new: Obj) -> None:
 
 async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wanted: WriteOptions) -> Written:
     resource = target.resource
-    problems: Errors = []
-    if not request.info.param("fieldManager"):
-        problems.append(required("fieldManager", "is required for apply patch"))
-    if problems:
-        raise errors.invalid("PatchOptions", "meta.k8s.io", "", problems)
-    value = _configuration(resource, raw)
+    value = configuration(request, raw, resource.kind, resource.api_version)
     applied = managed.Applied(resource, value, wanted, target.subresource_name, verbs.versions_of(resource))
     existing = verbs.storage.item(resource, target.namespace, target.name)
     if existing is None and target.subresource is None:
@@ -223,8 +218,15 @@ async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wan
     )
 
 
-def _configuration(resource: Resource, raw: bytes) -> Obj:
-    """The applied configuration in a body. :raises BadRequest: it is no object, or of another version or kind"""
+def configuration(request: Request, raw: bytes, kind: str, api_version: str) -> Obj:
+    """The applied configuration in a body.
+
+    :raises Invalid: nobody says who applies it
+    :raises BadRequest: it is no object, or of another version or kind
+    """
+    if not request.info.param("fieldManager"):
+        missing = required("fieldManager", "is required for apply patch")
+        raise errors.invalid("PatchOptions", "meta.k8s.io", "", [missing])
     value = bodies.parse_yaml(raw)
     if value is None:
         value = {}
@@ -233,15 +235,14 @@ def _configuration(resource: Resource, raw: bytes) -> Obj:
             "error decoding YAML: error unmarshaling JSON: while decoding JSON: "
             f"json: cannot unmarshal {bodies.json_name(value)} into Go value of type map[string]interface {{}}"
         )
-    version, kind = str(value.get("apiVersion") or ""), str(value.get("kind") or "")
-    if version != resource.api_version:
+    version, given = str(value.get("apiVersion") or ""), str(value.get("kind") or "")
+    if version != api_version:
         raise errors.BadRequest(
-            "Incorrect version specified in apply patch. "
-            f"Specified patch version: {version}, expected: {resource.api_version}"
+            f"Incorrect version specified in apply patch. Specified patch version: {version}, expected: {api_version}"
         )
-    if kind and kind != resource.kind:
+    if given and given != kind:
         raise errors.BadRequest(
-            f"failed to merge config: expected objects of the same type, but got {resource.kind} and {kind}"
+            f"failed to merge config: expected objects of the same type, but got {kind} and {given}"
         )
     return value
 

@@ -22,13 +22,17 @@ from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.storage import Storage
 from kube_lite.resources import field, selectors
 from kube_lite.resources.registry import Resource
+from kube_lite.store.ring import Item
 from kube_lite.store.store import Compacted
-from kube_lite.store.watch_cache import Item
 
 FUTURE_WAIT = 3.0
 """Seconds that a read waits for a revision not reached yet (upstream's watch cache: 3 s)."""
 FUTURE_POLL = 0.05
 """Seconds between two looks at the store's revision meanwhile."""
+TOKEN_SECONDS = 300.0
+"""How long a list may be continued as it was: upstream's compaction leaves a client five minutes at least."""
+MOST_PAGED = 1024
+"""Revisions of which it is known when their first page was given; older ones last as long as history does."""
 TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list "
     "without the continue parameter, or use the continue token in this response to retrieve the remainder of the "
@@ -167,6 +171,12 @@ def list_query(resource: Resource, info: RequestInfo, *, watch: bool = False) ->
     )
 
 
+def _in_version(resource: Resource, field_text: str) -> bool:
+    if not resource.custom or (resource.webhook is None and not resource.storage_version):
+        return False
+    return any(term.field in resource.selectable_names for term in selectors.parse_fields(field_text).requirements)
+
+
 def _revision(text: str, *, stored: bool) -> int | None:
     """The revision of a list. :raises BadRequest: not a number
 
@@ -178,12 +188,6 @@ def _revision(text: str, *, stored: bool) -> int | None:
         return parse_revision(text)
     except errors.BadRequest as error:
         raise errors.BadRequest(f"invalid resource version: {error.message}" if stored else error.message) from None
-
-
-def _in_version(resource: Resource, field_text: str) -> bool:
-    if not resource.custom or (resource.webhook is None and not resource.storage_version):
-        return False
-    return any(term.field in resource.selectable_names for term in selectors.parse_fields(field_text).requirements)
 
 
 def _and_name(match: Match | None, name: str) -> Match:
@@ -299,13 +303,13 @@ def _current(storage: Storage, resource: Resource, namespace: str, query: ListQu
             return Listing(values, revision)
         last = items[limit - 1].key
         remaining = cache.count(prefix) - limit if not start else _after(cache.range(prefix, start), limit)
-        return Listing(values, revision, _token(revision, prefix, last), remaining)
+        return Listing(values, revision, _token(storage, revision, prefix, last), remaining)
     items = cache.range(prefix, start)
     items = list(matching(items, match)) if match is not None else items
     if not limit or len(items) < limit or (len(items) == limit and not cache.range(prefix, items[-1].key + "\0", 1)):
         return Listing([item.value for item in items], revision)
     # a full page goes on where any key follows it: upstream stops reading before it knows whether one matches
-    token = _token(revision, prefix, items[limit - 1].key)
+    token = _token(storage, revision, prefix, items[limit - 1].key)
     return Listing([item.value for item in items[:limit]], revision, token)
 
 
@@ -349,7 +353,7 @@ async def _at(
         records = records[: cut or None]
     else:
         more = remaining > 0
-    token = _token(revision, prefix, records[-1].key) if more and records else ""
+    token = _token(storage, revision, prefix, records[-1].key) if more and records else ""
     return Listing([r.value for r in records], revision, token, remaining)
 
 
@@ -364,6 +368,9 @@ async def _continued(storage: Storage, resource: Resource, namespace: str, query
     if revision > storage.caches.revision:
         raise errors.InternalError("etcdserver: mvcc: required revision is a future revision")
     try:
+        begun = storage.pages.get(revision)
+        if begun is not None and clock.monotonic() - begun > TOKEN_SECONDS:
+            raise errors.Expired("history reaches further back, but clients are told how long a list may take")
         return await _at(storage, resource, namespace, query, revision, first)
     except errors.Expired as expired:
         error = errors.Expired(TOO_OLD)
@@ -376,8 +383,13 @@ def _encode_token(content: Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(content, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
-def _token(revision: int, prefix: str, last: str) -> str:
+def _token(storage: Storage, revision: int, prefix: str, last: str) -> str:
     """A continue token in upstream's form: version, revision, and the key after the last one given."""
+    pages = storage.pages
+    if revision not in pages:
+        if len(pages) >= MOST_PAGED:
+            del pages[next(iter(pages))]
+        pages[revision] = clock.monotonic()
     return _encode_token({"v": "meta.k8s.io/v1", "rv": revision, "start": last[len(prefix) :] + "\0"})
 
 

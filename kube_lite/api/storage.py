@@ -18,8 +18,9 @@ from kube_lite.api.http import decode_json, encode_json
 from kube_lite.resources.decode import complete
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Registry, Resource
+from kube_lite.store.ring import Extract, Item
 from kube_lite.store.store import Encode, Store
-from kube_lite.store.watch_cache import Extract, Item, WatchCache, WatchCaches
+from kube_lite.store.watch_cache import WatchCache, WatchCaches
 
 ROOT = "/registry/"
 MOST_GLIMPSED = 64
@@ -90,6 +91,8 @@ class Storage:
         self.registry = registry
         self.caches = WatchCaches(store, self._extract_for)
         self._heads: dict[tuple[str, str], bytes] = {}
+        self.pages: dict[int, float] = {}
+        """When the first page of a list at a revision was given, oldest first (``reads``)."""
 
     async def start(self) -> None:
         """Load what the store holds."""
@@ -190,7 +193,7 @@ class Storage:
 
     def bare(self, resource: Resource, value: bytes) -> bytes:
         """Stored bytes as ``resource``'s version shows them, without kind and (unless custom) apiVersion."""
-        if resource.convert_from_storage is None or (not resource.late_defaults and self._fits(resource, value)):
+        if resource.convert_from_storage is None or (not resource.late_defaults and self.is_stored_as(resource, value)):
             return value
         obj = self.load(resource, value)
         obj.pop("kind")
@@ -200,7 +203,7 @@ class Storage:
         return encode_json(obj)
 
     @staticmethod
-    def _fits(resource: Resource, value: bytes) -> bool:
+    def is_stored_as(resource: Resource, value: bytes) -> bool:
         """Whether stored bytes of a custom resource are of this version already."""
         return resource.custom and value.startswith(_version_head(resource.api_version))
 
@@ -217,14 +220,15 @@ class Storage:
 
         :raises InternalError: the webhook failed
         """
-        if resource.webhook is None or all(self._fits(resource, value) for value in values):
+        if resource.webhook is None or all(self.is_stored_as(resource, value) for value in values):
             return values
-        old = [decode_json(value) for value in values if not self._fits(resource, value)]
+        old = [decode_json(value) for value in values if not self.is_stored_as(resource, value)]
         for obj in old:
             obj["kind"] = resource.kind
         new = iter(await resource.webhook(old, resource.api_version))
         return [
-            v if self._fits(resource, v) else self.encoder(resource, obj := next(new))(_revision(obj)) for v in values
+            v if self.is_stored_as(resource, v) else self.encoder(resource, obj := next(new))(_revision(obj))
+            for v in values
         ]
 
     async def in_version(self, resource: Resource, items: Sequence[Item]) -> list[Item]:

@@ -7,14 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from kube_lite import clock, errors
-from kube_lite.api import codec, deletion, managed, options, patch, table
+from kube_lite.api import codec, deletion, managed, options, patch, patching, scale_apply, table
 from kube_lite.api.admission.plugin import AdmissionRequest
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.http import Request, Response, decode_json, encode_json
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.options import WriteOptions
+from kube_lite.api.scale_apply import ScaleApplied, patched
 from kube_lite.api.target import Target
-from kube_lite.api.verbs import Manner
+from kube_lite.api.verbs import Manner, Shown
 from kube_lite.resources import field, selectors
 from kube_lite.resources.ages import age
 from kube_lite.resources.meta import Obj, dig
@@ -57,22 +58,37 @@ class Subresources:
         raw = await request.body()
         kind = "UpdateOptions" if info.verb == "update" else "PatchOptions"
         wanted = options.write_options(request, kind)
-        change = patch.read(request.header("content-type"), raw) if info.verb == "patch" else None
-        body = self._scale_body(request, raw) if change is None else None
         target = Dispatcher.target(info, resource, resource.subresources["scale"])
+        applied: ScaleApplied | None = None
+        body: Obj = {}
+        pinned = False
+        if info.verb == "update":
+            body = self._scale_body(request, raw)
+            pinned = bool(dig(body, "metadata", "resourceVersion"))
+        elif patch.media_type(request.header("content-type")) == patch.APPLY_PATCH:
+            value = patching.configuration(request, raw, "Scale", scale_apply.API_VERSION)
+            applied = ScaleApplied(value, wanted, _path(paths.spec_replicas), resource.api_version)
+        else:
+            accepted = patch.CUSTOM_PATCHES if resource.custom else patch.BUILT_IN_PATCHES
+            change = patch.read(request.header("content-type"), raw, accepted)
 
         async def scaled(old: Obj) -> Obj:
-            scale = self._to_scale(resource, paths, old, needed=False)
-            new_scale = body if change is None else change.apply(_scale_type(), scale)
-            assert new_scale is not None
-            return self._with_replicas(resource, paths, old, new_scale)
+            if info.verb == "update":
+                return self._with_replicas(resource, paths, old, body)
+            scale = self._to_scale(resource, paths, old, absent_is_zero=True)
+            new = applied.onto(scale, old) if applied is not None else patched(target, change, scale)
+            return self._with_replicas(resource, paths, old, new)
 
-        pinned = body is not None and bool(dig(body, "metadata", "resourceVersion"))
-        # the parent changes, so its own rules apply, not those of a status write
+        # the parent changes, so its own rules apply, not those of a status write; admission sees the Scale
         parent = replace(target, subresource=None)
-        written = await self._verbs.guaranteed_update(
-            parent, scaled, request.user, wanted, request.warnings, Manner(pinned=pinned, managed_as="scale")
+        shown = Shown(
+            "scale",
+            lambda whole: self._to_scale(resource, paths, whole, absent_is_zero=True),
+            lambda whole, scale: self._with_replicas(resource, paths, whole, scale),
         )
+        manage = applied.manage if applied is not None else None
+        manner = Manner(manage, pinned=pinned, managed_as="scale", shown=shown)
+        written = await self._verbs.guaranteed_update(parent, scaled, request.user, wanted, request.warnings, manner)
         obj = self._storage.load(resource, await self._storage.incoming_one(resource, written.value))
         return self._scale_answer(request, resource, paths, obj)
 
@@ -105,11 +121,11 @@ class Subresources:
         return value
 
     @staticmethod
-    def _to_scale(resource: Resource, paths: ScalePaths, obj: Obj, *, needed: bool = True) -> Obj:
+    def _to_scale(resource: Resource, paths: ScalePaths, obj: Obj, *, absent_is_zero: bool = False) -> Obj:
         meta = obj["metadata"]
         kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
         replicas = dig(obj, *_path(paths.spec_replicas))
-        if replicas is None and resource.custom and needed:
+        if replicas is None and resource.custom and not absent_is_zero:
             why = f'the spec replicas field "{paths.spec_replicas}" does not exist'
             raise errors.InternalError(f"Internal error occurred: {why}", {"causes": [{"message": why}]})
         status: Obj = {"replicas": dig(obj, *_path(paths.status_replicas), default=0)}
@@ -298,12 +314,6 @@ _SCALE = Resource(
     row=_scale_row,
 )
 """What ``get --subresource=scale`` prints; a Scale is never stored."""
-
-
-def _scale_type() -> Any:
-    from kube_lite.resources import schema
-
-    return schema.type_of("io.k8s.api.autoscaling.v1.Scale")
 
 
 def _selector_text(value: Any) -> str:

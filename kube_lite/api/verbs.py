@@ -30,8 +30,8 @@ from kube_lite.api.target import Target
 from kube_lite.api.user import User
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource, Subresource
+from kube_lite.store.ring import Item
 from kube_lite.store.store import StorageFull, WriteConflict
-from kube_lite.store.watch_cache import Item
 
 CONFLICT_RETRIES = 60
 """How often an update without a resourceVersion starts again before it gives up with 409."""
@@ -47,6 +47,17 @@ Guard = Callable[[AdmissionRequest], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """How admission sees a write through a subresource that has a kind of its own (Scale)."""
+
+    subresource: str
+    show: Callable[[Obj], Obj]
+    """The object as that kind."""
+    take: Callable[[Obj, Obj], Obj]
+    """The object with what admission made of the other kind."""
+
+
+@dataclass(frozen=True, slots=True)
 class Manner:
     """How a write differs from an ordinary one."""
 
@@ -58,6 +69,8 @@ class Manner:
     """The client stated the revision it expects, so a lost race is a conflict."""
     trusted: bool = False
     """Made by the server itself (binding): neither defaults, admission nor the kind's rules apply."""
+    shown: Shown | None = None
+    """What admission sees instead of the object."""
 
 
 ORDINARY = Manner()
@@ -73,6 +86,10 @@ class Written:
     revision: int
     created: bool = False
     deleted: bool = False
+
+
+WHOLE = ("status", "ephemeralcontainers", "resize")
+"""Subresources that are read and written as the whole object, defaults included."""
 
 
 class Verbs:
@@ -330,26 +347,28 @@ class Verbs:
         manner: Manner,
     ) -> Written:
         resource, sub = target.resource, target.subresource
-        if (sub is None or sub.name == "status") and not manner.trusted:
+        if (sub is None or sub.name in WHOLE) and not manner.trusted:
             resource.default(new)
         part = manner.managed_as or target.subresource_name
         managed.on_update(resource, old, new, options, part, manner.manage, self.versions_of(resource))
+        shown = manner.shown
         request = AdmissionRequest(
             operation="UPDATE",
             resource=resource,
-            subresource=target.subresource_name,
+            subresource=target.subresource_name if shown is None else shown.subresource,
             namespace=target.namespace,
             name=target.name,
             user=user,
-            obj=new,
-            old=old,
+            obj=new if shown is None else shown.show(new),
+            old=old if shown is None else shown.show(old),
             dry_run=options.dry_run,
             warnings=warnings if warnings is not None else [],
         )
         if not manner.trusted:
             await self.admission.admit(request, self)
         self._guard(request)
-        new = request.obj or new
+        if request.obj is not None:
+            new = request.obj if shown is None else shown.take(new, request.obj)
         self._prepare_update(resource, sub, new, old, manner.trusted)
         hook = self.hooks.get(resource.group_resource) if sub is None else None
         undo = await hook.begin_update(new, old, options.dry_run) if hook is not None else None

@@ -19,8 +19,9 @@ from kube_lite.api.reads import ListQuery
 from kube_lite.api.storage import Storage
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
+from kube_lite.store.ring import CachedEvent, Extract, Item
 from kube_lite.store.store import Compacted, Event, FutureRevision
-from kube_lite.store.watch_cache import CachedEvent, Cursor, Extract, Item
+from kube_lite.store.watch_cache import Cursor
 
 BOOKMARK_INTERVAL = 60.0
 """Seconds between bookmarks, as upstream."""

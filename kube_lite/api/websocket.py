@@ -1,4 +1,7 @@
-"""Watches over websocket (RFC 6455), for browsers and clients that have no streaming HTTP: a frame for each event.
+"""Watches and logs over websocket (RFC 6455), for browsers and clients that have no streaming HTTP.
+
+A watch is a text frame for each event. A log is its bytes as they come, in binary frames, or in base64 as text for
+clients that ask for ``base64.binary.k8s.io``; an empty frame goes ahead of them (apiserver ``wsstream.Reader``).
 
 Only what that takes: the server sends text frames; from the client come pings, pongs and the end of it all, and
 whatever else it sends is thrown away, as upstream does.
@@ -21,7 +24,10 @@ TOKEN_PROTOCOL: Final = "base64url.bearer.authorization.k8s.io."
 """A subprotocol of this prefix carries a bearer token: browsers cannot set headers on a websocket."""
 PROTOCOLS: Final = "sec-websocket-protocol"
 _ACCEPT_KEY: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_TEXT, _CLOSE, _PING, _PONG = 0x1, 0x8, 0x9, 0xA
+_TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x1, 0x2, 0x8, 0x9, 0xA
+_AS_TEXT: Final = "base64.binary.k8s.io"
+LOG_PROTOCOLS: Final = ("binary.k8s.io", _AS_TEXT)
+"""What a client may ask a log to be framed by; binary when it asks for nothing."""
 _FINAL, _MASKED = 0x80, 0x80
 LONGEST_FRAME: Final = 64 * 1024
 """Bytes of a client's frame at most."""
@@ -34,6 +40,11 @@ def wanted(request: Request) -> bool:
     if request.header("upgrade").lower() != "websocket":
         return False
     return any(part.strip().lower() == "upgrade" for part in request.header("connection").split(","))
+
+
+def carries(request: Request) -> bool:
+    """Whether the answer is a stream that goes over a websocket, and the client asks for one."""
+    return (request.info.verb == "watch" or request.info.subresource == "log") and wanted(request)
 
 
 def subprotocols(request: Request) -> list[str]:
@@ -65,6 +76,19 @@ def bearer_token(request: Request) -> str:
         raise Unauthorized("Unauthorized") from error
 
 
+def chosen(request: Request) -> str:
+    """The subprotocol to speak, '' for none. :raises BadRequest: a log is asked for by others than there are"""
+    names = offered(request)
+    if request.info.subresource != "log":
+        return names[0] if names else ""
+    known = next((name for name in names if name in LOG_PROTOCOLS), "")
+    if names and not known:
+        raise BadRequest(
+            f"requested protocol(s) are not supported: [{' '.join(names)}]; supports [{' '.join(LOG_PROTOCOLS)}]"
+        )
+    return known
+
+
 def handshake(request: Request) -> list[Header]:
     """The headers of the answer that switches. :raises BadRequest: it is no proper handshake"""
     key = request.header("sec-websocket-key")
@@ -78,9 +102,8 @@ def handshake(request: Request) -> list[Header]:
         raise BadRequest("only version 13 of websocket is spoken here")
     accept = base64.b64encode(hashlib.sha1(key.encode() + _ACCEPT_KEY, usedforsecurity=False).digest())
     headers = [(b"upgrade", b"websocket"), (b"connection", b"Upgrade"), (b"sec-websocket-accept", accept)]
-    chosen = offered(request)
-    if chosen:
-        headers.append((PROTOCOLS.encode(), chosen[0].encode("latin-1")))
+    if protocol := chosen(request):
+        headers.append((PROTOCOLS.encode(), protocol.encode("latin-1")))
     return headers
 
 
@@ -144,10 +167,11 @@ class Frames:
 
 
 class WebSocket:
-    """A connection that was switched; a sink for the chunks of a watch."""
+    """A connection that was switched; a sink for the chunks of a stream, framed as ``frame`` does."""
 
-    def __init__(self, exchange: Exchange) -> None:
+    def __init__(self, exchange: Exchange, frame: Callable[[bytes], bytes]) -> None:
         self._exchange = exchange
+        self.frame = frame
         self._frames = Frames(self._received, self.close)
         self._closed = False
         self.on_writable: Callable[[], None] | None = None
@@ -164,17 +188,13 @@ class WebSocket:
         if not self._closed:
             self._frames.feed(data)
 
-    def frame(self, data: bytes) -> bytes:
-        """Each line in a frame of its own."""
-        return b"".join(encoded(_TEXT, line) for line in data.splitlines(keepends=True))
-
     def push(self, frame: bytes) -> None:
         """Send frames."""
         if not self._closed:
             self._exchange.push(frame)
 
     async def chunk(self, data: bytes) -> None:
-        """Send lines, waiting while the client is slower than we are."""
+        """Send data, waiting while the client is slower than we are."""
         if data and not self._closed:
             await self._exchange.raw(self.frame(data))
 
@@ -193,9 +213,24 @@ class WebSocket:
             self.close()
 
 
-async def serve(exchange: Exchange, headers: list[Header], stream: AsyncIterator[bytes], stopping: Stopping) -> None:
+def by_line(data: bytes) -> bytes:
+    """Each line in a text frame of its own."""
+    return b"".join(encoded(_TEXT, line) for line in data.splitlines(keepends=True))
+
+
+def _framing(request: Request) -> Callable[[bytes], bytes]:
+    if request.info.subresource != "log":
+        return by_line
+    if chosen(request) == _AS_TEXT:
+        return lambda data: encoded(_TEXT, base64.b64encode(data))
+    return lambda data: encoded(_BINARY, data)
+
+
+async def serve(
+    exchange: Exchange, request: Request, headers: list[Header], stream: AsyncIterator[bytes], stopping: Stopping
+) -> None:
     """Switch to websocket and send the stream, until it ends, the client goes, or the server is about to."""
-    socket = WebSocket(exchange)
+    socket = WebSocket(exchange, _framing(request))
     with stopping.during() as scope:
         exchange.on_disconnect = socket.on_close = scope.cancel
         exchange.on_writable = lambda: socket.on_writable() if socket.on_writable is not None else None
@@ -205,6 +240,7 @@ async def serve(exchange: Exchange, headers: list[Header], stream: AsyncIterator
         if isinstance(stream, PushStream):
             await stream.push_to(socket)
         else:
+            socket.push(socket.frame(b""))
             async for chunk in stream:
                 await socket.chunk(chunk)
     socket.close()

@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of ``kube-lite apply``."""
     add = parser.add_argument
     add("-f", "--filename", action="append", default=[], metavar="FILE", help="file, directory, URL, or -")
+    add("-k", "--kustomize", default="", metavar="DIR", help=argparse.SUPPRESS)
     add("-R", "--recursive", action="store_true", help="directories with what lies below them")
     add("-o", "--output", default="", metavar="FORMAT", help="print the objects: " + output.FORMATS)
     add("-l", "--selector", default="", metavar="LABELS", help="only objects with these labels")
@@ -60,6 +61,10 @@ def run(args: argparse.Namespace) -> int:
     from kube_lite.errors import ApiError
 
     output.check(args.output)
+    if args.kustomize:
+        raise CommandError(
+            f"kustomizations are not built here: kubectl kustomize {args.kustomize} | kube-lite apply -f -"
+        )
     if args.force_conflicts and not args.server_side:
         raise CommandError("--force-conflicts only works with --server-side")
     api = open_api(args)

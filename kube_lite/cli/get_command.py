@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--show-labels", action="store_true", help="all labels as the last column")
     add("--show-kind", action="store_true", help="the kind before each name")
     add("--show-managed-fields", action="store_true", help="keep managedFields in yaml and json")
+    add("--chunk-size", type=int, default=500, metavar="N", help="objects to ask for at a time; 0 for all")
     add("--no-headers", action="store_true")
     add("--sort-by", default="", metavar="PATH", help="order by a field, such as .metadata.creationTimestamp")
     add("--ignore-not-found", action="store_true", help="a name that does not exist is no error")
@@ -126,7 +127,8 @@ class Get:
                 elif self._args.sort_by:
                     answers.append(self._api.get(path, {**self._query(), **extra}, accept))
                 else:
-                    answers.append(self._api.list_all(path, {**self._query(), **extra}, accept))
+                    chunks = {} if self._args.chunk_size < 0 else {"limit": str(self._args.chunk_size)}
+                    answers.append(self._api.list_all(path, {**chunks, **self._query(), **extra}, accept))
             except api_error() as error:
                 self._refused(error, bool(name))
         return answers

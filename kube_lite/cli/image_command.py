@@ -6,7 +6,8 @@
     kube-lite image import app.tar                       # from `docker save`, or an OCI layout
     kube-lite image rm nginx:1.27
 
-The node need not run. --data-dir is the node's, as given to `kube-lite up` or `kube-lite node`.
+The node need not run. --data-dir is what `kube-lite up` or `kube-lite node` is given; a directory that neither has used
+yet is taken for one of `up`. An image that a container was made from is not removed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from kube_lite.node.linux.images.store import ImageStore, PullProgress
     from kube_lite.node.runtime import ImageState
 
+BUILTIN = "kube-lite.local/python"
 HELP = "pull, import, list and remove images of this node"
 
 
@@ -44,9 +46,14 @@ def run(args: argparse.Namespace) -> int:
     """Do it. Opens the same directory as a node that runs meanwhile."""
     import anyio
 
-    if args.action != "ls" and not args.what:
-        raise CommandError(f"kube-lite image {args.action}: what? See --help")
-    directory = Path(args.data_dir).resolve()
+    if args.action == "ls" and args.what:
+        raise CommandError(f"image ls shows all images and takes no names: {' '.join(args.what)}")
+    if args.action != "ls" and not all(args.what or [""]):
+        wanted = "an archive, such as app.tar" if args.action == "import" else "an image, such as nginx:1.27"
+        raise CommandError(f"image {args.action}: want {wanted}")
+    if not args.data_dir:
+        raise CommandError(f"--data-dir is empty: want a directory, such as {DEFAULT_DATA_DIR}")
+    directory = node_directory(Path(args.data_dir).resolve())
     if not directory.exists() and args.action in ("ls", "rm"):
         raise CommandError(f"no node keeps images in {args.data_dir}; name its directory with --data-dir")
     missing = [name for name in args.what if args.action == "import" and not Path(name).exists()]
@@ -55,13 +62,30 @@ def run(args: argparse.Namespace) -> int:
     return anyio.run(_act, args, directory)
 
 
+def node_directory(given: Path) -> Path:
+    """Where the node of a data directory keeps its images: ``kube-lite up`` has its node one level below.
+
+    A directory that nobody has used yet is taken for one of ``up``, unless it was a node's before.
+    """
+    own = any((given / name).exists() for name in ("membership.json", "images", "pods"))
+    return given if own else given / "node"
+
+
+def images_in_use(directory: Path) -> list[str]:
+    """Ids of the images that the node's containers were made from, by its records."""
+    from kube_lite.node.linux.state import read_json
+
+    records = (read_json(str(path)) for path in directory.glob("pods/*/records/*.json"))
+    return sorted({record["image_id"] for record in records if record is not None})
+
+
 async def _act(args: argparse.Namespace, directory: Path) -> int:
     from kube_lite.node.linux.images.removal import ImageInUse, ImageNotFound
     from kube_lite.node.linux.images.store import ImageStore
     from kube_lite.node.runtime import RuntimeFailure
 
     mirrors = dict(_mirror(text) for text in args.registry_mirror)
-    store = ImageStore(directory, mirrors, args.insecure_registry)
+    store = ImageStore(directory, mirrors, args.insecure_registry, in_use=lambda: images_in_use(directory))
     try:
         await {"pull": _pull, "import": _import, "ls": _list, "rm": _remove}[args.action](store, args)
     except RuntimeFailure as error:
@@ -146,5 +170,7 @@ def _size(size: float) -> str:
 
 async def _remove(store: ImageStore, args: argparse.Namespace) -> None:
     for name in args.what:
+        if name.partition(":")[0] == BUILTIN:
+            raise CommandError(f"{name} is built in: it is made of this machine's own Python and takes no room")
         freed = await store.remove(name)
         print(f"{name} removed, {_size(freed)} freed", flush=True)

@@ -10,12 +10,11 @@ line when it is ready. Ctrl-C stops its containers too; --keep-pods leaves them,
 from __future__ import annotations
 
 import argparse
-import socket
 import time
 from pathlib import Path
 
 from kube_lite.cli.main import CommandError
-from kube_lite.cli.node_flags import add_node_flags, mirrors, require_root
+from kube_lite.cli.node_flags import add_node_flags, insecure, mirrors, own_name, require_root
 from kube_lite.cli.running import Stop, run_until_signal
 
 HELP = "a node executor that joins a server"
@@ -26,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--server", metavar="URL", required=True, help="the server, such as https://10.0.0.1:6443")
     add("--token-file", metavar="FILE", help="a copy of the server's DIR/node.token; needed the first time")
-    add("--name", metavar="NAME", default=socket.gethostname(), help="name of the Node (default: %(default)s)")
+    add("--name", metavar="NAME", default=own_name(), help="name of the Node (default: %(default)s)")
     add("--data-dir", metavar="DIR", required=True, help="images, containers and the node's key")
     add("--address", metavar="IP", default="", help="the node's address (default: the one on the way to the server)")
     add_node_flags(parser)
@@ -49,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             data_dir=Path(args.data_dir),
             token_file=Path(args.token_file) if args.token_file else None,
             registry_mirrors=mirrors(args.registry_mirror),
-            insecure_registries=tuple(args.insecure_registry),
+            insecure_registries=insecure(args.insecure_registry),
             keep_pods=args.keep_pods,
             address=args.address,
         )

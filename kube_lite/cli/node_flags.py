@@ -38,6 +38,21 @@ def mirrors(values: list[str]) -> dict[str, str]:
     return found
 
 
+def insecure(values: list[str]) -> tuple[str, ...]:
+    """Registries to speak http with. :raises CommandError: one is not HOST[:PORT]"""
+    for value in values:
+        if not value or "/" in value:
+            raise CommandError(f"--insecure-registry {value}: want HOST[:PORT], such as registry.local:5000")
+    return tuple(values)
+
+
+def own_name() -> str:
+    """The name of a node that was not given any: the machine's, in lower case as the kubelet has it."""
+    import socket
+
+    return socket.gethostname().lower()
+
+
 def require_root() -> None:
     """:raises CommandError: this process may not make containers"""
     import os

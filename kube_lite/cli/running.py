@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import signal
@@ -70,7 +71,7 @@ def run_until_signal(serve: Callable[[Stop], Awaitable[None]]) -> NoReturn:
     except BaseExceptionGroup as group:
         raise _explained(group, (StoreError, OSError, ValueError, CommandError)) from group
     except (StoreError, OSError, ValueError) as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(_told(error)) from error
     _leave()
 
 
@@ -93,4 +94,11 @@ def _explained(group: BaseExceptionGroup[BaseException], known: tuple[type[BaseE
     leaf: BaseException = expected
     while isinstance(leaf, BaseExceptionGroup):
         leaf = leaf.exceptions[0]
-    return CommandError(str(leaf))
+    return CommandError(_told(leaf))
+
+
+def _told(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        where = f" of {error.filename}" if error.filename else ""
+        return f"the disk{where} is full: free space, then start again"
+    return str(error)

@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("what", nargs="*", metavar="TYPE/NAME", help="deploy/web, rs web-1")
     add("--replicas", type=int, required=True, help="how many there shall be")
     add("--current-replicas", type=int, default=-1, metavar="N", help="only if there are so many now")
+    add("--resource-version", default="", metavar="N", help="only if this is its version now")
     add("-l", "--selector", default="", metavar="LABELS", help="those with these labels")
     add("--all", action="store_true", help="all of the type")
     add("-f", "--filename", action="append", default=[], metavar="FILE", help="the objects named in files")
@@ -77,11 +78,14 @@ def _named(args: argparse.Namespace, api: Api) -> list[tuple[Kind, str, str]]:
 
 def _scale(args: argparse.Namespace, api: Api, kind: Kind, namespace: str, name: str) -> None:
     path = kind.path(namespace, name, "scale")
-    if args.current_replicas >= 0:
+    if args.current_replicas >= 0 or args.resource_version:
         scale = api.get(path)
         now = (scale.get("spec") or {}).get("replicas", 0)
-        if now != args.current_replicas:
+        if args.current_replicas >= 0 and now != args.current_replicas:
             raise CommandError(f"Expected replicas to be {args.current_replicas}, was {now}")
+        version = scale["metadata"].get("resourceVersion", "")
+        if args.resource_version and version != args.resource_version:
+            raise CommandError(f"Expected resource version to be {args.resource_version}, was {version}")
         scale.setdefault("spec", {})["replicas"] = args.replicas
         api.request("PUT", path, None, scale)
     else:

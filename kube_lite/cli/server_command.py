@@ -7,6 +7,9 @@
 When it is ready it prints one line with the URL and the kubeconfig. Nodes join with DIR/node.token:
 
     kube-lite node --server https://HOST:6443 --token-file node.token --name n1 --data-dir /var/lib/kube-lite-n1
+
+SIGINT (Ctrl-C) or SIGTERM stops it: /readyz fails, watches end, requests under way are finished. A second one ends it
+at once.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@
     kube-lite up --data-dir ./data --no-node --sim-nodes 100     # no root needed
 
 When it is ready it prints one line with the URL and the kubeconfig. Ctrl-C stops everything, containers too;
---keep-pods leaves them running, and the next "up" on the same directory finds them.
+--keep-pods leaves them running, and the next "up" on the same directory finds them. A second Ctrl-C ends the server at
+once.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 import argparse
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kube_lite.cli.main import CommandError
-from kube_lite.cli.node_flags import add_node_flags, mirrors, require_root
+from kube_lite.cli.node_flags import add_node_flags, insecure, mirrors, own_name, require_root
 from kube_lite.cli.running import Stop, run_until_signal
 from kube_lite.cli.server_flags import add_server_flags, server_settings
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from anyio.abc import Process
 
 HELP = "server and one real node in one command"
+NODE_PAUSE = 2.0
+"""Seconds before a node executor that ended by itself is started again; its containers run on meanwhile."""
 NODE_STOP = 60.0
 """Seconds that the node gets to end its containers: longer than the usual grace period of 30."""
 
@@ -38,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_server_flags(parser)
     add_node_flags(parser)
     parser.add_argument(
-        "--node-name", metavar="NAME", default=socket.gethostname(), help="name of the node (default: %(default)s)"
+        "--node-name", metavar="NAME", default=own_name(), help="name of the node (default: %(default)s)"
     )
     parser.add_argument("--no-node", action="store_true", help="start no real node")
 
@@ -49,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_node:
         require_root()
     mirrors(args.registry_mirror)
+    insecure(args.insecure_registry)
     settings = server_settings(args)
 
     async def serve(stop: Stop) -> None:
@@ -58,11 +61,16 @@ def run(args: argparse.Namespace) -> int:
             if args.no_node:
                 _print_ready(server.url, settings.admin_kubeconfig, started)
                 await stop.wait()
+                return
             node = await _start_node(args, server.url, settings.data_dir, settings.node_token)
             try:
                 await _wait_ready(node)
                 _print_ready(server.url, settings.admin_kubeconfig, started)
-                await _until_stop(node, stop)
+                while (code := await _until_stop(node, stop)) is not None:
+                    print(f"the node executor ended with code {code}; it is started again", file=sys.stderr)
+                    if await _stopped_within(stop, NODE_PAUSE):
+                        break
+                    node = await _start_node(args, server.url, settings.data_dir, settings.node_token)
                 server.begin_stop()
             finally:
                 await _stop_node(node)
@@ -98,8 +106,8 @@ async def _wait_ready(node: Process) -> None:
     raise CommandError(f"the node executor did not start (code {code}); what it said is above")
 
 
-async def _until_stop(node: Process, stop: Stop) -> None:
-    """Return when the command should end. :raises CommandError: the node ended before"""
+async def _until_stop(node: Process, stop: Stop) -> int | None:
+    """None when the command should end; the node's exit code when that ends before."""
     import anyio
 
     async with anyio.create_task_group() as tasks:
@@ -110,7 +118,18 @@ async def _until_stop(node: Process, stop: Stop) -> None:
 
         tasks.start_soon(watch)
         code = await node.wait()
-        raise CommandError(f"the node executor ended with code {code}; what it said is above")
+        tasks.cancel_scope.cancel()
+        return code
+    return None
+
+
+async def _stopped_within(stop: Stop, seconds: float) -> bool:
+    import anyio
+
+    with anyio.move_on_after(seconds):
+        await stop.wait()
+        return True
+    return False
 
 
 async def _stop_node(node: Process) -> None:

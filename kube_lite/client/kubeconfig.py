@@ -202,6 +202,8 @@ def write(path: Path, text: str) -> None:
     """Put ``text`` at ``path``, readable by its owner only; a reader sees the old file or the new one."""
     import tempfile
 
+    if path.is_file() and path.read_text(encoding="utf-8") == text and not path.stat().st_mode & 0o077:
+        return  # needs no room on a disk that may be full
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, staged = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mkstemp makes it 0600
     try:

@@ -57,6 +57,8 @@ class ServedResource:
     verbs: frozenset[str] = frozenset(
         {"get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"}
     )
+    custom: bool = False
+    """Whether it comes from a CustomResourceDefinition, whose webhook may keep it from being read."""
 
 
 def _no_resources() -> Sequence[ServedResource]:

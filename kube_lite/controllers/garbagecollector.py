@@ -5,9 +5,10 @@ Background: the owner goes at once, dependants afterwards. Foreground: the owner
 the owner its finalizer ``orphan``. Upstream: ``pkg/controller/garbagecollector``.
 
 A deletion needs proof. An owner counts as absent only when the API, asked live, has no object of that kind, name
-and uid; nothing is decided before every resource has been listed; every deletion names the uid and revision it
-was decided on. If absence is all there is, and the owner's deletion was never seen (after a restart, or when
-objects vanished from a damaged store), then only a small share of a kind is collected in a minute.
+and uid; nothing is decided before every resource has been listed, but for custom ones whose webhook has kept them
+from it for half a minute (orphans wait for these too); every deletion names the uid and revision it was decided
+on. If absence is all there is, and the owner's deletion was never seen (after a restart, or when objects vanished
+from a damaged store), then only a small share of a kind is collected in a minute.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ DISCOVERY_PERIOD = 5.0
 SYNC_RETRY = 1.0
 """Seconds until the next try while a resource that has just appeared is being listed."""
 
+PATIENCE = 30.0
+"""Seconds for which a custom resource that cannot be listed holds up the rest (upstream: its wait for caches)."""
+
 SHARE_PERIOD = 60.0
 """Seconds over which unproven deletions of a kind are counted."""
 
@@ -73,6 +77,8 @@ class GarbageCollector(Controller):
         self._informers: dict[str, Informer[ObjectView]] = {}
         self._kinds: dict[tuple[str, str], ServedResource] = {}
         self._unproven: dict[str, deque[float]] = {}
+        self._unlisted: dict[str, float] = {}
+        """Custom resources that have not been listed, and since when they are to be."""
         self._discover()
 
     async def background(self) -> None:
@@ -89,10 +95,15 @@ class GarbageCollector(Controller):
         self._kinds = {(_group(entry.api_version), entry.kind): entry for entry in served.values()}
         for resource in sorted(served.keys() - self._informers.keys()):
             informer = self._all.get(resource, ObjectView)
-            self._informers[resource] = self.reads(informer)
+            self._informers[resource] = informer
+            if served[resource].custom:
+                self._unlisted[resource] = clock.monotonic()
+            else:
+                self.reads(informer)
             informer.on_change(self._follow(resource))
         for resource in sorted(self._informers.keys() - served.keys()):
             self._all.discard(self._informers.pop(resource))
+            self._unlisted.pop(resource, None)
             self._graph.forget(resource)
 
     def _follow(self, resource: str) -> Callable[[ObjectView | None, ObjectView | None], None]:
@@ -134,7 +145,8 @@ class GarbageCollector(Controller):
 
     async def reconcile(self, key: str) -> Requeue | None:
         """Collect the object, or finish its deletion, if that is due."""
-        if not all(informer.synced for informer in self._informers.values()):
+        unlisted = [resource for resource, informer in self._informers.items() if not informer.synced]
+        if not all(self._given_up(resource) for resource in unlisted):
             return Requeue(SYNC_RETRY)
         resource, _, name = key.partition(" ")
         informer = self._informers.get(resource)
@@ -144,6 +156,8 @@ class GarbageCollector(Controller):
             return None
         if node.deleting:
             if ORPHAN_FINALIZER in node.meta.finalizers:
+                if unlisted:
+                    return Requeue(SYNC_RETRY)  # a dependant that is not known would be collected later
                 await self._orphan_dependants(node)
             elif node.waiting:
                 await self._finish_foreground(node)
@@ -151,6 +165,11 @@ class GarbageCollector(Controller):
         if node.meta.owner_references:
             return await self._collect(node)
         return None
+
+    def _given_up(self, resource: str) -> bool:
+        """Whether a resource that has not been listed holds nothing up any more."""
+        since = self._unlisted.get(resource)
+        return since is not None and clock.monotonic() - since > PATIENCE
 
     async def _orphan_dependants(self, node: Node) -> None:
         for dependant in self._graph.dependants(node.meta.uid):

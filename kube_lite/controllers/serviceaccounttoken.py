@@ -106,13 +106,16 @@ class ServiceAccountTokens(Controller):
             return
         # what is made here must not be made twice because a cache is behind
         live = await self._live(account.metadata.namespace, account.metadata.name)
-        if live is None or live.metadata.deletion_timestamp is not None or await self._lists_one(live):
+        if live is None or live.metadata.deletion_timestamp is not None:
+            return
+        gone = await self._missing(live)
+        if gone is None:
             return
         meta = live.metadata
         name = existing[0] if existing else await self._make(live)
         patch = {
             "metadata": {"uid": meta.uid, "resourceVersion": meta.resource_version},
-            "secrets": [*live.secrets, {"name": name}],
+            "secrets": [*(r for r in live.secrets if r.get("name") not in gone), {"name": name}],
         }
         try:
             await self._client.patch("serviceaccounts", meta.name, patch, meta.namespace)
@@ -121,19 +124,24 @@ class ServiceAccountTokens(Controller):
                 await self._client.delete("secrets", name, meta.namespace)
             raise
 
-    async def _lists_one(self, account: Account) -> bool:
+    async def _missing(self, account: Account) -> set[str] | None:
+        """The Secrets made here that the account lists although they are gone; None when it has a token Secret."""
+        gone: set[str] = set()
         for reference in account.secrets:
+            name = str(reference.get("name", ""))
             try:
-                raw = await self._client.get("secrets", str(reference.get("name", "")), account.metadata.namespace)
+                raw = await self._client.get("secrets", name, account.metadata.namespace)
             except NotFound:
+                if name.startswith(_prefix(account)):
+                    gone.add(name)
                 continue
             if msgspec.json.decode(raw, type=Secret).type == TYPE:
-                return True
-        return False
+                return None
+        return gone
 
     async def _make(self, account: Account) -> str:
         meta = account.metadata
-        name = f"{meta.name}-token-{''.join(self._rng.choices(_SUFFIX, k=5))}"
+        name = _prefix(account) + "".join(self._rng.choices(_SUFFIX, k=5))
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -151,6 +159,11 @@ class ServiceAccountTokens(Controller):
         }
         await self._client.create("secrets", secret, meta.namespace)
         return name
+
+
+def _prefix(account: Account) -> str:
+    """How the names of the Secrets begin that are made here for an account."""
+    return f"{account.metadata.name}-token-"
 
 
 def _encoded(text: str) -> str:

@@ -76,6 +76,12 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
     rng = random.Random(settings.seed)  # names and uids; what must be secret is drawn from the system
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(open_sqlite(settings.data_dir / "kube-lite.db"))
+        if settings.node_token.exists() and not (await store.list("/", limit=1)).records:
+            logger.warning(
+                "%s is empty, though this directory was used before: the cluster begins anew. "
+                "If that is not meant, stop and put the file back",
+                settings.data_dir / "kube-lite.db",
+            )
         bound = stack.enter_context(listener.bind_tcp(settings.listen_host, settings.listen_port))
         settings = replace(settings, listen_port=bound.getsockname()[1])
         advertise = advertise_address(settings)

@@ -1,7 +1,7 @@
 """Small network clients for probes and hooks: one HTTP GET, one TCP connection, one gRPC health check.
 
-Each opens a connection of its own and closes it, so that a probe measures what a new client would see. The
-HTTP client is deliberately minimal: a status line is all that a probe needs. Redirects are followed as long as
+Each opens a connection of its own and closes it, so that a probe measures what a new client would see. The HTTP client
+is deliberately minimal: status and the start of the body are all that a probe needs. Redirects are followed as long as
 they stay on the host; one that leads elsewhere counts as success (upstream ``pkg/probe/http``).
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
@@ -35,17 +35,18 @@ class DialError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status and headers of an HTTP answer, names in lower case."""
+    """An HTTP answer: names of headers in lower case, the beginning of the body as text."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
 
 
 class Dialer(Protocol):
     """What probes and hooks need of the network. The caller bounds the time."""
 
-    async def http_get(self, url: str, headers: Mapping[str, str]) -> int:
-        """The HTTP status of ``url``. :raises DialError:"""
+    async def http_get(self, url: str, headers: Mapping[str, str]) -> Answer:
+        """What ``url`` answers. :raises DialError:"""
         ...
 
     async def tcp_connect(self, host: str, port: int) -> None:
@@ -73,8 +74,8 @@ async def _connect(host: str, port: int) -> anyio.abc.SocketStream:
 class NetworkDialer:
     """The real thing."""
 
-    async def http_get(self, url: str, headers: Mapping[str, str]) -> int:
-        """The HTTP status of ``url``, after redirects on the same host. :raises DialError:"""
+    async def http_get(self, url: str, headers: Mapping[str, str]) -> Answer:
+        """What ``url`` answers, after redirects on the same host. :raises DialError:"""
         current = url
         for _ in range(MAX_REDIRECTS):
             try:
@@ -83,10 +84,10 @@ class NetworkDialer:
                 raise DialError(f'Get "{current}": {error}') from error
             location = answer.headers.get("location")
             if answer.status not in (301, 302, 303, 307, 308) or not location:
-                return answer.status
+                return answer
             following = urljoin(current, location)
             if urlsplit(following).hostname != urlsplit(url).hostname:
-                return answer.status
+                return answer
             current = following
         raise DialError(f'Get "{current}": stopped after 10 redirects')
 
@@ -146,7 +147,7 @@ async def _read_answer(stream: ByteStream) -> Answer:
             body += await stream.receive()
         except anyio.EndOfStream:
             break
-    return Answer(int(rest[:3]), headers)
+    return Answer(int(rest[:3]), headers, body[:MAX_BODY].decode("utf-8", "replace"))
 
 
 # --- gRPC: just enough of HTTP/2 (RFC 9113) and HPACK literals (RFC 7541) for one unary call ---

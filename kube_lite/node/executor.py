@@ -87,6 +87,11 @@ class NodeExecutor:
         """The agent, once there is one."""
         self._heartbeat = Heartbeat(client, settings, self._images)
         self._nodes = Informer(client, "nodes", Node)
+        self._nodes.on_change(self._see)
+
+    def _see(self, old: Node | None, new: Node | None) -> None:
+        if new is not None and new.metadata.name == self.settings.name:
+            self._heartbeat.see(new)
 
     async def _images(self) -> Sequence[ImageState]:
         return await self._parts.images() if self._parts is not None and self._parts.images is not None else ()

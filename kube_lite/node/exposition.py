@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from kube_lite import KUBERNETES_VERSION
 from kube_lite.node.machine import Interface
-from kube_lite.node.sampling import PodSample, Sample
+from kube_lite.node.sampling import PodSample, Rated, Sample
+from kube_lite.resources import quantity
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+PERIOD = 100_000
+"""Microseconds over which a CPU quota counts, see ``linux/cgroups``."""
 
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 
@@ -146,6 +150,9 @@ def container_metrics(sample: Sample) -> bytes:
     )
     rss = ((labels, used.usage.rss_bytes) for labels, used in groups)
     out.family("container_memory_rss", "gauge", "Size of RSS in bytes.", rss)
+    cache = ((labels, used.usage.cache_bytes) for labels, used in groups)
+    out.family("container_memory_cache", "gauge", "Number of bytes of page cache memory.", cache)
+    _limits(out, sample, groups)
     threads = "Number of threads running inside the container"
     out.family("container_threads", "gauge", threads, ((labels, used.usage.pids) for labels, used in groups))
     out.family(
@@ -170,6 +177,39 @@ def container_metrics(sample: Sample) -> bytes:
     about = "Amount of memory installed on the machine."
     out.family("machine_memory_bytes", "gauge", about, [({}, sample.memory_total)], timed=False)
     return out.text()
+
+
+def _limits(out: Exposition, sample: Sample, groups: Sequence[tuple[dict[str, str], Rated]]) -> None:
+    """What containers may use, and how often they wanted more CPU than that."""
+    limited = [(labels, used.usage) for labels, used in groups if used.usage.periods]
+    for name, about, attribute, unit in (
+        ("periods_total", "Number of elapsed enforcement period intervals.", "periods", 1),
+        ("throttled_periods_total", "Number of throttled period intervals.", "throttled_periods", 1),
+        (
+            "throttled_seconds_total",
+            "Total time duration the container has been throttled.",
+            "throttled_nanoseconds",
+            1e9,
+        ),
+    ):
+        rows = [
+            (labels, getattr(usage, attribute) / unit if unit > 1 else getattr(usage, attribute))
+            for labels, usage in limited
+        ]
+        out.family(f"container_cpu_cfs_{name}", "counter", about, rows)
+    memory, cpu = [], []
+    for pod in sample.pods:
+        declared = {c.name: c.resources.limits for c in (*pod.pod.spec.containers, *pod.pod.spec.init_containers)}
+        for one in pod.containers:
+            limits = declared.get(one.state.name, {})
+            labels = _cadvisor(pod, one.state.name, one.state.container_id, one.state.image)
+            memory.append((labels, quantity.value(limits["memory"]) if "memory" in limits else 0))
+            if "cpu" in limits:
+                cpu.append((labels, quantity.milli(limits["cpu"]) * PERIOD // 1000))
+    out.family("container_spec_memory_limit_bytes", "gauge", "Memory limit for the container.", memory)
+    out.family("container_spec_cpu_quota", "gauge", "CPU quota of the container.", cpu)
+    periods = [(labels, PERIOD) for labels, _ in cpu]
+    out.family("container_spec_cpu_period", "gauge", "CPU period of the container.", periods)
 
 
 def _cadvisor(pod: PodSample, name: str = "", identity: str = "", image: str = "") -> dict[str, str]:

@@ -20,6 +20,7 @@ from kube_lite.errors import AlreadyExists, ApiError, NotFound
 from kube_lite.node import machine
 from kube_lite.node.runtime import ImageState, RuntimeFailure
 from kube_lite.node.settings import NodeSettings
+from kube_lite.resources.kinds.pod.requirements import is_extended
 from kube_lite.resources.views import Node
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Heartbeat:
         self._images = images
         self._capacity = machine.capacity(settings)
         self.allocatable: Mapping[str, str] = machine.allocatable(settings, self._capacity)
+        self._advertised: dict[str, str | None] = {}
         self._not_ready = "container runtime network not ready: the node has no podCIDR yet"
         self._since: dict[str, tuple[str, str]] = {}
         self._written: dict[str, Any] = {}
@@ -70,6 +72,20 @@ class Heartbeat:
         reason = "" if ready else why_not or "not ready"
         if reason != self._not_ready:
             self._not_ready = reason
+            self._changed.set()
+
+    def see(self, node: Node) -> None:
+        """Take up extended resources that somebody has added to the node's capacity, and give up those that went.
+
+        Whoever advertises them writes capacity; what pods may use of them is for the node to say (upstream:
+        ``nodestatus.MachineInfo``).
+        """
+        capacity, allocatable = node.status.capacity, node.status.allocatable
+        found: dict[str, str | None] = {name: None for name in allocatable if name not in capacity}
+        found.update((name, amount) for name, amount in capacity.items() if name not in self._capacity)
+        found = {name: amount for name, amount in found.items() if is_extended(name)}
+        if found != self._advertised:
+            self._advertised = found
             self._changed.set()
 
     @property
@@ -179,7 +195,7 @@ class Heartbeat:
     async def _status(self) -> dict[str, Any]:
         status: dict[str, Any] = {
             "capacity": self._capacity,
-            "allocatable": dict(self.allocatable),
+            "allocatable": {**self.allocatable, **self._advertised},
             "conditions": self._conditions(),
             "addresses": [
                 {"type": "InternalIP", "address": self._settings.address},

@@ -56,11 +56,15 @@ class Executor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Whether it succeeded, and what there is to say; ``errored`` when it could not even be tried."""
+    """Whether it succeeded, and what there is to say.
+
+    ``errored`` when it could not even be tried, ``warning`` when it succeeded in a way that somebody should know of.
+    """
 
     success: bool
     message: str = ""
     errored: bool = False
+    warning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,9 @@ class Handlers:
 
     async def _http(self, target: Target, action: HTTPGetAction) -> Outcome:
         headers = {header.name: header.value for header in action.http_headers}
-        status = await self._dialer.http_get(url_of(action, target), headers)
-        if 200 <= status < 400:
+        answer = await self._dialer.http_get(url_of(action, target), headers)
+        if 200 <= answer.status < 300:
             return Outcome(True)
-        return Outcome(False, f"HTTP probe failed with statuscode: {status}")
+        if 300 <= answer.status < 400:  # it leads to another host, which is not asked
+            return Outcome(True, f"Probe terminated redirects, Response body: {answer.body}", warning=True)
+        return Outcome(False, f"HTTP probe failed with statuscode: {answer.status}")

@@ -25,6 +25,13 @@ class Usage:
     rss_bytes: int = 0
     page_faults: int = 0
     major_page_faults: int = 0
+    cache_bytes: int = 0
+    """Of the memory: cached files."""
+    periods: int = 0
+    """Of its CPU quota, in which it wanted to run."""
+    throttled_periods: int = 0
+    throttled_nanoseconds: int = 0
+    """How long it was kept from running by its quota."""
 
     @property
     def working_set_bytes(self) -> int:

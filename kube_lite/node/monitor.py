@@ -77,13 +77,13 @@ class Monitor:
         def on_result(kind: ProbeKind, success: bool) -> None:
             self._result(container, kind, success, begin)
 
-        def on_failure(kind: ProbeKind, outcome: Outcome) -> None:
-            self._failure(pod, container, kind, outcome)
+        def on_complaint(kind: ProbeKind, outcome: Outcome) -> None:
+            self._complain(pod, container, kind, outcome)
 
         for kind in ProbeKind:
             if probe_of(container, kind) is not None:
                 started = state.started_at or clock.now()
-                task = ProbeTask(self._node.handlers, target, kind, started, on_result, on_failure)
+                task = ProbeTask(self._node.handlers, target, kind, started, on_result, on_complaint)
                 scopes[kind] = scope = anyio.CancelScope()
                 tasks.start_soon(_run, task, begin, scope)
 
@@ -97,7 +97,10 @@ class Monitor:
             begin.set()
         self._on_change()
 
-    def _failure(self, pod: Pod, container: Container, kind: ProbeKind, outcome: Outcome) -> None:
+    def _complain(self, pod: Pod, container: Container, kind: ProbeKind, outcome: Outcome) -> None:
+        if outcome.warning:
+            self._node.event(pod, "Warning", "ProbeWarning", f"{kind} probe warning: {outcome.message}", container)
+            return
         how = "errored and resulted in unknown state" if outcome.errored else "failed"
         self._node.event(pod, "Warning", "Unhealthy", f"{kind} probe {how}: {outcome.message}", container)
 

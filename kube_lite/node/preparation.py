@@ -31,6 +31,7 @@ class Preparation:
         self._view = view
         self._pod = pod
         self._refresh_at: datetime | None = None
+        self._refreshing = anyio.Lock()
         self.done = False
 
     async def run(self) -> None:
@@ -80,6 +81,10 @@ class Preparation:
 
     async def refresh(self) -> None:
         """Bring the volumes up to date, and plan the next time."""
+        async with self._refreshing:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         self._refresh_at = clock.now() + timedelta(seconds=self._node.settings.volume_refresh)
         pod = self._pod()
         try:

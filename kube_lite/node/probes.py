@@ -54,7 +54,7 @@ class ProbeTask:
     """One probe of one run of a container.
 
     :param on_result: called when the result that holds has changed
-    :param on_failure: called with each failure, for its event
+    :param on_complaint: called with each failure or warning, for its event
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class ProbeTask:
         kind: ProbeKind,
         started_at: datetime,
         on_result: Callable[[ProbeKind, bool], None],
-        on_failure: Callable[[ProbeKind, Outcome], None],
+        on_complaint: Callable[[ProbeKind, Outcome], None],
     ) -> None:
         probe = probe_of(target.container, kind)
         assert probe is not None
@@ -74,7 +74,7 @@ class ProbeTask:
         self._kind = kind
         self._started_at = started_at
         self._on_result = on_result
-        self._on_failure = on_failure
+        self._on_complaint = on_complaint
 
     async def run(self, ready_to_begin: anyio.Event) -> None:
         """Probe until cancelled, a startup probe until it succeeded.
@@ -92,8 +92,8 @@ class ProbeTask:
         due = clock.monotonic()
         while True:
             outcome = await self._handlers.run(self._target, probe, max(probe.timeout_seconds, 1), grpc=probe.grpc)
-            if not outcome.success:
-                self._on_failure(self._kind, outcome)
+            if not outcome.success or outcome.warning:
+                self._on_complaint(self._kind, outcome)
             result = streak.add(outcome.success)
             if result is not None and result is not holds:
                 holds = result

@@ -26,6 +26,9 @@ log = logging.getLogger(__name__)
 
 SERVICE_LABEL = "kubernetes.io/service-name"
 
+LEFT_ALONE = ("service.kubernetes.io/service-proxy-name", "service.kubernetes.io/headless")
+"""Labels of Services that are for another proxy, or for none, whatever their values (upstream's kube-proxy)."""
+
 AFFINITY_SECONDS = 10800
 """Default timeout of ClientIP affinity (upstream)."""
 
@@ -72,6 +75,8 @@ def specs_of(service: Service, slices: Iterable[EndpointSlice], node: str) -> di
     """What the proxy should do for one Service, by ``namespace/name:port-name``."""
     spec = service.spec
     if spec.type == "ExternalName" or not spec.cluster_ip or spec.cluster_ip == "None" or ":" in spec.cluster_ip:
+        return {}
+    if any(label in service.metadata.labels for label in LEFT_ALONE):
         return {}
     pieces = list(slices)
     affinity = 0

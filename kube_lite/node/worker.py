@@ -304,6 +304,8 @@ class PodWorker:
         attempt = self._next_attempt(name, state)
         if state is not None and restarts.ended(state) and name not in self._retry_at:
             self._node.crash_backoff.next(crash_key(pod, container), state.finished_at or clock.now())
+        if attempt > 0 and self._preparation.refresh_due() is not None:
+            await self._preparation.refresh()  # a sub path shows its file as it was when the container started
         ip = self.view.ip or self.view.host_ip
         result = await self._starter.start(pod, container, attempt, ip)
         if isinstance(result, NotStarted):

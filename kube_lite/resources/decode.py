@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+import msgspec
+
 from kube_lite.resources.decode_complaints import first_problem, subschema_problem, told_by_go, unknown_paths
 from kube_lite.resources.scalars import INT32_MAX, INT64_MAX, canonical_base64, canonical_quantity
 from kube_lite.resources.schema import (
@@ -36,6 +38,8 @@ from kube_lite.resources.schema import (
 )
 from kube_lite.resources.sent import remember
 from kube_lite.resources.times import canonical, canonical_micro
+
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 MAX_STRICT_ERRORS = 100
 """How many strict errors are listed; upstream's decoder stops there too."""
@@ -83,6 +87,9 @@ def decode(type_: Type, obj: Any, text: Callable[[], bytes] | None = None) -> De
         _object(type_, obj, walk)
     except _Wrong:
         told = told_by_go(type_, text()) if text is not None else ""
+        if not told and type_.custom and type(obj) is dict:
+            # of a custom resource upstream decodes the metadata alone, from JSON of its own
+            told = told_by_go(type_.fields["metadata"].type, _encode_sorted(obj.get("metadata")))
         raise DecodeError(told or first_problem(type_, obj)) from None
     unknown = list(islice(unknown_paths(type_, obj, ""), MAX_STRICT_ERRORS)) if walk.unknown else []
     empties: list[tuple[dict[str, Any], str, Any]] = []

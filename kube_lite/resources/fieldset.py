@@ -8,7 +8,8 @@ branches freely. What an object owns is read off in ``ownership.py``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -118,17 +119,42 @@ def has(set_: Node, step: str) -> bool:
     return sub is not None and (not sub or SELF in sub)
 
 
+def in_order(steps: Iterable[str]) -> list[str]:
+    """Steps in the order in which upstream writes them: as text, but numbers in keys and values by their size."""
+    found = sorted(steps)
+    if len(found) > 1 and found[-1][0] in "kv":
+        found.sort(key=_rank)
+    return found
+
+
+@lru_cache(maxsize=8192)
+def _rank(step: str) -> tuple[Any, ...]:
+    if step[0] == "k":
+        return ("k", *[(name, *_sized(value)) for name, value in msgspec.json.decode(step[2:]).items()])
+    if step[0] == "v":
+        return ("v", *_sized(msgspec.json.decode(step[2:])))
+    return (step[0], step)
+
+
+def _sized(value: Any) -> tuple[int, Any]:
+    """Comparable among all JSON values: numbers before texts before the rest."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return (0, value)
+    return (1, value) if isinstance(value, str) else (2, _encode(value))
+
+
 def ordered(set_: Node) -> Node:
     """The same set with its steps in the order in which upstream writes them."""
-    return {step: ordered(set_[step]) if set_[step] else IN for step in sorted(set_)}
+    return {step: ordered(set_[step]) if set_[step] else IN for step in in_order(set_)}
 
 
 def paths(set_: Node, prefix: str = "") -> Iterator[str]:
     """The members as upstream prints them, own members before deeper ones: ``.spec.map[k="1"].v``."""
-    for step in sorted(set_):
+    steps = in_order(set_)
+    for step in steps:
         if step != SELF and (not set_[step] or SELF in set_[step]):
             yield prefix + step_text(step)
-    for step in sorted(set_):
+    for step in steps:
         if set_[step]:
             yield from paths(set_[step], prefix + step_text(step))
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kube_lite.resources.fieldset import IN, SELF, Node
+from kube_lite.resources.fieldset import IN, SELF, Node, in_order
 from kube_lite.resources.schema import ANY, LIST, MAP, OBJECT, Field, Type
 
 DEDUCED: Final = Type(ANY)
@@ -114,12 +114,12 @@ def whole(type_: Type, value: Any, lenient: bool = False) -> Node:
     node: Node = {SELF: IN}
     item = type_.item or DEDUCED
     if type(value) is not dict:
-        for step, sub in sorted([(item_step(type_, sub, place), place) for place, sub in enumerate(value)]):
-            if step[:2] == "i:" and type_.list_type == "map" and not lenient:
-                raise Unnameable
-            node[step] = IN if lenient and step in node else whole(item, value[sub], lenient)
-        if len(node) <= len(value) and not lenient:
+        named = _named(type_, value)
+        if not lenient and (len(named) < len(value) or (type_.list_type == "map" and any(s[0] == "i" for s in named))):
             raise Unnameable
+        for step in in_order(named) if len(named) > 1 else named:
+            sub = named[step]
+            node[step] = IN if type(sub) is _Repeated else whole(item, sub, lenient)
         return node
     fields = type_.fields
     if not fields and item.kind > LIST and not item.custom:

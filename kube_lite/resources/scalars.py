@@ -42,4 +42,9 @@ def _first_illegal(text: str) -> int:
     end = match.end() if match else 0
     if end == len(text):
         return end - end % 4 if end % 4 else end
-    return end
+    padding = 4 - end % 4
+    if text[end] != "=" or padding > 2:
+        return end
+    if padding == 2 and text[end : end + 2] != "==":
+        return len(text) if end + 1 == len(text) else end
+    return end + padding  # the padding is right, and more follows

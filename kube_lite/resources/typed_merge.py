@@ -12,7 +12,7 @@ import operator
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kube_lite.resources.fieldset import IN, SELF, Node, has, step_text
+from kube_lite.resources.fieldset import IN, SELF, Node, has, in_order, step_text
 from kube_lite.resources.ownership import DEDUCED, applied, below, is_leaf, is_owned_empty, item_step
 from kube_lite.resources.schema import (
     ANY,
@@ -201,7 +201,7 @@ def _named_items(type_: Type, values: list[Any]) -> Node:
         found[item_step(type_, item, position)] = {SELF: IN, **set_} if set_ else IN
     if len(found) < len(values):
         raise Mistyped
-    return {step: found[step] for step in sorted(found)}
+    return {step: found[step] for step in in_order(found)}
 
 
 # ---- merging

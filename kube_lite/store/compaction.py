@@ -3,6 +3,8 @@
 Upstream keeps five minutes of history (kube-apiserver's etcd compaction interval); a client that resumes a watch
 within the window misses nothing. The loop notes now and then how far the store had come, and compacts up to the
 newest note that is old enough in both ways.
+
+On a full disk all history goes: what was deleted stands in it, so nothing else would make room.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from kube_lite import clock
 from kube_lite.store.store import StorageFull, Store
 
 logger = logging.getLogger(__name__)
+
+FULL_INTERVAL = 0.5
+"""Seconds between compactions on a full disk, for deletions, too, write to the history before they make room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,11 @@ class Compactable(Store, Protocol):
     @property
     def logged(self) -> int:
         """How many events have entered the history since the store was opened."""
+        ...
+
+    @property
+    def full(self) -> bool:
+        """Whether the disk was full at last sight."""
         ...
 
     async def verify(self) -> None:
@@ -93,14 +103,22 @@ async def compact_regularly(store: Compactable, settings: HistorySettings | None
     settings = settings or HistorySettings()
     compactor = Compactor(settings)
     verified_at = clock.monotonic()
+    due, was_full = clock.monotonic(), False
     while True:
-        revision = compactor.observe(clock.monotonic(), store.revision, store.logged)
-        if revision > store.compacted:
-            try:
-                await store.compact(revision)
-            except StorageFull:
-                logger.warning("history is not compacted: the disk is full")
+        full = store.full
+        if full or clock.monotonic() >= due:
+            due = clock.monotonic() + settings.interval_seconds
+            if full and not was_full:
+                logger.warning("the disk is full: history is dropped to make room")
+            was_full = full
+            kept = compactor.observe(clock.monotonic(), store.revision, store.logged)
+            revision = store.revision if full else kept
+            if revision > store.compacted:
+                try:
+                    await store.compact(revision)
+                except StorageFull:
+                    logger.warning("history is not compacted: the disk is full")
         if clock.monotonic() - verified_at >= settings.verify_seconds:
             await store.verify()
             verified_at = clock.monotonic()
-        await anyio.sleep(settings.interval_seconds)
+        await anyio.sleep(min(FULL_INTERVAL, settings.interval_seconds))

@@ -50,6 +50,8 @@ COMPACTION_STEP = 100
 HISTORY_STEP = 1_000
 """History rows read in one go, for the same reason."""
 
+FULL = "the disk is full: free space, or delete objects"
+"""What whoever writes is told then."""
 FULL_RETRY_SECONDS = 1.0
 """When the disk is full, look for space no more often than this."""
 
@@ -176,7 +178,7 @@ class GroupCommitStore:
             await self._log.compact(after, upto)
             self._check_open()
         self._current.forget_gaps(self._compacted)
-        await self._log.tidy()
+        await self._log.tidy(shrink=self._full)
 
     async def verify(self) -> None:
         """Read the whole file and compare its checksums. :raises Corrupt: naming the row"""
@@ -347,7 +349,9 @@ class GroupCommitStore:
         for write in decided:
             stands = self._current.records.get(write.event.key) is write.event.previous
             (survivors if write.frees and stands else losers).append(write)
-        self._fail(losers, error)
+        refusal = StorageFull(FULL)
+        refusal.__cause__ = error
+        self._fail(losers, refusal)
         self._pending = {write.event.key: write for write in survivors}
         await self._log.release_reserve()
         if not survivors:
@@ -369,4 +373,4 @@ class GroupCommitStore:
             if await self._log.regain_reserve():
                 self._full = False
         if self._full:
-            raise StorageFull("the disk is full: free space, or delete objects")
+            raise StorageFull(FULL)

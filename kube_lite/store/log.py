@@ -91,8 +91,11 @@ class Log(Protocol):
         """Drop what was superseded or deleted by the events with after < revision <= upto, in one transaction."""
         ...
 
-    async def tidy(self) -> None:
-        """Give free space back to the file system, a little at a time."""
+    async def tidy(self, shrink: bool = False) -> None:
+        """Give free space back to the file system, a little at a time.
+
+        :param shrink: the write-ahead log, too, at once: for a full disk
+        """
         ...
 
     async def checkpoint(self) -> None:

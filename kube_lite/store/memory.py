@@ -47,6 +47,11 @@ class MemoryStore:
         return self._compacted
 
     @property
+    def full(self) -> bool:
+        """Never: there is no disk."""
+        return False
+
+    @property
     def logged(self) -> int:
         """How many events have entered the history since the store was opened."""
         return self._logged

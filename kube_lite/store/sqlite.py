@@ -259,8 +259,13 @@ class SqliteLog:
         self._unchecked_bytes += (1 + replaced.rowcount + deletions.rowcount) * self._settings.page_bytes
         await self.checkpoint()
 
-    async def tidy(self) -> None:
-        """Copy the log into the file when due, and give pages back while more than a quarter is free."""
+    async def tidy(self, shrink: bool = False) -> None:
+        """Copy the log into the file when due, and give pages back while more than a quarter is free; see ``Log``."""
+        if shrink:
+            async with self._lock:
+                with _translated(self._path):
+                    await self._pragma("wal_checkpoint(TRUNCATE)")
+                self._unchecked_bytes = 0
         await self.checkpoint()
         while True:
             async with self._lock:

@@ -5,116 +5,22 @@ items and a ring of recent events. A watcher is a cursor: a position in that rin
 one that is slow falls behind, and hears :class:`Compacted` when the ring has passed it. Every cursor sees the
 events in revision order, each once, with none missing.
 
-Waking a thousand watchers costs far more than writing the event they wake for. So with many of them waiting
-wake-ups are spread (events gather meanwhile and go out together) and done a few at a time, other work in between;
-a cursor that wants only the objects with one field value (a node's pods) is woken for those alone; and who can take
-events at any moment has itself called (:meth:`Cursor.listen`) instead of waiting in a task.
+Who waits is woken by ``wakeups``; who can take events at any moment has itself called (:meth:`Cursor.listen`) instead
+of waiting in a task.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from kube_lite import clock
 from kube_lite.store.current import SortedKeys
+from kube_lite.store.ring import CachedEvent, Extract, Item, RingSettings, Trigger
 from kube_lite.store.store import Compacted, Event, Store
-
-logger = logging.getLogger(__name__)
-
-Extract = Callable[[bytes], tuple[Mapping[str, str], Mapping[str, str]]]
-"""From an object's bytes its labels and its selectable fields. :raises ValueError: not such an object"""
-
-Trigger = tuple[str, str]
-"""A selectable field and the value it must have, before or after the event."""
-
-
-@dataclass(frozen=True, slots=True)
-class RingSettings:
-    """How much of the past one kind's ring keeps; what it drops may still be in the store's history."""
-
-    max_bytes: int = 64 * 1024 * 1024
-    """Bytes at most, by estimate; it bounds memory where the next two would not."""
-    window_seconds: float = 600.0
-    """Events younger than this stay: twice upstream's 5 minutes of etcd history."""
-    window_events: int = 50_000
-    """So many events stay whatever their age."""
-    wakeup_seconds: float = 28e-6
-    """A round of n watchers takes at least n times this: to wake one and write to its TLS connection costs about
-    20 us of CPU, so the rest of the time is for the writes that are waited for."""
-    max_delay_seconds: float = 0.1
-    """No round is made longer than this."""
-    woken_at_once: int = 32
-    """So many are woken in one go, less than a millisecond; the others follow evenly over the time of the round."""
-    rescan_events: int = 4_096
-    """A cursor with a trigger looks through the ring at least every so many events, lest it be overtaken."""
-
-
-@dataclass(slots=True, eq=False)
-class Item:
-    """An object as it stands: its bytes, and what selectors ask about, read off when the first of them asks."""
-
-    key: str
-    value: bytes
-    revision: int
-    extract: Extract = field(repr=False)
-    _asked_for: tuple[Mapping[str, str], Mapping[str, str]] | None = field(default=None, repr=False)
-
-    @property
-    def labels(self) -> Mapping[str, str]:
-        """The object's labels."""
-        return self._extracted()[0]
-
-    @property
-    def fields(self) -> Mapping[str, str]:
-        """Its selectable fields."""
-        return self._extracted()[1]
-
-    def _extracted(self) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        if self._asked_for is None:
-            try:
-                self._asked_for = self.extract(self.value)
-            except ValueError as error:
-                # One bad object must not stop the store: it stays readable, and no selector finds it.
-                logger.error("%s: cannot be read: %s", self.key, error)
-                self._asked_for = {}, {}
-        return self._asked_for
-
-
-@dataclass(slots=True, eq=False)
-class CachedEvent:
-    """An event as watchers get it; shared, so only ``encoded`` may be written to.
-
-    ``item`` is the object as it became, or as it was when it was deleted; ``previous`` is the object before, for
-    selectors that it matched and the new state does not, or the reverse. ``encoded`` is the reader's place for
-    encodings made once and sent to many.
-    """
-
-    item: Item
-    revision: int
-    deleted: bool
-    previous: Item | None
-    at: float
-    encoded: dict[object, bytes] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        """The object's key."""
-        return self.item.key
-
-    def weight(self) -> int:
-        """Bytes that this event holds in memory, about: its value, as much again encoded, and the objects."""
-        return 2 * len(self.item.value) + 600
-
-    def concerns(self, trigger: Trigger) -> bool:
-        """Whether the object has that field value, or had it before."""
-        name, value = trigger
-        before = self.previous
-        return self.item.fields.get(name) == value or (before is not None and before.fields.get(name) == value)
+from kube_lite.store.wakeups import Wakeups
 
 
 class WatchCache:
@@ -136,17 +42,8 @@ class WatchCache:
         self._bytes = 0
         self.shared: dict[object, Any] = {}
         """The reader's place for what it made of the newest events for many watchers; the next event empties it."""
-        self._waiting: dict[Cursor, None] = {}
-        self._triggered: dict[Trigger, dict[Cursor, None]] = {}
-        self._unscanned = 0
-        self._woken_at = float("-inf")
-        self._wakeup: asyncio.TimerHandle | None = None
-        self._to_wake: list[Cursor] = []
-        self._step = 0.0
-        self._next_step = 0.0
-        """Those whose turn is still to come in the round of wake-ups that is under way, last first."""
-        self._again = False
-        """Whether events came during the round."""
+        self.wakeups = Wakeups(settings)
+        """Who waits for events."""
 
     @property
     def revision(self) -> int:
@@ -208,22 +105,13 @@ class WatchCache:
         if self.shared:
             self.shared = {}
         self._bytes += cached.weight()
-        self._unscanned += 1
-        if self._triggered:
-            self._wake_triggered(cached)
+        self.wakeups.happened(cached)
         return cached
 
     def settle(self, at: float) -> None:
         """After a batch: drop what the ring should not keep, and wake who waits."""
         self._trim(at)
-        if self._unscanned >= self._settings.rescan_events:
-            self._unscanned = 0
-            for cursors in tuple(self._triggered.values()):
-                _wake(cursors)
-        if self._to_wake:
-            self._again = True
-        elif self._waiting and self._wakeup is None:
-            self._plan_round(at)
+        self.wakeups.settle(at)
 
     def _length(self) -> int:
         return len(self._ring) - self._dead
@@ -245,73 +133,17 @@ class WatchCache:
             del ring[: self._dead]
             self._dead = 0
 
-    def _plan_round(self, at: float) -> None:
-        remaining = self._woken_at + self._round_seconds(len(self._waiting)) - at
-        if remaining <= 0:
-            self._wake_all()
-        else:
-            self._wakeup = asyncio.get_running_loop().call_later(remaining, self._wake_all)
-
-    def _round_seconds(self, watchers: int) -> float:
-        return min(watchers * self._settings.wakeup_seconds, self._settings.max_delay_seconds)
-
-    def _wake_all(self) -> None:
-        self._wakeup = None
-        self._woken_at = clock.monotonic()
-        self._to_wake = list(reversed(self._waiting))
-        self._step = self._round_seconds(self._settings.woken_at_once)
-        self._next_step = self._woken_at
-        self._wake_some()
-
-    def _wake_some(self) -> None:
-        left = self._to_wake
-        try:
-            for _ in range(min(self._settings.woken_at_once, len(left))):
-                left.pop().wake()
-        finally:  # one that cannot be served does not keep the others waiting
-            if left:
-                # by the round's schedule: a step that is late does not move the later ones
-                self._next_step += self._step
-                asyncio.get_running_loop().call_later(max(self._next_step - clock.monotonic(), 0.0), self._wake_some)
-            elif self._again:
-                self._again = False
-                self._plan_round(clock.monotonic())
-
-    def _wake_triggered(self, event: CachedEvent) -> None:
-        states = (event.item,) if event.previous is None else (event.item, event.previous)
-        for state in states:
-            for trigger in state.fields.items():
-                if cursors := self._triggered.get(trigger):
-                    _wake(cursors)
-
-    def _read(self, position: int) -> list[CachedEvent]:
+    def read(self, position: int) -> list[CachedEvent]:
         """The events from that number on. :raises Compacted: the first of them is gone"""
         at = position - self._first + self._dead
         if at < self._dead:
             raise Compacted(self._floor - 1, self._floor)
         return self._ring[at:]
 
-    def _end(self) -> int:
+    @property
+    def end(self) -> int:
+        """The number that the next event will have."""
         return self._first + self._length()
-
-    def _wait(self, cursor: Cursor, trigger: Trigger | None) -> None:
-        if trigger is None:
-            self._waiting[cursor] = None
-        else:
-            self._triggered.setdefault(trigger, {})[cursor] = None
-
-    def _unwait(self, cursor: Cursor, trigger: Trigger | None) -> None:
-        if trigger is None:
-            self._waiting.pop(cursor, None)
-        elif cursors := self._triggered.get(trigger):
-            cursors.pop(cursor, None)
-            if not cursors:
-                del self._triggered[trigger]
-
-
-def _wake(cursors: Mapping[Cursor, None]) -> None:
-    for cursor in tuple(cursors):
-        cursor.wake_soon()
 
 
 class Cursor:
@@ -347,7 +179,7 @@ class Cursor:
     @property
     def revision(self) -> int:
         """Everything up to this revision has been handed out, so a bookmark may name it (once that is sent)."""
-        if self._position == self._cache._end():
+        if self._position == self._cache.end:
             return max(self._after, self._cache.revision)
         return self._after
 
@@ -356,10 +188,10 @@ class Cursor:
 
         :raises Compacted: the ring has dropped some of them
         """
-        if self._position == self._cache._end():
+        if self._position == self._cache.end:
             return ()
         try:
-            events = self._cache._read(self._position)
+            events = self._cache.read(self._position)
         except Compacted as error:
             raise Compacted(self._after, error.compacted) from None
         self._position += len(events)
@@ -384,7 +216,7 @@ class Cursor:
             if events or self._closed or (until is not None and loop.time() >= until):
                 return events
             self._waiter = loop.create_future()
-            self._cache._wait(self, self._trigger)
+            self._cache.wakeups.wait(self, self._trigger)
             self._deadline = until
             if until is not None and (self._timer is None or self._fires > until):
                 self._set_timer(loop, until)
@@ -392,7 +224,7 @@ class Cursor:
                 await self._waiter
             finally:
                 self._waiter = self._deadline = None
-                self._cache._unwait(self, self._trigger)
+                self._cache.wakeups.unwait(self, self._trigger)
 
     def _set_timer(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
         if self._timer is not None:
@@ -411,7 +243,7 @@ class Cursor:
     def listen(self, listener: Callable[[], None]) -> None:
         """From now on call ``listener`` whenever there may be events, for it to ask :meth:`ready`; until closed."""
         self._listener = listener
-        self._cache._wait(self, self._trigger)
+        self._cache.wakeups.wait(self, self._trigger)
 
     def wake_soon(self) -> None:
         """:meth:`wake`, but not before the batch of events is complete."""
@@ -432,7 +264,7 @@ class Cursor:
         self._closed = True
         if self._listener is not None:
             self._listener = None
-            self._cache._unwait(self, self._trigger)
+            self._cache.wakeups.unwait(self, self._trigger)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

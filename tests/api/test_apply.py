@@ -14,8 +14,9 @@ from kube_lite.api.managed import differs_in_times
 from kube_lite.errors import BadRequest, Conflict
 from kube_lite.resources import schema
 from kube_lite.resources.decode import complete, decode
-from kube_lite.resources.fieldset import difference, paths, union
-from kube_lite.resources.ownership import applied, whole
+from kube_lite.resources.fieldset import difference, ordered, paths, union
+from kube_lite.resources.ownership import Unnameable, applied, whole
+from kube_lite.resources.typed_merge import named
 
 CONFIG_MAP = schema.type_for("", "v1", "ConfigMap")
 DEPLOYMENT = schema.type_for("apps", "v1", "Deployment")
@@ -331,6 +332,146 @@ def test_a_null_value_is_owned_as_the_empty_string_it_becomes_and_an_empty_map_i
     assert empty.entries == []
 
 
+def test_a_zero_that_is_named_is_owned_and_an_empty_map_that_is_not_stored_is_not() -> None:
+    def deployment(**spec: Any) -> Obj:
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec}
+
+    pod = {"hostNetwork": False, "volumes": [{"name": "v", "emptyDir": {}}], "tolerations": []}
+    config = deployment(paused=False, strategy={}, template={"spec": pod}, replicas=None)
+    outcome = apply(DEPLOYMENT, None, config, writer("m1", version="apps/v1"))
+    assert outcome.entries[0]["fieldsV1"] == {
+        "f:spec": {
+            "f:paused": {},
+            "f:replicas": {},
+            "f:template": {
+                "f:spec": {
+                    "f:hostNetwork": {},
+                    "f:tolerations": {},
+                    "f:volumes": {'k:{"name":"v"}': {".": {}, "f:emptyDir": {}, "f:name": {}}},
+                }
+            },
+        }
+    }
+
+
+def test_what_an_updater_owns_too_stays_when_its_applier_gives_it_up() -> None:
+    first = config_map({"a": "1", "b": "1"})
+    live = with_entries(first, created(CONFIG_MAP, first, writer("up")))
+    live = stored(CONFIG_MAP, apply(CONFIG_MAP, live, config_map({"a": "1"}), writer("m1")))
+    live = stored(CONFIG_MAP, apply(CONFIG_MAP, live, config_map(), writer("m1")))
+    assert live["data"] == {"a": "1", "b": "1"}
+    assert owners(live) == {"up/Update": {"f:data": {".": {}, "f:a": {}, "f:b": {}}}}
+
+
+def test_what_nobody_owns_in_a_map_or_list_outlives_the_last_that_was_applied_there() -> None:
+    def secret(**fields: Any) -> Obj:
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, **fields}
+
+    kind = schema.type_for("", "v1", "Secret")
+    live = stored(kind, apply(kind, None, secret(data={"x": "AA=="}), writer("m1")))
+    live["data"]["b"] = "Mg=="  # of stringData, say
+    live["metadata"]["finalizers"] = ["e/f"]
+    live = stored(kind, apply(kind, live, secret(), writer("m1")))
+    assert (live["data"], live["metadata"]["finalizers"]) == ({"b": "Mg=="}, ["e/f"])
+
+
+def test_a_struct_goes_with_its_defaults_when_nothing_of_it_is_applied_any_more() -> None:
+    def deployment(**strategy: Any) -> Obj:
+        spec = {"strategy": strategy, "selector": {"matchLabels": {"a": "b"}}}
+        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec}
+
+    first = deployment(type="RollingUpdate", rollingUpdate={"maxSurge": 1})
+    live = stored(DEPLOYMENT, apply(DEPLOYMENT, None, first, writer("m1", version="apps/v1")))
+    live["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] = "25%"
+    outcome = apply(DEPLOYMENT, live, deployment(type="Recreate"), writer("m1", version="apps/v1"))
+    assert outcome.obj["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def twice_named(*values: str) -> Obj:
+    env = [{"name": "A", "value": value} for value in values]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": container(env=env)}
+
+
+def container(**fields: Any) -> Obj:
+    return {"containers": [{"name": "c", "image": "i", **fields}]}
+
+
+def test_items_that_share_a_name_outlive_an_apply_that_does_not_name_them() -> None:
+    live = twice_named("1", "2")
+    complete(POD, live)
+    label = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": {"a": "b"}}}
+    once = stored(POD, apply(POD, live, label, writer("m1")))
+    assert once["spec"]["containers"][0]["env"] == [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]
+    before = owners(once)["before-first-apply/Update"]
+    assert before["f:spec"]["f:containers"]['k:{"name":"c"}']["f:env"] == {".": {}, 'k:{"name":"A"}': {}}
+    replaced = stored(POD, apply(POD, once, twice_named("3"), writer("m1"), force=True))
+    assert replaced["spec"]["containers"][0]["env"] == [{"name": "A", "value": "3"}]
+
+
+def test_items_that_come_to_share_a_name_are_owned_as_one() -> None:
+    old = twice_named("1")
+    complete(POD, old)
+    old = with_entries(old, created(POD, old, writer("f0")))
+    new = twice_named("1", "2")
+    complete(POD, new)
+    entries = updated(POD, old, new, None, writer("f1", 1))
+    env = {e["manager"]: e["fieldsV1"]["f:spec"]["f:containers"]['k:{"name":"c"}']["f:env"] for e in entries}
+    assert env == {"f0": {}, "f1": {'k:{"name":"A"}': {}}}
+    again = updated(POD, with_entries(new, entries), old, None, writer("f2", 2))
+    assert [e["manager"] for e in again] == ["f0", "f2"]
+
+
+def test_an_update_that_sets_items_without_their_key_owns_nothing() -> None:
+    kind = schema.type_for("", "v1", "ServiceAccount")
+    old: Obj = {"metadata": {"name": "s"}, "secrets": [{"name": "a"}]}
+    old = with_entries(old, created(kind, old, writer("f0")))
+    with pytest.raises(Unnameable):
+        updated(kind, old, {"metadata": {"name": "s"}, "secrets": [{"name": "a"}, {}]}, None, writer("f1"))
+    kept = {"metadata": {"name": "s", "labels": {"a": "b"}}, "secrets": [{"name": "a"}]}
+    assert [e["manager"] for e in updated(kind, old, kept, None, writer("f1"))] == ["f0", "f1"]
+
+
+def test_items_keep_their_neighbours_and_come_in_the_order_of_the_configuration() -> None:
+    def pod(*names: str) -> Obj:
+        spec = {"containers": [{"name": name, "image": "i"} for name in names]}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+
+    def applied_over(live: str, config: str) -> str:
+        merged = apply(POD, pod(*live), pod(*config), writer("m1")).obj
+        return "".join(one["name"] for one in merged["spec"]["containers"])
+
+    assert applied_over("abc", "ca") == "bca"
+    assert applied_over("abc", "xb") == "axbc"
+    assert applied_over("abc", "cba") == "cba"
+    assert applied_over("", "ba") == "ba"
+
+
+def test_an_owner_of_which_a_map_was_left_owns_what_is_in_it_at_the_next_write() -> None:
+    old = with_entries(
+        config_map({"a": "1"}),
+        [{**created(CONFIG_MAP, config_map({"a": "0"}), writer("f0"))[0], "fieldsV1": {"f:data": {}}}],
+    )
+    (entry,) = updated(CONFIG_MAP, old, config_map({"a": "1"}), None, writer("f1"))
+    assert (entry["manager"], entry["fieldsV1"]) == ("f0", {"f:data": {".": {}, "f:a": {}}})
+
+
+def test_a_configuration_of_bad_lists_is_told_what_is_wrong() -> None:
+    def told(**spec: Any) -> str:
+        config = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": spec}
+        with pytest.raises(BadRequest) as refusal:
+            apply(POD, None, config, writer("m1"))
+        return refusal.value.message.partition("): ")[2]
+
+    twins = [{"name": "a"}, {"name": "a"}]
+    assert told(containers=twins) == '.spec.containers: duplicate entries for key [name="a"]'
+    assert told(containers="x") == ".spec.containers: expected list, got &{x}"
+    nested = container(args=[1])["containers"]
+    assert told(containers=nested) == (
+        '.spec.containers[name="c"].args[0]: expected string, got &value.valueUnstructured{Value:1}'
+    )
+    assert told(nodeSelector={"a": 1}).startswith(".spec.nodeSelector.a: expected string")
+
+
 # ---- what always holds
 
 KEYS = st.sampled_from(["a", "b", "c", "d"])
@@ -365,6 +506,13 @@ def test_applying_twice_changes_nothing(config: Obj) -> None:
     once = stored(POD, apply(POD, None, config, writer("m1", 1)))
     again = stored(POD, apply(POD, once, config, writer("m1", 2)))
     assert again == once or differs_in_times(once, again)  # which is not written
+
+
+@settings(max_examples=60, deadline=None)
+@given(pods())
+def test_what_a_configuration_names_is_found_in_one_walk(config: Obj) -> None:
+    assert named(POD, config) == applied(POD, config)
+    assert ordered(named(POD, config)) == named(POD, config)
 
 
 @settings(max_examples=60, deadline=None)

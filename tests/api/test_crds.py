@@ -326,3 +326,21 @@ def test_requests_that_fit_no_part_of_a_definition() -> None:
         assert gone.json()["metadata"]["continue"] == ""
 
     _run(story)
+
+
+def test_objects_of_every_stored_version_go_with_their_definition_though_its_webhook_is_down() -> None:
+    plane, webhook, crd = _with_webhook()
+
+    async def story(plane: Plane, client: LocalClient) -> None:
+        await client.create(CRDS, crd)
+        await client.create("foos.v1.ex.io", _foo("a", size=3), "default")
+        versions = [{**v, "storage": v["name"] == "v2"} for v in crd["spec"]["versions"]]
+        await client.patch(CRDS, crd["metadata"]["name"], {"spec": {"versions": versions}})
+        await client.create("foos.v2.ex.io", _foo("b", "v2", length=3), "default")
+        webhook.down = True
+        await client.delete(CRDS, crd["metadata"]["name"])
+        await anyio.sleep(5)
+        with pytest.raises(errors.NotFound):
+            await client.get(CRDS, crd["metadata"]["name"])
+
+    _run(story, plane)

@@ -8,6 +8,8 @@ import pytest
 
 from kube_lite import errors
 from kube_lite.api.local import LocalClient
+from kube_lite.store.memory import MemoryStore
+from kube_lite.store.store import StorageFull
 from tests.api.test_verbs import pod, run
 
 
@@ -129,5 +131,21 @@ def test_a_service_that_is_held_is_answered_with_a_status_too() -> None:
         await client.create("services", held, "default")
         assert json.loads(await client.delete("services", "s", "default"))["status"] == "Success"
         assert json.loads(await client.get("services", "s", "default"))["metadata"]["deletionTimestamp"]
+
+    run(story)
+
+
+def test_on_a_full_disk_a_pod_is_marked_by_nothing_and_removed_by_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(*args: object, **more: object) -> None:
+        raise StorageFull("the disk is full")
+
+    async def story(client: LocalClient) -> None:
+        await _bound_pod(client, "p")
+        monkeypatch.setattr(MemoryStore, "write", full)
+        with pytest.raises(errors.InsufficientStorage, match="the disk is full"):
+            await client.delete("pods", "p", "default")
+        await client.delete("pods", "p", "default", grace_period_seconds=0)
+        with pytest.raises(errors.NotFound):
+            await client.get("pods", "p", "default")
 
     run(story)

@@ -48,5 +48,11 @@ def test_connections_to_pods_want_an_upgrade(path: str) -> None:
         answer = await call(plane.app, "GET", f"/api/v1/namespaces/default/pods/p/{path}")
         assert answer.refusal() == (400, "BadRequest")
         assert answer.json()["message"] == "Upgrade request required"
+        asked = {"connection": "Upgrade", "upgrade": "SPDY/3.1"}
+        answer = await call(plane.app, "POST", f"/api/v1/namespaces/default/pods/p/{path}", b"", asked)
+        assert (answer.code, answer.json()["message"]) == (
+            500,
+            f"{path.split('?')[0]} is not there yet in this version of kube-lite (logs are)",
+        )
 
     clock.run_virtual(story())

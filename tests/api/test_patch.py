@@ -37,6 +37,9 @@ def json_patch(obj: dict[str, Any], *operations: dict[str, Any]) -> dict[str, An
         ({"op": "test", "path": "/l", "value": [1, 2]}, {"a": 1, "l": [1, 2]}),
         ({"op": "test", "path": "/q", "value": None}, {"a": 1, "l": [1, 2]}),
         ({"op": "add", "path": "/x~1y~0", "value": 2}, {"a": 1, "l": [1, 2], "x/y~": 2}),
+        ({"op": "add", "path": "passed-over/b", "value": 2}, {"a": 1, "l": [1, 2], "b": 2}),
+        ({"op": "add", "path": "/l/-1", "value": 9}, {"a": 1, "l": [1, 2, 9]}),
+        ({"op": "replace", "path": "/l/+1", "value": 9}, {"a": 1, "l": [1, 9]}),
     ],
 )
 def test_json_patch_operations(operation: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -57,6 +60,11 @@ def test_a_json_patch_replaces_what_is_not_there_and_takes_no_value_for_null() -
         {"op": "test", "path": "/a", "value": True},
         {"op": "test", "path": "/a", "value": 1.0},
         {"op": "remove", "path": "/q"},
+        {"op": "remove", "path": "/l/1_0"},
+        {"op": "remove", "path": "/l/ 1"},
+        {"op": "copy", "from": "", "path": "/z"},
+        {"op": "move", "from": "", "path": "/z"},
+        {},
         {"op": "replace", "path": "/q/r", "value": 1},
         {"op": "add", "path": "/q/r", "value": 1},
         {"op": "add", "path": "/l/9", "value": 1},
@@ -175,3 +183,22 @@ def test_a_list_as_merge_patch_makes_an_object_that_is_none() -> None:
         ' "" is invalid: patch: Invalid value: "[]": couldn\'t get version/kind; json parse error: json: cannot '
         "unmarshal array into Go value of type struct {"
     )
+
+
+def test_a_patch_of_null_changes_nothing_and_an_operation_of_null_is_none() -> None:
+    assert read(JSON_PATCH, b"null").apply(CONFIG_MAP, {"a": 1}) == {"a": 1}
+    assert read(STRATEGIC_PATCH, b"null").apply(CONFIG_MAP, {"a": 1}) == {"a": 1}
+    with pytest.raises(PatchFailed):
+        read(JSON_PATCH, b"[null]").apply(CONFIG_MAP, {"a": 1})
+
+
+def test_nulls_in_lists_of_a_merge_patch_are_left_out() -> None:
+    patch = {"l": [None, {"k": None, "v": [None]}], "m": {"k": None}}
+    assert merge_patch({"l": [1]}, patch) == {"l": [{"v": []}], "m": {}}
+
+
+def test_what_a_merge_patch_gave_is_shown_with_its_keys_sorted() -> None:
+    deployment = schema.type_for("apps", "v1", "Deployment")
+    patch = read(MERGE_PATCH, b'{"spec": {"template": {"spec": {"containers": [{"name": "c", "args": []}]}}}}')
+    shown = patch.text(deployment, patch.apply(deployment, {"kind": "Deployment"}))
+    assert '"containers":[{"args":[],"name":"c"}]' in shown

@@ -7,10 +7,12 @@ import json
 from typing import Any
 from urllib.parse import quote
 
+import anyio
 import pytest
 
 from kube_lite import clock
 from kube_lite.api.plane import Plane
+from kube_lite.api.reads import TOKEN_SECONDS
 from tests.api.wire import Answer, call, run
 from tests.plane import admin
 
@@ -103,6 +105,25 @@ def test_a_token_whose_moment_is_gone_is_refused_with_one_that_goes_on_from_now(
         assert gone.json()["message"].startswith("The provided continue parameter is too old to display a consistent")
         fresh = await got(plane, f"continue={meta(gone)['continue']}")
         assert names(fresh) == ["b", "bb", "c"]
+
+    run(story)
+
+
+def test_a_list_may_be_continued_for_five_minutes_as_it_was() -> None:
+    """Clients wait for the refusal: upstream's conformance test for ten minutes at most."""
+
+    async def story(plane: Plane) -> None:
+        await _made(plane, "a", "b", "c")
+        token = meta(await got(plane, "limit=1"))["continue"]
+        await _made(plane, "bb")
+        await anyio.sleep(TOKEN_SECONDS - 1)
+        second = await got(plane, f"limit=1&continue={token}")
+        assert names(second) == ["b"]
+        await anyio.sleep(2)
+        for continued, rest in ((token, ["b", "bb", "c"]), (meta(second)["continue"], ["bb", "c"])):
+            gone = await got(plane, f"limit=1&continue={continued}")
+            assert gone.refusal() == (410, "Expired")
+            assert names(await got(plane, f"continue={meta(gone)['continue']}")) == rest
 
     run(story)
 

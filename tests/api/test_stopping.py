@@ -33,6 +33,7 @@ class Serving:
     def __init__(self, plane: Plane, authority: Authority) -> None:
         self.plane = plane
         self.asked, self.answer = anyio.Event(), anyio.Event()
+        self.body = b"done"
         plane.nonresource.pages["slow"] = self._slow
         self._bound = listener.bind_tcp("127.0.0.1", 0)
         self._port = self._bound.getsockname()[1]
@@ -45,7 +46,7 @@ class Serving:
     async def _slow(self, request: Request) -> Response:
         self.asked.set()
         await self.answer.wait()
-        return Response(200, b"done")
+        return Response(200, self.body)
 
     async def run(self) -> None:
         """Serve until stopped."""
@@ -116,6 +117,21 @@ def test_requests_under_way_are_answered_while_new_connections_are_refused(tmp_p
         assert answer.startswith(b"HTTP/1.1 200 ")
         assert b"connection: close" in answer
         assert answer.endswith(b"done")
+        await serving.drained()
+
+    run(tmp_path, story)
+
+
+def test_a_client_that_reads_slowly_gets_all_of_a_long_answer(tmp_path: Path) -> None:
+    async def story(serving: Serving) -> None:
+        serving.body = bytes(8_000_000)
+        serving.answer.set()
+        async with serving.connected(SLOW) as slow:
+            await serving.asked.wait()
+            serving.stop()
+            await anyio.sleep(0.5)  # by now whoever reads has read
+            answer = await everything(slow)
+        assert len(answer.partition(b"\r\n\r\n")[2]) == 8_000_000
         await serving.drained()
 
     run(tmp_path, story)

@@ -55,6 +55,28 @@ def test_a_scale_that_makes_no_sense_is_refused() -> None:
     run(story)
 
 
+def test_an_ephemeral_container_gets_the_defaults_of_every_container() -> None:
+    async def story(plane: Plane) -> None:
+        await _running(plane, "p")
+        patch = {"spec": {"ephemeralContainers": [{"name": "d", "image": "busybox", "stdin": True}]}}
+        content = {"content-type": "application/strategic-merge-patch+json"}
+        answer = await call(plane.app, "PATCH", PODS + "/p/ephemeralcontainers", patch, content)
+        assert answer.code == 200, answer.json()
+        assert answer.json()["spec"]["ephemeralContainers"] == [
+            {
+                "name": "d",
+                "image": "busybox",
+                "resources": {},
+                "terminationMessagePath": "/dev/termination-log",
+                "terminationMessagePolicy": "File",
+                "imagePullPolicy": "Always",
+                "stdin": True,
+            }
+        ]
+
+    run(story)
+
+
 async def _running(plane: Plane, name: str) -> None:
     client = admin(plane)
     spec = {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}

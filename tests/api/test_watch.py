@@ -13,7 +13,8 @@ from kube_lite import clock, errors
 from kube_lite.api.plane import Plane, PlaneOptions
 from kube_lite.client.protocol import WatchEvent
 from kube_lite.store.memory import MemoryStore
-from kube_lite.store.watch_cache import RingSettings, WatchCaches
+from kube_lite.store.ring import RingSettings
+from kube_lite.store.watch_cache import WatchCaches
 from tests.api.wire import Answer, call, opened, run
 from tests.plane import admin, started_plane
 

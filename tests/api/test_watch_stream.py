@@ -14,7 +14,7 @@ from anyio.abc import SocketStream
 from kube_lite.api import watch_stream
 from kube_lite.api.plane import Plane
 from kube_lite.api.user import MASTERS, User
-from kube_lite.store.watch_cache import RingSettings
+from kube_lite.store.ring import RingSettings
 from tests.api.test_exchange import connected, get, serving
 from tests.plane import admin, started_plane
 
@@ -190,10 +190,10 @@ def test_a_client_that_hangs_up_is_forgotten() -> None:
         resource = plane.storage.registry.named("configmaps")
         assert resource is not None
         cache = plane.storage.cache(resource)
-        before = len(cache._waiting)
+        before = cache.wakeups.waiting
         async with watching(port), watching(port):
-            assert len(cache._waiting) == before + 2
-        while len(cache._waiting) > before:  # noqa: ASYNC110  # the server hears of it soon
+            assert cache.wakeups.waiting == before + 2
+        while cache.wakeups.waiting > before:  # noqa: ASYNC110  # the server hears of it soon
             await anyio.sleep(0.001)
         await make(plane, "a")
 

@@ -1,10 +1,10 @@
-"""Watches over websocket: a real client library, its handshakes good and bad, and the frames by hand."""
+"""Watches and logs over websocket: a real client library, its handshakes good and bad, and the frames by hand."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -12,9 +12,11 @@ import pytest
 import websocket as client
 
 from kube_lite import clock
+from kube_lite.api.http import Request, Response
 from kube_lite.api.plane import Plane
 from kube_lite.api.user import MASTERS, User
 from kube_lite.api.websocket import LONGEST_FRAME, TOKEN_PROTOCOL, Frames, encoded
+from kube_lite.resources.registry import Resource
 from tests.api.test_exchange import Reader, connected, serving
 from tests.plane import admin, started_plane
 
@@ -138,6 +140,55 @@ def test_a_handshake_that_cannot_be_followed_gets_an_ordinary_answer(
                 asked.append("Sec-WebSocket-Version: 13")
             await stream.send("\r\n".join([f"GET {path} HTTP/1.1", *asked, "", ""]).encode())
             assert (await Reader(stream).answer())[0] == status
+
+    run(story)
+
+
+LOG = "/api/v1/namespaces/default/pods/p/log"
+SAID = [b"one\ntwo\n", b"\xff\x00 no text", b"x" * 70_000]
+
+
+async def log(request: Request, resource: Resource) -> Response:
+    """What a node would answer."""
+
+    async def body() -> AsyncIterator[bytes]:
+        for chunk in SAID:
+            yield chunk
+
+    return Response(content_type="text/plain", stream=body())
+
+
+@pytest.mark.parametrize(
+    ("asked", "spoken", "code"),
+    [
+        ([], None, client.ABNF.OPCODE_BINARY),
+        (["binary.k8s.io"], "binary.k8s.io", client.ABNF.OPCODE_BINARY),
+        (["chat", "base64.binary.k8s.io"], "base64.binary.k8s.io", client.ABNF.OPCODE_TEXT),
+    ],
+)
+def test_a_log_comes_byte_for_byte_in_the_frames_that_were_asked_for(
+    asked: list[str], spoken: str | None, code: int
+) -> None:
+    async def story(plane: Plane, port: int) -> None:
+        plane.dispatcher.subresources["pods/log"] = log
+        socket = await opened(port, path=LOG, header=ROOT, subprotocols=asked)
+        assert socket.getsubprotocol() == spoken
+        frames = [await clock.run_in_thread(socket.recv_data) for _ in range(len(SAID) + 1)]
+        assert {kind for kind, _ in frames} == {code}
+        plain = [base64.b64decode(data) if code == client.ABNF.OPCODE_TEXT else data for _, data in frames]
+        assert plain == [b"", *SAID]
+        assert (await clock.run_in_thread(socket.recv_data))[0] == client.ABNF.OPCODE_CLOSE
+        socket.shutdown()
+
+    run(story)
+
+
+def test_a_log_in_frames_that_nobody_knows_is_refused() -> None:
+    async def story(plane: Plane, port: int) -> None:
+        plane.dispatcher.subresources["pods/log"] = log
+        with pytest.raises(client.WebSocketBadStatusException) as refused:
+            await opened(port, path=LOG, header=ROOT, subprotocols=["chat"])
+        assert refused.value.status_code == 400
 
     run(story)
 

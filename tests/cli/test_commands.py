@@ -173,6 +173,19 @@ def test_scale_and_wait(kl: KL, namespace: str, web: Path) -> None:
     assert missing.err == 'Error from server (NotFound): pods "none" not found\n'
 
 
+def test_scale_goes_by_what_it_is_told_of_the_present(kl: KL, namespace: str, web: Path) -> None:
+    def scale(*more: str) -> Said:
+        return kl("scale", "deploy/web", "-n", namespace, *more)
+
+    stale = scale("--replicas=1", "--resource-version=1")
+    assert stale.code == 1
+    assert stale.err.startswith("error: Expected resource version to be 1, was ")
+    version = stale.err.split()[-1]
+    assert scale("--replicas=2", f"--resource-version={version}").out == "deployment.apps/web scaled\n"
+    assert scale("--replicas=1", "--current-replicas=5").err == "error: Expected replicas to be 5, was 2\n"
+    assert kl("get", "deploy", "-n", namespace, "--chunk-size=1", "-o", "name").out == "deployment.apps/web\n"
+
+
 def test_rollouts_are_followed_restarted_and_undone(kl: KL, namespace: str, web: Path) -> None:
     on = ("-n", namespace)
     web.write_text(DEPLOYMENT.replace("nginx:1", "nginx:2"))

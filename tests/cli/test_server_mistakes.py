@@ -81,6 +81,22 @@ def test_a_wrong_flag_of_the_server_is_named(tmp_path: Path, taken: int, words: 
 
 
 @pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--insecure-registry http://r/", "--insecure-registry http://r/: want HOST[:PORT], such as "
+         "registry.local:5000"),
+        ("--registry-mirror docker.io", "--registry-mirror docker.io: want REGISTRY=URL, such as "
+         "docker.io=http://127.0.0.1:5000"),
+    ],
+)  # fmt: skip
+def test_a_wrong_flag_of_the_node_is_named_before_anything_starts(tmp_path: Path, words: str, told: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root for a real node")
+    assert started("up", "--data-dir", str(tmp_path / "data"), *words.split()) == (1, f"error: {told}\n")
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
     ("content", "told"),
     [
         (b"\xff\xff,a,b\n", "not a file of comma-separated text"),

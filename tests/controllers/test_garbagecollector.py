@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import anyio
 
 from kube_lite import clock
 from kube_lite.controllers.base import ServedResource
+from kube_lite.controllers.garbagecollector import PATIENCE
 from kube_lite.errors import ServiceUnavailable
 from kube_lite.resources.meta import Obj
 from tests.controllers.fake_client import CLUSTER_SCOPED, KINDS, FakeClient
@@ -211,6 +213,30 @@ def test_nothing_is_collected_while_a_resource_cannot_be_listed() -> None:
             client.blind = False
             await anyio.sleep(60)
             assert names(world) == ["kept"]
+
+    clock.run_virtual(main())
+
+
+def test_a_custom_resource_whose_webhook_is_down_holds_the_rest_up_for_half_a_minute_but_orphans() -> None:
+    class HalfBlind(FakeClient):
+        async def list(self, resource: str, *args: Any, **kwargs: Any) -> Any:
+            if resource == "secrets":
+                raise ServiceUnavailable("conversion webhook failed")
+            return await super().list(resource, *args, **kwargs)
+
+    async def main() -> None:
+        world = World(HalfBlind())
+        owner, keeper = await config(world, "o"), await config(world, "keeper")
+        await config(world, "a", owned_by(owner))
+        await config(world, "b", owned_by(keeper))
+        served = [replace(r, custom=r.resource == "secrets") for r in resources()]
+        async with collecting(world, resources=lambda: served):
+            await world.client.delete(CM, "o", NS)
+            await world.client.delete(CM, "keeper", NS, propagation_policy="Orphan")
+            await anyio.sleep(PATIENCE - 2)
+            assert names(world) == ["a", "b", "keeper"]
+            await anyio.sleep(5)
+            assert names(world) == ["b", "keeper"]
 
     clock.run_virtual(main())
 

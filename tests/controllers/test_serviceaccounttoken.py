@@ -82,6 +82,22 @@ def test_every_account_gets_a_secret_and_lists_it_when_that_is_wanted() -> None:
     clock.run_virtual(main())
 
 
+def test_a_secret_that_was_deleted_is_replaced_in_the_list_and_what_others_list_stays() -> None:
+    async def main() -> None:
+        async with running(legacy=True) as plane:
+            (listed,) = found(plane, "serviceaccounts", "robot")["secrets"]
+            others = {"secrets": [listed, {"name": "to-come"}]}
+            await admin(plane).patch("serviceaccounts", "robot", others, "default")
+            await admin(plane).delete("secrets", listed["name"], "default")
+            await anyio.sleep(5)
+            kept, new = found(plane, "serviceaccounts", "robot")["secrets"]
+            assert kept == {"name": "to-come"}
+            assert new["name"].startswith("robot-token-")
+            assert new != listed
+
+    clock.run_virtual(main())
+
+
 def test_secrets_go_with_their_account() -> None:
     async def main() -> None:
         async with running(legacy=False) as plane:

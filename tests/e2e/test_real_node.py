@@ -9,6 +9,7 @@ import re
 import secrets
 import signal
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -19,10 +20,11 @@ from typing import Any
 import kubernetes
 import pytest
 
+from tests.linux.images.test_archive import saved_by_new_docker
 from tests.support import echo
 from tests.support.kubectl import Kubectl
 from tests.support.machine import KINDS, footprint, kinds
-from tests.support.running import NODE_READY, KubeLite, Server, eventually, free_port, own_ranges
+from tests.support.running import NODE_READY, REPOSITORY, KubeLite, Server, eventually, free_port, own_ranges
 from tests.support.sockets import websocket
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a real node")]
@@ -285,6 +287,46 @@ def test_a_killed_executor_loses_no_line_and_no_exit_code(program: Path, tmp_pat
     assert code == 0, executor.err
 
 
+def test_an_imported_image_is_the_running_nodes(real: Server, on_node: Kubectl, tmp_path: Path) -> None:
+    archive = tmp_path / "app.tar"
+    archive.write_bytes(saved_by_new_docker())
+
+    def image(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "kube_lite", "image", "--data-dir", str(real.data_dir), *words]
+        return subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
+
+    name = image("import", str(archive)).stdout.splitlines()[0]
+    here = {"name": "c", "image": name, "command": ["/a"], "imagePullPolicy": "Never"}
+    on_node("apply", "-f", "-", stdin=pod("imported", here, restartPolicy="Never"))
+    eventually(lambda: on_node.json("pod", "imported")["status"]["phase"] == "Failed")  # its /a is no program
+    refused = image("rm", name)
+    assert (refused.returncode, refused.stderr) == (1, f"error: image {name} is in use by a container\n")
+    on_node("delete", "pod", "imported")
+    eventually(lambda: image("rm", name).returncode == 0)
+
+
+def test_up_starts_its_node_executor_again_and_its_containers_never_notice(program: Path, tmp_path: Path) -> None:
+    name = f"kl-again-{secrets.token_hex(3)}"
+    server = Server("up", tmp_path / "data", "--node-name", name, *own_ranges())
+    try:
+        kubectl = Kubectl(program, server.kubeconfig)
+        kubectl("apply", "-f", "-", stdin=pod("calm", container("c", "import time; time.sleep(1000)")))
+        kubectl("wait", "pod/calm", "--for=condition=Ready", "--timeout=30s")
+        before = status(kubectl, "calm")
+        children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
+        (executor,) = children.read_text().split()
+        os.kill(int(executor), signal.SIGKILL)
+        eventually(lambda: children.read_text().split() not in ([], [executor]))
+        kubectl("apply", "-f", "-", stdin=pod("new", container("c", "import time; time.sleep(1000)")))
+        kubectl("wait", "pod/new", "--for=condition=Ready", "--timeout=30s")
+        after = status(kubectl, "calm")
+        assert (after["containerID"], after["restartCount"]) == (before["containerID"], 0)
+        assert "the node executor ended with code -9; it is started again" in server.err
+    finally:
+        code = server.stop()
+    assert code == 0, server.err
+
+
 def test_nothing_is_left_of_a_cluster_that_was_stopped(program: Path, tmp_path: Path) -> None:
     name = f"kl-gone-{secrets.token_hex(3)}"
     before = footprint(name, tmp_path)
@@ -351,6 +393,15 @@ def test_websockets_reach_pods_through_the_proxies_of_pod_and_service(on_node: K
             socket.send(text)
             assert socket.recv() == text
         socket.close()
+
+
+def test_logs_come_over_websocket(on_node: Kubectl, real: Server) -> None:
+    on_node("apply", "-f", "-", stdin=pod("talker", container("c", "print('said', flush=True)"), restartPolicy="Never"))
+    on_node("wait", "--for=jsonpath={.status.phase}=Succeeded", "pod/talker", "--timeout=60s")
+    path = f"/api/v1/namespaces/{on_node.namespace}/pods/talker/log?container=c"
+    socket = websocket(real, path, subprotocols=["binary.k8s.io"])
+    assert (socket.recv(), socket.recv()) == (b"", b"said\n")
+    socket.close()
 
 
 def test_a_second_executor_is_told_what_it_would_take_from_the_first(program: Path, tmp_path: Path) -> None:

@@ -240,7 +240,7 @@ def test_the_pods_of_a_dead_machine_come_back_on_the_other(pair: Pair) -> None:
         def moved() -> bool:
             pods = standing(kubectl, "flee")
             ready = kubectl.json("deployment", "flee")["status"].get("readyReplicas")
-            return {pod["spec"]["nodeName"] for pod in pods} == {pair.first.name} and len(pods) == 2 == ready
+            return {pod["spec"].get("nodeName") for pod in pods} == {pair.first.name} and len(pods) == 2 == ready
 
         eventually(moved, 60)
         row = kubectl("get", "node", pair.second.name, "--no-headers").split()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kube_lite.node.linux.cgroups import Cgroups, oom_kills, parse_mountinfo, weight_of
+from kube_lite.node.measures import Usage
 from kube_lite.node.runtime import Resources
 
 _V1 = """\
@@ -73,13 +74,29 @@ def test_v2_usage_and_oom_kills(tmp_path: Path) -> None:
     found = Cgroups.detect("kl", _v2(tmp_path, "cpu memory pids"))
     group = tmp_path / "kl/pod"
     group.mkdir(parents=True)
-    (group / "cpu.stat").write_text("usage_usec 1500\nuser_usec 1000\n")
+    (group / "cpu.stat").write_text("usage_usec 1500\nnr_periods 9\nnr_throttled 4\nthrottled_usec 70\n")
+    (group / "memory.stat").write_text("anon 1000\nfile 3000\ninactive_file 2000\npgfault 8\npgmajfault 1\n")
     (group / "memory.current").write_text("4096\n")
     (group / "pids.current").write_text("3\n")
     (group / "memory.events").write_text("low 0\nhigh 0\nmax 5\noom 1\noom_kill 2\n")
     usage = found.usage("pod")
-    assert (usage.cpu_nanoseconds, usage.memory_bytes, usage.pids) == (1_500_000, 4096, 3)
+    assert usage == Usage(1_500_000, 4096, 3, 2000, 1000, 8, 1, 3000, 9, 4, 70_000)
+    assert usage.working_set_bytes == 2096
     assert oom_kills(2, {"": str(group)}) == 2
+
+
+def test_v1_usage_counts_what_is_below_too(tmp_path: Path) -> None:
+    found = Cgroups(1, {"cpu": f"{tmp_path}/cpu", "cpuacct": f"{tmp_path}/acct", "memory": f"{tmp_path}/memory"}, "kl")
+    for name, text in {
+        "acct/kl/pod/cpuacct.usage": "1500000\n",
+        "cpu/kl/pod/cpu.stat": "nr_periods 9\nnr_throttled 4\nthrottled_time 70000\n",
+        "memory/kl/pod/memory.usage_in_bytes": "4096\n",
+        "memory/kl/pod/memory.stat": "cache 1\nrss 2\ntotal_cache 3000\ntotal_rss 1000\ntotal_inactive_file 2000\n",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert found.usage("pod") == Usage(1_500_000, 4096, 0, 2000, 1000, 0, 0, 3000, 9, 4, 70_000)
 
 
 def test_v1_oom_kills(tmp_path: Path) -> None:

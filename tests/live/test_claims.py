@@ -28,13 +28,14 @@ def _directory(path: str) -> AbstractContextManager[None]:
     [
         (claims.node_name, "a kube-lite node {} runs on this machine already. Choose another name"),
         (claims.pod_network, "another kube-lite node on this machine has the pod network {}. Give this one's server"),
-        (_directory, f"{{}} is in use by another kube-lite node (process {os.getpid()}). Stop that one"),
+        (_directory, "{} is in use by another kube-lite node (process {pid}). Stop that one"),
     ],
+    ids=["name", "network", "directory"],
 )
 def test_a_second_executor_is_refused_until_the_first_has_ended(tmp_path: Path, claim: Claim, told: str) -> None:
     what = str(tmp_path) if claim is _directory else secrets.token_hex(8)
     with claim(what):
-        with pytest.raises(claims.Claimed, match=re.escape(told.format(what))), claim(what):
+        with pytest.raises(claims.Claimed, match=re.escape(told.format(what, pid=os.getpid()))), claim(what):
             pass
         other = str(tmp_path.parent) if claim is _directory else what + "-other"
         with claim(other):

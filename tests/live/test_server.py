@@ -148,3 +148,17 @@ def test_of_two_lines_with_one_token_the_last_counts_and_somebody_is_told(
     tokens.write_text("t,alice,1\nt,bob,2\n")
     assert read_token_file(tokens)["t"].name == "bob"
     assert "tokens.csv, line 2: the token of alice is bob's from now on" in caplog.text
+
+
+def test_a_store_that_was_lost_is_pointed_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        for _ in range(2):
+            async with serve(settings(tmp_path)):
+                pass
+        assert "is empty" not in caplog.text
+        (tmp_path / "data" / "kube-lite.db").write_bytes(b"")
+        async with serve(settings(tmp_path)):
+            pass
+        assert "kube-lite.db is empty, though this directory was used before: the cluster begins anew" in caplog.text
+
+    run(story)

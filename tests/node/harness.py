@@ -15,7 +15,7 @@ from kube_lite.client.events import EventRecorder
 from kube_lite.client.informer import Informer
 from kube_lite.node.agent import Agent
 from kube_lite.node.context import NodeContext
-from kube_lite.node.dialer import DialError
+from kube_lite.node.dialer import Answer, DialError
 from kube_lite.node.environment import Environment
 from kube_lite.node.hooks import Handlers
 from kube_lite.node.objects import ApiSource
@@ -33,15 +33,16 @@ class FakeDialer:
     """Answers by URL or ``host:port``; what is not set refuses the connection."""
 
     def __init__(self) -> None:
-        self.http: dict[str, int] = {}
+        self.http: dict[str, int | Answer] = {}
         self.tcp: set[str] = set()
         self.asked: list[tuple[float, str]] = []
 
-    async def http_get(self, url: str, headers: Mapping[str, str]) -> int:
+    async def http_get(self, url: str, headers: Mapping[str, str]) -> Answer:
         self.asked.append((clock.monotonic(), url))
         if url not in self.http:
             raise DialError(f'Get "{url}": dial tcp: connect: connection refused')
-        return self.http[url]
+        answer = self.http[url]
+        return answer if isinstance(answer, Answer) else Answer(answer)
 
     async def tcp_connect(self, host: str, port: int) -> None:
         self.asked.append((clock.monotonic(), f"{host}:{port}"))

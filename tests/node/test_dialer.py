@@ -47,7 +47,7 @@ def test_a_get_gives_the_status_and_says_who_asks() -> None:
     handle, asked = http("HTTP/1.1 204 No Content\r\n\r\n")
 
     async def story(dialer: NetworkDialer, port: int) -> None:
-        assert await dialer.http_get(f"http://127.0.0.1:{port}/h?a=1", {"X-Own": "v"}) == 204
+        assert (await dialer.http_get(f"http://127.0.0.1:{port}/h?a=1", {"X-Own": "v"})).status == 204
         assert asked[0].startswith("GET /h?a=1 HTTP/1.1\r\n")
         assert "User-Agent: kube-probe/1.36\r\n" in asked[0]
         assert "X-Own: v\r\n" in asked[0]
@@ -61,14 +61,15 @@ def test_redirects_are_followed_on_the_same_host_only() -> None:
     )
 
     async def story(dialer: NetworkDialer, port: int) -> None:
-        assert await dialer.http_get(f"http://127.0.0.1:{port}/", {}) == 500
+        assert (await dialer.http_get(f"http://127.0.0.1:{port}/", {})).status == 500
         assert asked[1].startswith("GET /there ")
 
     against(handle, story)
-    handle, _ = http("HTTP/1.1 302 Found\r\nLocation: http://elsewhere.invalid/\r\n\r\n")
+    handle, _ = http("HTTP/1.1 302 Found\r\nLocation: http://elsewhere.invalid/\r\nContent-Length: 3\r\n\r\nbye")
 
     async def elsewhere(dialer: NetworkDialer, port: int) -> None:
-        assert await dialer.http_get(f"http://127.0.0.1:{port}/", {}) == 302
+        answer = await dialer.http_get(f"http://127.0.0.1:{port}/", {})
+        assert (answer.status, answer.body) == (302, "bye")
 
     against(handle, elsewhere)
 

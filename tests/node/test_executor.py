@@ -115,6 +115,30 @@ def test_the_lease_is_renewed_every_ten_seconds_and_the_status_written_when_it_c
     run(story)
 
 
+def test_extended_resources_that_somebody_advertises_may_be_used_by_pods(tmp_path: Path) -> None:
+    """They are written into the node's capacity by hand; the node says how much of it is for pods."""
+
+    async def story() -> None:
+        client = FakeClient()
+        async with executing(tmp_path, client):
+            await anyio.sleep(0.1)
+            give_cidr(client)
+            await anyio.sleep(1)
+            for amount in ("3", "5", None):
+                change = {"status": {"capacity": {"example.com/dongle": amount, "other": "1"}}}
+                await client.patch("nodes", "n1", change, subresource="status")
+                await anyio.sleep(1)
+                allocatable = client.objects["nodes", "", "n1"]["status"]["allocatable"]
+                assert allocatable.get("example.com/dongle") == amount
+                assert allocatable["cpu"] == "3"
+                assert "other" not in allocatable
+            client.requests.clear()
+            await anyio.sleep(60)
+            assert ("patch", "nodes/status", "n1") not in client.requests
+
+    run(story)
+
+
 def test_a_node_that_was_deleted_registers_again(tmp_path: Path) -> None:
     async def story() -> None:
         client = FakeClient()

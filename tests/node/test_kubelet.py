@@ -27,7 +27,7 @@ class FakeMeter:
     """Every container has used a second of CPU, and another half each time that somebody looks."""
 
     def __init__(self) -> None:
-        self.usage = Usage(1_000_000_000, 3000, 2, 1000, 1500, 7, 1)
+        self.usage = Usage(1_000_000_000, 3000, 2, 1000, 1500, 7, 1, 1200, 50, 5, 250_000_000)
         self.layers: dict[str, int] = {}
         self.measured = 0
         self.gone: set[str] = set()
@@ -62,7 +62,8 @@ def tell(story: Story, *, measured: bool = True) -> None:
             sampler = Sampler(node.context, meter) if measured else None
             logs = LogService(node.agent)
             kubelet = Kubelet(node.settings, node.client, node.agent, logs, sampler, image_bytes)
-            node.client.put("pods", pod("p", container("c")))
+            limits = {"limits": {"memory": "64Mi", "cpu": "200m"}}
+            node.client.put("pods", pod("p", container("c", resources=limits)))
             await anyio.sleep(1)
             await story(node, kubelet, meter)
 
@@ -176,6 +177,11 @@ def test_metrics_are_in_the_text_format_with_the_kubelets_names() -> None:
                 r'container_memory_working_set_bytes{container="c",.*namespace="default",pod="p"} 2000 \d{13}',
                 r'container_memory_rss{container="",.*namespace="default",pod="p"} 1500 \d{13}',
                 r"machine_memory_bytes \d+",
+                r'container_memory_cache{container="c",.*} 1200 \d{13}',
+                r'container_cpu_cfs_throttled_periods_total{container="c",.*} 5 \d{13}',
+                r'container_cpu_cfs_throttled_seconds_total{container="c",.*} 0.25 \d{13}',
+                r'container_spec_memory_limit_bytes{container="c",.*} 67108864 \d{13}',
+                r'container_spec_cpu_quota{container="c",.*} 20000 \d{13}',
             ],
             "/metrics": [
                 r'kubelet_node_name{node="n1"} 1',

@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from kube_lite import clock
+from kube_lite.node.dialer import Answer
 from kube_lite.node.probes import Streak
 from kube_lite.node.runtime import ExecResult
 from tests.node.fake_runtime import FakeRuntime, Program
@@ -54,6 +55,21 @@ def test_a_container_is_ready_while_its_readiness_probe_says_so() -> None:
             )
             assert [at for at, _ in node.dialer.asked] == [3, 8, 13, 18]
             assert len(node.runtime.times("start")) == 1
+
+    run(story)
+
+
+def test_a_probe_that_is_sent_to_another_host_succeeds_with_a_warning() -> None:
+    async def story() -> None:
+        async with running_node() as node:
+            node.dialer.http[URL] = Answer(302, body="moved to 0.0.0.0")
+            node.client.put("pods", pod("p", container(ports=PORTS, readinessProbe=GET, livenessProbe=GET)))
+            await anyio.sleep(2)
+            assert node.condition("Ready")["status"] == "True"
+            for kind in ("Liveness", "Readiness"):
+                message = f"{kind} probe warning: Probe terminated redirects, Response body: moved to 0.0.0.0"
+                assert ("ProbeWarning", message, 1) in node.client.events()
+            assert not [event for event in node.client.events() if event[0] == "Unhealthy"]
 
     run(story)
 

@@ -84,6 +84,14 @@ def test_services_without_an_address_are_not_served(spec: dict[str, Any]) -> Non
     assert specs_of(service(**spec), [piece(endpoint("10.0.0.1"))], "n1") == {}
 
 
+@pytest.mark.parametrize("label", ["service-proxy-name", "headless"])
+def test_services_for_another_proxy_or_for_none_are_left_alone(label: str) -> None:
+    made = service()
+    labelled = msgspec.structs.replace(made.metadata, labels={f"service.kubernetes.io/{label}": ""})
+    assert specs_of(made, [piece(endpoint("10.0.0.1"))], "n1")
+    assert specs_of(msgspec.structs.replace(made, metadata=labelled), [piece(endpoint("10.0.0.1"))], "n1") == {}
+
+
 def test_a_local_service_uses_endpoints_of_this_node_only() -> None:
     slices = [piece(endpoint("10.0.0.1"), endpoint("10.0.1.1", "n2"))]
     found = specs_of(service(internalTrafficPolicy="Local"), slices, "n2")

@@ -205,6 +205,23 @@ def test_custom_resources_are_pruned_and_keep_what_validation_will_judge() -> No
     assert result.obj["spec"] == {"size": "x", "free": {"any": {}}, "items": [{"a": ""}]}
 
 
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ("x", 'readObjectStart: expect { or n, but found ", error found in #1 byte of ...|"x"|..., bigger context'),
+        (
+            {"name": 1},
+            'v1.ObjectMeta.Name: ReadString: expects " or n, but found 1, error found in #9 byte of ...|{"name',
+        ),
+        ({"name": "w", "labels": []}, "v1.ObjectMeta.Labels: ReadMapCB: expect { or n, but found ["),
+    ],
+)
+def test_metadata_of_a_custom_resource_is_decoded_by_itself(metadata: Any, message: str) -> None:
+    with pytest.raises(DecodeError) as refusal:
+        decode(schema.from_openapi({"type": "object"}), {"kind": "Widget", "apiVersion": "e/v1", "metadata": metadata})
+    assert str(refusal.value)[: len(message)] == message
+
+
 def test_nulls_of_custom_resources_are_left_to_validation() -> None:
     widget = schema.from_openapi({"type": "object", "properties": {"a": {"type": "string", "nullable": True}}})
     assert decode(widget, {"a": None}).obj == {"a": None}

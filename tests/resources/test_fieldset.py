@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kube_lite.resources.fieldset import (
     difference,
+    in_order,
     intersection,
     is_valid,
     ordered,
@@ -80,3 +81,13 @@ def test_order_is_by_step_with_the_field_itself_first() -> None:
 def test_what_is_no_set_is_seen(value: Any) -> None:
     assert not is_valid(value)
     assert is_valid({"f:a": {".": {}, 'k:{"n":"x"}': {"i:0": {}, "v:1": {}}}})
+
+
+def test_items_come_in_the_order_of_their_keys_and_numbers_by_their_size() -> None:
+    steps = ["f:b", "v:10", "v:9", 'v:"a"', 'k:{"port":443}', 'k:{"port":80}', 'k:{"name":"b"}', ".", "f:a"]
+    assert in_order(steps) == [
+        *(".", "f:a", "f:b", 'k:{"name":"b"}', 'k:{"port":80}', 'k:{"port":443}', "v:9", "v:10", 'v:"a"')
+    ]
+    ports: Obj = {"f:ports": {'k:{"port":443}': {"f:name": {}}, 'k:{"port":80}': {"f:name": {}}}}
+    assert list(paths(ports)) == [".ports[port=80].name", ".ports[port=443].name"]
+    assert list(ordered(ports)["f:ports"]) == ['k:{"port":80}', 'k:{"port":443}']

@@ -46,7 +46,7 @@ class FakeLog:
     async def compact(self, after: int, upto: int) -> None:
         pass
 
-    async def tidy(self) -> None:
+    async def tidy(self, shrink: bool = False) -> None:
         pass
 
     async def checkpoint(self) -> None:

@@ -347,6 +347,51 @@ def test_on_a_full_disk_deletions_and_leases_go_on_until_there_is_room(tmp_path:
     assert done.stdout.splitlines() == ["full", "deleted", "still full", "healed False"]
 
 
+ROOM_BY_DELETING = """
+import asyncio, os, sys
+from kube_lite.store.compaction import HistorySettings, compact_regularly
+from kube_lite.store.sqlite import SqliteSettings, open_sqlite
+from kube_lite.store.store import StorageFull
+
+async def main():
+    settings = SqliteSettings(reserve_bytes=8 * 1024 * 1024, checkpoint_bytes=1024 * 1024)
+    async with open_sqlite(sys.argv[1] + "/state.db", settings) as store:
+        records = []
+        try:
+            while True:
+                records.append(await store.write(f"/{len(records)}", 0, lambda revision: b"x" * 50_000))
+        except StorageFull:
+            print("full")
+        for record in records[10:]:
+            await store.delete(record.key, record.revision, lambda revision: b"gone")
+        compacting = asyncio.create_task(compact_regularly(store, HistorySettings(interval_seconds=0.2)))
+        for _ in range(50):
+            await asyncio.sleep(0.2)
+            try:
+                await store.write("/more", 0, lambda revision: b"x")
+                break
+            except StorageFull:
+                pass
+        print("healed", store.full, len((await store.list("/")).records))
+        compacting.cancel()
+asyncio.run(main())
+"""
+
+
+@pytest.mark.root
+def test_deleting_objects_makes_room_on_a_full_disk(tmp_path: Path) -> None:
+    (tmp_path / "small").mkdir()
+    (tmp_path / "run.py").write_text(ROOM_BY_DELETING)
+    script = (
+        f"mount -t tmpfs -o size=48m kl-store {tmp_path}/small && exec {sys.executable} {tmp_path}/run.py "
+        f"{tmp_path}/small"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    command = ["unshare", "--mount", "sh", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.stdout.splitlines() == ["full", "healed False 11"], done.stderr
+
+
 def test_one_connection_writes_and_checkpoints() -> None:
     # SQLite before 3.51.3 can damage the WAL when two do. The module connects in one place, to one connection.
     text = (Path(__file__).parents[2] / "kube_lite" / "store" / "sqlite.py").read_text()

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from kube_lite import clock
 from kube_lite.store.memory import MemoryStore
+from kube_lite.store.ring import CachedEvent, RingSettings
 from kube_lite.store.store import Compacted, Encode, Record
-from kube_lite.store.watch_cache import CachedEvent, Cursor, RingSettings, WatchCache, WatchCaches, kind_prefix
+from kube_lite.store.watch_cache import Cursor, WatchCache, WatchCaches, kind_prefix
 
 PODS = "/registry/core/pods/"
 NODES = "/registry/core/nodes/"
@@ -206,7 +207,7 @@ def test_a_cancelled_wait_loses_no_event() -> None:
             await cursor.next(None)
         await store.write(PODS + "a", 0, pod())
         assert len(await cursor.next(1)) == 1
-        assert not caches.cache(PODS)._waiting
+        assert caches.cache(PODS).wakeups.waiting == 0
 
     run(test)
 

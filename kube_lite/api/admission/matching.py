@@ -104,8 +104,8 @@ def selected(holder: Mapping[str, Any], request: AdmissionRequest, objects: Obje
 
 
 def converted(obj: Obj | None, resource: Resource, other: Resource) -> Obj | None:
-    """``obj`` of ``resource``'s version as ``other`` shows it."""
-    if obj is None or resource is other:
+    """``obj`` of ``resource``'s version as ``other`` shows it; a Scale or the like is the same in every version."""
+    if obj is None or resource is other or obj.get("kind", resource.kind) != resource.kind:
         return obj
     stored = resource.convert_to_storage(obj) if resource.convert_to_storage is not None else dict(obj)
     shown = other.convert_from_storage(stored) if other.convert_from_storage is not None else dict(stored)

@@ -46,7 +46,7 @@ class Answer:
 
 def _kind(request: AdmissionRequest, resource: Resource) -> Obj:
     sub = resource.subresources.get(request.subresource)
-    if sub is not None and sub.kind and request.operation in ("CREATE", "CONNECT"):
+    if sub is not None and sub.kind:
         return {"group": sub.group, "version": sub.version or resource.version, "kind": sub.kind}
     return {"group": resource.group, "version": resource.version, "kind": resource.kind}
 

@@ -23,7 +23,7 @@ from kube_lite.api.aggregation.conditions import LOCAL, Availability, condition_
 from kube_lite.api.authz.attributes import attributes_of
 from kube_lite.api.certs import Authority, Pair
 from kube_lite.api.discovery import GROUP_ORDER, version_rank
-from kube_lite.api.http import Request, Response, decode_json, encode_json
+from kube_lite.api.http import BrokenOff, Request, Response, decode_json, encode_json
 from kube_lite.api.options import DeleteOptions, WriteOptions
 from kube_lite.api.plane import Plane
 from kube_lite.api.target import Target
@@ -117,8 +117,11 @@ class Aggregator:
         self._plane.authorizer.require(attributes_of(user, request.info))
         answer = await backend.pass_on(request, path)
         body = answer.body
-        if answer.stream is not None:
-            body = b"".join([chunk async for chunk in answer.stream])
+        try:
+            if answer.stream is not None:
+                body = b"".join([chunk async for chunk in answer.stream])
+        except BrokenOff as error:
+            raise errors.ServiceUnavailable(f"error trying to reach service: {error}") from error
         if answer.code != 200:
             raise errors.from_status(_status(body), answer.code)
         return [encode_json(item) for item in decode_json(body).get("items") or ()]

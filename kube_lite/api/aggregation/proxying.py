@@ -184,6 +184,7 @@ async def _below(answer: Response, root: str) -> Response:
     encoded = any(name.lower() == "content-encoding" for name in answer.headers)
     if answer.stream is None or encoded or not answer.content_type.startswith("text/html"):
         return answer
+    answer.headers.pop("content-length", None)
     page, stream = b"", answer.stream
     async for chunk in stream:
         page += chunk

@@ -16,7 +16,7 @@ from kube_lite import errors
 from kube_lite.api import websocket
 from kube_lite.api.certs import Pair
 from kube_lite.api.exchange import EXCHANGE, Exchange
-from kube_lite.api.http import Request, Response
+from kube_lite.api.http import BrokenOff, Request, Response
 from kube_lite.api.splice import CHUNK, Spliced
 from kube_lite.api.user import User
 
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 PLAIN: Final = "text/plain; charset=utf-8"
 CONNECT_TIMEOUT: Final = 5.0
 """Seconds for a connection to a backend."""
+WHOLE: Final = 64 * 1024
+"""Bytes of a request's body that are held; a longer one is passed on in pieces."""
+_REPEATABLE: Final = ("GET", "HEAD", "OPTIONS")
 KEPT: Final = 20
 """Idle connections that are kept for each client."""
 _HOP_BY_HOP: Final = frozenset(
@@ -45,7 +48,7 @@ _HOP_BY_HOP: Final = frozenset(
 _NOT_SENT: Final = _HOP_BY_HOP | {"host", "content-length", "content-encoding", "authorization"}
 _NOT_SENT_PREFIXES: Final = ("x-remote-", "impersonate-")
 """Only the aggregator may say who the user is."""
-_NOT_RETURNED: Final = _HOP_BY_HOP | {"content-length", "content-type", "date", "audit-id", "cache-control"}
+_NOT_RETURNED: Final = _HOP_BY_HOP | {"content-type", "date", "audit-id", "cache-control"}
 
 
 def unavailable(text: str = "service unavailable") -> Response:
@@ -145,15 +148,22 @@ async def pass_on(
     import httpx
 
     extensions: Mapping[str, str] = {"sni_hostname": server_name} if server_name else {}
+    content, about = await _content(request)
     whole = client.build_request(
         request.info.method,
         url,
-        content=None if upgrading(request) else await request.body(),
-        headers=[*sent_headers(request), *headers],
+        content=content,
+        headers=[*sent_headers(request), *about, *headers],
         extensions=dict(extensions),
     )
     try:
-        answer = await client.send(whole, stream=True)
+        try:
+            answer = await client.send(whole, stream=True)
+        except httpx.RemoteProtocolError:
+            # a kept connection that the other server closed just now; upstream asks again too
+            if content or request.info.method not in _REPEATABLE:
+                raise
+            answer = await client.send(whole, stream=True)
     except (httpx.HTTPError, OSError) as error:
         raise errors.ServiceUnavailable(f"error trying to reach service: {error or type(error).__name__}") from error
     if answer.status_code == 101:
@@ -163,8 +173,33 @@ async def pass_on(
     media = answer.headers.get("content-type", PLAIN)
     if answer.status_code in (204, 304) or request.info.method == "HEAD":
         await answer.aclose()
+        if request.info.method != "HEAD":
+            returned.pop("content-length", None)
         return Response(answer.status_code, b"", media, returned)
     return Response(answer.status_code, b"", media, returned, _chunks(answer))
+
+
+async def _content(request: Request) -> tuple[bytes | AsyncIterator[bytes] | None, list[tuple[str, str]]]:
+    """A request's body, and headers about it. One that is long, or of unknown length, goes along as it comes.
+
+    :raises BadRequest: it did not arrive
+    """
+    length, exchange = request.header("content-length"), request.scope.get(EXCHANGE)
+    chunked = "chunked" in request.header("transfer-encoding").lower()
+    short = not chunked and (not length.isdigit() or int(length) <= WHOLE)
+    if upgrading(request):
+        return None, []
+    if short or request.stream_body is None or exchange is None:
+        return await request.body(), []
+    names = ("content-length", "content-encoding")
+    return _arriving(request.stream_body(), exchange), [(n, request.header(n)) for n in names if request.header(n)]
+
+
+async def _arriving(body: AsyncIterator[bytes], exchange: Exchange) -> AsyncIterator[bytes]:
+    async for chunk in body:
+        yield chunk
+    if exchange.disconnected:  # what the other server has must not look like all of it
+        raise ConnectionAbortedError("the client went before its request was complete")
 
 
 async def _chunks(answer: httpx.Response) -> AsyncIterator[bytes]:
@@ -173,8 +208,8 @@ async def _chunks(answer: httpx.Response) -> AsyncIterator[bytes]:
     try:
         async for chunk in answer.aiter_raw():
             yield chunk
-    except httpx.HTTPError:
-        return  # the other server broke off; so does what we pass on
+    except httpx.HTTPError as error:
+        raise BrokenOff(str(error) or type(error).__name__) from error
     finally:
         await answer.aclose()
 

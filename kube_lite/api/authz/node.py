@@ -18,7 +18,7 @@ from kube_lite.api.http import decode_json
 from kube_lite.api.storage import Storage
 from kube_lite.api.user import NODES, User
 from kube_lite.resources.meta import Obj, dig
-from kube_lite.store.watch_cache import Item
+from kube_lite.store.ring import Item
 
 NODE_PREFIX = "system:node:"
 LEASES = "kube-node-lease"

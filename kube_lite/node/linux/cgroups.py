@@ -260,6 +260,8 @@ class Cgroups:
         told = _numbers(f"{memory}/memory.stat") if memory is not None else {}
         below = "" if v2 else "total_"  # v1 tells a group's own pages apart from those of the groups below it
         cpu = self._directory("cpuacct", group)
+        bandwidth = self._directory("cpu", group)
+        quota = _numbers(f"{bandwidth}/cpu.stat") if bandwidth is not None else {}
         return Usage(
             _number(f"{cpu}/cpu.stat", "usage_usec") * 1000 if v2 else _number(f"{cpu}/cpuacct.usage"),
             _number(f"{memory}/memory.current" if v2 else f"{memory}/memory.usage_in_bytes"),
@@ -268,6 +270,10 @@ class Cgroups:
             told.get("anon" if v2 else "total_rss", 0),
             told.get(f"{below}pgfault", 0),
             told.get(f"{below}pgmajfault", 0),
+            told.get("file" if v2 else "total_cache", 0),
+            quota.get("nr_periods", 0),
+            quota.get("nr_throttled", 0),
+            quota.get("throttled_usec", 0) * 1000 if v2 else quota.get("throttled_time", 0),
         )
 
 

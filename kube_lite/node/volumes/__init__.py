@@ -117,7 +117,7 @@ class Volumes:
             if self._mounter is not None and in_memory(volume):
                 size = memory_size(pod, volume, place.allocatable)
                 await clock.run_in_thread(self._mounter.mount, path, size)
-            _make_empty_dir(path, group)
+            _make_empty_dir(path, group, sticky=in_memory(volume))
 
     async def mounts(self, pod: Pod, container: Container, env: Mapping[str, str]) -> list[Mount]:
         """What is bound into a container. :raises VolumeError: a mount names no volume, or leads out of it"""
@@ -178,13 +178,14 @@ def memory_size(pod: Pod, volume: Mapping[str, Any], allocatable: Mapping[str, s
     return min((bound for bound in bounds if bound), default=None)
 
 
-def _make_empty_dir(path: Path, group: int | None) -> None:
+def _make_empty_dir(path: Path, group: int | None, *, sticky: bool) -> None:
+    """:param sticky: whether only owners may remove, as in the root of a tmpfs that was mounted without a mode"""
     path.mkdir(parents=True, exist_ok=True)
+    mode = 0o1777 if sticky else 0o777
     if group is not None and os.geteuid() == 0:
         os.chown(path, -1, int(group))
-        path.chmod(0o2777)
-    else:
-        path.chmod(0o777)
+        mode |= 0o2000
+    path.chmod(mode)
 
 
 def _check_host_path(path: Path, kind: str) -> None:

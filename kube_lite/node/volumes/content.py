@@ -164,9 +164,9 @@ def _token_file(pod: Pod, text: str, mode: int) -> Payload:
     context = pod.spec.security_context or {}
     users = {(c.security_context or {}).get("runAsUser", context.get("runAsUser")) for c in pod.spec.containers}
     user = users.pop() if len(users) == 1 else None
-    if context.get("fsGroup") is not None or user is None:
+    if context.get("fsGroup") is None and user is None:
         return Payload(text.encode(), mode)
-    return Payload(text.encode(), 0o600, int(user))
+    return Payload(text.encode(), 0o600, None if user is None else int(user))
 
 
 def _pick(data: Mapping[str, bytes], source: Mapping[str, Any], mode: int, noun: str) -> Files:

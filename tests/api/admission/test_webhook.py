@@ -16,6 +16,7 @@ from kube_lite.api.options import WriteOptions
 from kube_lite.api.target import Target
 from tests.api.admission.stories import WITHOUT, Json, made
 from tests.api.admission.webhook_server import Webhook, json_patch, webhook
+from tests.api.wire import call
 from tests.plane import ADMIN, admin, started_plane
 
 KIND = {"validating": "ValidatingWebhookConfiguration", "mutating": "MutatingWebhookConfiguration"}
@@ -283,3 +284,37 @@ def test_the_server_never_calls_itself_and_configurations_are_never_intercepted(
         await client.delete("validatingwebhookconfigurations", "w")
 
     play(story)
+
+
+DEPLOYMENT: Json = {
+    "metadata": {"name": "d"},
+    "spec": {
+        "replicas": 1,
+        "selector": {"matchLabels": {"a": "b"}},
+        "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}},
+    },
+}
+
+
+@pytest.mark.parametrize("resources", ["deployments", "deployments/scale"])
+def test_scaling_is_shown_as_a_scale_to_those_that_ask_for_it_and_may_be_changed(hook: Webhook, resources: str) -> None:
+    async def main() -> None:
+        plane = await started_plane(disabled=WITHOUT)
+        client = admin(plane)
+        await client.create("deployments.apps", DEPLOYMENT, "default")
+        rule = {"operations": ["UPDATE"], "apiGroups": ["apps"], "apiVersions": ["v1"], "resources": [resources]}
+        await register(client, "mutating", hook.config(), rules=[rule])
+        hook.respond = lambda request: json_patch({"op": "replace", "path": "/spec/replicas", "value": 7})
+        path = "/apis/apps/v1/namespaces/default/deployments/d"
+        merge = {"content-type": "application/merge-patch+json"}
+        answer = await call(plane.app, "PATCH", f"{path}/scale", {"spec": {"replicas": 5}}, merge)
+        asked = resources == "deployments/scale"
+        assert answer.json()["spec"] == {"replicas": 7 if asked else 5}
+        assert (await call(plane.app, "GET", path)).json()["spec"]["replicas"] == (7 if asked else 5)
+        for request in hook.seen:
+            assert request["kind"] == {"group": "autoscaling", "version": "v1", "kind": "Scale"}
+            assert (request["resource"]["resource"], request["subResource"]) == ("deployments", "scale")
+            assert (request["oldObject"]["spec"], request["object"]["spec"]) == ({"replicas": 1}, {"replicas": 5})
+        assert len(hook.seen) == asked
+
+    anyio.run(main)

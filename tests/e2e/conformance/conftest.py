@@ -19,11 +19,21 @@ def api(simulated: Server) -> Iterator[Caller]:
         yield Caller(http)
 
 
-@pytest.fixture
-def namespace(api: Caller) -> Iterator[str]:
-    """A namespace of its own in which pods are admitted (its ServiceAccount is there), deleted afterwards."""
+def _made(api: Caller) -> Iterator[str]:
     name = unique("conf")
     api.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     eventually(lambda: api.send("GET", f"/api/v1/namespaces/{name}/serviceaccounts/default").status_code == 200)
     yield name
     api.delete(f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture
+def namespace(api: Caller) -> Iterator[str]:
+    """A namespace of its own in which pods are admitted (its ServiceAccount is there), deleted afterwards."""
+    yield from _made(api)
+
+
+@pytest.fixture(scope="module")
+def shared_namespace(api: Caller) -> Iterator[str]:
+    """A namespace for the tests of one file that leave nothing in it."""
+    yield from _made(api)

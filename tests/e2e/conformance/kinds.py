@@ -26,8 +26,6 @@ class Kind:
     scale: bool = False
     collection: bool = True
     """Whether the collection can be deleted."""
-    own_labels: bool = False
-    """Whether a write to the status leaves the labels alone."""
 
     @property
     def base(self) -> str:
@@ -129,7 +127,6 @@ KINDS = (
         f"spec: {{replicas: 0, {SELECTED}}}",
         status=condition("Seen"),
         scale=True,
-        own_labels=True,
     ),
     kind(
         "apps/v1",
@@ -208,6 +205,21 @@ KINDS = (
     ),
     kind(
         "networking.k8s.io/v1", "ingressclasses", "IngressClass", "spec: {controller: example.com/c}", namespaced=False
+    ),
+    kind(
+        "networking.k8s.io/v1",
+        "ipaddresses",
+        "IPAddress",
+        "spec: {parentRef: {group: '', resource: services, name: s, namespace: default}}",
+        namespaced=False,
+    ),
+    kind(
+        "networking.k8s.io/v1",
+        "servicecidrs",
+        "ServiceCIDR",
+        "spec: {cidrs: [CIDR]}",
+        namespaced=False,
+        status=timed("Seen"),
     ),
     kind("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy", "spec: {podSelector: {}}"),
     kind("node.k8s.io/v1", "runtimeclasses", "RuntimeClass", "handler: h", namespaced=False),

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conformance.caller import Caller, Object, unique
-from tests.e2e.conformance.test_operations import signing_request
+from tests.e2e.conformance.certificates import signing_request
 from tests.support.running import Server, eventually
 
 AUTHORIZATION = "/apis/authorization.k8s.io/v1"

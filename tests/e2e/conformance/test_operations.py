@@ -7,17 +7,14 @@ is a row.
 
 from __future__ import annotations
 
-import base64
 import json
+import secrets
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from tests.e2e.conformance.caller import MERGE, STRATEGIC, Caller, Object, unique
+from tests.e2e.conformance.certificates import signing_request
 from tests.e2e.conformance.kinds import KINDS, Kind
 from tests.support.running import eventually
 
@@ -29,14 +26,6 @@ WITH_STATUS = pytest.mark.parametrize(
 WITH_SCALE = pytest.mark.parametrize("kind", [k for k in KINDS if k.scale], ids=lambda kind: kind.resource)
 
 
-def signing_request() -> str:
-    """A certificate request, PEM in base64."""
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "e2e.example.com")])
-    made = x509.CertificateSigningRequestBuilder().subject_name(subject)
-    signed = made.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
-    return base64.b64encode(signed.public_bytes(serialization.Encoding.PEM)).decode()
-
-
 def made(kind: Kind, name: str, namespace: str, label: str) -> Object:
     """A body of ``kind`` with a name that it accepts."""
     text = json.dumps(kind.body).replace("NAMESPACE", namespace)
@@ -46,6 +35,9 @@ def made(kind: Kind, name: str, namespace: str, label: str) -> Object:
         group = f"{name}.example.com"
         text = text.replace("GROUP", group)
         name = f"v1.{group}" if kind.kind == "APIService" else f"noxus.{group}"
+    if kind.kind == "IPAddress":
+        name = f"192.168.{secrets.randbelow(256)}.{secrets.randbelow(256)}"
+    text = text.replace("CIDR", f"10.{100 + secrets.randbelow(100)}.{secrets.randbelow(256)}.0/24")
     body: Object = json.loads(text.replace('"NAME"', json.dumps(name)))
     metadata: Object = {"name": name, "labels": {"special": label}}
     return {"apiVersion": kind.group_version, "kind": kind.kind, "metadata": metadata, **body}
@@ -103,14 +95,14 @@ def test_discovery_names_the_kind(api: Caller, kind: Kind) -> None:
 
 
 @EVERY
-def test_objects_are_created_read_changed_watched_and_deleted(api: Caller, namespace: str, kind: Kind) -> None:
+def test_objects_are_created_read_changed_watched_and_deleted(api: Caller, shared_namespace: str, kind: Kind) -> None:
     label = unique("l")
-    collection, everywhere = kind.collection_path(namespace), kind.collection_path()
+    collection, everywhere = kind.collection_path(shared_namespace), kind.collection_path()
     selected: Object = {"labelSelector": f"special={label}"}
     before = api.get(collection, **selected)
     assert before["items"] == []
     start = before["metadata"]["resourceVersion"]
-    paths = [create(api, kind, namespace, label)[0] for _ in range(3)]
+    paths = [create(api, kind, shared_namespace, label)[0] for _ in range(3)]
     names = {path.rsplit("/", 1)[1] for path in paths}
 
     found = api.get(paths[0])
@@ -143,12 +135,12 @@ def test_objects_are_created_read_changed_watched_and_deleted(api: Caller, names
 
 @EVERY
 def test_a_list_has_the_type_of_the_list_and_a_watch_ends_with_the_object(
-    api: Caller, namespace: str, kind: Kind
+    api: Caller, shared_namespace: str, kind: Kind
 ) -> None:
     label = unique("l")
-    collection = kind.collection_path(namespace)
+    collection = kind.collection_path(shared_namespace)
     assert api.get(collection)["kind"] == f"{kind.kind}List"
-    path, found = create(api, kind, namespace, label)
+    path, found = create(api, kind, shared_namespace, label)
     selector = f"metadata.name={found['metadata']['name']}"
     version = found["metadata"]["resourceVersion"]
     api.delete(path, {"gracePeriodSeconds": 0, "propagationPolicy": "Background"})
@@ -157,8 +149,8 @@ def test_a_list_has_the_type_of_the_list_and_a_watch_ends_with_the_object(
 
 
 @WITH_STATUS
-def test_status_is_read_patched_and_updated_by_itself(api: Caller, namespace: str, kind: Kind) -> None:
-    path, made = create(api, kind, namespace, unique("l"))
+def test_status_is_read_patched_and_updated_by_itself(api: Caller, shared_namespace: str, kind: Kind) -> None:
+    path, made = create(api, kind, shared_namespace, unique("l"))
     status = f"{path}/status"
     assert api.get(status)["metadata"]["uid"] == made["metadata"]["uid"]
     told: Object = {"metadata": {"annotations": {"patchedstatus": "true"}}, "status": kind.status}
@@ -177,8 +169,8 @@ def test_status_is_read_patched_and_updated_by_itself(api: Caller, namespace: st
 
 
 @WITH_STATUS
-def test_an_update_of_the_object_leaves_its_status_alone(api: Caller, namespace: str, kind: Kind) -> None:
-    path, _ = create(api, kind, namespace, unique("l"))
+def test_an_update_of_the_object_leaves_its_status_alone(api: Caller, shared_namespace: str, kind: Kind) -> None:
+    path, _ = create(api, kind, shared_namespace, unique("l"))
     before = api.patch(f"{path}/status", {"status": kind.status})
     changed = api.patch(path, {"metadata": {"annotations": {"a": "b"}}, "status": {"phase": "Odd"}})
     assert changed.get("status", {}).get("phase") == before["status"].get("phase")
@@ -186,8 +178,8 @@ def test_an_update_of_the_object_leaves_its_status_alone(api: Caller, namespace:
 
 
 @WITH_SCALE
-def test_scale_is_read_updated_and_patched(api: Caller, namespace: str, kind: Kind) -> None:
-    path, made = create(api, kind, namespace, unique("l"))
+def test_scale_is_read_updated_and_patched(api: Caller, shared_namespace: str, kind: Kind) -> None:
+    path, made = create(api, kind, shared_namespace, unique("l"))
     scale = api.get(f"{path}/scale")
     assert (scale["apiVersion"], scale["kind"], scale["spec"]) == ("autoscaling/v1", "Scale", {})
     assert scale["metadata"]["name"] == made["metadata"]["name"]

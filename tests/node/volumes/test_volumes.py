@@ -19,6 +19,7 @@ from kube_lite.node.volumes.atomic import Payload
 from kube_lite.node.volumes.content import Content, Tokens
 from kube_lite.resources.kinds.pod.view import Pod
 from tests.node.fake_client import FakeClient
+from tests.node.fake_runtime import FakeRuntime, Program
 from tests.node.harness import container, pod, run, running_node
 
 PLACE = Placement("n1", "192.0.2.1", "10.0.0.5", {})
@@ -91,6 +92,30 @@ def test_content_comes_from_the_api(tmp_path: Path, volume: dict[str, Any], expe
         volumes, made = make(tmp_path, client_with_config()), make_pod(volume)
         await volumes.setup(made, PLACE)
         assert contents(volumes.path(made, volume)) == expected
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("context", "mode", "owner", "group"),
+    [
+        ({}, 0o644, 0, 0),
+        ({"runAsUser": 1000}, 0o600, 1000, 0),
+        ({"fsGroup": 10000}, 0o640, 0, 10000),
+        ({"runAsUser": 1000, "fsGroup": 10000}, 0o640, 1000, 10000),
+    ],
+)
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files away")
+def test_a_token_is_for_the_user_and_the_group_of_its_pod_alone(
+    tmp_path: Path, context: dict[str, int], mode: int, owner: int, group: int
+) -> None:
+    async def story() -> None:
+        made = make_pod(API_ACCESS)
+        made = msgspec.structs.replace(made, spec=msgspec.structs.replace(made.spec, security_context=context))
+        volumes = make(tmp_path, client_with_config())
+        await volumes.setup(made, PLACE)
+        found = (volumes.path(made, API_ACCESS) / "token").stat()
+        assert (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (mode, owner, group)
 
     run(story)
 
@@ -232,6 +257,28 @@ def test_a_pod_waits_for_its_volumes_and_follows_their_changes() -> None:
     run(story)
 
 
+def test_a_container_that_starts_again_finds_what_its_volumes_hold_now() -> None:
+    """With a sub path it had shown the old file until the minute was over, and crashed over it again and again."""
+
+    async def story() -> None:
+        client = FakeClient()
+        runtime = FakeRuntime()
+        runtime.programs["app"] = Program(seconds=5, code=1)
+        config = {"metadata": {"name": "conf", "namespace": "default"}, "data": {"a": "1"}}
+        client.put("configmaps", config)
+        async with running_node(runtime, client=client):
+            mounts = [{"name": "v", "mountPath": "/a", "subPath": "a"}]
+            volumes = [{"name": "v", "configMap": {"name": "conf"}}]
+            client.put("pods", pod("p", container(volumeMounts=mounts), volumes=volumes))
+            await anyio.sleep(1)
+            client.put("configmaps", {**config, "data": {"a": "2"}})
+            await anyio.sleep(6)
+            assert len(runtime.specs) == 2
+            assert contents(Path(runtime.specs[1].mounts[0].host_path).parent) == {"a": b"2"}
+
+    run(story)
+
+
 def test_a_token_that_the_api_refuses_fails_the_mount() -> None:
     async def story() -> None:
         client = client_with_config()
@@ -277,5 +324,25 @@ def test_volumes_in_memory_are_as_large_as_the_smallest_limit(tmp_path: Path) ->
         assert mounts.mounted == {"own": 1 << 20, "large": 64 << 20, "open": 64 << 20}
         await volumes.remove("u")
         assert sorted(mounts.unmounted) == ["disk", "large", "open", "own"]
+
+    anyio.run(story)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files away")
+@pytest.mark.parametrize(
+    ("medium", "group", "mode"),
+    [("", None, 0o777), ("Memory", None, 0o1777), ("", 123, 0o2777), ("Memory", 123, 0o3777)],
+)
+def test_empty_volumes_are_open_to_all_as_a_fresh_tmpfs_or_directory_is(
+    tmp_path: Path, medium: str, group: int | None, mode: int
+) -> None:
+    async def story() -> None:
+        volumes = Volumes(tmp_path, Content(ApiSource(FakeClient()), Tokens(FakeClient())), _Mounts())
+        volume = {"name": "v", "emptyDir": {"medium": medium}}
+        found = make_pod(volume)
+        spec = msgspec.structs.replace(found.spec, security_context={"fsGroup": group} if group else {})
+        await volumes.setup(msgspec.structs.replace(found, spec=spec), PLACE)
+        status = volumes.path(found, volume).stat()
+        assert (oct(status.st_mode & 0o7777), status.st_gid) == (oct(mode), group or os.getegid())
 
     anyio.run(story)

@@ -120,3 +120,8 @@ def test_approval_and_denial_exclude_each_other() -> None:
     conditions = [{"type": kind, "status": "True"} for kind in ("Approved", "Denied")]
     found = KIND.subresources["approval"].validate({**VALID, "status": {"conditions": conditions}}, VALID)
     assert [error.field for error in found] == ["status.conditions[1].type"]
+
+
+def test_what_was_issued_is_not_taken_away() -> None:
+    found = KIND.subresources["status"].validate({"status": {}}, {"status": {"certificate": "QQ=="}})
+    assert [(e.reason, e.field) for e in found] == [("FieldValueForbidden", "status.certificate")]

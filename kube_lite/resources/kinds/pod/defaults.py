@@ -270,5 +270,7 @@ def default_pod(pod: Obj) -> None:
     address, addresses = state.get("podIP"), state.get("podIPs")
     if address and (not addresses or addresses[0].get("ip") != address):
         state["podIPs"] = [{"ip": address}]  # two spellings of one value; the older one counts
+    elif addresses and not address and (first := addresses[0].get("ip")):
+        state["podIP"] = first
     default_host_ports(spec)
     pod.setdefault("status", {})

@@ -132,3 +132,20 @@ def test_the_grace_period_of_a_deletion(change: Change, asked: int | None, secon
     made, _ = create(KIND, VALID)
     assert KIND.grace_period is not None
     assert KIND.grace_period(changed(made, change), asked) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ({"podIP": "1.1.1.1"}, {"podIP": "1.1.1.1", "podIPs": [{"ip": "1.1.1.1"}]}),
+        (
+            {"podIPs": [{"ip": "1.1.1.1"}, {"ip": "::1"}]},
+            {"podIP": "1.1.1.1", "podIPs": [{"ip": "1.1.1.1"}, {"ip": "::1"}]},
+        ),
+        ({"podIP": "2.2.2.2", "podIPs": [{"ip": "1.1.1.1"}]}, {"podIP": "2.2.2.2", "podIPs": [{"ip": "2.2.2.2"}]}),
+    ],
+)
+def test_the_address_of_a_pod_has_two_spellings(status: dict[str, Any], expected: dict[str, Any]) -> None:
+    pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}, "status": status}
+    KIND.default(pod)
+    assert pod["status"] == expected

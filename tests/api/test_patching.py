@@ -1,0 +1,139 @@
+"""PATCH over HTTP: what a patch may make of an object, and server-side apply of objects that are not there."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from kube_lite.api.plane import Plane
+from tests.api.wire import Answer, call, run
+
+CONFIGS = "/api/v1/namespaces/default/configmaps"
+MAP = CONFIGS + "/c"
+JSON = {"content-type": "application/json"}
+MERGE = {"content-type": "application/merge-patch+json"}
+STRATEGIC = {"content-type": "application/strategic-merge-patch+json"}
+OPERATIONS = {"content-type": "application/json-patch+json"}
+APPLY = {"content-type": "application/apply-patch+yaml"}
+UNNAMED = "the name of the object (c based on URL) was undeterminable: name must be provided"
+
+
+async def created(plane: Plane, **data: str) -> dict[str, Any]:
+    body = {"metadata": {"name": "c"}, "data": data}
+    answer = await call(plane.app, "POST", CONFIGS + "?fieldManager=made", body, JSON)
+    assert answer.code == 201
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def apply(plane: Plane, config: Any, manager: str = "m", path: str = MAP) -> Answer:
+    return await call(plane.app, "PATCH", f"{path}?fieldManager={manager}", json.dumps(config).encode(), APPLY)
+
+
+def config(**fields: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}, **fields}
+
+
+def managers(obj: dict[str, Any]) -> list[str]:
+    return [entry["manager"] for entry in obj["metadata"].get("managedFields", [])]
+
+
+@pytest.mark.parametrize(
+    ("patch", "code", "told"),
+    [
+        ({"kind": None}, 200, ""),
+        ({"kind": ""}, 200, ""),
+        ({"apiVersion": None}, 400, UNNAMED),
+        ({"kind": 1}, 422, "json: cannot unmarshal number into Go struct field .kind of type string"),
+        ({"metadata": "x"}, 422, "readObjectStart: expect { or n"),
+        ({"metadata": []}, 422, "readObjectStart: expect { or n"),
+        ({"metadata": {"name": 1}}, 422, 'ReadString: expects " or n'),
+        ({"metadata": {"name": None}}, 400, UNNAMED),
+        ({"metadata": None}, 400, UNNAMED),
+        ({"metadata": {"name": "x"}}, 400, "the name of the object (x) does not match the name on the URL (c)"),
+        ({"metadata": {"namespace": None}}, 200, ""),
+        ({"metadata": {"namespace": "x"}}, 400, "the namespace of the object (x) does not match"),
+    ],
+)
+def test_a_merge_patch_makes_no_other_object(patch: Any, code: int, told: str) -> None:
+    async def story(plane: Plane) -> None:
+        await created(plane, a="1")
+        answer = await call(plane.app, "PATCH", MAP, patch, MERGE)
+        assert (answer.code, told in answer.json().get("message", "")) == (code, True), answer.body
+
+    run(story)
+
+
+def test_a_strategic_merge_passes_over_another_kind_but_not_over_a_wrong_one() -> None:
+    async def story(plane: Plane) -> None:
+        await created(plane, a="1")
+        assert (await call(plane.app, "PATCH", MAP, {"kind": "Pod", "apiVersion": "v9"}, STRATEGIC)).code == 200
+        wrong = await call(plane.app, "PATCH", MAP, {"kind": 1}, STRATEGIC)
+        assert (wrong.code, "cannot convert int64 to string" in wrong.json()["message"]) == (422, True)
+
+    run(story)
+
+
+def test_empty_managed_fields_forget_all_owners() -> None:
+    async def story(plane: Plane) -> None:
+        made = await created(plane, a="1")
+        assert managers(made) == ["made"]
+        reset = await call(plane.app, "PATCH", MAP, {"metadata": {"managedFields": []}}, MERGE)
+        assert managers(reset.json()) == []
+        await apply(plane, config(data={"b": "1"}))
+        path = [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]
+        assert managers((await call(plane.app, "PATCH", MAP, path, OPERATIONS)).json()) == []
+        applied = (await apply(plane, config(data={"b": "1"}))).json()
+        assert managers(applied) == ["m", "before-first-apply"]
+        put = {**applied, "metadata": {**applied["metadata"], "managedFields": None}}
+        assert managers((await call(plane.app, "PUT", MAP, put, JSON)).json()) == ["m", "before-first-apply"]
+        put["metadata"]["managedFields"] = []
+        assert managers((await call(plane.app, "PUT", MAP, put, JSON)).json()) == []
+
+    run(story)
+
+
+def test_applying_a_zero_again_writes_nothing() -> None:
+    async def story(plane: Plane) -> None:
+        first = (await apply(plane, config(immutable=False, data={"a": ""}))).json()
+        again = (await apply(plane, config(immutable=False, data={"a": ""}))).json()
+        assert again == first
+
+    run(story)
+
+
+def test_an_apply_that_creates_passes_over_the_revision() -> None:
+    async def story(plane: Plane) -> None:
+        for number, revision in enumerate(("7", "0")):
+            metadata = {"name": f"c{number}", "resourceVersion": revision}
+            made = await apply(plane, config(metadata=metadata), path=f"{CONFIGS}/c{number}")
+            assert made.code == 201
+        bad = await apply(plane, config(metadata={"name": "c", "resourceVersion": "x"}))
+        assert bad.refusal() == (422, "Invalid")
+        gone = await apply(plane, config(metadata={"name": "c", "uid": "u"}))
+        assert gone.refusal() == (409, "Conflict")
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ([], "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into"),
+        ("x", "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal string into"),
+        (None, "Incorrect version specified in apply patch. Specified patch version: , expected: v1"),
+        ({"kind": "ConfigMap"}, "Incorrect version specified in apply patch. Specified patch version: , expected: v1"),
+        (config(kind="Secret"), "failed to merge config: expected objects of the same type, but got ConfigMap and"),
+        (config(metadata="x"), "failed to create typed patch object (/; /v1, Kind=ConfigMap): .metadata: expected map"),
+    ],
+)
+def test_what_is_no_configuration_is_400(body: Any, message: str) -> None:
+    async def story(plane: Plane) -> None:
+        await created(plane)
+        for path in (MAP, CONFIGS + "/new"):
+            answer = await apply(plane, body, path=path)
+            assert (answer.code, answer.json()["message"][: len(message)]) == (400, message)
+
+    run(story)
