@@ -6,7 +6,7 @@ have brought down C parsers. Size, depth, numbers that JSON does not have and br
 
     parse(raw, content_type, kind) -> Body      an object of a request, JSON or YAML
     parse_json(raw) -> value                    any JSON, e.g. a patch
-    parse_yaml(raw) -> value                    any YAML, e.g. an apply patch
+    parse_yaml(raw) -> value, twice             any YAML, e.g. an apply patch
     Body.strict_errors()                        the fields that occur twice, for fieldValidation
 
 All raise BadRequest, RequestEntityTooLarge or UnsupportedMediaType. Protobuf bodies are ``api/protobuf.py``'s.
@@ -108,18 +108,34 @@ def _parsed(raw: bytes, given: str) -> Body:
     )
 
 
-def parse_yaml(raw: bytes) -> Any:
-    """Any YAML value. :raises BadRequest: as an apply patch with a bad body is answered"""
+def parse_yaml(raw: bytes) -> tuple[Any, list[str]]:
+    """Any YAML value, and what strict decoding says of each key that occurs twice in it.
+
+    :raises BadRequest: as an apply patch with a bad body is answered
+    """
     check_size(raw)
     if raw[:1] == b"{":  # clients send JSON as YAML; it is read twenty times as fast as what it is
         try:
-            return parse_json(raw)
+            value = parse_json(raw)
         except BadRequest:
             pass
+        else:
+            return value, [] if has_no_duplicates(raw, value) else _keys_of_json(raw)
     try:
-        return yaml_body.parse(raw, MAX_DEPTH)[0]
+        return yaml_body.parse(raw, MAX_DEPTH)
     except BadRequest as error:
         raise BadRequest(f"error decoding YAML: error converting YAML to JSON: {error.message}") from None
+
+
+def _keys_of_json(raw: bytes) -> list[str]:
+    """The keys that occur twice in JSON, as a reader of YAML tells them: by their lines."""
+    paths = duplicate_fields(raw)
+    if not paths:
+        return []
+    try:
+        return yaml_body.parse(raw, MAX_DEPTH)[1]
+    except BadRequest:  # too large for the reader of YAML
+        return [f'key "{path}" already set in map' for path in paths]
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -74,17 +74,33 @@ def patch_once(target: Target, change: patch.Patch, old: Obj, wanted: WriteOptio
     except decode.DecodeError as error:
         told = told_by_converter(type_, merged) if change.media_type == patch.STRATEGIC_PATCH else ""
         raise change.undecodable(change.text(type_, merged), told or str(error)) from error
-    complaints = [*change.strict_errors(), *result.strict_errors]
-    if complaints and wanted.field_validation == "Strict":
-        raise change.undecodable(change.text(type_, merged), patch.strict_error(complaints))
-    if complaints and wanted.field_validation == "Warn":
-        warnings.extend(complaints)
+    check_strictly(type_, change, merged, result, wanted, warnings)
     result.obj.setdefault("metadata", {})
     check_identity(target, result.obj)
     if not resource.allow_unconditional_update and result.obj["metadata"].get("resourceVersion") in (None, "", "0"):
         raise no_revision(target)
     put_back(result.obj)
     return result.obj
+
+
+def check_strictly(
+    type_: schema.Type,
+    change: patch.Patch,
+    merged: Obj,
+    result: decode.DecodeResult,
+    wanted: WriteOptions,
+    warnings: list[str],
+) -> None:
+    """Tell of fields that a patch has twice or that its result does not know.
+
+    :param merged: the patched object, of which ``result`` was decoded
+    :raises Invalid: with ``fieldValidation=Strict``
+    """
+    complaints = [*change.strict_errors(), *result.strict_errors]
+    if complaints and wanted.field_validation == "Strict":
+        raise change.undecodable(change.text(type_, merged), patch.strict_error(complaints))
+    if complaints and wanted.field_validation == "Warn":
+        warnings.extend(complaints)
 
 
 def _check_kind(target: Target, change: patch.Patch, new: Obj, merged: Obj) -> None:
@@ -105,7 +121,7 @@ def _check_kind(target: Target, change: patch.Patch, new: Obj, merged: Obj) -> N
     if (kind, version) == (resource.kind, resource.api_version):
         return
     if not resource.custom and version in (None, ""):
-        raise _undeterminable(target)
+        raise undeterminable(target)
     if resource.custom and kind and version and isinstance(kind, str) and isinstance(version, str):
         group = version.rpartition("/")[0]
         wrong = [] if kind == resource.kind else [invalid("kind", kind, f"must be {resource.kind}")]
@@ -116,7 +132,8 @@ def _check_kind(target: Target, change: patch.Patch, new: Obj, merged: Obj) -> N
     raise change.undecodable(text, _wrong_kind(resource, change, text, new))
 
 
-def _undeterminable(target: Target) -> errors.BadRequest:
+def undeterminable(target: Target) -> errors.BadRequest:
+    """The refusal of a patched object that has lost its name or its version."""
     return errors.BadRequest(
         f"the name of the object ({target.name} based on URL) was undeterminable: name must be provided"
     )
@@ -145,13 +162,21 @@ def _own_copy(target: Target, merged: Obj, old: Obj) -> tuple[Obj, Callable[[Obj
     return decode_json(encode_json(copied)), put_back
 
 
-def _wrong_kind(resource: Resource, change: patch.Patch, shown: str, new: Obj) -> str:
-    """Why an object of another kind is refused: it does not decode as that kind, or it does and is not the one."""
+def unreadable_kind(new: Obj) -> str:
+    """What Go says of an object whose kind or version is no text, '' where both are."""
     for name in ("apiVersion", "kind"):
         given = new.get(name)
         if given is not None and not isinstance(given, str):
             told = f"json: cannot unmarshal {bodies.json_name(given)} into Go struct field .{name} of type string"
             return f"couldn't get version/kind; json parse error: {told}"
+    return ""
+
+
+def _wrong_kind(resource: Resource, change: patch.Patch, shown: str, new: Obj) -> str:
+    """Why an object of another kind is refused: it does not decode as that kind, or it does and is not the one."""
+    unreadable = unreadable_kind(new)
+    if unreadable:
+        return unreadable
     kind, version = str(new.get("kind") or ""), str(new.get("apiVersion") or "")
     if resource.custom and not kind:
         return f"Object 'Kind' is missing in '{shown}'"
@@ -172,7 +197,7 @@ def _wrong_kind(resource: Resource, change: patch.Patch, shown: str, new: Obj) -
 
 
 def check_identity(target: Target, new: Obj) -> None:
-    """Refuse a patch that moves the object; a namespace that is left out is put in.
+    """Refuse a patch that moves the object; a namespace that is left out is put in, one that means nothing goes.
 
     :raises BadRequest: name or namespace differ
     """
@@ -181,31 +206,34 @@ def check_identity(target: Target, new: Obj) -> None:
         raise errors.BadRequest("metadata must be an object")
     namespace, name = meta.get("namespace"), meta.get("name")
     if not name:
-        raise _undeterminable(target)
+        raise undeterminable(target)
     if name != target.name:
         raise errors.BadRequest(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
-    if target.namespace and not namespace:
-        meta["namespace"] = target.namespace  # a patch may take it away, which means nothing
-    elif (namespace or "") != target.namespace:
+    expected = target.namespace or (name if target.resource.group_resource == "namespaces" else "")
+    if namespace and expected and namespace != expected:
         raise errors.BadRequest(
-            f"the namespace of the object ({namespace or ''}) does not match the namespace on the request "
-            f"({target.namespace})"
+            f"the namespace of the object ({namespace}) does not match the namespace on the request ({expected})"
         )
+    if target.namespace:
+        meta["namespace"] = target.namespace  # a patch may take it away, which means nothing
+    else:
+        meta.pop("namespace", None)
 
 
 async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wanted: WriteOptions) -> Written:
     resource = target.resource
-    value = configuration(request, raw, resource.kind, resource.api_version)
+    value, twice = configuration(request, raw, resource.kind, resource.api_version)
     applied = managed.Applied(resource, value, wanted, target.subresource_name, verbs.versions_of(resource))
     existing = verbs.storage.item(resource, target.namespace, target.name)
     if existing is None and target.subresource is None:
         try:
-            return await _apply_create(verbs, target, request, applied, wanted)
+            return await _apply_create(verbs, target, request, applied, wanted, twice)
         except errors.AlreadyExists:
             pass  # somebody created it meanwhile: apply to that
 
     async def merged(old: Obj) -> Obj:
         new = applied.onto(old)
+        check_twice(twice, wanted, request.warnings)
         check_identity(target, new)
         annotations = new["metadata"].get("annotations") or {}
         if wanted.field_manager == KUBECTL and LAST_APPLIED in annotations:
@@ -218,8 +246,8 @@ async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wan
     )
 
 
-def configuration(request: Request, raw: bytes, kind: str, api_version: str) -> Obj:
-    """The applied configuration in a body.
+def configuration(request: Request, raw: bytes, kind: str, api_version: str) -> tuple[Obj, list[str]]:
+    """The applied configuration in a body, and what is to be told of keys that it has twice (:func:`check_twice`).
 
     :raises Invalid: nobody says who applies it
     :raises BadRequest: it is no object, or of another version or kind
@@ -227,7 +255,7 @@ def configuration(request: Request, raw: bytes, kind: str, api_version: str) -> 
     if not request.info.param("fieldManager"):
         missing = required("fieldManager", "is required for apply patch")
         raise errors.invalid("PatchOptions", "meta.k8s.io", "", [missing])
-    value = bodies.parse_yaml(raw)
+    value, twice = bodies.parse_yaml(raw)
     if value is None:
         value = {}
     if not isinstance(value, dict):
@@ -244,7 +272,19 @@ def configuration(request: Request, raw: bytes, kind: str, api_version: str) -> 
         raise errors.BadRequest(
             f"failed to merge config: expected objects of the same type, but got {kind} and {given}"
         )
-    return value
+    return value, twice
+
+
+def check_twice(twice: list[str], wanted: WriteOptions, warnings: list[str]) -> None:
+    """Tell of keys that an applied configuration has twice, once it has been merged.
+
+    :raises BadRequest: with ``fieldValidation=Strict``
+    """
+    if twice and wanted.field_validation == "Strict":
+        told = "\n  ".join(["error converting YAML to JSON: yaml: unmarshal errors:", *twice])
+        raise errors.BadRequest(f"error strict decoding YAML: {told}")
+    if wanted.field_validation == "Warn":
+        warnings.extend(twice)
 
 
 def last_applied(config: Obj) -> str:
@@ -259,13 +299,14 @@ def last_applied(config: Obj) -> str:
 
 
 async def _apply_create(
-    verbs: Verbs, target: Target, request: Request, applied: managed.Applied, wanted: WriteOptions
+    verbs: Verbs, target: Target, request: Request, applied: managed.Applied, wanted: WriteOptions, twice: list[str]
 ) -> Written:
     resource = target.resource
     if applied.uid:
         why = f"uid mismatch: the provided object specified uid {applied.uid}, and no existing object was found"
         raise errors.conflict(resource.plural, resource.group, target.name, why)
     obj = applied.onto(None)
+    check_twice(twice, wanted, request.warnings)
     revision = str(obj["metadata"].pop("resourceVersion", None) or "0")  # of nothing; upstream passes it over
     if not (revision.isascii() and revision.isdigit()):
         wrong = invalid(

@@ -19,6 +19,7 @@ from kube_lite.api.owners import Entry
 from kube_lite.api.patch import STRATEGIC_PATCH, Patch
 from kube_lite.api.target import Target
 from kube_lite.resources import decode, schema
+from kube_lite.resources.decode_complaints import told_by_converter
 from kube_lite.resources.fieldset import SELF, Node, difference
 
 API_VERSION: Final = "autoscaling/v1"
@@ -108,7 +109,7 @@ class ScaleApplied:
         return self._entries
 
 
-def patched(target: Target, change: Patch, scale: Obj) -> Obj:
+def patched(target: Target, change: Patch, scale: Obj, wanted: WriteOptions, warnings: list[str]) -> Obj:
     """A Scale with a patch carried out.
 
     :raises Invalid: it is no Scale any more
@@ -117,12 +118,20 @@ def patched(target: Target, change: Patch, scale: Obj) -> Obj:
     type_ = scale_type()
     merged = {"kind": "Scale", **change.apply(type_, scale)}
     text = change.text(type_, merged)
-    kind, version = merged["kind"] or "Scale", merged.get("apiVersion")
-    if change.media_type != STRATEGIC_PATCH and (kind, version) != ("Scale", API_VERSION):
-        raise change.undecodable(text, codec.unregistered(str(kind), str(version or "")))
+    strategic = change.media_type == STRATEGIC_PATCH
+    if not strategic:
+        if (unreadable := patching.unreadable_kind(merged)) != "":
+            raise change.undecodable(text, unreadable)
+        kind, version = merged["kind"] or "Scale", merged.get("apiVersion") or ""
+        if not version:
+            raise patching.undeterminable(target)
+        if (kind, version) != ("Scale", API_VERSION):
+            raise change.undecodable(text, codec.unregistered(kind, version))
     try:
-        new = decode.decode(type_, decode_json(encode_json(merged)), text.encode).obj
+        result = decode.decode(type_, decode_json(encode_json(merged)), None if strategic else text.encode)
     except decode.DecodeError as error:
-        raise change.undecodable(text, str(error)) from error
-    patching.check_identity(target, new)
-    return new
+        told = told_by_converter(type_, merged) if strategic else ""
+        raise change.undecodable(text, told or str(error)) from error
+    patching.check_strictly(type_, change, merged, result, wanted, warnings)
+    patching.check_identity(target, result.obj)
+    return result.obj

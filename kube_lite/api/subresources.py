@@ -66,7 +66,7 @@ class Subresources:
             body = self._scale_body(request, raw)
             pinned = bool(dig(body, "metadata", "resourceVersion"))
         elif patch.media_type(request.header("content-type")) == patch.APPLY_PATCH:
-            value = patching.configuration(request, raw, "Scale", scale_apply.API_VERSION)
+            value, twice = patching.configuration(request, raw, "Scale", scale_apply.API_VERSION)
             applied = ScaleApplied(value, wanted, _path(paths.spec_replicas), resource.api_version)
         else:
             accepted = patch.CUSTOM_PATCHES if resource.custom else patch.BUILT_IN_PATCHES
@@ -76,7 +76,11 @@ class Subresources:
             if info.verb == "update":
                 return self._with_replicas(resource, paths, old, body)
             scale = self._to_scale(resource, paths, old, absent_is_zero=True)
-            new = applied.onto(scale, old) if applied is not None else patched(target, change, scale)
+            if applied is None:
+                new = patched(target, change, scale, wanted, request.warnings)
+            else:
+                new = applied.onto(scale, old)
+                patching.check_twice(twice, wanted, request.warnings)
             return self._with_replicas(resource, paths, old, new)
 
         # the parent changes, so its own rules apply, not those of a status write; admission sees the Scale

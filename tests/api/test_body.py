@@ -94,7 +94,9 @@ def test_integers_beyond_64_bits_become_floats() -> None:
 
 def test_yaml_scalars_resolve_as_in_go() -> None:
     text = b"a: 010\nb: 1e3\nc: 2020-01-01\nd: 1:30\ne: '1'\n1: x\nf: 0x1F\ng: ~\nh: off\ni: 1_000"
-    assert parse_yaml(text) == {
+    value, twice = parse_yaml(text)
+    assert twice == []
+    assert value == {
         "a": 8,
         "b": 1000,
         "c": "2020-01-01",
@@ -106,6 +108,19 @@ def test_yaml_scalars_resolve_as_in_go() -> None:
         "h": False,
         "i": 1000,
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"a: 1\nb:\n  c: 1\n  c: 2\n", ['line 4: key "c" already set in map']),
+        (b'{"a":1,"b":{"c":1,\n"c":2},\n"a":3}', ['line 2: key "c" already set in map', 'line 3: key "a" already']),
+        (b'{"a":1,"b":"\\"a\\":"}', []),
+    ],
+)
+def test_keys_that_occur_twice_in_an_applied_body_are_told_by_their_line(text: bytes, told: list[str]) -> None:
+    twice = parse_yaml(text)[1]
+    assert [one[: len(start)] for one, start in zip(twice, told, strict=True)] == told
 
 
 def test_bad_yaml_names_the_line() -> None:

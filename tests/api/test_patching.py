@@ -137,3 +137,52 @@ def test_what_is_no_configuration_is_400(body: Any, message: str) -> None:
             assert (answer.code, answer.json()["message"][: len(message)]) == (400, message)
 
     run(story)
+
+
+TWICE = {
+    "yaml": ("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\ndata:\n  a: x\n  a: y\n", 7),
+    "json": ('{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"},"data":{"a":"x","a":"y"}}', 1),
+}
+
+
+@pytest.mark.parametrize("form", TWICE)
+def test_an_applied_configuration_with_a_key_twice_is_refused_or_warned_of(form: str) -> None:
+    text, line = TWICE[form]
+    told = f'line {line}: key "a" already set in map'
+
+    async def story(plane: Plane) -> None:
+        async def sent(asked: str) -> Answer:
+            return await call(plane.app, "PATCH", f"{MAP}?fieldManager=m{asked}", text.encode(), APPLY)
+
+        for there in (False, True):
+            refused = await sent("&fieldValidation=Strict")
+            message = f"error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {told}"
+            assert (refused.code, refused.json()["message"]) == (400, message)
+            warned = await sent("")
+            assert (warned.code, warned.header("warning")) == (200 if there else 201, f"299 - {json.dumps(told)}")
+        ignored = await sent("&fieldValidation=Ignore")
+        assert (ignored.code, ignored.header("warning")) == (200, "")
+
+    run(story)
+
+
+@pytest.mark.parametrize("kind", [MERGE, STRATEGIC, APPLY])
+def test_a_namespace_in_a_patch_of_a_cluster_scoped_object_means_nothing(kind: dict[str, str]) -> None:
+    async def story(plane: Plane) -> None:
+        await call(plane.app, "POST", "/api/v1/nodes", {"metadata": {"name": "n"}}, JSON)
+        patch = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n", "namespace": "x"}}
+        answer = await call(plane.app, "PATCH", "/api/v1/nodes/n?fieldManager=m", json.dumps(patch).encode(), kind)
+        assert (answer.code, answer.json()["metadata"].get("namespace")) == (200, None)
+
+    run(story)
+
+
+def test_the_namespace_of_a_namespace_is_its_name() -> None:
+    async def story(plane: Plane) -> None:
+        path = "/api/v1/namespaces/default"
+        assert (await call(plane.app, "PATCH", path, {"metadata": {"namespace": "default"}}, MERGE)).code == 200
+        other = await call(plane.app, "PATCH", path, {"metadata": {"namespace": "x"}}, MERGE)
+        message = "the namespace of the object (x) does not match the namespace on the request (default)"
+        assert (other.code, other.json()["message"]) == (400, message)
+
+    run(story)

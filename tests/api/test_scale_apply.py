@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from kube_lite.api.plane import Plane
 from kube_lite.api.scale_apply import of_parent, of_scale
 from tests.api.wire import Answer, call, run
@@ -13,6 +15,7 @@ from tests.test_cluster import DEPLOYMENT
 
 PARENT = "/apis/apps/v1/namespaces/default/deployments/web"
 MERGE = {"content-type": "application/merge-patch+json"}
+STRATEGIC = {"content-type": "application/strategic-merge-patch+json"}
 APPLY = {"content-type": "application/apply-patch+yaml"}
 REPLICAS: dict[str, Any] = {"f:spec": {"f:replicas": {}}}
 
@@ -88,3 +91,26 @@ def test_owners_are_told_in_the_words_of_either_object() -> None:
     taker = {**shown, "manager": "c", "operation": "Apply", "subresource": "scale"}
     left = {**made, "fieldsV1": {"f:spec": {"f:paused": {}}}}
     assert of_parent([made, other], [taker], path, "apps/v1") == [other, {**taker, "apiVersion": "apps/v1"}, left]
+
+
+NO_TEXT = "json: cannot unmarshal array into Go struct field .apiVersion of type string"
+
+
+@pytest.mark.parametrize(
+    ("patch", "kind", "code", "told"),
+    [
+        ({"apiVersion": []}, MERGE, 422, f"couldn't get version/kind; json parse error: {NO_TEXT}"),
+        ({"apiVersion": None}, MERGE, 400, "the name of the object (web based on URL) was undeterminable"),
+        ({"kind": "X"}, MERGE, 422, 'no kind "X" is registered for version "autoscaling/v1"'),
+        ({"spec": {"replicas": "a"}}, MERGE, 422, "v1.Scale.Spec: v1.ScaleSpec.Replicas: readUint32"),
+        ({"spec": {"replicas": "a"}}, STRATEGIC, 422, ": unrecognized type: int32"),
+        ({"spec": {"foo": 1}}, MERGE, 422, 'strict decoding error: unknown field "spec.foo"'),
+    ],
+)
+def test_a_patch_that_makes_no_scale_is_refused(patch: Any, kind: dict[str, str], code: int, told: str) -> None:
+    async def story(plane: Plane) -> None:
+        await admin(plane).create("deployments.apps", DEPLOYMENT, "default")
+        answer = await call(plane.app, "PATCH", f"{PARENT}/scale?fieldValidation=Strict", patch, kind)
+        assert (answer.code, told in answer.json()["message"]) == (code, True), answer.body
+
+    run(story)
