@@ -22,52 +22,100 @@ def reconciled(type_: Type, fields: Node, live: Any) -> Node:
 
     :param live: the object that the fields are of, complete
     """
-    return _entered(type_, fields, live)
+    return _entered(_parts(type_), fields, live)
+
+
+class _Parts:
+    """What of a type may have parts: the only places where anything can be out of line.
+
+    :ivar fields: the fields that are objects, maps or lists, by step
+    :ivar other: the items or undeclared fields, None when they have no parts
+    """
+
+    __slots__ = ("declared", "fields", "is_list", "other", "type", "whole")
+
+    def __init__(self, type_: Type) -> None:
+        self.type = type_
+        self.whole = type_.atomic or (type_.kind == LIST and type_.list_type == "atomic")
+        self.is_list = type_.kind == LIST
+        self.declared = type_.fields
+        fields = {} if self.is_list else type_.fields
+        self.fields = {"f:" + name: field.type for name, field in fields.items() if _may_have_parts(field.type)}
+        other = type_.item or (DEDUCED if type_.custom or self.is_list else None)
+        self.other = other if other is not None and _may_have_parts(other) else None
 
 
 @lru_cache(maxsize=8192)
-def _composite(type_: Type) -> dict[str, Type]:
-    """The types of the fields that are objects, maps or lists, by step: no other can have parts."""
-    fields = type_.fields.items()
-    return {"f:" + name: field.type for name, field in fields if _may_have_parts(field.type)}
+def _parts(type_: Type) -> _Parts:
+    return _Parts(type_)
+
+
+@lru_cache(maxsize=8192)
+def _inside(type_: Type) -> _Parts | None:
+    """What to look into behind a step that is no leaf; None when nothing in there can be out of line."""
+    parts = _parts(type_)
+    if parts.fields:
+        return parts
+    other = parts.other
+    if other is None or (parts.is_list and not _parts(other).whole and other.kind != ANY and _inside(other) is None):
+        return None
+    return parts
 
 
 def _may_have_parts(type_: Type) -> bool:
     return type_.kind <= LIST or (type_.kind == ANY and type_.custom)
 
 
-def _is_whole(type_: Type) -> bool:
-    return type_.atomic or (type_.kind == LIST and type_.list_type == "atomic")
-
-
-def _entered(type_: Type, fields: Node, live: Any) -> Node:
+def _entered(parts: _Parts, fields: Node, live: Any) -> Node:
     """As :func:`reconciled`, for a type that has parts."""
+    if parts.is_list:
+        return _list_entered(parts, fields, live)
     result = fields
-    if type_.kind == LIST:
-        item = type_.item or DEDUCED
-        if not _may_have_parts(item):
-            return fields
-        steps = [(step, item) for step, sub in fields.items() if sub]
-        live = _by_step(type_, live) if steps else {}
-    else:
-        known = _composite(type_)
-        steps = [(step, known[step]) for step in fields.keys() & known.keys()]
-        other = type_.item or (DEDUCED if type_.custom else None)
-        if other is not None and _may_have_parts(other):
-            declared = type_.fields
-            steps += [(step, other) for step in fields if step[0] == "f" and step[2:] not in declared]
-        live = live if type(live) is dict else {}
-    for step, below in steps:
-        sub = fields[step]
-        if sub and not _is_whole(below):
-            now = _entered(below, sub, live.get(step if type_.kind == LIST else step[2:]))
+    known, other = parts.fields, parts.other
+    live = live if type(live) is dict else {}
+    for step, sub in fields.items():
+        below = known.get(step)
+        if below is None:
+            if other is None or step[0] != "f" or step[2:] in parts.declared:
+                continue
+            below = other
+        if sub:
+            inside = _inside(below)
+            if inside is None and not _parts(below).whole:
+                continue
+            now = _reconciled(below, sub, live.get(step[2:]))
+        elif value := live.get(step[2:]):
+            now = _leaf(below, sub, value)
         else:
-            now = _leaf(below, sub, live.get(step if type_.kind == LIST else step[2:]))
+            continue
         if now is not sub:
             if result is fields:
                 result = dict(fields)
             result[step] = now
     return result
+
+
+def _list_entered(parts: _Parts, fields: Node, live: Any) -> Node:
+    result = fields
+    item = parts.other
+    if item is None:
+        return fields
+    named: dict[str, Any] | None = None
+    for step, sub in fields.items():
+        if sub:
+            if named is None:
+                named = _by_step(parts.type, live)
+            now = _reconciled(item, sub, named.get(step))
+            if now is not sub:
+                if result is fields:
+                    result = dict(fields)
+                result[step] = now
+    return result
+
+
+def _reconciled(type_: Type, sub: Node, live: Any) -> Node:
+    parts = _parts(type_)
+    return _leaf(type_, sub, live) if parts.whole else _entered(parts, sub, live)
 
 
 def _by_step(type_: Type, values: Any) -> dict[str, Any]:
@@ -78,7 +126,7 @@ def _by_step(type_: Type, values: Any) -> dict[str, Any]:
 
 def _leaf(type_: Type, sub: Node, value: Any) -> Node:
     """What is to stand behind a step that is a leaf in the set, or is to be one."""
-    if not value or _is_whole(type_):
+    if not value or _parts(type_).whole:
         return IN if sub else sub
     if type(value) is dict:
         parts = applied(type_, value)
