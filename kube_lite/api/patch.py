@@ -11,7 +11,7 @@ faster; so applying changes neither the patch nor the object. Errors are those o
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,7 +20,8 @@ import msgspec
 
 from kube_lite import errors
 from kube_lite.api import body, strategic
-from kube_lite.errors import BadRequest, Invalid, RequestEntityTooLarge, UnsupportedMediaType
+from kube_lite.api.json_patch import PatchFailed, apply_json_patch, json_equal, read_operations, split_pointer
+from kube_lite.errors import BadRequest, Invalid, UnsupportedMediaType
 from kube_lite.resources.field import invalid as invalid_field
 from kube_lite.resources.go.structs import struct_order
 from kube_lite.resources.schema import Type
@@ -33,27 +34,6 @@ APPLY_PATCH: Final = "application/apply-patch+yaml"
 BUILT_IN_PATCHES: Final = (JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH)
 CUSTOM_PATCHES: Final = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
 """Custom resources have no merge keys, so no strategic merge."""
-
-MAX_OPERATIONS: Final = 10_000
-"""Operations in one JSON patch; upstream's limit."""
-
-MAX_COPY: Final = 3 * 1024 * 1024
-"""Bytes by which the copies of one JSON patch may grow an object; upstream's limit."""
-
-REJECTED: Final = "the server rejected our request due to an error in our request"
-
-
-class PatchFailed(Invalid):
-    """The patch cannot be applied to this object (422), e.g. a failed ``test``."""
-
-    def __init__(self) -> None:
-        super().__init__(REJECTED)
-
-    def to_status(self) -> dict[str, Any]:
-        """With the empty details that upstream sends."""
-        status = super().to_status()
-        code = status.pop("code")
-        return {**status, "details": {}, "code": code}
 
 
 @dataclass(slots=True)
@@ -95,9 +75,11 @@ class Patch:
         """The patched object as messages show it; a strategic merge shows the patch instead."""
         if self.media_type == STRATEGIC_PATCH:
             return strategic.go_text(self.value)
-        touched = self.value if self.media_type == MERGE_PATCH else _touched(self.value)
+        # only refusals show it, so the patch is read again, with its numbers as they were written
+        given = json.loads(self.raw, parse_int=_literal, parse_float=_literal) if self.raw else self.value
+        touched = _without_nulls(given) if self.media_type == MERGE_PATCH else _touched(self.value, given or [])
         shown = msgspec.json.encode(_as_merged(None if type_.custom else type_, patched, touched)).decode()
-        for char in "<>&":
+        for char in "<>&\u2028\u2029":
             shown = shown.replace(char, f"\\u{ord(char):04x}")
         return shown
 
@@ -128,7 +110,7 @@ def read(content_type: str, raw: bytes, accepted: Sequence[str] = BUILT_IN_PATCH
             f"the body of the request was in an unknown format - accepted media types include: {offered}"
         )
     if kind == JSON_PATCH:
-        return Patch(kind, _operations(body.parse_json(raw)), raw)
+        return Patch(kind, read_operations(body.parse_json(raw)), raw)
     if kind == MERGE_PATCH:
         try:
             value = body.parse_json(raw)
@@ -161,42 +143,73 @@ class _UnsupportedPatch(UnsupportedMediaType):
         return {**status, "details": {}, "code": code}
 
 
+def _literal(text: str) -> msgspec.Raw:
+    return msgspec.Raw(text.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A value that a JSON patch puts somewhere: as parsed, and as written."""
+
+    parsed: Any
+    written: Any
+
+    def parts(self) -> dict[str, Any]:
+        """What is in it, by key or position."""
+        if isinstance(self.parsed, dict) and isinstance(self.written, dict):
+            return {key: _Given(value, self.written.get(key)) for key, value in self.parsed.items()}
+        if isinstance(self.parsed, list) and isinstance(self.written, list):
+            pairs = zip(self.parsed, self.written, strict=True)
+            return {str(position): _Given(*pair) for position, pair in enumerate(pairs)}
+        return {}
+
+
 def _as_merged(type_: Type | None, patched: Any, touched: Any) -> Any:
     """``patched`` in the order upstream prints it: keys sorted where the patch has been, else those of Go's struct.
 
-    :param touched: objects within objects, by key or position, that the patch has looked into; None where it has not,
-        a list where it gave all there is
+    :param touched: what the patch holds for this place as it was written; None where it has not been, a dict of what
+        is inside by key or position where it has looked in
     """
-    whole = isinstance(touched, list)
+    if isinstance(touched, msgspec.Raw):
+        return touched
+    if isinstance(touched, _Given):
+        if json_equal(touched.parsed, patched):  # a later operation may have moved it
+            return touched.written
+        touched = None
+    if isinstance(touched, list):
+        touched = {str(position): value for position, value in enumerate(touched)}
     inside = touched if isinstance(touched, dict) else {}
     item = type_.item if type_ is not None else None
     if isinstance(patched, list):
-        looked = [touched if whole else inside.get(str(position)) for position in range(len(patched))]
-        return [_as_merged(item, sub, seen) for sub, seen in zip(patched, looked, strict=True)]
+        return [_as_merged(item, sub, inside.get(str(position))) for position, sub in enumerate(patched)]
     if not isinstance(patched, dict):
         return patched
     fields = type_.fields if type_ is not None else {}
     keys = sorted(patched)
-    if touched is None or not isinstance(touched, dict | list):
+    if not isinstance(touched, dict):
         keys = struct_order(type_, patched) if fields and type_ is not None else keys
-    return {
-        key: _as_merged(
-            fields[key].type if key in fields else item, patched[key], touched if whole else inside.get(key)
-        )
-        for key in keys
-    }
+    return {key: _as_merged(fields[key].type if key in fields else item, patched[key], inside.get(key)) for key in keys}
 
 
-def _touched(operations: list[dict[str, Any]]) -> dict[str, Any]:
-    """The objects and lists that a JSON patch walks through, as nested dicts."""
+def _touched(operations: list[dict[str, Any]], written: list[Any]) -> dict[str, Any]:
+    """The objects and lists that a JSON patch walks through, as nested dicts, and the values it puts there.
+
+    :param written: the operations with their numbers as they were written
+    """
     root: dict[str, Any] = {}
-    for operation in operations:
+    for operation, as_written in zip(operations, written, strict=True):
         for name in ("path", "from"):
             path = operation.get(name)
-            if isinstance(path, str) and "/" in path:
-                node = root
-                for step in _steps(path)[:-1]:
-                    node = node.setdefault(step, {})
+            if not isinstance(path, str) or "/" not in path:
+                continue
+            node = root
+            *steps, last = split_pointer(path)
+            for step in steps:
+                below = node.get(step)
+                node[step] = below.parts() if isinstance(below, _Given) else below if below is not None else {}
+                node = node[step]
+            if name == "path" and operation.get("op") in ("add", "replace"):
+                node[last] = _Given(operation.get("value"), as_written.get("value"))
     return root
 
 
@@ -228,165 +241,6 @@ def _without_nulls(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nulls(sub) for sub in value if sub is not None]
     return value
-
-
-# ---- JSON patch
-
-
-def _operations(value: Any) -> list[dict[str, Any]]:
-    if value is None:
-        return []
-    if not isinstance(value, list):
-        name = body.json_name(value)
-        raise BadRequest(f"json: cannot unmarshal {name} into Go value of type jsonpatch.Patch")
-    operations: list[Any] = [{} if operation is None else operation for operation in value]
-    for operation in operations:
-        if not isinstance(operation, dict):
-            name = body.json_name(operation)
-            raise BadRequest(f"json: cannot unmarshal {name} into Go value of type jsonpatch.Operation")
-    if len(operations) > MAX_OPERATIONS:
-        raise RequestEntityTooLarge(
-            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
-        )
-    return operations
-
-
-_MISSING: Final = object()
-
-
-def apply_json_patch(operations: Sequence[dict[str, Any]], obj: dict[str, Any]) -> dict[str, Any]:
-    """A copy of ``obj`` with the operations carried out in order, or none of them. :raises Invalid"""
-    document = msgspec.json.decode(msgspec.json.encode(obj))
-    budget = MAX_COPY
-    for operation in operations:
-        name, path = operation.get("op"), operation.get("path")
-        if not isinstance(path, str):
-            raise PatchFailed
-        if name == "add":
-            _add(document, path, _copied(operation.get("value")))
-        elif name == "remove":
-            _remove(document, path)
-        elif name == "replace":
-            # upstream's library replaces a key that is not there, too; only lists have bounds
-            _set(document, path, _copied(operation.get("value")))
-        elif name == "move":
-            source = _from(operation)
-            value = _remove(document, source)
-            _add(document, path, value)
-        elif name == "copy":
-            # A missing source is copied as null, as upstream's library does.
-            value = _get(document, _from(operation))
-            text = msgspec.json.encode(None if value is _MISSING else value)
-            budget -= len(text)
-            if budget < 0:
-                raise RequestEntityTooLarge(f"the copies of the patch add more than {MAX_COPY} bytes")
-            _add(document, path, msgspec.json.decode(text))
-        elif name == "test":
-            found = _get(document, path)
-            if not _same(None if found is _MISSING else found, operation.get("value")):
-                raise PatchFailed
-        else:
-            raise PatchFailed
-    if not isinstance(document, dict):
-        raise PatchFailed
-    return document
-
-
-def _copied(value: Any) -> Any:
-    """A later operation may change what an earlier one added, and the patch is used again."""
-    return msgspec.json.decode(msgspec.json.encode(value)) if isinstance(value, dict | list) else value
-
-
-def _from(operation: dict[str, Any]) -> str:
-    source = operation.get("from")
-    if not source or not isinstance(source, str):
-        raise PatchFailed
-    return source
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Equal as JSON: ``1`` is neither ``true`` nor ``1.0``."""
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, list):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return bool(one == other)
-
-
-def _steps(path: str) -> list[str]:
-    """The steps of a pointer. What stands before the first slash is passed over, as upstream's library does it."""
-    if "/" not in path:
-        raise PatchFailed
-    return [step.replace("~1", "/").replace("~0", "~") for step in path.split("/")[1:]]
-
-
-_POSITION: Final = re.compile("[+-]?[0-9]{1,18}")
-
-
-def _index(step: str, length: int) -> int:
-    """A position below ``length``; negative ones count from the end. :raises Invalid"""
-    if not _POSITION.fullmatch(step):
-        raise PatchFailed
-    position = int(step)
-    if position < 0:
-        position += length
-    if not 0 <= position < length:
-        raise PatchFailed
-    return position
-
-
-def _container(document: Any, path: str) -> tuple[Any, str]:
-    """The map or list that holds the last step. :raises Invalid: there is none"""
-    *steps, last = _steps(path)
-    node = document
-    for step in steps:
-        if isinstance(node, dict):
-            node = node.get(step)
-        elif isinstance(node, list):
-            node = node[_index(step, len(node))]
-        else:
-            raise PatchFailed
-    if not isinstance(node, dict | list):
-        raise PatchFailed
-    return node, last
-
-
-def _get(document: Any, path: str) -> Any:
-    if path == "":
-        return document
-    holder, last = _container(document, path)
-    if isinstance(holder, dict):
-        return holder.get(last, _MISSING)
-    return holder[_index(last, len(holder))]
-
-
-def _add(document: Any, path: str, value: Any) -> None:
-    holder, last = _container(document, path)
-    if isinstance(holder, dict):
-        holder[last] = value
-    elif last == "-":
-        holder.append(value)
-    else:
-        holder.insert(_index(last, len(holder) + 1), value)
-
-
-def _set(document: Any, path: str, value: Any) -> None:
-    holder, last = _container(document, path)
-    if isinstance(holder, dict):
-        holder[last] = value
-    else:
-        holder[_index(last, len(holder))] = value
-
-
-def _remove(document: Any, path: str) -> Any:
-    holder, last = _container(document, path)
-    if isinstance(holder, dict):
-        if last not in holder:
-            raise PatchFailed
-        return holder.pop(last)
-    return holder.pop(_index(last, len(holder)))
 
 
 def strict_error(problems: Sequence[str]) -> str:

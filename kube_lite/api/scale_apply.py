@@ -117,21 +117,24 @@ def patched(target: Target, change: Patch, scale: Obj, wanted: WriteOptions, war
     """
     type_ = scale_type()
     merged = {"kind": "Scale", **change.apply(type_, scale)}
-    text = change.text(type_, merged)
+
+    def text() -> str:
+        return change.text(type_, merged)
+
     strategic = change.media_type == STRATEGIC_PATCH
     if not strategic:
         if (unreadable := patching.unreadable_kind(merged)) != "":
-            raise change.undecodable(text, unreadable)
+            raise change.undecodable(text(), unreadable)
         kind, version = merged["kind"] or "Scale", merged.get("apiVersion") or ""
         if not version:
             raise patching.undeterminable(target)
         if (kind, version) != ("Scale", API_VERSION):
-            raise change.undecodable(text, codec.unregistered(kind, version))
+            raise change.undecodable(text(), codec.unregistered(kind, version))
     try:
-        result = decode.decode(type_, decode_json(encode_json(merged)), None if strategic else text.encode)
+        result = decode.decode(type_, decode_json(encode_json(merged)), None if strategic else lambda: text().encode())
     except decode.DecodeError as error:
         told = told_by_converter(type_, merged) if strategic else ""
-        raise change.undecodable(text, told or str(error)) from error
+        raise change.undecodable(text(), told or str(error)) from error
     patching.check_strictly(type_, change, merged, result, wanted, warnings)
     patching.check_identity(target, result.obj)
     return result.obj

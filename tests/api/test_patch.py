@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kube_lite.api import patch as patching
-from kube_lite.api.patch import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, PatchFailed, merge_patch, read
+from kube_lite.api.json_patch import PatchFailed
+from kube_lite.api.patch import JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, merge_patch, read
 from kube_lite.errors import BadRequest, Invalid, RequestEntityTooLarge, UnsupportedMediaType
 from kube_lite.resources import schema
 
@@ -202,3 +203,37 @@ def test_what_a_merge_patch_gave_is_shown_with_its_keys_sorted() -> None:
     patch = read(MERGE_PATCH, b'{"spec": {"template": {"spec": {"containers": [{"name": "c", "args": []}]}}}}')
     shown = patch.text(deployment, patch.apply(deployment, {"kind": "Deployment"}))
     assert '"containers":[{"args":[],"name":"c"}]' in shown
+
+
+@pytest.mark.parametrize(
+    ("media_type", "patch", "shown"),
+    [
+        (MERGE_PATCH, '{"data":{"a":99999999999999999999,"b":1E2,"l":[{"z":1.50,"a":null}]}}', ""),
+        (
+            JSON_PATCH,
+            '[{"op":"add","path":"/data","value":{"z":1.0,"a":{"c":1e3,"b":2}}}]',
+            '{"z":1.0,"a":{"c":1e3,"b":2}}',
+        ),
+        (
+            JSON_PATCH,
+            '[{"op":"add","path":"/data","value":{"z":1.0,"a":[{"c":1e3,"b":2}]}},{"op":"add","path":"/data/b","value":2}]',
+            '{"a":[{"c":1e3,"b":2}],"b":2,"z":1.0}',
+        ),
+        (
+            JSON_PATCH,
+            '[{"op":"add","path":"/data","value":{"a":1.0}},{"op":"move","from":"/data","path":"/x"},'
+            '{"op":"add","path":"/data","value":2.0},{"op":"copy","from":"/x","path":"/data"}]',
+            '{"a":1.0}',
+        ),
+    ],
+)
+def test_what_a_patch_gave_is_shown_as_it_was_written(media_type: str, patch: str, shown: str) -> None:
+    change = read(media_type, patch.encode())
+    text = change.text(CONFIG_MAP, change.apply(CONFIG_MAP, {"kind": "ConfigMap"}))
+    wanted = shown or '{"a":99999999999999999999,"b":1E2,"l":[{"z":1.50}]}'
+    assert f'"data":{wanted},"kind"' in text
+
+
+def test_line_separators_of_unicode_are_shown_escaped() -> None:
+    change = read(MERGE_PATCH, '{"data":"\u2028"}'.encode())
+    assert '"data":"\\u2028"' in change.text(CONFIG_MAP, change.apply(CONFIG_MAP, {}))
