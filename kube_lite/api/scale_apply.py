@@ -114,6 +114,7 @@ def patched(target: Target, change: Patch, scale: Obj, wanted: WriteOptions, war
 
     :raises Invalid: it is no Scale any more
     :raises BadRequest: it has another name
+    :raises Conflict: it is meant for an earlier object of the same name
     """
     type_ = scale_type()
     merged = {"kind": "Scale", **change.apply(type_, scale)}
@@ -137,4 +138,8 @@ def patched(target: Target, change: Patch, scale: Obj, wanted: WriteOptions, war
         raise change.undecodable(text(), told or str(error)) from error
     patching.check_strictly(type_, change, merged, result, wanted, warnings)
     patching.check_identity(target, result.obj)
+    uid, stored = result.obj["metadata"].get("uid"), scale["metadata"].get("uid")
+    if uid and uid != stored:
+        why = f"Precondition failed: UID in precondition: {uid}, UID in object meta: {stored}"
+        raise errors.conflict(f"{target.resource.plural}/scale", target.resource.group, target.name, why)
     return result.obj

@@ -16,6 +16,7 @@ from kube_lite.api.options import WriteOptions
 from kube_lite.api.scale_apply import ScaleApplied, patched
 from kube_lite.api.target import Target
 from kube_lite.api.verbs import Manner, Shown
+from kube_lite.api.write_checks import other_uid
 from kube_lite.resources import field, selectors
 from kube_lite.resources.ages import age
 from kube_lite.resources.meta import Obj, dig
@@ -74,6 +75,9 @@ class Subresources:
 
         async def scaled(old: Obj) -> Obj:
             if info.verb == "update":
+                uid, stored = dig(body, "metadata", "uid"), old["metadata"]["uid"]
+                if uid and uid != stored:
+                    raise other_uid(target, uid, stored)
                 return self._with_replicas(resource, paths, old, body)
             scale = self._to_scale(resource, paths, old, absent_is_zero=True)
             if applied is None:

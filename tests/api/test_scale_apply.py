@@ -114,3 +114,17 @@ def test_a_patch_that_makes_no_scale_is_refused(patch: Any, kind: dict[str, str]
         assert (answer.code, told in answer.json()["message"]) == (code, True), answer.body
 
     run(story)
+
+
+def test_a_scale_of_an_earlier_object_is_a_conflict() -> None:
+    async def story(plane: Plane) -> None:
+        await admin(plane).create("deployments.apps", DEPLOYMENT, "default")
+        body = {"metadata": {"name": "web", "uid": "x"}, "spec": {"replicas": 1}}
+        patched = await call(plane.app, "PATCH", f"{PARENT}/scale", body, MERGE)
+        message = 'Operation cannot be fulfilled on deployments/scale.apps "web": Precondition failed: UID in'
+        assert (patched.refusal(), message in patched.json()["message"]) == ((409, "Conflict"), True)
+        put = await call(plane.app, "PUT", f"{PARENT}/scale", body, {"content-type": "application/json"})
+        message = 'Operation cannot be fulfilled on deployments.apps "web": StorageError: invalid object, Code: 4'
+        assert (put.refusal(), message in put.json()["message"]) == ((409, "Conflict"), True)
+
+    run(story)
