@@ -160,6 +160,7 @@ PRINTED_STRINGS_OF = _words("""
     apiextensions.v1.CustomResourceDefinitionCondition apiregistration.v1.APIServiceCondition
     api.autoscaling.v2.MetricIdentifier api.autoscaling.v2.ResourceMetricStatus
     api.autoscaling.v2.ContainerResourceMetricStatus api.autoscaling.v2.CrossVersionObjectReference
+    apis.meta.v1.OwnerReference apis.meta.v1.LabelSelectorRequirement
 """)
 """Structs whose required strings may well be empty; elsewhere validation asks for them."""
 
