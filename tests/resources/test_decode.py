@@ -257,3 +257,12 @@ def test_names_of_owners_and_selector_keys_are_printed_although_empty() -> None:
     complete(schema.type_for("apps", "v1", "DaemonSet"), daemon_set)
     assert template["metadata"]["ownerReferences"] == [{"apiVersion": "", "kind": "", "name": "", "uid": "u"}]
     assert spec["selector"]["matchExpressions"] == [{"key": "", "operator": "Exists"}]
+
+
+def test_zeros_inside_statuses_are_printed() -> None:
+    attachment: dict[str, Any] = {"metadata": {}, "spec": {}, "status": {"attached": False, "attachError": {}}}
+    complete(schema.type_for("storage.k8s.io", "v1", "VolumeAttachment"), attachment)
+    assert attachment["status"]["attachError"] == {"time": None}
+    scaler: dict[str, Any] = {"metadata": {}, "spec": {}, "status": {"currentMetrics": [{}]}}
+    complete(schema.type_for("autoscaling", "v2", "HorizontalPodAutoscaler"), scaler)
+    assert scaler["status"]["currentMetrics"] == [{"type": ""}]
