@@ -46,7 +46,9 @@ def test_a_resource_path_names_its_object(
     assert (info.verb, info.group, info.resource, info.namespace, info.name, info.subresource) == expected
 
 
-@pytest.mark.parametrize("path", ["/api", "/apis", "/api/v1", "/apis/apps", "/apis/apps/v1", "/healthz", "/", "//api/v1/pods"])
+@pytest.mark.parametrize(
+    "path", ["/api", "/apis", "/api/v1", "/apis/apps", "/apis/apps/v1", "/healthz", "/", "//api/v1/pods"]
+)
 def test_other_paths_are_not_about_objects(path: str) -> None:
     info = parse("GET", path)
     assert (info.is_resource, info.verb, info.path) == (False, "get", path)
