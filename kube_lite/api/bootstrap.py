@@ -8,8 +8,9 @@ import ipaddress
 from kube_lite import errors
 from kube_lite.api import deletion, flow_objects
 from kube_lite.api.options import DeleteOptions, WriteOptions
-from kube_lite.api.role_bootstrap import SERVER, ensure_roles
+from kube_lite.api.role_bootstrap import ensure_roles
 from kube_lite.api.target import Target
+from kube_lite.api.user import SERVER
 from kube_lite.api.verbs import Verbs
 from kube_lite.resources.meta import Obj
 

@@ -25,7 +25,7 @@ from kube_lite.api.http import decode_json, encode_json
 from kube_lite.api.options import DeleteOptions, WriteOptions
 from kube_lite.api.rest_hooks import Undo
 from kube_lite.api.target import Target
-from kube_lite.api.user import MASTERS, User
+from kube_lite.api.user import SERVER
 from kube_lite.api.verbs import Manner, Verbs
 from kube_lite.resources.kinds.customresourcedefinition import CLEANUP, set_condition
 from kube_lite.resources.meta import Obj, name_of
@@ -83,7 +83,7 @@ class CustomResources:
         self._registry = verbs.storage.registry
         self.caller = caller
         self._changed = changed
-        self._user = User("system:apiserver", groups=(MASTERS,), how="in-process")
+        self._user = SERVER
         self._served: dict[str, tuple[Obj, list[Version]]] = {}
         self._terminating: dict[str, str] = {}
         """Name of the definition by the key prefix of its objects."""

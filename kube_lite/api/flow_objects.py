@@ -17,8 +17,8 @@ from kube_lite import clock, errors
 from kube_lite.api import deletion
 from kube_lite.api.flow import LEVELS, SCHEMAS, objects
 from kube_lite.api.options import DeleteOptions, WriteOptions
-from kube_lite.api.role_bootstrap import SERVER
 from kube_lite.api.target import Target
+from kube_lite.api.user import SERVER
 from kube_lite.api.verbs import Verbs
 from kube_lite.resources.flow_defaults import (
     AUTOUPDATE,

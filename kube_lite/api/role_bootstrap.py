@@ -20,12 +20,11 @@ from kube_lite.api.authz.controller_roles import (
 from kube_lite.api.authz.default_roles import AUTOUPDATE, CLUSTER_BINDINGS, CLUSTER_ROLES, GROUP, metadata
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.target import Target
-from kube_lite.api.user import MASTERS, User
+from kube_lite.api.user import SERVER
 from kube_lite.api.verbs import Verbs
 from kube_lite.errors import AlreadyExists
 from kube_lite.resources.meta import Obj
 
-SERVER = User("system:apiserver", groups=(MASTERS,), how="in-process")
 _OPTIONS = WriteOptions(field_manager="kube-apiserver")
 
 

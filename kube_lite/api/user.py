@@ -38,6 +38,8 @@ class User:
 
 
 ANONYMOUS = User("system:anonymous", groups=(UNAUTHENTICATED,), how="anonymous")
+SERVER = User("system:apiserver", groups=(MASTERS,), how="in-process")
+"""The server itself."""
 
 
 def service_account(namespace: str, name: str, uid: str = "", how: str = "in-process") -> User:

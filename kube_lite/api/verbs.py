@@ -27,7 +27,7 @@ from kube_lite.api.options import WriteOptions
 from kube_lite.api.rest_hooks import RestHook
 from kube_lite.api.storage import Storage
 from kube_lite.api.target import Target
-from kube_lite.api.user import User
+from kube_lite.api.user import SERVER, User
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource, Subresource
 from kube_lite.store.ring import Item
@@ -74,8 +74,6 @@ class Manner:
 
 
 ORDINARY = Manner()
-
-_SERVER = User("system:apiserver", groups=("system:masters",), how="in-process")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +179,8 @@ class Verbs:
             if isinstance(error, errors.ApiError):
                 await request.abandon()
             raise
+        finally:
+            request.over()
         if options.dry_run and undo is not None:
             undo()
         return written
@@ -226,7 +226,7 @@ class Verbs:
         if resource is None:
             raise errors.InternalError(f"no resource {group_resource}")
         target = Target(resource, namespace, obj["metadata"]["name"])
-        await self.create(target, obj, _SERVER, WriteOptions(field_manager="kube-lite"))
+        await self.create(target, obj, SERVER, WriteOptions(field_manager="kube-lite"))
 
     async def internal_status(self, group_resource: str, namespace: str, obj: Obj) -> None:
         """Write an object's status on the server's own behalf (``admission.plugin.Objects``)."""
@@ -234,7 +234,7 @@ class Verbs:
         if resource is None:
             raise errors.InternalError(f"no resource {group_resource}")
         target = Target(resource, namespace, obj["metadata"]["name"], resource.subresources["status"])
-        await self.update(target, obj, _SERVER, WriteOptions(field_manager="kube-apiserver"))
+        await self.update(target, obj, SERVER, WriteOptions(field_manager="kube-apiserver"))
 
     def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
         """See ``Storage.glimpse``."""
@@ -388,6 +388,8 @@ class Verbs:
             if isinstance(error, errors.ApiError | WriteConflict):
                 await request.abandon()
             raise
+        finally:
+            request.over()
         if options.dry_run and undo is not None:
             undo()
         elif hook is not None:

@@ -1,8 +1,8 @@
 """ResourceQuota: what a namespace uses, counted anew (upstream: ``pkg/controller/resourcequota``).
 
 Admission raises the usage as objects are created; here it is counted from what is really there, soon after anything
-that a quota counts has come, gone or changed. The write names the revision that was read, so a count never takes back
-what admission has just added; what it missed comes with the next change.
+that a quota counts has come, gone or changed. The write names the revision that was read, and waits until usage is not
+being raised, so a count does not take back what admission has just added; what it missed comes with the next change.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ GATHERING = 0.05
 
 GATHERING_PER_OBJECT = 0.0005
 """Seconds more for each object counted last time: about ten times what counting one costs."""
+
+MOVES = 20
+"""How often a count is put off because the usage is being raised."""
 
 CHUNK = 200
 """Objects decoded between two moments in which others may work."""
@@ -76,6 +79,8 @@ class ResourceQuotaController(Controller):
         self._served = ctx.resources
         self._followed: dict[str, Informer[Any]] = {}
         self._counted: dict[str, int] = {}
+        self._since: dict[str, tuple[str, int]] = {}
+        """The revision that a quota had when a count of it became due, and how often it has changed meanwhile."""
         self._quotas = self.reads(ctx.informers.get(QUOTAS, ResourceQuota))
         self._quotas.on_change(self._quota_changed)
 
@@ -105,13 +110,17 @@ class ResourceQuotaController(Controller):
         for quota in self._quotas.list(namespace):
             if kind in quota_usage.limited_kinds(quota.spec.hard):
                 key = quota.metadata.key
+                self._since.setdefault(key, (quota.metadata.resource_version, 0))
                 self.queue.add_after(key, GATHERING + self._counted.get(key, 0) * GATHERING_PER_OBJECT)
 
     async def reconcile(self, key: str) -> Requeue | None:
         """Count what the quota limits, and write it down if it is news."""
         quota = self._quotas.get(key)
         if quota is None or quota.metadata.deletion_timestamp is not None:
+            self._since.pop(key, None)
             return None
+        if self._is_moving(key, quota):
+            return Requeue(GATHERING)
         served = {entry.resource for entry in self._served()}
         kinds = sorted(quota_usage.limited_kinds(quota.spec.hard) & served)
         for kind in kinds:
@@ -126,6 +135,19 @@ class ResourceQuotaController(Controller):
         self._counted[key] = count
         await self._write(quota, {name: str(amount) for name, amount in used.items()})
         return Requeue(RESYNC)
+
+    def _is_moving(self, key: str, quota: ResourceQuota) -> bool:
+        """Whether admission has raised the usage while changes were gathered.
+
+        What it raised may not be stored yet, so that a count would take it back; it is made in a calmer moment, or
+        after a second in any case: admission refuses a count while writes that the quota counts are under way.
+        """
+        revision, changes = self._since.pop(key, ("", 0))
+        now = quota.metadata.resource_version
+        if not revision or revision == now or changes >= MOVES:
+            return False
+        self._since[key] = (now, changes + 1)
+        return True
 
     async def _objects(self, kind: str, namespace: str) -> AsyncIterator[list[tuple[str, Obj]]]:
         try:

@@ -72,6 +72,8 @@ class AdmissionRequest:
     """Audit annotations."""
     undo: list[Undo] = field(default_factory=list)
     """What to take back, last first, when the write is not made."""
+    ended: list[Callable[[], None]] = field(default_factory=list)
+    """Who wants to know that the write is over, made or not."""
 
     reinvoke: bool = False
     """Set when a webhook changed the object: the mutating plugins are to see it once more."""
@@ -86,6 +88,11 @@ class AdmissionRequest:
         """The write is not made: take back what was reserved for it."""
         while self.undo:
             await self.undo.pop()()
+
+    def over(self) -> None:
+        """The write has been made, or will not be."""
+        while self.ended:
+            self.ended.pop()()
 
     def is_(self, group_resource: str, subresource: str = "") -> bool:
         """Whether this is about that resource and subresource."""

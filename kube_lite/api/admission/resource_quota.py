@@ -23,6 +23,7 @@ import anyio
 
 from kube_lite import errors
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
+from kube_lite.api.user import SERVER
 from kube_lite.resources import quota_usage
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.pod_resources import Amounts, amounts, minus, plus, texts
@@ -62,6 +63,8 @@ class _Ledger:
     waiting: list[_Charge] = field(default_factory=list)
     owed: list[_Share] = field(default_factory=list)
     """Shares of writes that were not made, to be taken off with the next settling."""
+    under_way: set[_Share] = field(default_factory=set)
+    """Shares of writes that are counted but not made yet: who counts what is stored does not see them."""
 
 
 class _Balance:
@@ -132,8 +135,14 @@ class ResourceQuota:
         self._ledgers: dict[str, _Ledger] = {}
 
     async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
-        """Reserve what the write needs. :raises Forbidden: a quota has not enough left"""
+        """Reserve what the write needs.
+
+        :raises Forbidden: a quota has not enough left
+        :raises Conflict: a quota's usage is written that cannot know of all that is under way
+        """
         kind = request.resource.group_resource
+        if kind == QUOTAS and request.subresource == "status":
+            self._check_count(request)
         if not any(_limits(quota, kind) for quota in objects.select(QUOTAS, request.namespace)):
             return
         usage = _growth(request)
@@ -150,6 +159,7 @@ class ResourceQuota:
         except BaseException:
             if charge.done:
                 ledger.owed.extend(charge.shares)
+                ledger.under_way.difference_update(charge.shares)
             else:
                 ledger.waiting.remove(charge)
             raise
@@ -157,6 +167,15 @@ class ResourceQuota:
             raise charge.refusal
         if charge.shares:
             request.undo.append(lambda: self._give_back(request.namespace, charge.shares, objects))
+            request.ended.append(lambda: ledger.under_way.difference_update(charge.shares))
+
+    def _check_count(self, request: AdmissionRequest) -> None:
+        ledger = self._ledgers.get(request.namespace)
+        if ledger is None or request.user is SERVER or request.old is None:
+            return
+        uid = request.old["metadata"]["uid"]
+        if any(share.uid == uid for share in ledger.under_way):
+            raise errors.conflict(QUOTAS, "", request.name, errors.MODIFIED)
 
     async def _give_back(self, namespace: str, shares: list[_Share], objects: Objects) -> None:
         ledger = self._ledgers.setdefault(namespace, _Ledger())
@@ -192,6 +211,7 @@ async def _settle(ledger: _Ledger, namespace: str, objects: Objects) -> None:
             for charge in batch:
                 _decide(charge, balances)
             if await _write(ledger, namespace, balances, objects):
+                ledger.under_way.update(share for charge in batch for share in charge.shares)
                 known = {balance.uid for balance in balances}
                 ledger.owed = [share for share in ledger.owed if share.uid in known]
                 return

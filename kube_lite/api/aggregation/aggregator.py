@@ -27,7 +27,7 @@ from kube_lite.api.http import BrokenOff, Request, Response, decode_json, encode
 from kube_lite.api.options import DeleteOptions, WriteOptions
 from kube_lite.api.plane import Plane
 from kube_lite.api.target import Target
-from kube_lite.api.user import MASTERS, User
+from kube_lite.api.user import SERVER, User
 from kube_lite.resources.meta import Obj, dig, name_of
 from kube_lite.store.store import Event
 
@@ -42,7 +42,6 @@ RETRY: Final = 2.0
 SETTLE: Final = 0.05
 """Seconds to wait after a change, for others that come with it."""
 _WATCHED: Final = (API_SERVICES, "services", "endpointslices.discovery.k8s.io")
-_USER: Final = User("system:apiserver", groups=(MASTERS,), how="in-process")
 _OPTIONS: Final = WriteOptions(field_manager="kube-apiserver")
 _CORE_PRIORITY: Final = 18000
 _FIRST_PRIORITY: Final = 17900
@@ -183,7 +182,7 @@ class Aggregator:
             async def renewed(old: Obj) -> Obj:
                 return {**old, "data": data}
 
-            await verbs.guaranteed_update(Target(resource, "kube-system", name), renewed, _USER, _OPTIONS)
+            await verbs.guaranteed_update(Target(resource, "kube-system", name), renewed, SERVER, _OPTIONS)
 
     async def _reconcile(self) -> None:
         stored = {name_of(obj): obj for obj in self._plane.storage.select(API_SERVICES)}
@@ -227,7 +226,7 @@ class Aggregator:
     async def _delete(self, name: str) -> None:
         from kube_lite.api import deletion
 
-        await deletion.delete(self._plane.verbs, Target(self._resource, "", name), _USER, DeleteOptions())
+        await deletion.delete(self._plane.verbs, Target(self._resource, "", name), SERVER, DeleteOptions())
 
     async def _forget(self, wanted: set[tuple[str, str]]) -> None:
         for key in [key for key in self._backends if key not in wanted]:
@@ -260,7 +259,7 @@ class Aggregator:
 
         target = Target(self._resource, "", name, self._resource.subresources["status"])
         with contextlib.suppress(errors.NotFound):  # it went meanwhile
-            await self._plane.verbs.guaranteed_update(target, changed, _USER, _OPTIONS)
+            await self._plane.verbs.guaranteed_update(target, changed, SERVER, _OPTIONS)
 
 
 def _status(body: bytes) -> Obj:

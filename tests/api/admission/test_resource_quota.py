@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -252,3 +253,31 @@ def test_somebody_else_writing_the_quota_meanwhile_loses_nothing() -> None:
         assert await used(client) == {"pods": "60"}
 
     play(story)
+
+
+def test_a_count_that_cannot_know_of_a_write_under_way_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        plane = await started_plane(disabled=WITHOUT)
+        client = plane.client(ADMIN, "test")
+        await made(client, "resourcequotas", quota(pods="1"))
+        write, reached, go_on = plane.storage.store.write, anyio.Event(), anyio.Event()
+
+        async def held_up(key: str, *args: Any, **options: Any) -> Any:
+            if "/pods/" in key:
+                reached.set()
+                await go_on.wait()
+            return await write(key, *args, **options)
+
+        monkeypatch.setattr(plane.storage.store, "write", held_up)
+        nothing = {"status": {"hard": {"pods": "1"}, "used": {"pods": "0"}}}
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(client.create, "pods", pod("p"), "default")
+            await reached.wait()
+            with pytest.raises(errors.Conflict):
+                await client.patch("resourcequotas", "q", nothing, "default", subresource="status")
+            go_on.set()
+        assert await used(client) == {"pods": "1"}
+        await client.patch("resourcequotas", "q", nothing, "default", subresource="status")
+        assert await used(client) == {"pods": "0"}
+
+    anyio.run(main)
