@@ -60,6 +60,16 @@ _METADATA = (
 """Fields of metadata in the order in which upstream writes them; any other comes after."""
 
 
+_ESCAPES = tuple((char.encode(), b"\\u%04x" % ord(char)) for char in "&<>\u2028\u2029")
+"""What Go's encoding/json escapes although JSON does not ask for it; none of it stands outside of strings."""
+
+
+def _escaped(text: bytes) -> bytes:
+    for char, escape in _ESCAPES:
+        text = text.replace(char, escape)
+    return text
+
+
 def in_order(metadata: Obj) -> Obj:
     """A copy with the fields in upstream's order, whatever the order in which a client sent them."""
     # a resourceVersion is always written, so it has its place even before it is known
@@ -178,6 +188,8 @@ class Storage:
             metadata["resourceVersion"] = str(revision)
             return encode_json(bare)
 
+        if resource.compared_as_text:
+            return lambda revision: _escaped(encode(revision))
         return encode
 
     @staticmethod

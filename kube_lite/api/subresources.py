@@ -255,14 +255,13 @@ class Subresources:
         name = dig(value, "metadata", "name")
         if name != info.name:
             raise errors.BadRequest("name in URL does not match name in Eviction object")
-        wanted = codec.nested_delete_options(request, value.get("deleteOptions"))
-        if options.write_options(request, "CreateOptions").dry_run:
-            wanted = replace(wanted, dry_run=True)
+        dry_run = _dry_run(options.write_options(request, "CreateOptions"), value.get("deleteOptions") or {})
         item = self._storage.item(resource, info.namespace, info.name)
         if item is None:
             raise errors.not_found("pods", "", info.name)
         pod = self._storage.load(resource, item.value)
-        await self._admit("eviction", request, resource, info.name, value, wanted.dry_run)
+        await self._admit("eviction", request, resource, info.name, value, dry_run)
+        wanted = replace(codec.nested_delete_options(request, value.get("deleteOptions")), dry_run=dry_run)
         if not _freely_evicted(pod):
             await self._consume_budget(pod, wanted.dry_run, request)
         await deletion.delete(self._verbs, Target(resource, info.namespace, info.name), request.user, wanted)
@@ -367,6 +366,18 @@ def _bound(old: Obj, binding: Obj, node: str) -> Obj:
     status["conditions"] = [*others, scheduled]
     new["status"] = status
     return new
+
+
+def _dry_run(asked: WriteOptions, wanted: Obj) -> bool:
+    """Whether an eviction changes nothing: said in the query, in its delete options, or in both alike.
+
+    :raises Unspecified: they disagree
+    """
+    sent = wanted.get("dryRun") or []
+    if asked.dry_run and sent not in ([], ["All"]):
+        text = f"Non-matching dry-run options in request and content: [All] and [{' '.join(sent)}]"
+        raise errors.Unspecified(text)
+    return asked.dry_run or bool(sent)
 
 
 def _freely_evicted(pod: Obj) -> bool:

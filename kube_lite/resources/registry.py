@@ -214,6 +214,8 @@ class Resource:
     convert_to_storage: Callable[[Obj], Obj] | None = None
     late_defaults: bool = False
     """Of a custom resource: defaults were added after objects may have been stored, so reads must fill them in."""
+    compared_as_text: bool = False
+    """Clients compare a part of the object byte by byte with their own encoding, which is Go's."""
     webhook: Callable[[Sequence[Obj], str], Awaitable[list[Obj]]] | None = None
     """``(objects, apiVersion)``: asks a conversion webhook; None when no webhook converts this resource."""
     deprecation: str = ""

@@ -143,7 +143,7 @@ ALWAYS_OF = _words("""
     api.flowcontrol.v1.ResourcePolicyRule.namespaces api.core.v1.ContainerImage.names
     api.networking.v1.IngressClassParametersReference.apiGroup
     api.apps.v1.DeploymentSpec.selector api.apps.v1.ReplicaSetSpec.selector api.apps.v1.StatefulSetSpec.selector
-    api.apps.v1.DaemonSetSpec.selector
+    api.apps.v1.DaemonSetSpec.selector api.storage.v1.VolumeError.time
 """)
 """Fields without ``omitempty`` that the definitions do not call required."""
 
@@ -160,6 +160,7 @@ PRINTED_STRINGS_OF = _words("""
     apiextensions.v1.CustomResourceDefinitionCondition apiregistration.v1.APIServiceCondition
     api.autoscaling.v2.MetricIdentifier api.autoscaling.v2.ResourceMetricStatus
     api.autoscaling.v2.ContainerResourceMetricStatus api.autoscaling.v2.CrossVersionObjectReference
+    apis.meta.v1.OwnerReference apis.meta.v1.LabelSelectorRequirement api.autoscaling.v2.MetricStatus
 """)
 """Structs whose required strings may well be empty; elsewhere validation asks for them."""
 

@@ -31,6 +31,10 @@ from kube_lite.api.request_info import RequestInfo, parse
         ("DELETE", "/api/v1/nodes", "", ("deletecollection", "", "nodes", "", "", "")),
         ("DELETE", "/api/v1/nodes/n", "", ("delete", "", "nodes", "", "n", "")),
         ("HEAD", "/api/v1/nodes/n", "", ("get", "", "nodes", "", "n", "")),
+        ("GET", "/api/v1/namespaces//pods", "", ("list", "", "pods", "", "", "")),
+        ("GET", "/api/v1//pods", "", ("get", "", "", "", "pods", "")),
+        ("GET", "/api/v1/namespaces/a/pods/", "", ("list", "", "pods", "a", "", "")),
+        ("GET", "/api//v1", "", ("list", "", "v1", "", "", "")),
         ("GET", "/api/v1/namespaces/a/pods/p%2Fq", "", ("get", "", "pods", "a", "p/q", "")),
     ],
 )
@@ -42,7 +46,9 @@ def test_a_resource_path_names_its_object(
     assert (info.verb, info.group, info.resource, info.namespace, info.name, info.subresource) == expected
 
 
-@pytest.mark.parametrize("path", ["/api", "/apis", "/api/v1", "/apis/apps", "/apis/apps/v1", "/healthz", "/"])
+@pytest.mark.parametrize(
+    "path", ["/api", "/apis", "/api/v1", "/apis/apps", "/apis/apps/v1", "/healthz", "/", "//api/v1/pods"]
+)
 def test_other_paths_are_not_about_objects(path: str) -> None:
     info = parse("GET", path)
     assert (info.is_resource, info.verb, info.path) == (False, "get", path)

@@ -123,6 +123,25 @@ def test_an_eviction_takes_from_the_budget_until_it_is_used_up() -> None:
     run(story)
 
 
+def test_an_eviction_looks_for_the_pod_before_it_judges_the_delete_options() -> None:
+    async def story(plane: Plane) -> None:
+        async def refused(name: str, query: str, **wanted: Any) -> tuple[int, str]:
+            body = {"kind": "Eviction", "metadata": {"name": name}, "deleteOptions": wanted}
+            answer = await call(plane.app, "POST", f"{PODS}/{name}/eviction{query}", body, JSON)
+            return answer.code, answer.json().get("reason", "")
+
+        await _running(plane, "a")
+        assert await refused("none", "", dryRun=["x"]) == (404, "NotFound")
+        assert await refused("none", "", propagationPolicy="x") == (404, "NotFound")
+        assert await refused("a", "", dryRun=["x"]) == (422, "Invalid")
+        assert await refused("a", "?dryRun=All", dryRun=["x"]) == (500, "")
+        assert await refused("a", "?dryRun=All", dryRun=["All"]) == (201, "")
+        assert await refused("a", "", dryRun=["All"]) == (201, "")
+        assert "deletionTimestamp" not in json.loads(await admin(plane).get("pods", "a", "default"))["metadata"]
+
+    run(story)
+
+
 def test_two_budgets_for_one_pod_are_not_supported() -> None:
     async def story(plane: Plane) -> None:
         await _running(plane, "a")

@@ -248,3 +248,21 @@ def test_a_strategic_merge_that_does_not_fit_is_told_as_upstreams_converter_does
     kind: str, body: dict[str, Any], told: str
 ) -> None:
     assert told_by_converter(schema.type_for("", "v1", kind), body) == told
+
+
+def test_names_of_owners_and_selector_keys_are_printed_although_empty() -> None:
+    template: dict[str, Any] = {"metadata": {"ownerReferences": [{"uid": "u"}]}, "spec": {"containers": []}}
+    spec: dict[str, Any] = {"selector": {"matchExpressions": [{"operator": "Exists"}]}, "template": template}
+    daemon_set: dict[str, Any] = {"metadata": {}, "spec": spec}
+    complete(schema.type_for("apps", "v1", "DaemonSet"), daemon_set)
+    assert template["metadata"]["ownerReferences"] == [{"apiVersion": "", "kind": "", "name": "", "uid": "u"}]
+    assert spec["selector"]["matchExpressions"] == [{"key": "", "operator": "Exists"}]
+
+
+def test_zeros_inside_statuses_are_printed() -> None:
+    attachment: dict[str, Any] = {"metadata": {}, "spec": {}, "status": {"attached": False, "attachError": {}}}
+    complete(schema.type_for("storage.k8s.io", "v1", "VolumeAttachment"), attachment)
+    assert attachment["status"]["attachError"] == {"time": None}
+    scaler: dict[str, Any] = {"metadata": {}, "spec": {}, "status": {"currentMetrics": [{}]}}
+    complete(schema.type_for("autoscaling", "v2", "HorizontalPodAutoscaler"), scaler)
+    assert scaler["status"]["currentMetrics"] == [{"type": ""}]

@@ -53,6 +53,7 @@ RESOURCES = (
         group="apps",
         definition="io.k8s.api.apps.v1.ControllerRevision",
         generation=False,
+        compared_as_text=True,
         validate=_validate,
         validate_update=_validate_update,
         columns=(NAME_COLUMN, Column("Controller"), Column("Revision"), AGE_COLUMN),

@@ -68,7 +68,7 @@ def _endpoints(endpoints: list[Obj], kind: str) -> Errors:
     for i, endpoint in enumerate(endpoints):
         at = index("endpoints", i)
         found.extend(_addresses(endpoint.get("addresses") or [], kind, child(at, "addresses")))
-        if hostname := endpoint.get("hostname"):
+        if (hostname := endpoint.get("hostname")) is not None:
             found.extend(dns_label(hostname, child(at, "hostname")))
         if (node := endpoint.get("nodeName")) is not None:
             found.extend(dns_subdomain(node, child(at, "nodeName")))

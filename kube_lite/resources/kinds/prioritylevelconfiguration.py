@@ -11,7 +11,7 @@ from kube_lite.resources.flow_defaults import MANDATORY_LEVELS
 from kube_lite.resources.kinds.flowschema import condition_types
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status
 
 SHARES = 30
 MAX_QUEUES = 10_000_000
@@ -137,6 +137,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="PriorityLevelConfiguration",
+        update_checks=(UpdateCheck.METADATA,),
         plural="prioritylevelconfigurations",
         group="flowcontrol.apiserver.k8s.io",
         definition="io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration",

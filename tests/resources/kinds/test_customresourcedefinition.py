@@ -91,3 +91,11 @@ def test_nulls_deep_in_a_schema_are_the_empty_schema_or_nothing() -> None:
     crd = _crd(_version("v1", storage=True, properties={"map": {"type": "array", "items": items}}))
     assert "must not be empty for specified object fields" in "".join(_messages(crd))
     assert items == {"type": "object", "properties": {"v": {}}, "default": None}
+
+
+def test_the_names_that_a_status_accepts_are_spelled_as_names() -> None:
+    check = CRD.subresources["status"].validate
+    accepted = {"plural": "a_b", "kind": "-", "shortNames": [""], "categories": ["ok"]}
+    found = check({"status": {"acceptedNames": accepted}}, {})
+    assert [e.field.removeprefix("status.acceptedNames.") for e in found] == ["plural", "kind", "shortNames[0]"]
+    assert check({"status": {"acceptedNames": {"plural": "", "kind": ""}}}, {}) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kube_lite.resources.flow_defaults import MANDATORY_SCHEMAS
+from kube_lite.resources.registry import UpdateCheck
 from tests.resources.kinds.cases import (
     BAD,
     NEEDED,
@@ -128,3 +129,9 @@ def test_the_mandatory_schemas_are_fixed() -> None:
     assert_causes(create(KIND, fixed)[1], [])
     wrong = [(BAD, "spec", "spec of 'catch-all' must equal the fixed value")]
     assert_causes(update(KIND, fixed, {"spec.distinguisherMethod": None})[1], wrong)
+
+
+def test_metadata_that_changed_is_told_of_once_and_checked_as_new() -> None:
+    """What is particular to these kinds does not look at changes of metadata again, but does at all of it."""
+    assert KIND.update_checks == (UpdateCheck.METADATA,)
+    assert resource("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations").update_checks == KIND.update_checks

@@ -309,3 +309,14 @@ def test_a_schema_inside_a_schema_is_read_as_one(change: dict[str, Any], words: 
     with pytest.raises(decode.DecodeError) as told:
         decode.decode(schema.type_of(CRD.definition), body, lambda: text)
     assert words in str(told.value)
+
+
+def test_an_empty_string_where_a_pointer_is_kept_is_a_wrong_value() -> None:
+    disk = {"diskName": "d", "diskURI": "https://a.blob.core.windows.net/c/d.vhd", "kind": "", "cachingMode": ""}
+    spec = {"containers": [{"name": "c", "image": "i"}], "volumes": [{"name": "v", "azureDisk": disk}]}
+    _, found = create(resource("", "pods"), {"metadata": {"name": "p"}, "spec": spec})
+    assert [field for _, field, _ in found] == [f"spec.volumes[0].azureDisk.{name}" for name in ("cachingMode", "kind")]
+    part = {"addressType": "IPv4", "ports": [], "endpoints": [{"addresses": ["10.0.0.1"], "hostname": ""}]}
+    slice_ = {"metadata": {"name": "s"}, **part}
+    _, found = create(resource("discovery.k8s.io", "endpointslices"), slice_)
+    assert [field for _, field, _ in found] == ["endpoints[0].hostname"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kube_lite import clock
 from kube_lite.resources.kinds.customresourcedefinition.validation import (
     validate_create,
+    validate_status,
     validate_update,
 )
 from kube_lite.resources.meta import Obj
@@ -128,7 +129,7 @@ RESOURCES = (
         namespaced=False,
         short_names=("crd", "crds"),
         categories=("api-extensions",),
-        subresources={"status": status()},
+        subresources={"status": status(validate=validate_status)},
         allow_unconditional_update=False,
         owns_status=True,
         begin_delete=_begin_delete,

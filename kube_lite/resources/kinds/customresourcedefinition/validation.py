@@ -25,10 +25,16 @@ _MIXED_CASE = "may have mixed case, but should otherwise match: "
 _PROTECTED = (".k8s.io", ".kubernetes.io")
 
 
+_KINDS = ("plural", "singular", "kind", "listKind")
+
+
 def _names(named: Obj, path: str) -> Errors:
-    kinds = ("plural", "singular", "kind", "listKind")
-    found: Errors = [required(child(path, name)) for name in kinds if not named.get(name)]
-    for name in kinds:
+    return [required(child(path, name)) for name in _KINDS if not named.get(name)] + _spelling(named, path)
+
+
+def _spelling(named: Obj, path: str) -> Errors:
+    found: Errors = []
+    for name in _KINDS:
         value, mixed = named.get(name, ""), name in ("kind", "listKind")
         if value and (problems := names.dns_1035_label(value.lower() if mixed else value)):
             told = ",".join(problems)
@@ -153,6 +159,11 @@ def validate_create(obj: Obj) -> Errors:
         if (given := meta.get(part)) and given != wanted:
             found.append(invalid(f"metadata.{part}", given, 'must be spec.names.plural+"."+spec.group'))
     return found + _validate(obj) + validate_stored_versions(obj) + _protected(obj)
+
+
+def validate_status(new: Obj, old: Obj) -> Errors:
+    """The names that were accepted are spelled as names are; there may be none yet."""
+    return _spelling((new.get("status") or {}).get("acceptedNames") or {}, "status.acceptedNames")
 
 
 def _established(obj: Obj) -> bool:

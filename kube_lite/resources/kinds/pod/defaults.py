@@ -153,6 +153,16 @@ def _constants(**values: Any) -> Callable[[Obj], None]:
     return apply
 
 
+def _pointers(**values: Any) -> Callable[[Obj], None]:
+    """As :func:`_constants`, for fields whose empty string says something, if only something wrong."""
+
+    def apply(source: Obj) -> None:
+        for name, value in values.items():
+            source.setdefault(name, value)
+
+    return apply
+
+
 def _image(source: Obj) -> None:
     if not source.get("pullPolicy"):
         source["pullPolicy"] = pull_policy(source.get("reference", ""))
@@ -181,7 +191,7 @@ VOLUME_DEFAULTS: dict[str, Callable[[Obj], None]] = {
     "hostPath": lambda source: source.setdefault("type", "") and None,
     "iscsi": _constants(iscsiInterface="default"),
     "rbd": _constants(pool="rbd", user="admin", keyring="/etc/ceph/keyring"),
-    "azureDisk": _constants(cachingMode="ReadWrite", kind="Shared", fsType="ext4", readOnly=False),
+    "azureDisk": _pointers(cachingMode="ReadWrite", kind="Shared", fsType="ext4", readOnly=False),
     "scaleIO": _constants(storageMode="ThinProvisioned", fsType="xfs"),
     "image": _image,
     "ephemeral": _ephemeral,
