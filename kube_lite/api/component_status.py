@@ -39,11 +39,11 @@ class ComponentStatuses:
         self.checks[name] = lambda: ""
 
     async def _handle(self, request: Request, resource: Resource) -> Response:
-        """:raises Unspecified: there is no such part"""
+        """:raises NotFound: there is no such part"""
         info, form = request.info, negotiate(request.header("accept"))
         if info.verb == "get":
             if info.name not in self.checks:
-                raise errors.Unspecified(f"Component not found: {info.name}")
+                raise errors.not_found(resource.plural, resource.group, info.name)  # upstream: a 500
             return self._dispatcher.shaped(request, resource, encode_json(self._status(info.name)), form)
         match = reads.list_query(resource, info).match
         names = [name for name in self.checks if match is None or match({}, {"metadata.name": name})]

@@ -34,11 +34,10 @@ def test_parts_that_run_are_healthy() -> None:
     anyio.run(main)
 
 
-def test_a_part_that_does_not_exist_is_refused_as_upstream_does() -> None:
+def test_a_part_that_does_not_exist_is_not_found() -> None:
     async def main() -> None:
         answer = await ask(await world(), f"{PATH}/x", token="root")
-        assert (answer.code, answer.json()["message"]) == (500, "Component not found: x")
-        assert "reason" not in answer.json()
+        assert (answer.code, answer.json()["message"]) == (404, 'componentstatuses "x" not found')
 
     anyio.run(main)
 
