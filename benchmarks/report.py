@@ -119,7 +119,8 @@ ROWS = (
         "pods/s",
         False,
         "134/s",
-        "Not profiled yet. One thread does it all: creation, binding, the status patches and the events of each.",
+        "One thread does it all. Of its CPU the status patches take a quarter, creation over HTTP a fifth, binding, "
+        "scheduling and the informers a tenth each, group commit, events and the nodes' heartbeats a twentieth each.",
     ),
     Row(
         "pod created to Running on a real node, image present, p50",
