@@ -19,8 +19,9 @@ from kube_lite.resources import decode
 from kube_lite.resources import schema as schemas
 from kube_lite.resources.ages import age
 from kube_lite.resources.columns import cell, simple_path
-from kube_lite.resources.field import Errors, invalid
+from kube_lite.resources.field import Errors, invalid, show
 from kube_lite.resources.meta import Obj, dig
+from kube_lite.resources.metadata import STANDARD_FINALIZERS
 from kube_lite.resources.registry import (
     NAME_COLUMN,
     Cells,
@@ -31,11 +32,14 @@ from kube_lite.resources.registry import (
     status,
 )
 from kube_lite.resources.structural.defaults import Fill, compile_defaults, has_defaults
-from kube_lite.resources.structural.problems import Check, Problem
+from kube_lite.resources.structural.embedded import compile_embedded
+from kube_lite.resources.structural.list_types import compile_lists
+from kube_lite.resources.structural.problems import BLOCKING, Check, Problem
 from kube_lite.resources.structural.ratchet import unchanged
 from kube_lite.resources.structural.replicas import validate_scale
 from kube_lite.resources.structural.rules import Rules, compile_rules
 from kube_lite.resources.structural.validate import compile_check
+from kube_lite.resources.structural.walk import Walk
 from kube_lite.resources.unpruned import keeping_unknown
 
 NOT_CHECKED: Final = invalid(
@@ -44,6 +48,16 @@ NOT_CHECKED: Final = invalid(
     "some validation rules were not checked because the object was invalid; correct the existing errors to complete "
     "validation",
 )
+
+
+_NO_DOMAIN: Final = (
+    "metadata.finalizers: {}: prefer a domain-qualified finalizer name to avoid accidental conflicts with other "
+    "finalizer writers"
+)
+
+
+def _lacks_domain(finalizer: str) -> bool:
+    return "/" not in finalizer and finalizer not in STANDARD_FINALIZERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +77,12 @@ class _Compiled:
     check: Check
     fill: Fill | None
     rules: Rules | None
+    embedded: Walk | None
+    lists: Walk | None
     selectable: Mapping[str, Sequence[str]] = field(default_factory=dict)
     scale: ScalePaths | None = None
+    let_be: list[str] = field(default_factory=list)
+    """What the last validation let be, since it was wrong before: warned of at once, nothing comes between."""
 
     def default(self, obj: Obj) -> None:
         """Fill in defaults below the metadata."""
@@ -112,6 +130,7 @@ class _Compiled:
         return self._validate(new, old)
 
     def _validate(self, obj: Obj, old: Obj | None) -> Errors:
+        self.let_be.clear()
         problems: list[Problem] = []
         self.check(obj, None, problems)
         if problems and old is not None:
@@ -119,11 +138,27 @@ class _Compiled:
         found = [p.error for p in problems]
         if self.scale is not None:
             found.extend(validate_scale(obj, self.scale))
+        if self.embedded is not None:
+            self.embedded(obj, "", found)
+        if self.lists is not None and not (old is not None and self._lists_of(old)):
+            found.extend(self._lists_of(obj))
         if self.rules is not None:
-            if any(problem.blocks_rules for problem in problems):
+            if any(p.blocking for p in problems) or any(error.reason in BLOCKING for error in found):
                 found.append(NOT_CHECKED)
             else:
-                found.extend(self.rules.validate(obj, old))
+                found.extend(self.rules.validate(obj, old, self.let_be))
+        return found
+
+    def warnings(self, new: Obj, old: Obj | None) -> list[str]:
+        """What is told of a valid object: finalizers that others could take for theirs, and what was let be."""
+        before = (old or {}).get("metadata", {}).get("finalizers") or ()
+        added = sorted(set(new["metadata"].get("finalizers") or ()).difference(before))
+        return [*(_NO_DOMAIN.format(show(name)) for name in added if _lacks_domain(name)), *self.let_be]
+
+    def _lists_of(self, obj: Obj) -> Errors:
+        found: Errors = []
+        if self.lists is not None:
+            self.lists(obj, "", found)
         return found
 
     def fields(self, obj: Obj) -> dict[str, str]:
@@ -175,6 +210,8 @@ def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook:
         check=compile_check(openapi),
         fill=compile_defaults(openapi),
         rules=compile_rules(openapi),
+        embedded=compile_embedded(openapi),
+        lists=compile_lists(openapi),
         selectable=selectable,
         scale=_scale(subresources.get("scale")),
     )
@@ -199,6 +236,7 @@ def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook:
         prepare_update=compiled.prepare_update,
         validate=compiled.validate,
         validate_update=compiled.validate_update,
+        warnings=compiled.warnings,
         generation=False,
         allow_unconditional_update=False,
         columns=columns,

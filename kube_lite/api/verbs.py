@@ -168,7 +168,7 @@ class Verbs:
         hook = self.hooks.get(resource.group_resource)
         undo = await hook.begin_create(obj, options.dry_run) if hook is not None else None
         try:
-            write_checks.check_create(resource, obj)
+            write_checks.check_create(resource, obj, request.warnings)
             request.name = obj["metadata"].get("name") or ""
             await self.admission.validate(request, self)
             managed.complete(resource, obj)
@@ -374,7 +374,7 @@ class Verbs:
         undo = await hook.begin_update(new, old, options.dry_run) if hook is not None else None
         try:
             if not manner.trusted:
-                write_checks.check_update(resource, sub, new, old)
+                write_checks.check_update(resource, sub, new, old, request.warnings)
                 await self.admission.validate(request, self)
             managed.complete(resource, new, but=managed.shared(old, new))
             if sub is None and resource.generation and objectmeta.counts(resource, new, old):

@@ -92,14 +92,18 @@ def check_size(options: WriteOptions, encode: Callable[[int], bytes], stored: in
         raise errors.RequestEntityTooLarge("etcdserver: request is too large")
 
 
-def check_create(resource: Resource, obj: Obj) -> None:
+def check_create(resource: Resource, obj: Obj, warnings: list[str]) -> None:
     """The rules for a new object. :raises Invalid: it breaks some"""
     _refuse(resource, obj, lambda: _create_errors(resource, obj))
+    if resource.custom:
+        warnings += resource.warnings(obj, None)
 
 
-def check_update(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> None:
+def check_update(resource: Resource, sub: Subresource | None, new: Obj, old: Obj, warnings: list[str]) -> None:
     """The rules for a changed object. :raises Invalid: it breaks some"""
     _refuse(resource, new, lambda: _update_errors(resource, sub, new, old))
+    if resource.custom:
+        warnings += resource.warnings(new, old)
 
 
 def _refuse(resource: Resource, obj: Obj, check: Callable[[], Errors]) -> None:
@@ -142,8 +146,9 @@ def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: O
     found = validate_common(meta, builtin=False) + change if whole else list(change)
     if standard and (finalizers := meta.get("finalizers")):
         change = change + validate_standard_finalizers(finalizers, "metadata.finalizers")
-    # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
-    new, old = _without_nulls(new, old)
+    if not resource.custom:  # to whose schemas nulls may mean something
+        # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
+        new, old = _without_nulls(new, old)
     if sub is not None:
         return found + change + sub.validate(new, old)
     for check in resource.update_checks:
