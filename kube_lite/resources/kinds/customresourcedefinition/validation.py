@@ -87,8 +87,13 @@ def _conversion(conversion: Obj, old: Obj | None) -> Errors:
         bundle = config.get("caBundle")
         if bundle and not _may_lack_certificates(old) and not has_certificates(bundle):
             detail = "unable to load root certificates: unable to parse bytes as PEM block"
-            found.append(invalid(f"{at}.webhookClientConfig.caBundle", GoLiteral("<bytes>"), detail))
+            found.append(invalid(f"{at}.webhookClientConfig.caBundle", _go_bytes(bundle), detail))
     return found + _review_versions(webhook.get(_REVIEWS) or [], f"{at}.{_REVIEWS}", old)
+
+
+def _go_bytes(text: str) -> GoLiteral:
+    """Bytes, sent as base64, as Go prints them."""
+    return GoLiteral(f"[]uint8{{{', '.join(f'0x{byte:x}' for byte in base64.b64decode(text))}}}")
 
 
 def _may_lack_certificates(old: Obj | None) -> bool:
