@@ -18,6 +18,7 @@ from kube_lite.errors import FieldError
 from kube_lite.resources import field as fields
 from kube_lite.resources.cel import program, syntax
 from kube_lite.resources.cel.program import CelError, CostExceeded, Program, optional
+from kube_lite.resources.cel.types import CelType, of_schema, optional_of
 from kube_lite.resources.field import OMITTED, Errors, invalid, required
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.structural.field_path import Found, find_field
@@ -109,7 +110,7 @@ def compile_rules(schema: Schema) -> Rules | None:
     """The rules of a schema, None when it has none. :raises CelError: one cannot be compiled"""
     if not has_rules(schema):
         return None
-    root = _compile(schema)
+    root = _compile(schema, root=True)
     return None if root is None else Rules(root)
 
 
@@ -120,8 +121,10 @@ def has_rules(schema: Any) -> bool:
     return False
 
 
-def _compile(schema: Schema) -> _Node | None:
-    rules = [_rule(raw, schema) for raw in schema.get(RULES) or ()]
+def _compile(schema: Schema, *, root: bool = False) -> _Node | None:
+    raw = schema.get(RULES) or ()
+    type_ = of_schema(schema, root=root) if raw and _has_unordered(schema) else None
+    rules = [_rule(one, schema, type_) for one in raw]
     node = _Node(rules, view_of(schema) if rules else None, schema)
     properties = schema.get("properties") or {}
     node.known = frozenset(properties)
@@ -138,19 +141,28 @@ def _compile(schema: Schema) -> _Node | None:
     return None
 
 
-def _rule(raw: Mapping[str, Any], schema: Schema) -> _Rule:
+def _has_unordered(schema: Any) -> bool:
+    """Whether a schema has lists somewhere whose order does not count."""
+    if not isinstance(schema, Mapping):
+        return False
+    return schema.get("x-kubernetes-list-type") in ("set", "map") or any(map(_has_unordered, schema.values()))
+
+
+def _rule(raw: Mapping[str, Any], schema: Schema, type_: CelType | None) -> _Rule:
+    optional_old = bool(raw.get("optionalOldSelf"))
+    scope = None if type_ is None else {"self": type_, "oldSelf": optional_of(type_) if optional_old else type_}
     place = find_field(raw.get("fieldPath") or "", schema)
     source = raw.get("rule", "")
     variables = frozenset({"self", "oldSelf"})
     message = raw.get("messageExpression")
     return _Rule(
-        expression=program.compile(source, variables),
+        expression=program.compile(source, variables, scope),
         message=raw.get("message", ""),
         message_expression=program.compile(message, variables) if message else None,
         reason=raw.get("reason", ""),
         field_path=place.path if isinstance(place, Found) else "",
         transition="oldSelf" in syntax.names(source),
-        optional_old=bool(raw.get("optionalOldSelf")),
+        optional_old=optional_old,
     )
 
 
