@@ -416,3 +416,37 @@ def test_objects_of_every_stored_version_go_with_their_definition_though_its_web
             await client.get(CRDS, crd["metadata"]["name"])
 
     _run(story, plane)
+
+
+def test_what_a_schema_refuses_is_let_be_where_it_was_already() -> None:
+    async def story(plane: Plane, client: LocalClient) -> None:
+        await client.create(CRDS, _crd(_version("v1", _schema(spec=OPEN), storage=True)))
+        await anyio.sleep(0.1)
+        path = "/apis/ex.io/v1/namespaces/default/foos"
+        made = await call(plane.app, "POST", path, json.dumps(_foo("a", n=5, empty=None)).encode(), JSON)
+        assert made.json()["spec"] == {"n": 5, "empty": None}
+        rule = {"rule": "self < 3", "message": "too many"}
+        properties = {"n": {"type": "integer", "x-kubernetes-validations": [rule]}, "s": {"type": "string"}}
+        strict = _schema(spec={"type": "object", "properties": properties})
+        versions = [_version("v1", strict, storage=True)]
+        await client.patch(CRDS, "foos.ex.io", {"spec": {"versions": versions}})
+        await anyio.sleep(0.1)
+        kept = await call(plane.app, "PATCH", f"{path}/a", b'{"spec": {"s": "x"}}', MERGE)
+        assert (kept.code, kept.json()["spec"]) == (200, {"n": 5, "s": "x"})
+        refused = await call(plane.app, "PATCH", f"{path}/a", b'{"spec": {"n": 6}}', MERGE)
+        assert (refused.code, "too many" in refused.json()["message"]) == (422, True)
+        odd = await call(plane.app, "PATCH", f"{path}/a", b'{"metadata": {"finalizers": ["odd"]}}', MERGE)
+        assert [v for k, v in odd.headers if k == "warning" and "finalizer" in v]
+
+    _run(story)
+
+
+def test_an_empty_map_of_dependencies_is_refused_and_none_is_not() -> None:
+    async def story(plane: Plane, client: LocalClient) -> None:
+        for dependencies, code in (({}, 422), (None, 201)):
+            crd = _crd(_version("v1", {"type": "object", "dependencies": dependencies}, storage=True))
+            path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+            answer = await call(plane.app, "POST", path, json.dumps(crd).encode(), JSON)
+            assert answer.code == code, answer.json()
+
+    _run(story)
