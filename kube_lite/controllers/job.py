@@ -53,6 +53,7 @@ from kube_lite.controllers.ownership import (
     reference_as_json,
 )
 from kube_lite.controllers.pods import deletion_order, is_active, is_terminating, pod_from_template
+from kube_lite.controllers.removal import lift_finalizer
 from kube_lite.errors import ApiError, NotFound, conflict
 from kube_lite.resources.kinds.pod.view import Pod
 from kube_lite.resources.meta import LabelSelector, Obj, ObjectView
@@ -378,15 +379,8 @@ class JobController(Controller):
     async def _release(self, pods: Iterable[Pod]) -> None:
         """Take the finalizer off pods whose end is on record."""
         for pod in pods:
-            meta = pod.metadata
-            if FINALIZER not in meta.finalizers:
-                continue
-            kept = [finalizer for finalizer in meta.finalizers if finalizer != FINALIZER]
-            patch = {"metadata": {"resourceVersion": meta.resource_version, "finalizers": kept or None}}
-            try:
-                await self._client.patch("pods", meta.name, patch, meta.namespace)
-            except NotFound:
-                continue
+            if FINALIZER in pod.metadata.finalizers:
+                await lift_finalizer(self._client, "pods", pod.metadata, FINALIZER)
 
     async def _write(self, job: Job, status: JobStatus, pods: Sequence[Pod], active: Sequence[Pod]) -> None:
         status = msgspec.structs.replace(
