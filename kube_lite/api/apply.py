@@ -9,8 +9,8 @@ structured-merge-diff.
 
 Upstream does this before mutating admission and before a kind's own preparation, on the defaulted object: what
 those add belongs to nobody. Objects must be complete (``decode.complete``), since structs that Go always prints
-are not owned. ``writer.ignored`` names top-level fields whose changes this endpoint discards anyway (``status``
-on the main resource, ``spec`` on ``/status``).
+are not owned. ``writer.ignored`` names fields whose changes this endpoint discards anyway (``status`` on the main
+resource, ``spec`` on ``/status``).
 
     created(type, obj, writer) -> entries
     updated(type, old, new, sent, writer) -> entries
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -32,6 +33,7 @@ from kube_lite.api.owners import Entry, Owner, capped, decoded, encoded, identif
 from kube_lite.errors import BadRequest, Conflict
 from kube_lite.resources.decode import complete
 from kube_lite.resources.fieldset import (
+    IN,
     SELF,
     Node,
     difference,
@@ -111,7 +113,18 @@ class Applied:
 
 
 def _ignored(writer: Writer) -> Node:
-    return {f"f:{name}": {} for name in writer.ignored}
+    return _set_of(writer.ignored)
+
+
+@lru_cache(maxsize=64)
+def _set_of(dotted: tuple[str, ...]) -> Node:
+    found: Node = {}
+    for path in dotted:
+        node: Node = IN
+        for name in reversed(path.split(".")):
+            node = {f"f:{name}": node}
+        found = union(found, node)
+    return found
 
 
 # ---- create and update
@@ -152,6 +165,8 @@ def updated(type_: Type, old: Obj, new: Obj, sent: Any, writer: Writer) -> list[
     if _has_nameless(taken):
         raise Unnameable
     taken = difference(taken, _STRIPPED)
+    if writer.subresource and writer.ignored:
+        taken, removed = (recursive_difference(part, _ignored(writer)) for part in (taken, removed))
     unchanged = not taken and not removed and owners is stored
     if unchanged and not isinstance(sent, list):
         return list(old["metadata"].get("managedFields") or ())

@@ -5,6 +5,7 @@ replaced, and a missing source is copied as null.
 
     read_operations(value) -> operations      raises BadRequest, RequestEntityTooLarge
     apply_json_patch(operations, obj) -> obj  raises PatchFailed
+    unknown_members(operations) -> paths of what strict decoding complains of
     split_pointer(path), json_equal(one, other)   pointers and equality as the operations have them
 """
 
@@ -62,6 +63,19 @@ def read_operations(value: Any) -> list[dict[str, Any]]:
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
         )
     return operations
+
+
+_MEMBERS: Final = frozenset(("op", "path", "from", "value"))
+
+
+def unknown_members(operations: Sequence[dict[str, Any]]) -> list[str]:
+    """Paths of what no operation has: ``[0].foo``."""
+    return [
+        f"[{i}].{key}"
+        for i, one in enumerate(operations)
+        if not one.keys() <= _MEMBERS
+        for key in one.keys() - _MEMBERS
+    ]
 
 
 _MISSING: Final = object()

@@ -166,6 +166,20 @@ def test_duplicate_fields_of_a_patch_are_strict_errors() -> None:
     assert read(MERGE_PATCH, b'{"data":{"a":"1","a":"2"}}').strict_errors() == ['duplicate field "data.a"']
 
 
+@pytest.mark.parametrize(
+    ("operation", "told"),
+    [
+        ('{"op":"remove","path":"/x"}', []),
+        ('{"op":"remove","path":"/x","why":1}', ['unknown field "[0].why"']),
+        ('{"op":"add","path":"/x","path":"/y","value":{"k":1,"k":2}}', ["path", "value.k"]),
+    ],
+)
+def test_a_json_patch_has_only_the_members_of_operations_and_each_once(operation: str, told: list[str]) -> None:
+    wanted = [one if " " in one else f'duplicate field "[0].{one}"' for one in told]
+    found = read(JSON_PATCH, f"[{operation}]".encode()).strict_errors()
+    assert found == [f"json patch {one}" for one in wanted]
+
+
 def test_what_a_patch_has_not_looked_into_is_shown_in_the_order_of_its_struct() -> None:
     meta = {"labels": {"b": "<", "a": "1"}, "uid": "u", "name": "n"}
     obj = {"metadata": meta, "kind": "ConfigMap", "data": {}}
