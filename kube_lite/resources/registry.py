@@ -118,6 +118,10 @@ def status_alone(validate: Callable[[Obj, Obj], Errors] = _valid_update) -> Subr
     return status(prepare_status_alone, validate, ("spec", "metadata"))
 
 
+SCALE = Subresource(name="scale", group="autoscaling", version="v1", kind="Scale")
+"""What kinds with replicas have; :class:`ScalePaths` says where they keep them."""
+
+
 class UpdateCheck(Enum):
     """What a kind checks of an update before what is particular to it; causes are told as often as they are found."""
 
