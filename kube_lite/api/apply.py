@@ -160,7 +160,7 @@ def updated(type_: Type, old: Obj, new: Obj, sent: Any, writer: Writer) -> list[
     stored = _sent_or_stored(old, None if writer.subresource else sent)
     if not stored:
         return []
-    owners = _reconciled(type_, stored, old, writer)
+    owners = _reconciled(type_, stored, writer)
     taken, removed = changes(type_, old, new, True)
     if _has_nameless(taken):
         raise Unnameable
@@ -177,13 +177,13 @@ def _has_nameless(fields: Node) -> bool:
     return any(step[0] == "i" or (sub and _has_nameless(sub)) for step, sub in fields.items())
 
 
-def _reconciled(type_: Type, owners: list[Owner], live: Obj, writer: Writer) -> list[Owner]:
+def _reconciled(type_: Type, owners: list[Owner], writer: Writer) -> list[Owner]:
     """Owners whose fields are named as their type has them now; the same list when all were."""
     changed = False
     found: list[Owner] = []
     for owner in owners:
         if owner.api_version == writer.api_version:
-            fields = reconciled(type_, owner.fields, live)
+            fields = reconciled(type_, owner.fields)
             if fields is not owner.fields:
                 changed = True
                 owner = replace(owner, fields=ordered(fields))
@@ -264,7 +264,7 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
         raise BadRequest("failed to decode managed fields of the stored object")
     base = {**base, "metadata": {k: v for k, v in base["metadata"].items() if k != "managedFields"}}
     if live is not None:
-        stored = _reconciled(type_, stored, base, writer) if stored else _first_owners(type_, base, writer)
+        stored = _reconciled(type_, stored, writer) if stored else _first_owners(type_, base, writer)
     claimed = recursive_difference(given, _ignored(writer)) if writer.ignored else given
     own = _new_owner(writer, "Apply", difference(claimed, _STRIPPED))
     previous = next((owner for owner in stored if owner.identity == own.identity), None)

@@ -93,6 +93,10 @@ def apply_json_patch(operations: Sequence[dict[str, Any]], obj: dict[str, Any]) 
             _add(document, path, _copied(operation.get("value")))
         elif name == "remove":
             _remove(document, path)
+        elif name == "replace" and path == "":
+            document = _copied(operation.get("value"))
+            if not isinstance(document, dict):
+                raise PatchFailed
         elif name == "replace":
             # upstream's library replaces a key that is not there, too; only lists have bounds
             _set(document, path, _copied(operation.get("value")))

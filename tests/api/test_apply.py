@@ -446,13 +446,15 @@ def test_items_keep_their_neighbours_and_come_in_the_order_of_the_configuration(
     assert applied_over("", "ba") == "ba"
 
 
-def test_an_owner_of_which_a_map_was_left_owns_what_is_in_it_at_the_next_write() -> None:
-    old = with_entries(
-        config_map({"a": "1"}),
-        [{**created(CONFIG_MAP, config_map({"a": "0"}), writer("f0"))[0], "fieldsV1": {"f:data": {}}}],
+def test_an_owner_of_which_only_a_map_was_left_comes_to_own_nothing_in_it() -> None:
+    old = config_map({"a": "1"})
+    entry = {**created(CONFIG_MAP, config_map({"a": "0"}), writer("f0"))[0], "fieldsV1": {"f:data": {}}}
+    (updater,) = updated(CONFIG_MAP, with_entries(old, [entry]), old, None, writer("f1"))
+    assert (updater["manager"], updater["fieldsV1"]) == ("f0", {"f:data": {}})
+    others = owners(
+        stored(CONFIG_MAP, apply(CONFIG_MAP, with_entries(old, [entry]), config_map({"b": "2"}), writer("m")))
     )
-    (entry,) = updated(CONFIG_MAP, old, config_map({"a": "1"}), None, writer("f1"))
-    assert (entry["manager"], entry["fieldsV1"]) == ("f0", {"f:data": {".": {}, "f:a": {}}})
+    assert others["f0/Update"] == {"f:data": {}}
 
 
 def test_a_configuration_of_bad_lists_is_told_what_is_wrong() -> None:

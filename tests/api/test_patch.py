@@ -32,6 +32,7 @@ def json_patch(obj: dict[str, Any], *operations: dict[str, Any]) -> dict[str, An
         ({"op": "add", "path": "/l/-", "value": 9}, {"a": 1, "l": [1, 2, 9]}),
         ({"op": "remove", "path": "/l/0"}, {"a": 1, "l": [2]}),
         ({"op": "replace", "path": "/a", "value": {"x": 1}}, {"a": {"x": 1}, "l": [1, 2]}),
+        ({"op": "replace", "path": "", "value": {"b": 2}}, {"b": 2}),
         ({"op": "move", "from": "/a", "path": "/z"}, {"l": [1, 2], "z": 1}),
         ({"op": "copy", "from": "/l", "path": "/z"}, {"a": 1, "l": [1, 2], "z": [1, 2]}),
         ({"op": "copy", "from": "/q", "path": "/z"}, {"a": 1, "l": [1, 2], "z": None}),
