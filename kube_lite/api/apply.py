@@ -37,6 +37,7 @@ from kube_lite.resources.fieldset import (
     SELF,
     Node,
     difference,
+    has,
     intersection,
     ordered,
     paths,
@@ -352,7 +353,7 @@ def _but_unowned(type_: Type, gone: Node, merged: Any, last: Node) -> Node:
     """``gone`` without the maps and lists that hold more than their applier named, and what these are in.
 
     Upstream takes the whole of them, with what admission or another field put there. A struct does go with its
-    defaults, which make no sense without what was named.
+    defaults, which make no sense without what was named, and what was named itself with all that is in it.
     """
     result: Node = {}
     kept = False
@@ -362,9 +363,10 @@ def _but_unowned(type_: Type, gone: Node, merged: Any, last: Node) -> Node:
         if value and step != SELF:
             below_type = below(type_, step[2:])
             known = last.get(step) or {}
-            if _is_open(below_type) and {name for name, _, _ in steps(below_type, value)} - known.keys():
+            named = has(last, step)  # as an item of a map or list, not only on the way to something
+            if not named and _is_open(below_type) and {name for name, _, _ in steps(below_type, value)} - known.keys():
                 left = {name: inner for name, inner in sub.items() if name != SELF}
-            elif sub and isinstance(value, dict):
+            elif not named and sub and isinstance(value, dict):
                 left = _but_unowned(below_type, sub, value, known)
         if left or left is sub:
             result[step] = left

@@ -375,6 +375,35 @@ def test_what_nobody_owns_in_a_map_or_list_outlives_the_last_that_was_applied_th
     assert (live["data"], live["metadata"]["finalizers"]) == ({"b": "Mg=="}, ["e/f"])
 
 
+def test_what_was_named_in_a_map_goes_with_what_others_put_in_there() -> None:
+    free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    kind = schema.from_openapi({"type": "object", "properties": {"spec": free}})
+
+    def thing(**spec: Any) -> Obj:
+        return {"apiVersion": "e/v1", "kind": "T", "metadata": {"name": "t"}, "spec": spec}
+
+    live = stored(kind, apply(kind, None, thing(a={"b": {}}, c="d"), writer("m1", version="e/v1")))
+    filled = thing(a={"b": {"by": "m2"}}, c="d")
+    entries = updated(kind, live, filled, None, writer("m2", version="e/v1"))
+    outcome = apply(kind, with_entries(filled, entries), thing(c="d"), writer("m1", version="e/v1"))
+    assert outcome.obj["spec"] == {"c": "d"}
+    assert owners(stored(kind, outcome)).keys() == {"m1/Apply"}
+
+
+def test_a_value_that_becomes_a_map_is_a_conflict() -> None:
+    free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    kind = schema.from_openapi({"type": "object", "properties": {"spec": free}})
+
+    def thing(value: Any) -> Obj:
+        return {"apiVersion": "e/v1", "kind": "T", "metadata": {"name": "t"}, "spec": {"x": value}}
+
+    live = stored(kind, apply(kind, None, thing("text"), writer("m1", version="e/v1")))
+    with pytest.raises(Conflict, match='conflict with "m1": .spec.x'):
+        apply(kind, live, thing({"y": 1}), writer("m2", version="e/v1"))
+    forced = apply(kind, live, thing({"y": 1}), writer("m2", version="e/v1"), force=True)
+    assert owners(stored(kind, forced)) == {"m2/Apply": {"f:spec": {"f:x": {".": {}, "f:y": {}}}}}
+
+
 def test_a_struct_goes_with_its_defaults_when_nothing_of_it_is_applied_any_more() -> None:
     def deployment(**strategy: Any) -> Obj:
         spec = {"strategy": strategy, "selector": {"matchLabels": {"a": "b"}}}

@@ -47,7 +47,7 @@ def test_what_was_owned_as_a_whole_stays_so_when_it_has_parts() -> None:
 
 
 def test_items_are_looked_into_and_what_is_not_in_the_type_is_passed_over() -> None:
-    in_container = {".": {}, "f:command": {"f:x": {}}, "f:gone": {"f:x": {}}}
+    in_container: dict[str, Any] = {".": {}, "f:command": {"f:x": {}}, "f:gone": {"f:x": {}}}
     fields: dict[str, Any] = {"f:spec": {"f:containers": {'k:{"name":"c"}': in_container}}}
     (container,) = reconciled(POD, fields)["f:spec"]["f:containers"].values()
     assert container == {**in_container, "f:command": {}}
