@@ -274,6 +274,8 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
     if previous is not None and difference(previous.fields, own.fields):
         # the configuration's own name and the like hold its metadata, though nobody owns them
         merged = _pruned(type_, merged, previous.fields, [*others, replace(own, fields=claimed)])
+        # a list that the configuration names as empty went with its items, yet stays as one
+        merged = merge(type_, merged, {**config, "metadata": config.get("metadata") or {}})
     taken, removed = changes(type_, base, merged, True)
     if writer.ignored:
         taken, removed = (recursive_difference(part, _ignored(writer)) for part in (taken, removed))

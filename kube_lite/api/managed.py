@@ -31,6 +31,10 @@ def untouched(old: Obj, new: Obj) -> list[Obj]:
     return list(old["metadata"].get("managedFields") or ())
 
 
+def _whose(entry: Obj) -> tuple[str, ...]:
+    return entry.get("manager") or "", entry["operation"], entry["apiVersion"], entry.get("subresource") or ""
+
+
 def differs_in_times(old: Obj, new: Obj) -> bool:
     """Whether two versions of an object are the same but for the times of their owners: not worth a write."""
     before, after = old["metadata"].get("managedFields"), new["metadata"].get("managedFields")
@@ -39,7 +43,8 @@ def differs_in_times(old: Obj, new: Obj) -> bool:
     generation = new["metadata"].get("generation") == old["metadata"].get("generation")
     if not generation or new.get("status") != old.get("status"):  # what changes most often
         return False
-    for one, other in zip(before, after, strict=True):
+    # entries stand in the order of their times
+    for one, other in zip(sorted(before, key=_whose), sorted(after, key=_whose), strict=True):
         if one.keys() != other.keys() or any(one[name] != other[name] for name in one if name != "time"):
             return False
     untimed = {**new, "metadata": {**new["metadata"], "managedFields": before}}

@@ -29,6 +29,7 @@ WIDGET = schema.from_openapi(
                 "type": "object",
                 "properties": {
                     "size": {"type": "integer"},
+                    "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
                     "items": {"type": "array", "items": {"type": "string"}},
                     "set": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
                     "map": {
@@ -373,6 +374,35 @@ def test_what_nobody_owns_in_a_map_or_list_outlives_the_last_that_was_applied_th
     live["metadata"]["finalizers"] = ["e/f"]
     live = stored(kind, apply(kind, live, secret(), writer("m1")))
     assert (live["data"], live["metadata"]["finalizers"]) == ({"b": "Mg=="}, ["e/f"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"map": [{"k": "a"}], "set": ["x"], "size": 1}, {"map": [], "set": [], "size": 1}),
+        ({"map": [{"k": "a", "v": "1"}], "size": 1}, {"map": [{"k": "a"}], "size": 1}),
+        ({"free": {"a": 1}, "size": 1}, {"free": {}, "size": 1}),
+    ],
+)
+def test_a_configuration_that_empties_something_is_what_is_left_of_it(first: Obj, second: Obj) -> None:
+    def widget(spec: Obj) -> Obj:
+        return {"apiVersion": "e/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": spec}
+
+    def after(live: Obj | None, spec: Obj) -> Obj:
+        return stored(WIDGET, apply(WIDGET, live, widget(spec), writer("m1", version="e/v1")))
+
+    once = after(after(None, first), second)
+    assert once["spec"] == second
+    assert after(once, second) == once
+
+
+def test_entries_that_only_change_places_with_their_times_are_no_change() -> None:
+    def of(*managers: str) -> Obj:
+        entries = [created(CONFIG_MAP, config_map({"a": "b"}), writer(m, i))[0] for i, m in enumerate(managers)]
+        return with_entries(config_map(), entries)
+
+    assert differs_in_times(of("a", "b"), of("b", "a"))
+    assert not differs_in_times(of("a", "b"), of("a", "c"))
 
 
 def test_what_was_named_in_a_map_goes_with_what_others_put_in_there() -> None:
