@@ -5,6 +5,7 @@ replaced, and a missing source is copied as null.
 
     read_operations(value) -> operations      raises BadRequest, RequestEntityTooLarge
     apply_json_patch(operations, obj) -> obj  raises PatchFailed
+    unknown_members(operations) -> paths of what strict decoding complains of
     split_pointer(path), json_equal(one, other)   pointers and equality as the operations have them
 """
 
@@ -64,6 +65,19 @@ def read_operations(value: Any) -> list[dict[str, Any]]:
     return operations
 
 
+_MEMBERS: Final = frozenset(("op", "path", "from", "value"))
+
+
+def unknown_members(operations: Sequence[dict[str, Any]]) -> list[str]:
+    """Paths of what no operation has: ``[0].foo``."""
+    return [
+        f"[{i}].{key}"
+        for i, one in enumerate(operations)
+        if not one.keys() <= _MEMBERS
+        for key in one.keys() - _MEMBERS
+    ]
+
+
 _MISSING: Final = object()
 
 
@@ -79,6 +93,10 @@ def apply_json_patch(operations: Sequence[dict[str, Any]], obj: dict[str, Any]) 
             _add(document, path, _copied(operation.get("value")))
         elif name == "remove":
             _remove(document, path)
+        elif name == "replace" and path == "":
+            document = _copied(operation.get("value"))
+            if not isinstance(document, dict):
+                raise PatchFailed
         elif name == "replace":
             # upstream's library replaces a key that is not there, too; only lists have bounds
             _set(document, path, _copied(operation.get("value")))
