@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from dataclasses import field as member
+from typing import Any, Final
 
 from kube_lite.api.http import Request
 from kube_lite.errors import BadRequest, FieldError, invalid
@@ -26,6 +28,8 @@ class WriteOptions:
     force_given: bool = False
     body_size: int = 0
     """Bytes of the request body, 0 when unknown."""
+    sent: Mapping[str, Any] = member(default_factory=dict, compare=False)
+    """What of it the client said itself, as admission is shown it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,8 @@ class DeleteOptions:
     uid: str | None = None
     resource_version: str | None = None
     dry_run: bool = False
+    sent: Mapping[str, Any] = member(default_factory=dict, compare=False)
+    """What of it the client said itself, as admission is shown it."""
 
 
 def _unsupported(path: str, value: Any, supported: tuple[str, ...]) -> FieldError:
@@ -92,7 +98,11 @@ def write_options(request: Request, kind: str) -> WriteOptions:
         field_validation=validation,
         force=info.flag("force"),
         force_given="force" in info.query,
+        sent={name: value for name in ("fieldManager", "fieldValidation") if (value := info.param(name))},
     )
+
+
+_DELETE_OPTIONS: Final = ("gracePeriodSeconds", "preconditions", "orphanDependents", "propagationPolicy", "dryRun")
 
 
 def delete_options(request: Request, body: dict[str, Any] | None) -> DeleteOptions:
@@ -124,6 +134,7 @@ def delete_options(request: Request, body: dict[str, Any] | None) -> DeleteOptio
         uid=preconditions.get("uid"),
         resource_version=preconditions.get("resourceVersion"),
         dry_run=bool(dry),
+        sent={name: source[name] for name in _DELETE_OPTIONS if source.get(name) not in (None, [], {})},
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.api.authz.node import LEASES, node_name, references
-from kube_lite.errors import ApiError, forbidden, not_found
+from kube_lite.errors import ApiError, not_found
 from kube_lite.resources.meta import Obj, dig
 
 MIRROR = "kubernetes.io/config.mirror"
@@ -54,7 +54,7 @@ class NodeRestriction:
 
 
 def _refused(request: AdmissionRequest, why: str) -> ApiError:
-    return forbidden(request.resource.plural, request.resource.group, request.name, why)
+    return request.refused(why)
 
 
 def _operation(request: AdmissionRequest) -> str:

@@ -110,7 +110,7 @@ class PodSecurity:
             request.annotations[f"{PREFIX}audit-violations"] = f"would violate {_told(audit, found)}"
         if refused:
             why = f"violates {_told(enforce, refused)}"
-            raise errors.forbidden(request.resource.plural, request.resource.group, request.name, why)
+            raise request.refused(why)
         if found := warn.violations(meta, spec):
             request.warnings.append(f"would violate {_told(warn, found)}")
 

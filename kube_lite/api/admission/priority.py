@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
-from kube_lite.errors import forbidden
 from kube_lite.resources.meta import Obj
 
 PRIORITY_CLASSES = "priorityclasses.scheduling.k8s.io"
@@ -34,7 +33,7 @@ class Priority:
                 f"the integer value of priority ({given}) must not be provided in pod spec; "
                 f"priority admission controller computed {value} from the given PriorityClass name"
             )
-            raise forbidden("pods", "", request.name, why)
+            raise request.refused(why)
         spec["priority"] = value
         stated = spec.get("preemptionPolicy")
         if stated is not None and stated != policy:
@@ -42,7 +41,7 @@ class Priority:
                 f"the string value of PreemptionPolicy ({stated}) must not be provided in pod spec; "
                 f"priority admission controller computed {policy} from the given PriorityClass name"
             )
-            raise forbidden("pods", "", request.name, why)
+            raise request.refused(why)
         spec["preemptionPolicy"] = policy
 
     def _class_of(self, request: AdmissionRequest, objects: Objects, name: str) -> Obj | None:
@@ -50,7 +49,7 @@ class Priority:
             found = objects.lookup(PRIORITY_CLASSES, "", name)
             if found is None:
                 why = f"no PriorityClass with name {name} was found"
-                raise forbidden("pods", "", request.name, why)
+                raise request.refused(why)
             return found
         defaults = [c for c in objects.select(PRIORITY_CLASSES) if c.get("globalDefault")]
         return min(defaults, key=lambda c: int(c.get("value") or 0)) if defaults else None

@@ -232,7 +232,7 @@ def _decide(charge: _Charge, balances: list[_Balance]) -> None:
     whys += [balance.refusal(asked) for balance, asked in concerned]
     why = next(filter(None, whys), "")
     if why:
-        charge.refusal = errors.forbidden(request.resource.plural, request.resource.group, request.name, why)
+        charge.refusal = request.refused(why)
     elif not request.dry_run:
         charge.shares = [balance.grant(asked) for balance, asked in concerned]
 

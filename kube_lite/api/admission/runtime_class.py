@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
-from kube_lite.errors import Forbidden, forbidden
+from kube_lite.errors import Forbidden
 from kube_lite.resources.meta import Obj, dig
 
 CLASSES = "runtimeclasses.node.k8s.io"
@@ -27,7 +27,7 @@ class RuntimeClass:
         found = objects.lookup(CLASSES, "", name)
         if found is None:
             why = f'pod rejected: RuntimeClass "{name}" not found'
-            raise forbidden("pods", "", request.name, why)
+            raise request.refused(why)
         self._overhead(request, spec, found)
         self._scheduling(request, spec, found)
 
@@ -38,7 +38,7 @@ class RuntimeClass:
         spec = request.obj.get("spec") or {}
         if spec.get("overhead") and not spec.get("runtimeClassName"):
             why = "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
-            raise forbidden("pods", "", request.name, why)
+            raise request.refused(why)
 
     @staticmethod
     def _overhead(request: AdmissionRequest, spec: Obj, runtime_class: Obj) -> None:
@@ -50,7 +50,7 @@ class RuntimeClass:
                 if fixed
                 else "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
             )
-            raise forbidden("pods", "", request.name, why)
+            raise request.refused(why)
         if fixed:
             spec["overhead"] = dict(fixed)
 
@@ -71,4 +71,4 @@ class RuntimeClass:
 
 def _conflict(request: AdmissionRequest, label: str, own: str, wanted: str) -> Forbidden:
     why = f"conflict: runtimeClass.scheduling.nodeSelector[{label}] = {wanted}; pod.spec.nodeSelector[{label}] = {own}"
-    return forbidden("pods", "", request.name, why)
+    return request.refused(why)

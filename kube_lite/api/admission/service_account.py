@@ -6,7 +6,6 @@ import random
 from typing import Any
 
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
-from kube_lite.errors import forbidden
 from kube_lite.resources.meta import Obj
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -51,7 +50,7 @@ class ServiceAccount:
         account = objects.lookup("serviceaccounts", request.namespace, name)
         if account is None:
             why = f'error looking up service account {request.namespace}/{name}: serviceaccount "{name}" not found'
-            raise forbidden("pods", "", request.name, why)
+            raise request.refused(why)
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = [dict(s) for s in account["imagePullSecrets"]]
         if self._wants_token(spec, account):
