@@ -7,7 +7,7 @@ What a plugin reserves for a write (quota) it takes back when the write is not m
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -134,6 +134,22 @@ class AdmissionRequest:
     def is_(self, group_resource: str, subresource: str = "") -> bool:
         """Whether this is about that resource and subresource."""
         return self.resource.group_resource == group_resource and self.subresource == subresource
+
+
+def default_class(classes: Iterable[Obj], *marks: str) -> Obj | None:
+    """The class that an annotation of one of these names makes the default; of several the newest, then by name."""
+    default: Obj | None = None
+    for found in sorted(classes, key=lambda c: str(c["metadata"]["name"])):
+        annotations = found["metadata"].get("annotations") or {}
+        if not any(annotations.get(mark) == "true" for mark in marks):
+            continue
+        if default is None or _made(found) > _made(default):
+            default = found
+    return default
+
+
+def _made(obj: Obj) -> str:
+    return str(obj["metadata"].get("creationTimestamp") or "")
 
 
 class MutatingPlugin(Protocol):

@@ -44,6 +44,18 @@ class Priority:
             raise request.refused(why)
         spec["preemptionPolicy"] = policy
 
+    async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
+        """Let one class alone be the default. :raises Forbidden: there is one already"""
+        if not request.is_(PRIORITY_CLASSES) or request.obj is None or not request.obj.get("globalDefault"):
+            return
+        if request.operation not in ("CREATE", "UPDATE"):
+            return
+        present = _default(objects)
+        name = present["metadata"]["name"] if present else ""
+        if name and (request.operation == "CREATE" or name != request.name):
+            why = f"PriorityClass {name} is already marked as default. Only one default can exist"
+            raise request.refused(why)
+
     def _class_of(self, request: AdmissionRequest, objects: Objects, name: str) -> Obj | None:
         if name:
             found = objects.lookup(PRIORITY_CLASSES, "", name)
@@ -51,8 +63,13 @@ class Priority:
                 why = f"no PriorityClass with name {name} was found"
                 raise request.refused(why)
             return found
-        defaults = [c for c in objects.select(PRIORITY_CLASSES) if c.get("globalDefault")]
-        return min(defaults, key=lambda c: int(c.get("value") or 0)) if defaults else None
+        return _default(objects)
+
+
+def _default(objects: Objects) -> Obj | None:
+    """The default class; where two came to be at once the lower one, so that nobody is raised by accident."""
+    defaults = [c for c in objects.select(PRIORITY_CLASSES) if c.get("globalDefault")]
+    return min(defaults, key=lambda c: int(c.get("value") or 0)) if defaults else None
 
 
 def _keep(new: Obj, old: Obj) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.errors import Forbidden
 from kube_lite.resources.meta import Obj, dig
@@ -63,10 +61,40 @@ class RuntimeClass:
                 raise _conflict(request, label, chosen[label], value)
         if chosen:
             spec["nodeSelector"] = chosen
-        present: list[Any] = list(spec.get("tolerations") or ())
-        added = [t for t in scheduling.get("tolerations") or () if t not in present]
-        if added:
-            spec["tolerations"] = [*present, *map(dict, added)]
+        tolerations = [*(spec.get("tolerations") or ()), *(scheduling.get("tolerations") or ())]
+        if scheduling and tolerations:
+            spec["tolerations"] = _merged(tolerations)
+
+
+def _merged(tolerations: list[Obj]) -> list[Obj]:
+    """Those that no other one covers; of equal ones the first."""
+    kept: list[Obj] = []
+    for index, own in enumerate(tolerations):
+        later = (other for other in tolerations[index + 1 :] if other != own)
+        if not any(_covers(other, own) for other in (*kept, *later)):
+            kept.append(dict(own))
+    return kept
+
+
+def _covers(wide: Obj, narrow: Obj) -> bool:
+    if wide == narrow:
+        return True
+    everything = not wide.get("key") and wide.get("operator") == "Exists"
+    if wide.get("key") != narrow.get("key") and not everything:
+        return False
+    if wide.get("effect") and wide["effect"] != narrow.get("effect"):
+        return False
+    if wide.get("effect") == "NoExecute" and wide.get("tolerationSeconds") is not None:
+        seconds = narrow.get("tolerationSeconds")
+        if seconds is None or seconds > wide["tolerationSeconds"]:
+            return False
+    match wide.get("operator") or "Equal":
+        case "Equal":
+            alike = (narrow.get("value") or "") == (wide.get("value") or "")
+            return narrow.get("operator") == "Equal" and alike
+        case "Exists":
+            return True
+    return False
 
 
 def _conflict(request: AdmissionRequest, label: str, own: str, wanted: str) -> Forbidden:
