@@ -63,6 +63,7 @@ async def delete(
             user=user,
             old=old,
             options=options.sent,
+            deadline=options.deadline,
             dry_run=options.dry_run,
             warnings=warnings if warnings is not None else [],
         )

@@ -158,6 +158,7 @@ class Verbs:
             user=user,
             obj=obj,
             options=options.sent,
+            deadline=options.deadline,
             dry_run=options.dry_run,
             warnings=warnings if warnings is not None else [],
         )
@@ -365,6 +366,7 @@ class Verbs:
             obj=new if shown is None else shown.show(new),
             old=old if shown is None else shown.show(old),
             options=options.sent,
+            deadline=options.deadline,
             dry_run=options.dry_run,
             warnings=warnings if warnings is not None else [],
         )

@@ -7,6 +7,7 @@ What a plugin reserves for a write (quota) it takes back when the write is not m
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -94,6 +95,8 @@ class AdmissionRequest:
     old: Obj | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     """What the client asked for besides the object, without dryRun."""
+    deadline: float = math.inf
+    """By when (loop time) the client wants an answer."""
     dry_run: bool = False
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)

@@ -36,6 +36,7 @@ MUTATING = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
 VALIDATING = "validatingwebhookconfigurations.admissionregistration.k8s.io"
 TIMEOUT = 10
 """Seconds for an answer where the webhook does not say (upstream's default)."""
+OVERDUE = "Timeout: request did not complete within requested timeout - context deadline exceeded"
 _ANNOTATIONS: Final = {
     MUTATING: "mutation.webhook.admission.k8s.io/",
     VALIDATING: "validating.webhook.admission.k8s.io/",
@@ -116,11 +117,15 @@ class _Dispatch:
         version = next((v for v in listed if v in review.VERSIONS), "v1")
         uid = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
         body = review.build(request, resource, uid, version)
-        seconds = float(hook.webhook.get("timeoutSeconds") or TIMEOUT)
+        seconds = min(float(hook.webhook.get("timeoutSeconds") or TIMEOUT), request.deadline - anyio.current_time())
         try:
+            if seconds <= 0:
+                raise CallFailed(OVERDUE)
             raw = await self._caller.post(hook.webhook.get("clientConfig") or {}, body, seconds, objects)
             answer = review.read(raw, uid, version, mutating=mutating)
         except (CallFailed, review.UnknownPatch) as error:
+            if anyio.current_time() >= request.deadline:
+                raise errors.Timeout(OVERDUE) from error
             return self._failed(hook, request, str(error), error)
         except review.BadReview as error:
             return self._failed(hook, request, f"received invalid webhook response: {error}", error)
