@@ -134,7 +134,7 @@ class Verbs:
         generated = bool(not meta.get("name") and meta.get("generateName"))
         for attempt in range(NAME_RETRIES):
             if generated:
-                meta["name"] = self.names.generate(meta["generateName"])
+                meta.pop("name", None)  # drawn after mutating admission, which does not see it
             try:
                 return await self._create_named(target, obj, user, options, warnings, manner)
             except errors.AlreadyExists:
@@ -165,12 +165,17 @@ class Verbs:
             name=obj["metadata"].get("name") or "",
             user=user,
             obj=obj,
+            options=options.sent,
+            deadline=options.deadline,
             dry_run=options.dry_run,
             warnings=warnings if warnings is not None else [],
         )
         await self.admission.admit(request, self)
         self._guard(request)
         obj = request.obj or obj
+        objectmeta.drop_repeated_owners(obj, warnings, objectmeta.AFTER_ADMISSION)
+        if not obj["metadata"].get("name") and obj["metadata"].get("generateName"):
+            obj["metadata"]["name"] = self.names.generate(obj["metadata"]["generateName"])
         objectmeta.prepare_create(resource, obj, self.names)
         resource.prepare_create(obj)
         hook = self.hooks.get(resource.group_resource)
@@ -416,6 +421,8 @@ class Verbs:
             user=user,
             obj=new if shown is None else shown.show(new),
             old=old if shown is None else shown.show(old),
+            options=options.sent,
+            deadline=options.deadline,
             dry_run=options.dry_run,
             warnings=warnings if warnings is not None else [],
         )
@@ -424,6 +431,7 @@ class Verbs:
         self._guard(request)
         if request.obj is not None:
             new = request.obj if shown is None else shown.take(new, request.obj)
+        objectmeta.drop_repeated_owners(new, warnings, objectmeta.AFTER_ADMISSION)
         self._prepare_update(resource, sub, new, old, manner.trusted)
         hook = self.hooks.get(resource.group_resource) if sub is None else None
         undo = await hook.begin_update(new, old, options.dry_run) if hook is not None else None
