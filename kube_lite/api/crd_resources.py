@@ -19,18 +19,10 @@ from kube_lite.resources import decode
 from kube_lite.resources import schema as schemas
 from kube_lite.resources.ages import age
 from kube_lite.resources.columns import cell, simple_path
-from kube_lite.resources.field import Errors, invalid, show
+from kube_lite.resources.field import Errors, invalid
 from kube_lite.resources.meta import Obj, dig
-from kube_lite.resources.metadata import STANDARD_FINALIZERS
-from kube_lite.resources.registry import (
-    NAME_COLUMN,
-    Cells,
-    Column,
-    Resource,
-    ScalePaths,
-    Subresource,
-    status,
-)
+from kube_lite.resources.metadata import finalizer_warnings
+from kube_lite.resources.registry import NAME_COLUMN, SCALE, Cells, Column, Resource, ScalePaths, Subresource, status
 from kube_lite.resources.structural.defaults import Fill, compile_defaults, has_defaults
 from kube_lite.resources.structural.embedded import compile_embedded
 from kube_lite.resources.structural.list_types import compile_lists
@@ -48,16 +40,6 @@ NOT_CHECKED: Final = invalid(
     "some validation rules were not checked because the object was invalid; correct the existing errors to complete "
     "validation",
 )
-
-
-_NO_DOMAIN: Final = (
-    "metadata.finalizers: {}: prefer a domain-qualified finalizer name to avoid accidental conflicts with other "
-    "finalizer writers"
-)
-
-
-def _lacks_domain(finalizer: str) -> bool:
-    return "/" not in finalizer and finalizer not in STANDARD_FINALIZERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +133,7 @@ class _Compiled:
 
     def warnings(self, new: Obj, old: Obj | None) -> list[str]:
         """What is told of a valid object: finalizers that others could take for theirs, and what was let be."""
-        before = (old or {}).get("metadata", {}).get("finalizers") or ()
-        added = sorted(set(new["metadata"].get("finalizers") or ()).difference(before))
-        return [*(_NO_DOMAIN.format(show(name)) for name in added if _lacks_domain(name)), *self.let_be]
+        return [*finalizer_warnings(new, old), *self.let_be]
 
     def _lists_of(self, obj: Obj) -> Errors:
         found: Errors = []
@@ -341,7 +321,7 @@ def _subresources(wanted: Mapping[str, Any], compiled: _Compiled) -> dict[str, S
     if "status" in wanted:
         found["status"] = status(prepare=compiled.prepare_status, validate=compiled.validate_update)
     if "scale" in wanted:
-        found["scale"] = Subresource(name="scale", group="autoscaling", version="v1", kind="Scale")
+        found["scale"] = SCALE
     return found
 
 

@@ -92,18 +92,14 @@ def check_size(options: WriteOptions, encode: Callable[[int], bytes], stored: in
         raise errors.RequestEntityTooLarge("etcdserver: request is too large")
 
 
-def check_create(resource: Resource, obj: Obj, warnings: list[str]) -> None:
+def check_create(resource: Resource, obj: Obj) -> None:
     """The rules for a new object. :raises Invalid: it breaks some"""
     _refuse(resource, obj, lambda: _create_errors(resource, obj))
-    if resource.custom:
-        warnings += resource.warnings(obj, None)
 
 
-def check_update(resource: Resource, sub: Subresource | None, new: Obj, old: Obj, warnings: list[str]) -> None:
+def check_update(resource: Resource, sub: Subresource | None, new: Obj, old: Obj) -> None:
     """The rules for a changed object. :raises Invalid: it breaks some"""
     _refuse(resource, new, lambda: _update_errors(resource, sub, new, old))
-    if resource.custom:
-        warnings += resource.warnings(new, old)
 
 
 def _refuse(resource: Resource, obj: Obj, check: Callable[[], Errors]) -> None:
