@@ -217,6 +217,8 @@ class Dispatcher:
             await source.open(initial)
         except errors.Expired as error:
             return Response(stream=_once(watch.Encoder.error(error)))
+        if resource.custom:
+            source.end_on_removal()
         seconds = reads.integer(info, "timeoutSeconds")
         wanted = watch.WatchQuery(
             bookmarks=info.flag("allowWatchBookmarks"),

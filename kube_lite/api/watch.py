@@ -67,6 +67,9 @@ class WatchSource:
         self._cursor: Cursor | None = None
         self.initial: list[Change] = []
         """ADDED for what exists already, when the watch does not start at a revision."""
+        self.ended = False
+        """Whether nothing comes any more, but what is ready."""
+        self._forget: Callable[[], None] | None = None
 
     async def open(self, send_initial: bool = False) -> None:
         """Take the position in history. :raises Expired: it no longer reaches back there"""
@@ -88,6 +91,19 @@ class WatchSource:
             await self._open_history(revision)
         except FutureRevision:
             self._cursor = cache.cursor(-1, self._trigger())
+
+    def end_on_removal(self) -> None:
+        """Have the watch end when its kind is no longer served as it is now: its definition changed, or has gone."""
+        resource, registry = self._resource, self._storage.registry
+        self._forget = registry.on_removal(resource, self._end)
+        if registry.at(resource.group, resource.version, resource.plural) is not resource:
+            self._end()
+
+    def _end(self) -> None:
+        self.ended = True
+        if self._cursor is not None:
+            self._cursor.wake()
+            self._cursor.close()
 
     def _trigger(self) -> tuple[str, str] | None:
         # node agents watch their own pods: only events of those need wake them
@@ -224,6 +240,8 @@ class WatchSource:
 
     def close(self) -> None:
         """Let go of the cursor."""
+        if self._forget is not None:
+            self._forget()
         if self._cursor is not None:
             self._cursor.close()
 

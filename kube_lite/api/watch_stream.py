@@ -72,6 +72,8 @@ class Stream:
                     return
                 for piece in pieces:
                     yield piece
+                if source.ended and not pieces:
+                    return
             if self._ends_with_bookmark:
                 yield encoder.bookmark(source.revision)
         finally:
@@ -104,6 +106,8 @@ class Stream:
                     sink.push(frame)
             except errors.ApiError as error:
                 sink.push(sink.frame(self._encoder.error(error)))
+                end()
+            if self._source.ended:
                 end()
 
         def tick() -> None:

@@ -297,6 +297,7 @@ class Registry:
         self._by_path: dict[tuple[str, str, str], Resource] = {}
         self._by_kind: dict[tuple[str, str, str], Resource] = {}
         self._named: dict[str, Resource | None] = {}
+        self._on_removal: dict[tuple[str, str], dict[object, Callable[[], None]]] = {}
         for resource in resources:
             self.add(resource)
 
@@ -313,6 +314,22 @@ class Registry:
             if resource.group == group and resource.plural == plural:
                 del self._by_path[key]
                 self._by_kind.pop((group, resource.version, resource.kind), None)
+        for told in self._on_removal.pop((group, plural), {}).values():
+            told()
+
+    def on_removal(self, resource: Resource, told: Callable[[], None]) -> Callable[[], None]:
+        """Have ``told`` called once when ``resource`` is removed, though it be to serve it otherwise.
+
+        :returns: what takes that back
+        """
+        waiting = self._on_removal.setdefault((resource.group, resource.plural), {})
+        token = object()
+        waiting[token] = told
+
+        def forget() -> None:
+            waiting.pop(token, None)
+
+        return forget
 
     def __iter__(self) -> Iterator[Resource]:
         return iter(list(self._by_path.values()))

@@ -17,7 +17,7 @@ from kube_lite.api.local import LocalClient
 from kube_lite.api.plane import Plane, PlaneOptions
 from kube_lite.resources.meta import Obj
 from kube_lite.store.memory import MemoryStore
-from tests.api.wire import call
+from tests.api.wire import call, opened
 from tests.plane import admin, started_plane
 
 CRDS = "customresourcedefinitions"
@@ -476,5 +476,28 @@ def test_a_write_that_changes_nothing_stores_what_a_definition_has_become_since(
         assert (await call(plane.app, "GET", path)).json()["n"] == 1
         gone = await call(plane.app, "DELETE", path, b"", {"accept": "application/yaml"})
         assert gone.body.startswith(b"apiVersion: v1")
+
+    _run(story)
+
+
+def test_watches_end_when_a_definition_changes_or_goes_after_what_they_have_to_tell() -> None:
+    async def story(plane: Plane, client: LocalClient) -> None:
+        await client.create(CRDS, _crd(_version("v1", _schema(), storage=True), _version("v2", _schema())))
+        await anyio.sleep(0.1)
+        await client.create("foos.v1.ex.io", _foo("a"), "default")
+        path = "/apis/ex.io/{}/namespaces/default/foos?watch=1"
+        async with opened(plane.app, path.format("v1")) as first, opened(plane.app, path.format("v2")) as other:
+            await client.patch(CRDS, "foos.ex.io", {"metadata": {"labels": {"a": "b"}}})
+            await anyio.sleep(1)
+            assert not first.complete
+            versions = [_version("v1", _schema(), storage=True), {**_version("v2", _schema()), "served": False}]
+            await client.patch(CRDS, "foos.ex.io", {"spec": {"versions": versions}})
+            await anyio.sleep(1)
+            assert (first.complete, other.complete) == (True, True)
+        async with opened(plane.app, path.format("v1")) as again:
+            await client.delete(CRDS, "foos.ex.io")
+            await anyio.sleep(5)
+            assert [event["type"] for event in again.lines()] == ["ADDED", "DELETED"]
+            assert again.complete
 
     _run(story)

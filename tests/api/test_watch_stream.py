@@ -158,6 +158,28 @@ def test_a_watch_ends_at_its_timeout_with_a_bookmark_and_gives_the_connection_ba
     run(story)
 
 
+def test_a_watch_of_a_custom_kind_ends_when_its_definition_changes() -> None:
+    async def story(plane: Plane, port: int) -> None:
+        schema = {"openAPIV3Schema": {"type": "object"}}
+        spec: dict[str, Any] = {
+            "group": "ex.io",
+            "scope": "Namespaced",
+            "names": {"plural": "foos", "kind": "Foo"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        }
+        client = admin(plane)
+        await client.create("customresourcedefinitions", {"metadata": {"name": "foos.ex.io"}, "spec": spec})
+        async with watching(port, path="/apis/ex.io/v1/namespaces/default/foos") as events:
+            made = {"apiVersion": "ex.io/v1", "kind": "Foo", "metadata": {"name": "a"}}
+            await client.create("foos.v1.ex.io", made, "default")
+            versions = [{**spec["versions"][0], "deprecated": True}]
+            await client.patch("customresourcedefinitions", "foos.ex.io", {"spec": {"versions": versions}})
+            assert await events.seen(1) == [("ADDED", "a")]
+            assert await events.next() is None
+
+    run(story)
+
+
 def test_a_slow_client_falls_behind_alone_and_gets_all_once_it_reads() -> None:
     async def story(plane: Plane, port: int) -> None:
         async with watching(port) as slow, watching(port) as quick:
