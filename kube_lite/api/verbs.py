@@ -169,6 +169,8 @@ class Verbs:
         undo = await hook.begin_create(obj, options.dry_run) if hook is not None else None
         try:
             write_checks.check_create(resource, obj)
+            if warnings is not None:
+                warnings.extend(resource.warnings(obj, None))
             request.name = obj["metadata"].get("name") or ""
             await self.admission.validate(request, self)
             managed.complete(resource, obj)
@@ -375,6 +377,8 @@ class Verbs:
         try:
             if not manner.trusted:
                 write_checks.check_update(resource, sub, new, old)
+                if sub is None and warnings is not None:
+                    warnings.extend(resource.warnings(new, old))
                 await self.admission.validate(request, self)
             managed.complete(resource, new, but=managed.shared(old, new))
             if sub is None and resource.generation and objectmeta.counts(resource, new, old):

@@ -160,7 +160,8 @@ class Resource:
     """How often upstream checks a new object; causes are told as often."""
     update_checks: Sequence[UpdateCheck] = (UpdateCheck.CHANGE,)
     """What comes before ``validate_update``."""
-    warnings: Callable[[Obj], Sequence[str]] = lambda obj: ()
+    warnings: Callable[[Obj, Obj | None], Sequence[str]] = lambda new, old: ()
+    """Texts of Warning headers about an object that is valid all the same; ``old`` is None where it is new."""
     name_rule: Callable[[str, bool], Sequence[str]] | None = None
     """``(name, is_prefix) -> problems``; None means DNS subdomain."""
 

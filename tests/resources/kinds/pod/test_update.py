@@ -49,7 +49,7 @@ STORED = changed(VALID, {"spec.tolerations": [TOLERATION], "spec.activeDeadlineS
         (
             "gate",
             {"spec.schedulingGates": [{"name": "g"}]},
-            [(NOT_HERE, "spec.schedulingGates", "only deletion"), (NOT_HERE, "spec", SPEC)],
+            [(NOT_HERE, "spec.schedulingGates[0].name", "only deletion")],
         ),
         ("name", {"metadata.name": "y"}, [(BAD, "metadata.name", "field is immutable")]),
     ],

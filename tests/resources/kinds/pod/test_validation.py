@@ -53,7 +53,7 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
     ("priority class", {"spec.priorityClassName": "A"}, [(BAD, "spec.priorityClassName", "")]),
     ("runtime class", {"spec.runtimeClassName": "A"}, [(BAD, "spec.runtimeClassName", "")]),
     ("preemption", {"spec.preemptionPolicy": "x"}, [(UNKNOWN, "spec.preemptionPolicy", "Never")]),
-    ("os", {"spec.os": {"name": "x"}}, [(UNKNOWN, "spec.os.name", '"linux", "windows"')]),
+    ("os", {"spec.os": {"name": "x"}}, [(UNKNOWN, "spec.os", '"linux", "windows"')]),
     ("host alias", {"spec.hostAliases": [{"ip": "x"}]}, [(BAD, "spec.hostAliases.ip", "valid IP address")]),
     (
         "pids",
