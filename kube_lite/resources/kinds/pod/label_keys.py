@@ -43,7 +43,10 @@ def merge_label_keys(pod: Obj) -> None:
             if key in labels
         ]
         if added:
-            selector["matchExpressions"] = [*(selector.get("matchExpressions") or ()), *added]
+            holder["labelSelector"] = {
+                **selector,
+                "matchExpressions": [*(selector.get("matchExpressions") or ()), *added],
+            }
 
 
 def _twice(keys: Sequence[str], selector: Obj, path: str) -> Errors:
