@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from kube_lite.resources.field import Errors, child, forbidden, invalid
-from kube_lite.resources.kinds.pod.each import each_container
+from kube_lite.resources.kinds.pod.each import LISTS, each_container
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.rules import no_backsteps
 
@@ -25,8 +25,10 @@ def synchronise_seccomp(pod: Obj) -> None:
     annotations = dict((pod.get("metadata") or {}).get("annotations") or {})
     before = len(annotations)
     _synchronise(spec, annotations, POD)
-    for container, _ in each_container(spec):
-        _synchronise(container, annotations, CONTAINER + str(container.get("name", "")))
+    for name in LISTS:
+        for container in spec.get(name) or ():
+            if annotations or "securityContext" in container:
+                _synchronise(container, annotations, CONTAINER + str(container.get("name", "")))
     if len(annotations) != before:
         pod["metadata"]["annotations"] = annotations
 

@@ -15,7 +15,7 @@ from kube_lite.resources.kinds.pod.containers import (
     validate_images_of_a_pod,
     validate_init_containers,
 )
-from kube_lite.resources.kinds.pod.each import each_container
+from kube_lite.resources.kinds.pod.each import LISTS, each_container
 from kube_lite.resources.kinds.pod.lifecycle import RESTART_POLICIES
 from kube_lite.resources.kinds.pod.requirements import validate_requirements
 from kube_lite.resources.kinds.pod.scheduling import (
@@ -112,10 +112,17 @@ def _security(spec: Obj, path: str, is_pod: bool) -> Errors:
     context = spec.get("securityContext") or {}
     if context or spec.get("shareProcessNamespace"):  # which is part of that context in upstream's rules
         found.extend(validate_pod_security(spec, context, child(path, "securityContext")))
-    contexts = (container.get("securityContext") for container, _ in each_container(spec))
-    if "windowsOptions" in context or any("windowsOptions" in own for own in contexts if own):
+    if "windowsOptions" in context or _has_windows_options(spec):
         found.extend(validate_host_process(spec, path))
     return found
+
+
+def _has_windows_options(spec: Obj) -> bool:
+    for name in LISTS:
+        for container in spec.get(name) or ():
+            if (context := container.get("securityContext")) and "windowsOptions" in context:
+                return True
+    return False
 
 
 def _claims(spec: Obj, path: str) -> Errors:

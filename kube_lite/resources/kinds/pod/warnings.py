@@ -6,11 +6,14 @@ Upstream's ``pkg/api/pod/warnings.go``. Asked of every new pod, so each rule loo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+
+import msgspec
 
 from kube_lite.resources import names, quantity
 from kube_lite.resources.field import child, index, key, show
 from kube_lite.resources.kinds.pod import apparmor, seccomp
-from kube_lite.resources.kinds.pod.each import each_container
+from kube_lite.resources.kinds.pod.each import LISTS, each_container
 from kube_lite.resources.meta import Obj
 
 Texts = list[str]
@@ -202,27 +205,36 @@ _SHOWN = {"configMap": "ConfigMap", "secret": "Secret", "downwardAPI": "Downward
 
 def _overlaps(volume: str, kind: str, source: Obj) -> Texts:
     """Files of one volume that hide one another."""
-    told, found = _SHOWN.get(kind, "Projected"), []
     if kind == "projected":
-        placed: list[tuple[str, str]] = []
-        for part in source.get("sources") or ():
-            if not part:
-                found.append(f"volume {show(volume)} (Projected) has no sources provided")
-            placed.extend(_placed(part))
-    else:
-        items = source.get("items")
-        if not items:
-            return []
-        name = source.get("secretName" if kind == "secret" else "name")
-        told = told if name is None else f"{told} {show(name)}"
-        placed = [(item.get("path", ""), "") for item in items]
+        # nearly every pod has one, for its account's token, and nearly all of them are the same
+        return [f"volume {show(volume)} (Projected){text}" for text in _projected(_encode(source))]
+    if not (items := source.get("items")):
+        return []
+    name, told = source.get("secretName" if kind == "secret" else "name"), _SHOWN[kind]
+    told = told if name is None else f"{told} {show(name)}"
+    return [f"volume {show(volume)} ({told}){text}" for text in _hiding([(item.get("path", ""), "") for item in items])]
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+@lru_cache(maxsize=256)
+def _projected(source: bytes) -> tuple[str, ...]:
+    """About a projected volume, encoded."""
+    parts = msgspec.json.decode(source).get("sources") or ()
+    empty = [" has no sources provided" for part in parts if not part]
+    return (*empty, *_hiding([placed for part in parts for placed in _placed(part)]))
+
+
+def _hiding(placed: Sequence[tuple[str, str]]) -> Texts:
+    """Of paths, each with where it comes from."""
+    found: Texts = []
     seen: list[tuple[str, str]] = []
     for path, origin in placed:
         path = path.rstrip("/")
         for other, whose in seen:
             if _within(path, other) or _within(other, path):
-                both = f"{show(path)}{origin} with {show(other)}{whose}"
-                found.append(f"volume {show(volume)} ({told}): overlapping paths: {both}")
+                found.append(f": overlapping paths: {show(path)}{origin} with {show(other)}{whose}")
         seen.append((path, origin))
     return found
 
@@ -275,17 +287,23 @@ def _fractions(amounts: Mapping[str, str] | None, path: str, whole: Sequence[str
 
 def _containers(spec: Obj, path: str) -> Texts:
     found: Texts = []
-    ported = False
-    for container, at in each_container(spec, path):
-        if resources := container.get("resources"):
-            for part in ("limits", "requests"):
-                if amounts := resources.get(part):
-                    found.extend(_fractions(amounts, f"{at}.resources.{part}", _WHOLE))
-        env = container.get("env")
-        if env and len(env) > 1 and len({variable.get("name") for variable in env}) < len(env):
-            found.extend(_hidden(env, child(at, "env")))
-        ported = ported or bool(container.get("ports"))
-    return found + _ports(spec, path) if ported else found
+    ports = 0
+    for name in LISTS:
+        for i, container in enumerate(spec.get(name) or ()):
+            if resources := container.get("resources"):
+                for part in ("limits", "requests"):
+                    if (amounts := resources.get(part)) and _is_fraction(amounts):
+                        found.extend(_fractions(amounts, f"{path}.{name}[{i}].resources.{part}", _WHOLE))
+            env = container.get("env")
+            if env and len(env) > 1 and len({variable.get("name") for variable in env}) < len(env):
+                found.extend(_hidden(env, f"{path}.{name}[{i}].env"))
+            for port in container.get("ports") or ():
+                ports += 2 if "hostIP" in port else 1
+    return found + _ports(spec, path) if ports > 1 else found
+
+
+def _is_fraction(amounts: Mapping[str, str]) -> bool:
+    return amounts.get("memory", "0")[-1] in "mun" or amounts.get("ephemeral-storage", "0")[-1] in "mun"
 
 
 def _hidden(env: Sequence[Obj], path: str) -> Iterator[str]:
