@@ -16,6 +16,7 @@ from tests.resources.kinds.cases import (
     Cause,
     Change,
     assert_create,
+    changed,
     resource,
 )
 
