@@ -77,9 +77,10 @@ def _definition(reference: str) -> str:
 _REASONS: Final = {200: "OK", 201: "Created", 202: "Accepted"}
 
 
-def _gvk(operation: Operation) -> dict[str, str]:
+def _told(operation: Operation) -> Schema:
+    """What is done to which kind; nothing for documents about what is served."""
     group, version, kind = operation.gvk
-    return {"group": group, "kind": kind, "version": version}
+    return {ACTION: operation.action, GVK: {"group": group, "kind": kind, "version": version}} if kind else {}
 
 
 def _answer_schema(name: str) -> Schema:
@@ -121,9 +122,7 @@ def _operation(operation: Operation) -> Schema:
         },
         "401": {"description": "Unauthorized"},
     }
-    shown[ACTION] = operation.action
-    shown[GVK] = _gvk(operation)
-    return shown
+    return shown | _told(operation)
 
 
 def json_document(
@@ -141,7 +140,8 @@ def json_document(
     for operation in found:
         item = paths.setdefault(operation.path, {})
         item[operation.method] = _operation(operation)
-        item.setdefault("parameters", [_parameter(p) for p in operation.path_parameters])
+        if operation.path_parameters:
+            item.setdefault("parameters", [_parameter(p) for p in operation.path_parameters])
     definitions = {name: schema_v2(schema) for name, schema in schemas.items()}
     for part in elsewhere:
         fitting = fitted(part, definitions)
@@ -238,11 +238,11 @@ def _operation_message(operation: Operation) -> bytes:
         responses += field(1, _named(str(code), field(1, response)))
     responses += field(1, _named("401", field(1, text(1, "Unauthorized"))))
     parts += [field(9, responses), text(10, "https")]
-    parts.append(_extensions(13, {ACTION: operation.action, GVK: _gvk(operation)}))
+    parts.append(_extensions(13, _told(operation)))
     return b"".join(parts)
 
 
-_METHODS: Final = {"get": 2, "put": 3, "post": 4, "delete": 5, "patch": 8}
+_METHODS: Final = {"get": 2, "put": 3, "post": 4, "delete": 5, "options": 6, "head": 7, "patch": 8}
 
 
 def _path_item(found: Sequence[Operation]) -> bytes:
