@@ -137,6 +137,12 @@ def test_custom_resources_are_watched_by_their_lists_only() -> None:
     assert not [path for path in document(OpenAPI(custom_registry()), "example.com", "v1")["paths"] if "watch" in path]
 
 
+def test_no_required_field_is_named_twice(openapi: OpenAPI) -> None:
+    schemas = msgspec.json.decode(openapi.v2(False)[0])["definitions"]
+    required = {name: schema.get("required", []) for name, schema in schemas.items()}
+    assert [name for name, fields in required.items() if len(set(fields)) < len(fields)] == []
+
+
 def custom_registry() -> Registry:
     registry = Registry()
     registry.add(
