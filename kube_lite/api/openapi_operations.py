@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from kube_lite.api import patch
 from kube_lite.resources.registry import Resource, Subresource
@@ -24,6 +24,12 @@ WATCH_EVENT: Final = META + "WatchEvent"
 VERSION_INFO: Final = "io.k8s.apimachinery.pkg.version.Info"
 PATCH: Final = META + "Patch"
 RESOURCE_LIST: Final = META + "APIResourceList"
+
+GVK: Final = "x-kubernetes-group-version-kind"
+ACTION: Final = "x-kubernetes-action"
+
+REASONS: Final = {200: "OK", 201: "Created", 202: "Accepted"}
+"""How each answer of an operation is described."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,25 @@ class Operation:
     body: str = ""
     consumes: tuple[str, ...] = ("*/*",)
     produces: tuple[str, ...] = ANSWERS
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """What is done to which kind, as the documents say it."""
+        group, version, kind = self.gvk
+        return {ACTION: self.action, GVK: {"group": group, "kind": kind, "version": version}} if kind else {}
+
+
+def references(schema: Any) -> Iterator[str]:
+    """Names of the definitions that a document, or a part of it, refers to."""
+    if isinstance(schema, dict):
+        target = schema.get("$ref")
+        if isinstance(target, str):
+            yield target.rpartition("/")[2]
+        for value in schema.values():
+            yield from references(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from references(value)
 
 
 _PRETTY: Final = Parameter("pretty", "If 'true', then the output is pretty printed.")

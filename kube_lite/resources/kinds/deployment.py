@@ -19,11 +19,11 @@ from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
     NAME_COLUMN,
+    SCALE,
     Cells,
     Column,
     Resource,
     ScalePaths,
-    Subresource,
     prepare_status_update,
     status,
 )
@@ -142,8 +142,8 @@ RESOURCES = (
         short_names=("deploy",),
         categories=("all",),
         subresources={
-            "status": status(prepare=_prepare_status, validate=_validate_status),
-            "scale": Subresource(name="scale", group="autoscaling", version="v1", kind="Scale"),
+            "status": status(_prepare_status, _validate_status, ("spec", "metadata.labels")),
+            "scale": SCALE,
         },
         scale=ScalePaths(),
         default=_default,
