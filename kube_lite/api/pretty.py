@@ -27,7 +27,7 @@ def wanted(request: Request) -> bool:
             return False
         if info.path.startswith("/version"):
             return True
-    if asked := info.query and info.param("pretty"):
+    if "pretty" in info.query and (asked := info.param("pretty")):
         return asked in _YES
     return request.headers.get(b"user-agent", b"").startswith(READERS)
 
