@@ -263,7 +263,7 @@ class Dispatcher:
         target = self.target(request.info, resource, None)
         written = await deletion.delete(self.verbs, target, request.user, wanted, request.warnings)
         if (written.deleted and not resource.returns_deleted) or resource.returns_status:
-            return Response(body=encode_json(self._deleted_status(resource, target, written)))
+            return codec.encoded(self._deleted_status(resource, target, written), form)
         cascading = wanted.orphan_dependents is False
         code = 202 if not written.deleted and cascading else 200
         value = await self.storage.incoming_one(resource, written.value)
