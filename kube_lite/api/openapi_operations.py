@@ -227,6 +227,7 @@ class _Maker:
         self.prefix = _camel(resource.group, resource.version)
         self.tag = f"{resource.group.removesuffix('.k8s.io').replace('.', '_') or 'core'}_{resource.version}"
         self.gvk = (resource.group, resource.version, resource.kind)
+        self.custom = resource.custom
 
     def make(
         self,
@@ -254,7 +255,7 @@ class _Maker:
             answers=answers,
             body=body,
             consumes=consumes,
-            produces=produces,
+            produces=(JSON, YAML) if self.custom else produces,
         )
 
 
