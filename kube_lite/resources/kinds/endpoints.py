@@ -112,6 +112,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Endpoints",
+        deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
         update_checks=REPLACED,
         plural="endpoints",
         list_kind="EndpointsList",
