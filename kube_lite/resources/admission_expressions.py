@@ -172,9 +172,10 @@ def policy_errors(spec: Obj) -> Errors:
     found = condition_errors(spec.get("matchConditions") or (), "spec.matchConditions", scope)
     scope, problems = _variables(spec, scope)
     found += problems
+    alone = {name: type_ for name, type_ in scope.items() if name not in AUTHORIZER}
     for path, source, wanted in _sources(spec):
         if source.strip():
-            found += errors_of(source, path, scope, wanted)
+            found += errors_of(source, path, alone if path.endswith(".messageExpression") else scope, wanted)
     return found
 
 
@@ -197,19 +198,21 @@ def validation_words(spec: Obj) -> Errors:
     return found
 
 
-def type_warnings(spec: Obj, types: Mapping[str, CelType], params: CelType = DYN) -> list[dict[str, Any]]:
+def type_warnings(spec: Obj, types: Mapping[str, CelType], params: CelType | None) -> list[dict[str, Any]]:
     """``status.typeChecking.expressionWarnings``: what does not fit the kinds that a policy is for.
 
     :param types: those kinds, by ``apps/v1, Kind=Deployment``
+    :param params: None where nothing is known of them
     """
-    scopes = {name: _variables(spec, policy_scope(spec, type_, params))[0] for name, type_ in types.items()}
+    known = spec if params is not None else {**spec, "paramKind": None}
+    scopes = {n: _variables(spec, policy_scope(known, type_, params or DYN))[0] for n, type_ in types.items()}
     warnings = []
     for path, source, _ in _sources(spec):
         if not source.strip() or path.startswith("spec.auditAnnotations"):
             continue
-        told = [f"{name}: {text}" for name, scope in scopes.items() if (text := _mistake(examine(source, scope)))]
+        told = [f"{name}: {text}\n" for name, scope in scopes.items() if (text := _mistake(examine(source, scope)))]
         if told:
-            warnings.append({"fieldRef": path, "warning": "\n".join(told) + "\n"})
+            warnings.append({"fieldRef": path, "warning": "\n".join(told)})
     return warnings
 
 

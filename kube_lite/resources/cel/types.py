@@ -94,6 +94,8 @@ def unify(wanted: CelType, given: CelType, known: dict[str, CelType]) -> bool:
         return True
     if given.name == "null_type" and (wanted.fields is not None or wanted.name == "optional_type"):
         return True
+    if wanted.name == given.name == "type":
+        return True  # any two types can be compared
     if wanted.name != given.name or len(wanted.params) != len(given.params):
         return False
     return all(unify(a, b, known) for a, b in zip(wanted.params, given.params, strict=True))
