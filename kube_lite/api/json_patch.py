@@ -5,6 +5,7 @@ replaced, and a missing source is copied as null.
 
     read_operations(value) -> operations      raises BadRequest, RequestEntityTooLarge
     apply_json_patch(operations, obj) -> obj  raises PatchFailed
+    unknown_members(operations) -> paths of what strict decoding complains of
     split_pointer(path), json_equal(one, other)   pointers and equality as the operations have them
 """
 
@@ -75,6 +76,19 @@ def read_operations(value: Any) -> list[dict[str, Any]]:
     return operations
 
 
+_MEMBERS: Final = frozenset(("op", "path", "from", "value"))
+
+
+def unknown_members(operations: Sequence[dict[str, Any]]) -> list[str]:
+    """Paths of what no operation has: ``[0].foo``."""
+    return [
+        f"[{i}].{key}"
+        for i, one in enumerate(operations)
+        if not one.keys() <= _MEMBERS
+        for key in one.keys() - _MEMBERS
+    ]
+
+
 _MISSING: Final = object()
 
 
@@ -83,6 +97,11 @@ def apply_json_patch(operations: Sequence[dict[str, Any]], obj: dict[str, Any]) 
     document = msgspec.json.decode(msgspec.json.encode(obj))
     budget = MAX_COPY
     for operation in operations:
+        if operation.get("op") == "replace" and operation.get("path") == "":
+            document = _copied(operation.get("value"))
+            if not isinstance(document, dict):
+                raise PatchFailed
+            continue
         try:
             budget -= _carry_out(document, operation, budget)
         except PatchFailed as failed:
