@@ -109,7 +109,7 @@ def test_a_terminating_namespace_takes_nothing_new() -> None:
         await client.create("serviceaccounts", {"metadata": {"name": "a"}}, "n")
         going = json.loads(await client.delete("namespaces", "n"))
         assert going["status"]["phase"] == "Terminating"
-        with pytest.raises(errors.Forbidden, match='configmaps "c-" is forbidden: .* because it is being terminated'):
+        with pytest.raises(errors.Forbidden, match=r'configmaps "c-" is forbidden: .* because it is being terminated'):
             await client.create("configmaps", {"metadata": {"generateName": "c-"}}, "n")
         with pytest.raises(errors.Forbidden) as caught:  # nor anything for what is there
             await client.create("serviceaccounts", {"spec": {}}, "n", name="a", subresource="token")
