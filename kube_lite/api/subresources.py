@@ -8,9 +8,9 @@ from typing import Any
 
 from kube_lite import clock, errors
 from kube_lite.api import codec, managed, options, patch, patching, scale_apply, table
-from kube_lite.api import eviction as evictions
 from kube_lite.api.admission.plugin import AdmissionRequest
 from kube_lite.api.dispatch import Dispatcher
+from kube_lite.api.eviction import SUCCESS, evict
 from kube_lite.api.http import Request, Response, decode_json, encode_json
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.scale_apply import ScaleApplied, patched
@@ -21,8 +21,6 @@ from kube_lite.resources import field, selectors
 from kube_lite.resources.ages import age
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, ScalePaths
-
-SUCCESS: Obj = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 
 
 def _path(dotted: str) -> list[str]:
@@ -244,22 +242,12 @@ class Subresources:
     # ---- eviction
 
     async def eviction(self, request: Request, resource: Resource) -> Response:
-        """POST to ``pods/x/eviction``: a delete that disruption budgets may hold back.
+        """POST to ``pods/x/eviction``. :raises TooManyRequests: a budget does not allow it now"""
 
-        :raises TooManyRequests: a budget does not allow it now
-        """
-        info = request.info
-        value = codec.decode_part(request, await request.body(), codec.EVICTION)
-        name = dig(value, "metadata", "name")
-        if name != info.name:
-            raise errors.BadRequest("name in URL does not match name in Eviction object")
-        if self._storage.item(resource, info.namespace, info.name) is None:
-            raise errors.not_found("pods", "", info.name)
-        wanted = evictions.delete_options(request, value)
-        await self._admit("eviction", request, resource, info.name, value, wanted.dry_run)
-        target = Target(resource, info.namespace, info.name)
-        await evictions.evict(self._verbs, target, request.user, wanted)
-        return Response(201, encode_json(SUCCESS))
+        async def admit(eviction: Obj, dry_run: bool) -> None:
+            await self._admit("eviction", request, resource, request.info.name, eviction, dry_run)
+
+        return await evict(self._verbs, request, resource, admit)
 
     # ---- namespaces/finalize
 

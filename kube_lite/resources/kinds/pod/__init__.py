@@ -84,7 +84,11 @@ RESOURCES = (
             "portforward": Subresource(name="portforward", verbs=_OPTIONS_VERBS, kind="PodPortForwardOptions"),
             "proxy": Subresource(name="proxy", verbs=_PROXY_VERBS, kind="PodProxyOptions"),
             "resize": Subresource(name="resize", prepare=resize.prepare_resize, validate=resize.validate_resize),
-            "status": status(prepare=status_update.prepare_pod_status, validate=status_update.validate_pod_status),
+            "status": status(
+                status_update.prepare_pod_status,
+                status_update.validate_pod_status,
+                ("spec", "metadata.deletionTimestamp", "metadata.ownerReferences"),
+            ),
         },
         default=default_pod,
         prepare_create=_prepare_create,
