@@ -71,6 +71,8 @@ class Manner:
     """Made by the server itself (binding): neither defaults, admission nor the kind's rules apply."""
     shown: Shown | None = None
     """What admission sees instead of the object."""
+    implied: bool = False
+    """The client asked for an update or a patch, and there was nothing: that takes the right to create, too."""
 
 
 ORDINARY = Manner()
@@ -170,6 +172,8 @@ class Verbs:
         try:
             write_checks.check_create(resource, obj)
             request.name = obj["metadata"].get("name") or ""
+            if manner.implied and self.authorizer is not None:
+                self.authorizer.require(write_checks.creating(target, user))
             await self.admission.validate(request, self)
             managed.complete(resource, obj)
             written = await self._insert(target, obj, options, revision)
@@ -285,7 +289,7 @@ class Verbs:
         if target.subresource is None and present is None and resource.allow_create_on_update:
             if not options.dry_run:
                 meta.pop("resourceVersion", None)  # of an object that is gone; upstream creates it anew
-            return await self.create(target, obj, user, options, warnings)
+            return await self.create(target, obj, user, options, warnings, Manner(implied=True))
         revision = str(meta.get("resourceVersion") or "")
         if revision in ("", "0") and not resource.allow_unconditional_update:
             self._require_existing(target)

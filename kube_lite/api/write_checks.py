@@ -10,8 +10,10 @@ from typing import Any
 
 from kube_lite import errors
 from kube_lite.api import codec, objectmeta
+from kube_lite.api.authz.attributes import Attributes
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.target import Target
+from kube_lite.api.user import User
 from kube_lite.resources.field import Errors, invalid
 from kube_lite.resources.meta import Obj, without_nulls
 from kube_lite.resources.metadata import (
@@ -48,6 +50,8 @@ def check_place(target: Target, obj: Obj) -> None:
         )
     if name != target.name:
         raise errors.BadRequest(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
+    if target.resource.group_resource == "namespaces" and obj["metadata"].get("namespace"):
+        objectmeta.check_update_namespace(target.name, obj)  # upstream's path of a namespace is inside it
     objectmeta.check_namespace(target.resource, target.namespace, obj, update=True)
 
 
@@ -83,6 +87,13 @@ def other_uid(target: Target, uid: str, stored: str) -> errors.ApiError:
         f"UID in object meta: {stored}"
     )
     return errors.conflict(resource.plural, resource.group, target.name, why)
+
+
+def creating(target: Target, user: User) -> Attributes:
+    """What is asked for when an update or a patch of nothing makes the object."""
+    resource = target.resource
+    group, version = resource.group, resource.version
+    return Attributes(user, "create", group, version, resource.plural, namespace=target.namespace, name=target.name)
 
 
 def check_size(options: WriteOptions, encode: Callable[[int], bytes], stored: int = 0) -> None:
