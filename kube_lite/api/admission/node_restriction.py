@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
-from kube_lite.api.authz.node import LEASES, node_name, references
+from kube_lite.api.authz.attributes import Attributes
+from kube_lite.api.authz.node import LEASES, MIRROR, node_name, references
 from kube_lite.errors import ApiError, forbidden, not_found
 from kube_lite.resources.meta import Obj, dig
 
-MIRROR = "kubernetes.io/config.mirror"
+AUDIENCE_VERB = "request-serviceaccounts-token-audience"
+"""The verb on an audience, taken for a resource, that lets a node ask for tokens which no volume names."""
 RESTRICTED = "node-restriction.kubernetes.io"
 KUBELET_LABELS = frozenset(
     {
@@ -227,6 +229,41 @@ def _service_account(request: AdmissionRequest, node: str, objects: Objects) -> 
         raise _refused(request, why + "The object might have been deleted and then recreated")
     if dig(pod, "spec", "nodeName") != node:
         raise _refused(request, "node requested token bound to a pod scheduled on a different node")
+    _audience(request, pod, objects)
+
+
+def _audience(request: AdmissionRequest, pod: Obj, objects: Objects) -> None:
+    """A node asks for tokens of the audiences that the pod names, or that somebody granted it."""
+    audiences = dig(request.obj or {}, "spec", "audiences") or [""]
+    if len(audiences) > 1:
+        raise _refused(request, "node may only request 0 or 1 audiences")
+    audience = str(audiences[0])
+    if audience in _audiences(request.namespace, pod, objects):
+        return
+    asked = Attributes(request.user, AUDIENCE_VERB, "", "v1", audience, "", request.namespace, request.name)
+    if not (audience and objects.decide(asked)[0]):
+        raise _refused(request, f'audience "{audience}" not found in pod spec volume')
+
+
+def _audiences(namespace: str, pod: Obj, objects: Objects) -> set[str]:
+    """The audiences of the token volumes of a pod, and of the storage drivers that it uses."""
+    found: set[str] = set()
+    drivers: set[str] = set()
+    for volume in dig(pod, "spec", "volumes") or ():
+        sources = dig(volume, "projected", "sources") or ()
+        found.update(str(s["serviceAccountToken"].get("audience") or "") for s in sources if "serviceAccountToken" in s)
+        drivers.add(dig(volume, "csi", "driver", default=""))
+        claim = dig(volume, "persistentVolumeClaim", "claimName", default="")
+        if volume.get("ephemeral"):
+            claim = f"{pod['metadata']['name']}-{volume['name']}"
+        bound = objects.lookup("persistentvolumeclaims", namespace, claim) if claim else None
+        backing = dig(bound or {}, "spec", "volumeName", default="")
+        persistent = objects.lookup("persistentvolumes", "", backing) if backing else None
+        drivers.add(dig(persistent or {}, "spec", "csi", "driver", default=""))
+    for name in drivers - {""}:
+        driver = objects.lookup("csidrivers.storage.k8s.io", "", name) or {}
+        found.update(str(request.get("audience") or "") for request in dig(driver, "spec", "tokenRequests") or ())
+    return found
 
 
 def _lease(request: AdmissionRequest, node: str, objects: Objects) -> None:
@@ -241,6 +278,19 @@ def _csi_node(request: AdmissionRequest, node: str, objects: Objects) -> None:
         raise _refused(request, "can only access CSINode with the same name as the requesting node")
 
 
+def _slice(request: AdmissionRequest, node: str, objects: Objects) -> None:
+    """Updates are the authorizer's, since a slice keeps its node."""
+    if request.operation == "CREATE":
+        of = dig(request.obj or {}, "spec", "nodeName")
+    elif request.operation == "DELETE":
+        of = dig(objects.lookup("resourceslices.resource.k8s.io", "", request.name) or {}, "spec", "nodeName")
+    else:
+        return
+    if of != node:
+        what = request.operation.lower()
+        raise _refused(request, f"can only {what} ResourceSlice with the same NodeName as the requesting node")
+
+
 def _written_name(request: AdmissionRequest) -> str:
     return str(dig(request.obj or {}, "metadata", "name", default="")) or request.name
 
@@ -252,4 +302,5 @@ _CHECKS: dict[str, Callable[[AdmissionRequest, str, Objects], None]] = {
     "serviceaccounts": _service_account,
     "leases.coordination.k8s.io": _lease,
     "csinodes.storage.k8s.io": _csi_node,
+    "resourceslices.resource.k8s.io": _slice,
 }

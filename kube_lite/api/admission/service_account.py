@@ -6,13 +6,13 @@ import random
 from typing import Any
 
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
+from kube_lite.api.authz.node import MIRROR
 from kube_lite.errors import forbidden
 from kube_lite.resources.meta import Obj
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 TOKEN_SECONDS = 3607
 """Lifetime of the projected token: an hour and a few seconds, as upstream asks for."""
-MIRROR = "kubernetes.io/config.mirror"
 
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
 

@@ -25,6 +25,13 @@ def pod(name: str, node: str, **more: Any) -> Obj:
     return {"metadata": {"name": name}, "spec": {**spec, **more}}
 
 
+RBAC = "rbac.authorization.k8s.io"
+VOLUMES = [
+    {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "t", "audience": "vault"}}]}},
+    {"name": "d", "csi": {"driver": "d"}},
+]
+
+
 async def world() -> tuple[LocalClient, Obj]:
     """The client of node n1, and uids by name; n1 has the pod ``mine``, n2 ``theirs``."""
     plane = await started_plane()
@@ -34,8 +41,16 @@ async def world() -> tuple[LocalClient, Obj]:
     for node, name in (("n1", "mine"), ("n2", "theirs")):
         made = await root.create("nodes", {"metadata": {"name": node, "labels": {"a": "1"}}})
         uids[node] = json.loads(made)["metadata"]["uid"]
-        uids[name] = json.loads(await root.create("pods", pod(name, node), "default"))["metadata"]["uid"]
+        made = await root.create("pods", pod(name, node, volumes=VOLUMES), "default")
+        uids[name] = json.loads(made)["metadata"]["uid"]
         await root.create(LEASES, {"metadata": {"name": node}}, "kube-node-lease")
+    driver = {"tokenRequests": [{"audience": "storage"}]}
+    await root.create("csidrivers.storage.k8s.io", {"metadata": {"name": "d"}, "spec": driver})
+    rule = {"verbs": ["request-serviceaccounts-token-audience"], "apiGroups": [""], "resources": ["registry"]}
+    await root.create(f"clusterroles.{RBAC}", {"metadata": {"name": "asks"}, "rules": [rule]})
+    granted = {"roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "asks"}}
+    nodes = {"apiGroup": RBAC, "kind": "Group", "name": "system:nodes"}
+    await root.create(f"clusterrolebindings.{RBAC}", {"metadata": {"name": "asks"}, "subjects": [nodes], **granted})
     return plane.client(NODE, "kubelet"), uids
 
 
@@ -51,14 +66,15 @@ def spec(name: str, **fields: Any) -> Attempt:
     return lambda client, uids: client.patch("nodes", name, {"spec": fields})
 
 
-def token(bound: str, uid: str | None = "", kind: str = "Pod") -> Attempt:
+def token(bound: str, uid: str | None = "", kind: str = "Pod", *audiences: str) -> Attempt:
     """A token for the account ``robot``; ``uid`` '' takes the right one."""
 
     def attempt(client: LocalClient, uids: Obj) -> Awaitable[object]:
         reference: Obj = {"apiVersion": "v1", "kind": kind, "name": bound}
         if uid is not None:
             reference["uid"] = uid or uids.get(bound, "")
-        wanted = {"spec": {"boundObjectRef": reference} if bound else {}}
+        wanted: Obj = {"spec": {"boundObjectRef": reference} if bound else {}}
+        wanted["spec"]["audiences"] = list(audiences)
         return client.create("serviceaccounts", wanted, "default", name="robot", subresource="token")
 
     return attempt
@@ -89,6 +105,13 @@ def status(name: str, **metadata: Any) -> Attempt:
 
 def lease(name: str) -> Attempt:
     return lambda client, uids: client.patch(LEASES, name, {"spec": {"holderIdentity": "n1"}}, "kube-node-lease")
+
+
+def slice_of(node: str) -> Attempt:
+    spec = {"driver": "d", "nodeName": node, "pool": {"name": node, "resourceSliceCount": 1, "generation": 1}}
+    return lambda client, uids: client.create(
+        "resourceslices.resource.k8s.io", {"metadata": {"name": "s"}, "spec": spec}
+    )
 
 
 VOLUME = [{"name": "v", "secret": {"secretName": "s"}}]
@@ -122,6 +145,13 @@ ATTEMPTS: list[tuple[str, Attempt, bool]] = [
     ("new lease", lambda c, u: c.create(LEASES, {"metadata": {"name": "n3"}}, "kube-node-lease"), False),
     ("token bound to own pod", token("mine"), True),
     ("token bound to another pod", token("theirs"), False),
+    ("token for an audience that a volume names", token("mine", "", "Pod", "vault"), True),
+    ("token for an audience of a storage driver", token("mine", "", "Pod", "storage"), True),
+    ("token for an audience that was granted", token("mine", "", "Pod", "registry"), True),
+    ("token for another audience", token("mine", "", "Pod", "bank"), False),
+    ("token for two audiences", token("mine", "", "Pod", "vault", "storage"), False),
+    ("own slice", slice_of("n1"), True),
+    ("another's slice", slice_of("n2"), False),
     ("token without a pod", token(""), False),
     ("token without a uid", token("mine", None), False),
     ("token with a wrong uid", token("mine", "wrong"), False),
