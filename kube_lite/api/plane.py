@@ -33,7 +33,8 @@ from kube_lite.api.service_addresses import ServiceAddresses
 from kube_lite.api.stopping import Stopping
 from kube_lite.api.storage import Storage
 from kube_lite.api.subresources import Subresources
-from kube_lite.api.tokens import Signer, Tokens
+from kube_lite.api.token_signer import Signer
+from kube_lite.api.tokens import Tokens
 from kube_lite.api.user import User, service_account
 from kube_lite.api.verbs import Verbs
 from kube_lite.resources.registry import Registry, builtin
