@@ -7,49 +7,15 @@
 from __future__ import annotations
 
 import os
-import resource
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from kube_lite import KUBERNETES_VERSION
+from kube_lite.exposition import Exposition
 from kube_lite.node.machine import Interface
 from kube_lite.node.sampling import PodSample, Rated, Sample
 from kube_lite.resources import quantity
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
 PERIOD = 100_000
 """Microseconds over which a CPU quota counts, see ``linux/cgroups``."""
-
-_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
-
-
-class Exposition:
-    """A text being written, a family of metrics after the other."""
-
-    def __init__(self, milliseconds: int | None = None) -> None:
-        """:param milliseconds: when the values were so, since 1970; None leaves that to the reader"""
-        self._lines: list[str] = []
-        self._time = "" if milliseconds is None else f" {milliseconds}"
-
-    def family(
-        self, name: str, kind: str, about: str, rows: Iterable[tuple[Mapping[str, str], float]], *, timed: bool = True
-    ) -> None:
-        """Write a family; one without rows is left out.
-
-        :param kind: ``counter`` or ``gauge``
-        """
-        written = []
-        for labels, value in rows:
-            inner = ",".join(f'{key}="{text.translate(_ESCAPES)}"' for key, text in labels.items())
-            shown = f"{{{inner}}}" if inner else ""
-            written.append(f"{name}{shown} {value!r}{self._time if timed else ''}")
-        if written:
-            self._lines += [f"# HELP {name} {about}", f"# TYPE {name} {kind}", *written]
-
-    def text(self) -> bytes:
-        """All of it."""
-        return ("\n".join(self._lines) + "\n").encode() if self._lines else b""
 
 
 def _milliseconds(sample: Sample) -> int:
@@ -63,55 +29,30 @@ def _seconds(nanoseconds: int) -> float:
 def resource_metrics(sample: Sample) -> bytes:
     """``/metrics/resource``."""
     out = Exposition(_milliseconds(sample))
-    stable = "[STABLE] "
     each = [(_container(pod, one.state.name), one) for pod in sample.pods for one in pod.containers]
-    pods = [(_pod(pod), pod) for pod in sample.pods]
-    out.family(
-        "container_cpu_usage_seconds_total",
-        "counter",
-        f"{stable}Cumulative cpu time consumed by the container in core-seconds",
-        ((labels, _seconds(one.used.usage.cpu_nanoseconds)) for labels, one in each),
-    )
-    out.family(
-        "container_memory_working_set_bytes",
-        "gauge",
-        f"{stable}Current working set of the container in bytes",
-        ((labels, one.used.usage.working_set_bytes) for labels, one in each),
-    )
+    _usage(out, "container", [(labels, one.used) for labels, one in each])
     out.family(
         "container_start_time_seconds",
         "gauge",
-        f"{stable}Start time of the container since unix epoch in seconds",
+        "[STABLE] Start time of the container since unix epoch in seconds",
         ((labels, one.state.started_at.timestamp()) for labels, one in each if one.state.started_at is not None),
         timed=False,
     )
-    out.family(
-        "node_cpu_usage_seconds_total",
-        "counter",
-        f"{stable}Cumulative cpu time consumed by the node in core-seconds",
-        [({}, _seconds(sample.node.usage.cpu_nanoseconds))],
-    )
-    out.family(
-        "node_memory_working_set_bytes",
-        "gauge",
-        f"{stable}Current working set of the node in bytes",
-        [({}, sample.node.usage.working_set_bytes)],
-    )
-    out.family(
-        "pod_cpu_usage_seconds_total",
-        "counter",
-        f"{stable}Cumulative cpu time consumed by the pod in core-seconds",
-        ((labels, _seconds(pod.used.usage.cpu_nanoseconds)) for labels, pod in pods),
-    )
-    out.family(
-        "pod_memory_working_set_bytes",
-        "gauge",
-        f"{stable}Current working set of the pod in bytes",
-        ((labels, pod.used.usage.working_set_bytes) for labels, pod in pods),
-    )
+    _usage(out, "node", [({}, sample.node)])
+    _usage(out, "pod", [(_pod(pod), pod.used) for pod in sample.pods])
     about = "[STABLE] 1 if there was an error while getting container metrics, 0 otherwise"
     out.family("resource_scrape_error", "gauge", about, [({}, 0)], timed=False)
     return out.text()
+
+
+def _usage(out: Exposition, what: str, rows: Sequence[tuple[Mapping[str, str], Rated]]) -> None:
+    """What each of a sort uses. :param what: ``container``, ``node`` or ``pod``"""
+    about = f"[STABLE] Cumulative cpu time consumed by the {what} in core-seconds"
+    cpu = ((labels, _seconds(used.usage.cpu_nanoseconds)) for labels, used in rows)
+    out.family(f"{what}_cpu_usage_seconds_total", "counter", about, cpu)
+    about = f"[STABLE] Current working set of the {what} in bytes"
+    memory = ((labels, used.usage.working_set_bytes) for labels, used in rows)
+    out.family(f"{what}_memory_working_set_bytes", "gauge", about, memory)
 
 
 def _pod(pod: PodSample) -> dict[str, str]:
@@ -126,11 +67,11 @@ def container_metrics(sample: Sample) -> bytes:
     """``/metrics/cadvisor``."""
     out = Exposition(_milliseconds(sample))
     each = [
-        (_cadvisor(pod, one.state.name, one.state.container_id, one.state.image), one.used, one.layer)
+        (_cadvisor(pod, one.state.name, one.state.container_id, one.state.image), one)
         for pod in sample.pods
         for one in pod.containers
     ]
-    groups = [(labels, used) for labels, used, _ in each]
+    groups = [(labels, one.used) for labels, one in each]
     groups += [(_cadvisor(pod), pod.used) for pod in sample.pods]
     groups.append(({"container": "", "id": "/", "image": "", "name": "", "namespace": "", "pod": ""}, sample.node))
     cumulative = "Cumulative cpu time consumed in seconds."
@@ -159,18 +100,13 @@ def container_metrics(sample: Sample) -> bytes:
         "container_fs_usage_bytes",
         "gauge",
         "Number of bytes that are consumed by the container on this filesystem.",
-        ((labels, layer.bytes) for labels, _, layer in each),
+        ((labels, one.layer.bytes) for labels, one in each),
     )
     out.family(
         "container_start_time_seconds",
         "gauge",
         "Start time of the container since unix epoch in seconds.",
-        (
-            (_cadvisor(pod, one.state.name, one.state.container_id, one.state.image), one.state.started_at.timestamp())
-            for pod in sample.pods
-            for one in pod.containers
-            if one.state.started_at is not None
-        ),
+        ((labels, one.state.started_at.timestamp()) for labels, one in each if one.state.started_at is not None),
     )
     _network(out, sample)
     out.family("machine_cpu_cores", "gauge", "Number of logical CPU cores.", [({}, os.cpu_count() or 0)], timed=False)
@@ -249,21 +185,10 @@ def own_metrics(name: str, pods: int, containers: Mapping[str, int]) -> bytes:
     :param containers: by state
     """
     out = Exposition()
-    major, minor, _ = KUBERNETES_VERSION.lstrip("v").split(".", 2)
-    build = {"major": major, "minor": minor, "git_version": KUBERNETES_VERSION, "platform": "linux"}
     out.family("kubelet_node_name", "gauge", "[ALPHA] The node's name. The count is always 1.", [({"node": name}, 1)])
     about = "[ALPHA] Number of pods that have a running pod sandbox"
     out.family("kubelet_running_pods", "gauge", about, [({}, pods)])
     rows = [({"container_state": state}, count) for state, count in sorted(containers.items())]
     out.family("kubelet_running_containers", "gauge", "[ALPHA] Number of containers currently running", rows)
-    about = "[ALPHA] A metric with a constant '1' value labeled by the version it was built from."
-    out.family("kubernetes_build_info", "gauge", about, [(build, 1)])
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    about = "Total user and system CPU time spent in seconds."
-    out.family("process_cpu_seconds_total", "counter", about, [({}, round(used.ru_utime + used.ru_stime, 6))])
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    about = "Resident memory size in bytes."
-    out.family("process_resident_memory_bytes", "gauge", about, [({}, pages * resource.getpagesize())])
-    files = len(os.listdir("/proc/self/fd"))
-    out.family("process_open_fds", "gauge", "Number of open file descriptors.", [({}, files)])
+    out.process()
     return out.text()

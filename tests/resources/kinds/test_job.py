@@ -12,11 +12,10 @@ from tests.resources.kinds.cases import (
     UNKNOWN,
     Cause,
     Change,
-    assert_causes,
-    changed,
+    assert_create,
+    assert_update,
     create,
     resource,
-    update,
 )
 
 KIND = resource("batch", "jobs")
@@ -85,7 +84,7 @@ def test_defaults() -> None:
     ],
 )
 def test_a_new_job(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 @pytest.mark.parametrize(
@@ -102,4 +101,4 @@ def test_a_new_job(name: str, change: Change, causes: list[Cause]) -> None:
     ],
 )
 def test_an_update(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(update(KIND, VALID, change)[1], causes)
+    assert_update(KIND, VALID, change, causes)

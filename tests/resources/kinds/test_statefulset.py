@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from tests.resources.kinds.cases import BAD, NOT_HERE, Cause, Change, assert_causes, changed, create, resource, update
+from tests.resources.kinds.cases import (
+    BAD,
+    NOT_HERE,
+    Cause,
+    Change,
+    assert_create,
+    assert_update,
+    changed,
+    create,
+    resource,
+)
 
 KIND = resource("apps", "statefulsets")
 VALID: dict[str, Any] = {
@@ -50,7 +60,7 @@ def test_defaults(strategy: Any, stored: Any) -> None:
     ],
 )
 def test_a_new_set(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 @pytest.mark.parametrize(
@@ -66,4 +76,4 @@ def test_a_new_set(name: str, change: Change, causes: list[Cause]) -> None:
     ],
 )
 def test_an_update(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(update(KIND, VALID, change)[1], causes)
+    assert_update(KIND, VALID, change, causes)
