@@ -71,6 +71,28 @@ def prepare_status_update(new: Obj, old: Obj) -> None:
             new[key] = value
 
 
+_NOT_OF_STATUS = (
+    "deletionTimestamp",
+    "generation",
+    "selfLink",
+    "labels",
+    "annotations",
+    "finalizers",
+    "ownerReferences",
+)
+
+
+def prepare_status_alone(new: Obj, old: Obj) -> None:
+    """A write to ``/status`` changes the status only (upstream: ``ResetObjectMetaForStatus``)."""
+    prepare_status_update(new, old)
+    before = old.get("metadata") or {}
+    metadata = new.setdefault("metadata", {})
+    for name in _NOT_OF_STATUS:
+        metadata.pop(name, None)
+        if name in before:
+            metadata[name] = before[name]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subresource:
     """A path below an object, such as ``status``, ``scale`` or ``binding``.
@@ -191,7 +213,7 @@ class Resource:
     begin_delete: Callable[[Obj, Obj], None] = _keep
     """Called with the marked and the stored object when a first DELETE marks it; may add finalizers and status."""
     default_propagation: str = "Background"
-    """What happens to dependants when DELETE does not say."""
+    """What happens to dependants when DELETE does not say; '' where no object may have any (Event)."""
     returns_deleted: bool = False
     """Whether DELETE answers with the object that was removed instead of a Status (Pod, ServiceAccount, ...)."""
     returns_status: bool = False
