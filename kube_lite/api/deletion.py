@@ -44,7 +44,7 @@ async def delete(verbs: Verbs, target: Target, user: User, options: DeleteOption
         if item is None:
             raise errors.not_found(resource.plural, resource.group, target.name)
         old = storage.load(resource, await storage.incoming_one(resource, item.value))
-        _check_preconditions(target, old, options)
+        check_preconditions(target, old, options)
         request = AdmissionRequest(
             operation="DELETE",
             resource=resource,
@@ -66,7 +66,8 @@ async def delete(verbs: Verbs, target: Target, user: User, options: DeleteOption
     raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
 
 
-def _check_preconditions(target: Target, old: Obj, options: DeleteOptions) -> None:
+def check_preconditions(target: Target, old: Obj, options: DeleteOptions) -> None:
+    """Refuse to delete another object than was meant. :raises Conflict: it is"""
     resource, meta = target.resource, old["metadata"]
     if resource.group_resource == "namespaces":
         _check_namespace_preconditions(target, meta, options)

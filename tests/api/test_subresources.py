@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from kube_lite.api.plane import Plane
 from tests.api.wire import Answer, call, run
 from tests.plane import admin
@@ -77,11 +79,14 @@ def test_an_ephemeral_container_gets_the_defaults_of_every_container() -> None:
     run(story)
 
 
-async def _running(plane: Plane, name: str) -> None:
+async def _running(plane: Plane, name: str, ready: bool = True) -> None:
     client = admin(plane)
     spec = {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}
-    await client.create("pods", {"metadata": {"name": name, "labels": {"a": "b"}}, "spec": spec}, "default")
-    await client.patch("pods", name, {"status": {"phase": "Running"}}, "default", subresource="status")
+    owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "u", "controller": True}
+    metadata = {"name": name, "labels": {"a": "b"}, "ownerReferences": [owner]}
+    await client.create("pods", {"metadata": metadata, "spec": spec}, "default")
+    status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True" if ready else "False"}]}
+    await client.patch("pods", name, {"status": status}, "default", subresource="status")
 
 
 async def _evict(plane: Plane, name: str, query: str = "") -> Answer:
@@ -112,13 +117,60 @@ def test_an_eviction_takes_from_the_budget_until_it_is_used_up() -> None:
         )
         left = json.loads(await client.get("poddisruptionbudgets.policy", "pdb", "default"))["status"]
         assert (left["disruptionsAllowed"], list(left["disruptedPods"])) == (0, ["a"])
-        assert json.loads(await client.get("pods", "a", "default"))["metadata"]["deletionTimestamp"]
+        going = json.loads(await client.get("pods", "a", "default"))
+        assert going["metadata"]["deletionTimestamp"]
+        target = going["status"]["conditions"][-1]
+        assert (target["type"], target["status"], target["reason"]) == (
+            "DisruptionTarget",
+            "True",
+            "EvictionByEvictionAPI",
+        )
         assert "deletionTimestamp" not in json.loads(await client.get("pods", "b", "default"))["metadata"]
         # one that goes already, or has ended, needs no budget
         assert (await _evict(plane, "a")).code == 201
         await client.patch("pods", "b", {"status": {"phase": "Succeeded"}}, "default", subresource="status")
         assert (await _evict(plane, "b")).code == 201
         assert (await _evict(plane, "none")).refusal() == (404, "NotFound")
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("policy", "ready", "healthy", "code"),
+    [
+        (None, False, 2, 201),
+        (None, False, 1, 429),
+        ("IfHealthyBudget", False, 2, 201),
+        ("AlwaysAllow", False, 1, 201),
+        ("AlwaysAllow", True, 2, 429),
+    ],
+)
+def test_a_pod_that_is_not_ready_takes_nothing_from_its_budget(
+    policy: str | None, ready: bool, healthy: int, code: int
+) -> None:
+    async def story(plane: Plane) -> None:
+        client = admin(plane)
+        await _running(plane, "a", ready)
+        spec = {"minAvailable": 2, "selector": {}, **({"unhealthyPodEvictionPolicy": policy} if policy else {})}
+        await client.create("poddisruptionbudgets.policy", {"metadata": {"name": "pdb"}, "spec": spec}, "default")
+        status = {"observedGeneration": 1, "disruptionsAllowed": 0, "desiredHealthy": 2, "currentHealthy": healthy}
+        counted = {"status": {**status, "expectedPods": 3}}
+        await client.patch("poddisruptionbudgets.policy", "pdb", counted, "default", subresource="status")
+        assert (await _evict(plane, "a")).code == code
+        left = json.loads(await client.get("poddisruptionbudgets.policy", "pdb", "default"))["status"]
+        assert "disruptedPods" not in left
+
+    run(story)
+
+
+def test_an_eviction_or_binding_names_the_namespace_of_its_path() -> None:
+    async def story(plane: Plane) -> None:
+        await _running(plane, "a")
+        for path in ("eviction", "binding"):
+            body = {"metadata": {"name": "a", "namespace": "other"}, "target": {"name": "n"}}
+            answer = await call(plane.app, "POST", f"{PODS}/a/{path}", body, JSON)
+            assert answer.refusal() == (400, "BadRequest")
+            assert "does not match the namespace sent on the request" in answer.json()["message"]
 
     run(story)
 
