@@ -277,7 +277,7 @@ async def _send(request: Request, response: Response, send: Send, stopping: Stop
         return
     body = response.body
     if len(body) > GZIP_FROM and b"gzip" in request.headers.get(b"accept-encoding", b""):
-        body = await _gzip(body)
+        body = await _gzip(bytes(body))
         headers.append((b"content-encoding", b"gzip"))
         headers.append((b"vary", b"Accept-Encoding"))
     if request.info.method != "HEAD" or "content-length" not in response.headers:
@@ -288,7 +288,7 @@ async def _send(request: Request, response: Response, send: Send, stopping: Stop
     if request.info.method == "HEAD":
         body = b""
     await send({"type": "http.response.start", "status": response.code, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": bytes(body)})
 
 
 GZIP_FROM = 128 * 1024

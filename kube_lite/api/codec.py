@@ -317,7 +317,7 @@ def _delete_options(request: Request, value: Any) -> DeleteOptions:
     return options.delete_options(request, result.obj)
 
 
-def answer(resource: Resource, body: bytes, form: Form, *, code: int = 200, is_list: bool = False) -> Response:
+def answer(body: bytes, form: Form, code: int = 200) -> Response:
     """JSON bytes in the media type that was asked for."""
     if form.media == JSON:
         return Response(code, body)
