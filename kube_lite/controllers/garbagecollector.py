@@ -85,6 +85,8 @@ class GarbageCollector(Controller):
         self._informers: dict[str, Informer[ObjectView]] = {}
         self._kinds: dict[tuple[str, str], ServedResource] = {}
         self._by_resource: dict[str, ServedResource] = {}
+        self._unresolved: set[str] = set()
+        """Objects with an owner of a kind that was not served when they were looked at."""
         self._recorder = ctx.recorder("garbage-collector-controller")
         self._unproven: dict[str, deque[float]] = {}
         self._unlisted: dict[str, float] = {}
@@ -103,7 +105,12 @@ class GarbageCollector(Controller):
             if {"list", "watch", "delete"} <= entry.verbs and entry.resource not in IGNORED:
                 served.setdefault(entry.resource, entry)
         self._by_resource = served
+        known = self._kinds.keys()
         self._kinds = {(_group(entry.api_version), entry.kind): entry for entry in served.values()}
+        if self._unresolved and self._kinds.keys() - known:
+            again, self._unresolved = self._unresolved, set()
+            for key in sorted(again):
+                self.queue.add(key)
         for resource in sorted(served.keys() - self._informers.keys()):
             informer = self._all.get(resource, ObjectView)
             self._informers[resource] = informer
@@ -121,6 +128,7 @@ class GarbageCollector(Controller):
         def changed(old: ObjectView | None, new: ObjectView | None) -> None:
             if new is None:
                 if old is not None:
+                    self._unresolved.discard(f"{resource} {old.metadata.key}")
                     self._gone(old)
                 return
             node = self._graph.put(resource, new.metadata)
@@ -266,8 +274,11 @@ class GarbageCollector(Controller):
     async def _look_up(self, node: Node, reference: OwnerReference) -> Node | None:
         """The owner, asked live; None when it certainly is not there. What cannot be looked up counts as there."""
         entry = self._kinds.get((_group(reference.api_version), reference.kind))
-        if entry is None or (entry.namespaced and not node.meta.namespace):
-            return node  # a kind that is not served, or a namespaced owner of a cluster-scoped object
+        if entry is None:
+            self._unresolved.add(node.key)  # of a kind that is not served, or not yet
+            return node
+        if entry.namespaced and not node.meta.namespace:
+            return node
         namespace = node.meta.namespace if entry.namespaced else ""
         try:
             live = _object.decode(await self._client.get(entry.resource, reference.name, namespace))

@@ -314,6 +314,25 @@ def test_resources_that_appear_later_take_part() -> None:
     clock.run_virtual(main())
 
 
+def test_an_owner_that_went_before_its_kind_was_known_takes_its_dependants_along() -> None:
+    async def main() -> None:
+        world = World()
+        served = [r for r in resources() if r.resource != "secrets"]
+        async with collecting(world, resources=lambda: served):
+            await anyio.sleep(1)
+            await world.client.create("secrets", {"metadata": {"name": "s"}}, NS)
+            await config(world, "child", owned_by(world.get("secrets", "s"), kind="Secret"))
+            await anyio.sleep(1)
+            await world.client.delete("secrets", "s", NS)
+            await anyio.sleep(10)
+            assert names(world) == ["child"]
+            served.append(next(r for r in resources() if r.resource == "secrets"))
+            await anyio.sleep(10)
+            assert names(world) == []
+
+    clock.run_virtual(main())
+
+
 def test_a_circle_of_owners_is_dissolved() -> None:
     async def main() -> None:
         world = World()
