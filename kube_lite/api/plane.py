@@ -134,7 +134,13 @@ class Plane:
         self.custom_resources.start()
         self._addresses.load(self.storage.select("services"))
         options = self.options
-        await bootstrap.bootstrap(self.verbs, self._addresses.first, options.advertise_address, options.port)
+        await bootstrap.bootstrap(
+            self.verbs,
+            options.service_cluster_ip_range,
+            self._addresses.first,
+            options.advertise_address,
+            options.port,
+        )
         self._started = True
 
     async def run(self) -> None:
