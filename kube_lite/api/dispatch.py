@@ -266,7 +266,7 @@ class Dispatcher:
         form = _form(request)
         wanted = await codec.delete_options(request)
         target = self.target(request.info, resource, None)
-        written = await deletion.delete(self.verbs, target, request.user, wanted)
+        written = await deletion.delete(self.verbs, target, request.user, wanted, request.warnings)
         if (written.deleted and not resource.returns_deleted) or resource.returns_status:
             return Response(body=encode_json(self._deleted_status(resource, target, written)))
         cascading = wanted.orphan_dependents is False

@@ -150,6 +150,8 @@ def _take_disruption(budget: Obj, pod_name: str) -> None:
     name = budget["metadata"]["name"]
     if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
         raise _uncounted(name)
+    if status.get("disruptionsAllowed", 0) < 0:
+        raise errors.forbidden("poddisruptionbudget", "policy", name, "pdb disruptions allowed is negative")
     if len(status.get("disruptedPods") or ()) > MOST_DISRUPTED:
         why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
         raise errors.forbidden("poddisruptionbudget", "policy", name, why)
@@ -198,7 +200,7 @@ async def _end(verbs: Verbs, target: Target, request: Request, wanted: DeleteOpt
         )
         if wanted.resource_version is not None:
             wanted = replace(wanted, resource_version=str(written.revision))
-    await deletion.delete(verbs, target, request.user, wanted)
+    await deletion.delete(verbs, target, request.user, wanted, admitted=True)
 
 
 def _has_controller(pod: Obj) -> bool:

@@ -316,5 +316,6 @@ async def _apply_create(
     if target.namespace:
         obj["metadata"].setdefault("namespace", target.namespace)
     check_identity(target, obj)
-    manner = Manner(applied.manage, implied=True)
-    return await verbs.create(target, obj, request.user, wanted, request.warnings, manner)
+    return await verbs.create(
+        target, obj, request.user, wanted, request.warnings, Manner(applied.manage, of_update=True)
+    )

@@ -10,10 +10,8 @@ from typing import Any
 
 from kube_lite import errors
 from kube_lite.api import codec, objectmeta
-from kube_lite.api.authz.attributes import Attributes
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.target import Target
-from kube_lite.api.user import User
 from kube_lite.resources.field import Errors, invalid
 from kube_lite.resources.meta import Obj, without_nulls
 from kube_lite.resources.metadata import (
@@ -89,13 +87,6 @@ def other_uid(target: Target, uid: str, stored: str) -> errors.ApiError:
     return errors.conflict(resource.plural, resource.group, target.name, why)
 
 
-def creating(target: Target, user: User) -> Attributes:
-    """What is asked for when an update or a patch of nothing makes the object."""
-    resource = target.resource
-    group, version = resource.group, resource.version
-    return Attributes(user, "create", group, version, resource.plural, namespace=target.namespace, name=target.name)
-
-
 def check_size(options: WriteOptions, encode: Callable[[int], bytes], stored: int = 0) -> None:
     """``stored`` is the size of the object that is replaced, in bytes. :raises RequestEntityTooLarge: it is too big"""
     # encoding twice is only worth it when the parts could add up to too much
@@ -153,8 +144,9 @@ def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: O
     found = validate_common(meta, builtin=False) + change if whole else list(change)
     if standard and (finalizers := meta.get("finalizers")):
         change = change + validate_standard_finalizers(finalizers, "metadata.finalizers")
-    # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
-    new, old = _without_nulls(new, old)
+    if not resource.custom:  # to whose schemas nulls may mean something
+        # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
+        new, old = _without_nulls(new, old)
     if sub is not None:
         return found + change + sub.validate(new, old)
     for check in resource.update_checks:
