@@ -13,6 +13,7 @@ from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.eviction import SUCCESS, evict
 from kube_lite.api.http import Request, Response, decode_json, encode_json
 from kube_lite.api.negotiate import negotiate
+from kube_lite.api.objectmeta import check_namespace
 from kube_lite.api.scale_apply import ScaleApplied, patched
 from kube_lite.api.target import Target
 from kube_lite.api.verbs import Manner, Shown
@@ -197,7 +198,9 @@ class Subresources:
         kind = self._storage.registry.at("", "v1", "bindings")
         assert kind is not None
         raw = await request.body()
-        return codec.decode_body(request, kind, raw, options.write_options(request, "CreateOptions"))
+        binding = codec.decode_body(request, kind, raw, options.write_options(request, "CreateOptions"))
+        check_namespace(kind, request.info.namespace, binding)
+        return binding
 
     async def _bind(self, request: Request, binding: Obj, name: str, posted_to: Resource) -> Response:
         pods = self._storage.registry.at("", "v1", "pods")

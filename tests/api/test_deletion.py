@@ -83,6 +83,18 @@ def test_propagation_is_left_to_the_collector_as_a_finalizer() -> None:
     run(story)
 
 
+@pytest.mark.parametrize("policy", ["Foreground", "Orphan"])
+def test_an_event_waits_for_no_dependants(policy: str) -> None:
+    async def story(client: LocalClient) -> None:
+        event = {"metadata": {"name": "e"}, "involvedObject": {"namespace": "default"}}
+        await client.create("events", event, "default")
+        await client.delete("events", "e", "default", propagation_policy=policy)
+        with pytest.raises(errors.NotFound):
+            await client.get("events", "e", "default")
+
+    run(story)
+
+
 def test_preconditions_guard_against_a_namesake() -> None:
     async def story(client: LocalClient) -> None:
         await client.create("configmaps", {"metadata": {"name": "c"}}, "default")

@@ -9,13 +9,12 @@ from typing import Any
 import anyio
 
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
-from kube_lite.api.authz.node import references
+from kube_lite.api.authz.node import MIRROR, references
 from kube_lite.resources.meta import Obj, dig
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 TOKEN_SECONDS = 3607
 """Lifetime of the projected token: an hour and a few seconds, as upstream asks for."""
-MIRROR = "kubernetes.io/config.mirror"
 
 ENFORCED = "kubernetes.io/enforce-mountable-secrets"
 """On an account: its pods may refer to no other secrets than it does."""
