@@ -22,7 +22,7 @@ import anyio
 
 from kube_lite import clock, errors
 from kube_lite.api import audit as audit_log
-from kube_lite.api import codec, impersonation, origin, request_info, websocket
+from kube_lite.api import codec, impersonation, origin, pretty, request_info, websocket
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
 from kube_lite.api.authz.attributes import attributes_of
@@ -95,6 +95,8 @@ class App:
         code, message = 0, ""
         try:
             response, message = await self._answer(request)
+            if response is not None and pretty.wanted(request):
+                pretty.indent(response)
             if request.seat is not None and (response is None or response.stream is not None):
                 request.release_seat()  # a watch has begun
             if response is None:
@@ -259,7 +261,10 @@ async def _send(request: Request, response: Response, send: Send, stopping: Stop
     ]
     if request.warnings:
         headers += [(b"warning", _warning(warning)) for warning in _bounded(request.warnings)]
-    headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
+    if response.headers:
+        if "Cache-Control" in response.headers:
+            del headers[1]  # of two, caches would follow the stricter
+        headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
     exchange: Exchange | None = request.scope.get(EXCHANGE)
     if exchange is not None and isinstance(response.stream, Spliced):
         await _switch_over(exchange, request, response, response.stream, stopping)

@@ -19,6 +19,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="ComponentStatus",
+        deprecation="v1 ComponentStatus is deprecated in v1.19+",
         plural="componentstatuses",
         definition="io.k8s.api.core.v1.ComponentStatus",
         namespaced=False,
@@ -26,6 +27,7 @@ RESOURCES = (
         verbs=("get", "list"),
         answered_only=True,
         generation=False,
+        deprecation="v1 ComponentStatus is deprecated in v1.19+",
         columns=(NAME_COLUMN, Column("Status"), Column("Message"), Column("Error")),
         row=_row,
     ),

@@ -9,8 +9,9 @@ from datetime import datetime
 
 from kube_lite.resources import names
 from kube_lite.resources.ages import UNKNOWN, since
-from kube_lite.resources.field import Errors, invalid, required
+from kube_lite.resources.field import IMMUTABLE, Errors, invalid, required
 from kube_lite.resources.meta import Obj, name_of, namespace_of
+from kube_lite.resources.metadata import validate_metadata_update
 from kube_lite.resources.registry import Cells, Column, Resource, UpdateCheck
 
 LIFETIME = 3600
@@ -27,6 +28,21 @@ _RENAMED = (
     ("firstTimestamp", "deprecatedFirstTimestamp"),
     ("lastTimestamp", "deprecatedLastTimestamp"),
     ("count", "deprecatedCount"),
+)
+_KEPT = (
+    "involvedObject",
+    "reason",
+    "message",
+    "source",
+    "firstTimestamp",
+    "lastTimestamp",
+    "count",
+    "type",
+    "eventTime",
+    "action",
+    "related",
+    "reportingController",
+    "reportingInstance",
 )
 
 
@@ -82,11 +98,7 @@ def _limited(text: str, path: str, limit: int) -> Errors:
 def _validate_new_form(obj: Obj) -> Errors:
     core = to_core(obj)
     found = validate_core(core)
-    if (series := core.get("series")) is not None:
-        if series.get("count", 0) < MIN_SERIES:
-            found.append(invalid("series.count", "", f"should be at least {MIN_SERIES}"))
-        if not series.get("lastObservedTime"):
-            found.append(required("series.lastObservedTime"))
+    found.extend(_series(core))
     if not core.get("eventTime"):
         found.append(required("eventTime"))
     if (kind := core.get("type", "")) not in ("Normal", "Warning"):
@@ -96,6 +108,31 @@ def _validate_new_form(obj: Obj) -> Errors:
     dropped["source"] = source.get("component") or source.get("host")
     found.extend(invalid(name, "", "needs to be unset") for name, value in dropped.items() if value)
     return found
+
+
+def _series(core: Obj) -> Errors:
+    found: Errors = []
+    if (series := core.get("series")) is not None:
+        if series.get("count", 0) < MIN_SERIES:
+            found.append(invalid("series.count", "", f"should be at least {MIN_SERIES}"))
+        if not series.get("lastObservedTime"):
+            found.append(required("series.lastObservedTime"))
+    return found
+
+
+def _validate_new_form_update(new: Obj, old: Obj) -> Errors:
+    """Only the series of an event goes on."""
+    after, before = to_core(new), to_core(old)
+    found = validate_core(after) + validate_metadata_update(after["metadata"], before["metadata"])
+    if after.get("series") != before.get("series"):
+        found.extend(_series(after))
+    return found + [error for name in _KEPT for error in _same(after, before, name)]
+
+
+def _same(after: Obj, before: Obj, name: str) -> Errors:
+    stored = "reportingComponent" if name == "reportingController" else name
+    now = after.get(stored)
+    return [] if (now or None) == (before.get(stored) or None) else [invalid(name, now, IMMUTABLE)]
 
 
 def _seen(obj: Obj, now: datetime) -> tuple[str, str, int]:
@@ -187,6 +224,7 @@ RESOURCES = (
         generation=False,
         allow_create_on_update=True,
         events_ttl=LIFETIME,
+        default_propagation="",
         name_rule=names.path_segment,
         validate=validate_core,
         validate_update=lambda new, old: validate_core(new),
@@ -204,10 +242,11 @@ RESOURCES = (
         generation=False,
         allow_create_on_update=True,
         events_ttl=LIFETIME,
+        default_propagation="",
         invalid_group="",
         update_checks=(UpdateCheck.METADATA,),
         validate=_validate_new_form,
-        validate_update=lambda new, old: validate_core(to_core(new)),
+        validate_update=_validate_new_form_update,
         columns=_COLUMNS,
         row=lambda obj, now: _row(to_core(obj), now),
         selectable=_selectable_new_form,

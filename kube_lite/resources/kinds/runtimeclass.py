@@ -9,6 +9,7 @@ from kube_lite.resources.field import IMMUTABLE, Errors, child, duplicate, index
 from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.pod.requirements import validate_requirements
 from kube_lite.resources.kinds.pod.scheduling import validate_tolerations
+from kube_lite.resources.kinds.pod.warnings import DEPRECATED_LABELS
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.metadata import validate_labels
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource
@@ -47,6 +48,11 @@ def _row(obj: Obj, now: datetime) -> Cells:
     return [name_of(obj), obj.get("handler", ""), age(obj, now)]
 
 
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    selector = (new.get("scheduling") or {}).get("nodeSelector") or {}
+    return [f"scheduling.nodeSelector: {DEPRECATED_LABELS[k]}" for k in selector if k in DEPRECATED_LABELS]
+
+
 RESOURCES = (
     Resource(
         standard_finalizers=False,
@@ -57,10 +63,12 @@ RESOURCES = (
         definition="io.k8s.api.node.v1.RuntimeClass",
         namespaced=False,
         generation=False,
+        allow_create_on_update=True,
         update_checks=TWICE,
         allow_unconditional_update=False,
         validate=_validate,
         validate_update=_validate_update,
+        warnings=_warnings,
         columns=(NAME_COLUMN, Column("Handler"), AGE_COLUMN),
         row=_row,
     ),

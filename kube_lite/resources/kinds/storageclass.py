@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, duplicate, forbidden, index, invalid, not_supported, required, too_long
+from kube_lite.resources.field import (
+    Errors,
+    child,
+    duplicate,
+    forbidden,
+    index,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+)
+from kube_lite.resources.kinds.pod.warnings import DEPRECATED_LABELS
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.names import qualified_name, size
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource
@@ -106,6 +117,15 @@ def _row(obj: Obj, now: datetime) -> Cells:
     ]
 
 
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    return [
+        f"{index(child(index('allowedTopologies', i), 'matchLabelExpressions'), j)}: {DEPRECATED_LABELS[label]}"
+        for i, term in enumerate(new.get("allowedTopologies") or ())
+        for j, expression in enumerate(term.get("matchLabelExpressions") or ())
+        if (label := expression.get("key")) in DEPRECATED_LABELS
+    ]
+
+
 RESOURCES = (
     Resource(
         kind="StorageClass",
@@ -119,6 +139,7 @@ RESOURCES = (
         default=_default,
         validate=_validate,
         validate_update=_validate_update,
+        warnings=_warnings,
         columns=(
             NAME_COLUMN,
             Column("Provisioner"),

@@ -77,6 +77,31 @@ def test_old_clients_may_leave_more_out() -> None:
     )
 
 
-def test_an_update_keeps_who_reports() -> None:
-    assert_update(NEW, VALID, {AT: "Bad Value"}, [(BAD, AT, "name part must consist of")])
+SERIES = {"count": 2, "lastObservedTime": "2020-01-01T00:00:01.000000Z"}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "causes"),
+    [
+        ("labels", {"metadata.labels": {"a": "b"}}, []),
+        ("series", {"series": SERIES}, []),
+        ("short series", {"series": {**SERIES, "count": 1}}, [(BAD, "series.count", "should be at least 2")]),
+        (
+            "controller",
+            {AT: "Bad Value"},
+            [(BAD, AT, "name part must consist of"), (BAD, AT, "field is immutable")],
+        ),
+        ("note", {"note": "n"}, [(BAD, "message", "field is immutable")]),
+        ("regarding", {"regarding.name": "n"}, [(BAD, "involvedObject", "field is immutable")]),
+        ("type", {"type": "Warning"}, [(BAD, "type", "field is immutable")]),
+        ("count", {"deprecatedCount": 2}, [(BAD, "count", "field is immutable")]),
+    ],
+)
+def test_an_update(name: str, change: Change, causes: list[Cause]) -> None:
+    assert_update(NEW, VALID, change, causes)
+
+
+def test_updates_by_old_clients_are_not_held_to_that() -> None:
+    assert_update(CORE, OLD, {"message": "n"}, [])
+    assert_update(BETA, VALID, {"note": "n"}, [])
     assert NEW.invalid_group == ""

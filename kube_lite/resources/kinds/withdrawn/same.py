@@ -55,6 +55,7 @@ RESOURCES = (
         Release("v1.22", "v1.25"),
         name_rule=names.path_segment,
         validate=lambda obj: event.validate_core(event.to_core(obj)),
+        validate_update=lambda new, old: event.validate_core(event.to_core(new)),
     ),
     *(legacy(r, "v1beta1", Release("v1.17", _V1_22)) for r in (*role.RESOURCES, *rolebinding.RESOURCES)),
     *(legacy(module.RESOURCES[0], "v1beta1", Release("v1.19", _V1_22)) for module in (csidriver, storageclass)),
