@@ -54,7 +54,7 @@ STORIES = (
             Row("get pods -o wide", PODS + " +IP +NODE +NOMINATED NODE +READINESS GATES$"),
             Row("get pods -A", "^NAMESPACE +NAME +READY"),
             Row("get pods --no-headers", r"^web-\w+-\w+ +1/1 +Running"),
-            Row("get pods --show-labels", r"LABELS$(.|\n)*app=web,pod-template-hash=\w+$"),
+            Row("get pods --show-labels", r"LABELS$(.|\n)*app=web,pod-template-hash=\w+(,topology.*)?$"),
             Row("get pods -L app,nosuch", r"APP +NOSUCH *$(.|\n)* web +$"),
             Row("get pods -l app=web -o name", r"^pod/web-\w+-\w+$"),
             Row("get pods -l 'app in (web,x),!nosuch' -o name", r"^pod/web-\w+-\w+$"),
