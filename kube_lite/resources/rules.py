@@ -93,6 +93,16 @@ def qualified_name(text: str, path: str) -> Errors:
     return [invalid(path, text, problem) for problem in names.qualified_name(text)]
 
 
+def domain_prefixed_path(text: str, path: str) -> Errors:
+    """A text like ``acme.io/foo``; what is shown is the part that is wrong."""
+    if not text:
+        return [required(path)]
+    domain, slash, rest = text.partition("/")
+    if not slash or not domain or not rest:
+        return [invalid(path, text, 'must be a domain-prefixed path (such as "acme.io/foo")')]
+    return dns_subdomain(domain, path) + [invalid(path, rest, problem) for problem in names.process_path(rest)]
+
+
 def port_number(number: int, path: str) -> Errors:
     """A number that must be a port."""
     return [invalid(path, number, problem) for problem in names.port_number(number)]

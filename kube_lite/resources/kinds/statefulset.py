@@ -21,7 +21,7 @@ from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update,
 from kube_lite.resources.labelselector import is_valid
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.metadata import validate_template_metadata
-from kube_lite.resources.names import label_name
+from kube_lite.resources.names import Problems, label_name, subdomain_name
 from kube_lite.resources.registry import (
     AGE_COLUMN,
     NAME_COLUMN,
@@ -49,6 +49,11 @@ _MAY_CHANGE = frozenset(
 _FORBIDDEN = (
     "updates to statefulset spec for fields other than 'replicas', 'template', and 'updateStrategy' are forbidden"
 )
+
+
+def _name(name: str, is_prefix: bool = False) -> Problems:
+    """A label, since pods are named after their set; what no object could be called is told as ever."""
+    return subdomain_name(name, is_prefix) or label_name(name, is_prefix)
 
 
 def _default(obj: Obj) -> None:
@@ -164,7 +169,7 @@ RESOURCES = (
     Resource(
         kind="StatefulSet",
         update_checks=TWICE,
-        name_rule=label_name,
+        name_rule=_name,
         plural="statefulsets",
         group="apps",
         definition="io.k8s.api.apps.v1.StatefulSet",
