@@ -71,6 +71,15 @@ def prepare_status_update(new: Obj, old: Obj) -> None:
             new[key] = value
 
 
+def keep_metadata(new: Obj, old: Obj) -> None:
+    """Upstream's ``ResetObjectMetaForStatus``: some kinds' status writers may change no metadata either."""
+    for name in ("labels", "annotations", "finalizers", "ownerReferences"):
+        if name in old["metadata"]:
+            new["metadata"][name] = old["metadata"][name]
+        else:
+            new["metadata"].pop(name, None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subresource:
     """A path below an object, such as ``status``, ``scale`` or ``binding``.

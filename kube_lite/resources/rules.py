@@ -93,6 +93,19 @@ def qualified_name(text: str, path: str) -> Errors:
     return [invalid(path, text, problem) for problem in names.qualified_name(text)]
 
 
+def fully_qualified_name(text: str, path: str) -> Errors:
+    """A domain name of two parts or more, which may end with a dot."""
+    if not text:
+        return [required(path)]
+    name = text.removesuffix(".")
+    if problems := names.dns_subdomain(name):
+        return [invalid(path, name, ",".join(problems))]
+    labels = name.split(".")
+    if len(labels) < 2:
+        return [invalid(path, name, "should be a domain with at least two segments separated by dots")]
+    return [invalid(path, label, problem) for label in labels for problem in names.dns_label(label)]
+
+
 def domain_prefixed_path(text: str, path: str) -> Errors:
     """A text like ``acme.io/foo``; what is shown is the part that is wrong."""
     if not text:

@@ -15,14 +15,13 @@ from kube_lite.resources.rules import NOT_NEGATIVE, dns_subdomain
 def _validate(obj: Obj) -> Errors:
     found = validate_label_selector(obj.get("nodeTopology"), "nodeTopology")
     found.extend(dns_subdomain(obj.get("storageClassName", ""), "storageClassName"))
-    for name in ("capacity", "maximumVolumeSize"):
-        if (text := obj.get(name)) is not None and quantity.parse(text).nanos < 0:
-            found.append(invalid(name, text, NOT_NEGATIVE))
+    if (text := obj.get("capacity")) is not None and quantity.parse(text).nanos < 0:
+        found.append(invalid("capacity", text, NOT_NEGATIVE))
     return found
 
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
-    found = _validate(new)
+    found: Errors = []
     for name in ("nodeTopology", "storageClassName"):
         if new.get(name) != old.get(name):
             found.append(invalid(name, new.get(name), IMMUTABLE))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from kube_lite.resources import names
@@ -19,12 +20,13 @@ from kube_lite.resources.field import (
 )
 from kube_lite.resources.kinds.endpoints import SHOWN
 from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.metadata import validate_labels
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
 from kube_lite.resources.rules import (
     dns_label,
     dns_subdomain,
+    fully_qualified_name,
     parse_ip,
-    port_number,
     qualified_name,
     validate_public_ip,
 )
@@ -34,6 +36,9 @@ _PROTOCOLS = frozenset({"SCTP", "TCP", "UDP"})
 MAX_ENDPOINTS = 1000
 MAX_ADDRESSES = 100
 MAX_PORTS = 20000
+MAX_TOPOLOGY = 16
+MAX_HINTS = 8
+"""Zones, and nodes, that one endpoint is hinted for."""
 
 
 def _default(obj: Obj) -> None:
@@ -51,7 +56,7 @@ def _addresses(addresses: list[str], kind: str, path: str) -> Errors:
     for i, text in enumerate(addresses):
         at = index(path, i)
         if kind == "FQDN":
-            found.extend(dns_subdomain(text, at) if text else [required(at)])
+            found.extend(fully_qualified_name(text, at))
         elif kind in ("IPv4", "IPv6"):
             parsed = parse_ip(text)
             if parsed is None or f"IPv{parsed.version}" != kind:
@@ -68,14 +73,33 @@ def _endpoints(endpoints: list[Obj], kind: str) -> Errors:
     for i, endpoint in enumerate(endpoints):
         at = index("endpoints", i)
         found.extend(_addresses(endpoint.get("addresses") or [], kind, child(at, "addresses")))
-        if (hostname := endpoint.get("hostname")) is not None:
-            found.extend(dns_label(hostname, child(at, "hostname")))
         if (node := endpoint.get("nodeName")) is not None:
             found.extend(dns_subdomain(node, child(at, "nodeName")))
-        for name, value in (endpoint.get("deprecatedTopology") or {}).items():
-            where = child(at, "deprecatedTopology")
-            found.extend(qualified_name(name, where))
-            found.extend(invalid(where, value, problem) for problem in names.label_value(value))
+        topology, where = endpoint.get("deprecatedTopology") or {}, child(at, "deprecatedTopology")
+        if len(topology) > MAX_TOPOLOGY:
+            found.append(too_many(where, len(topology), MAX_TOPOLOGY))
+        found.extend(validate_labels(topology, where))
+        if (hostname := endpoint.get("hostname")) is not None:
+            found.extend(dns_label(hostname, child(at, "hostname")))
+        if (hints := endpoint.get("hints")) is not None:
+            found.extend(_hints(hints, "forZones", names.label_value, child(at, "hints")))
+            found.extend(_hints(hints, "forNodes", names.dns_subdomain, child(at, "hints")))
+    return found
+
+
+def _hints(hints: Obj, who: str, rule: Callable[[str], names.Problems], path: str) -> Errors:
+    """The zones or nodes whose traffic an endpoint should take."""
+    listed, at = hints.get(who) or [], child(path, who)
+    if len(listed) > MAX_HINTS:
+        return [too_many(at, len(listed), MAX_HINTS)]
+    found: Errors = []
+    seen: set[str] = set()
+    for i, hint in enumerate(listed):
+        where, name = child(index(at, i), "name"), hint.get("name", "")
+        if name in seen:
+            found.append(duplicate(where, name))
+        seen.add(name)
+        found.extend(invalid(where, name, problem) for problem in rule(name))
     return found
 
 
@@ -92,8 +116,6 @@ def _ports(ports: list[Obj]) -> Errors:
         if name in seen:
             found.append(duplicate(child(at, "name"), name))
         seen.add(name)
-        if (number := port.get("port")) is not None:
-            found.extend(port_number(number, child(at, "port")))
         if port.get("protocol") not in _PROTOCOLS:
             found.append(not_supported(child(at, "protocol"), port.get("protocol", ""), _PROTOCOLS))
         if (application := port.get("appProtocol")) is not None:

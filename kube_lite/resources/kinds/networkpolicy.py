@@ -45,7 +45,8 @@ def _port(port: Obj, path: str) -> Errors:
         found.append(not_supported(child(path, "protocol"), protocol, _PROTOCOLS))
     if number is None:
         if end is not None:
-            found.append(required(child(path, "port"), "must be specified when `endPort` is specified"))
+            detail = "may not be specified when `port` is not specified"
+            found.append(invalid(child(path, "endPort"), end, detail))
     elif isinstance(number, int):
         found.extend(port_number(number, child(path, "port")))
         if end is not None:
@@ -55,7 +56,8 @@ def _port(port: Obj, path: str) -> Errors:
             found.extend(port_number(end, child(path, "endPort")))
     else:
         if end is not None:
-            found.append(required(child(path, "port"), "must be numeric when `endPort` is specified"))
+            detail = "may not be specified when `port` is non-numeric"
+            found.append(invalid(child(path, "endPort"), end, detail))
         found.extend(port_number_or_name(number, child(path, "port")))
     return found
 
@@ -72,8 +74,8 @@ def _block(block: Obj, path: str) -> Errors:
         at = index(child(path, "except"), i)
         inner = parse_cidr(text_)
         if inner is None:
-            return [*found, invalid(at, text_, _BAD_CIDR)]
-        if inner.version != network.version or not inner.subnet_of(network) or inner == network:  # type: ignore[arg-type]
+            found.append(invalid(at, text_, _BAD_CIDR))
+        elif inner.version != network.version or not inner.subnet_of(network) or inner == network:  # type: ignore[arg-type]
             shown = GoLiteral(str(inner.network_address))
             found.append(invalid(at, shown, "must be a strict subset of `cidr`"))
     return found

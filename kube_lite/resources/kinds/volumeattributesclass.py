@@ -13,9 +13,10 @@ from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column,
 
 def _validate(obj: Obj) -> Errors:
     found = validate_provisioner(obj.get("driverName", ""), "driverName")
+    found.extend(validate_parameters(obj.get("parameters") or {}))
     if not obj.get("parameters"):
         found.append(required("parameters", "must contain at least one key/value pair"))
-    return found + validate_parameters(obj.get("parameters") or {})
+    return found
 
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
@@ -23,7 +24,7 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     for name in ("driverName", "parameters"):
         if new.get(name) != old.get(name):
             found.append(forbidden(name, f"updates to {name} are forbidden."))
-    return found
+    return found + _validate(new)
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
