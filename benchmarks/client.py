@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from kube_lite.client import kubeconfig
-from kube_lite.client.http import ssl_context
+from kube_lite.client.tls import ssl_context
 
 
 @dataclass(frozen=True)

@@ -21,15 +21,7 @@ from kube_lite.resources.ages import age
 from kube_lite.resources.columns import cell, simple_path
 from kube_lite.resources.field import Errors, invalid
 from kube_lite.resources.meta import Obj, dig
-from kube_lite.resources.registry import (
-    NAME_COLUMN,
-    Cells,
-    Column,
-    Resource,
-    ScalePaths,
-    Subresource,
-    status,
-)
+from kube_lite.resources.registry import NAME_COLUMN, SCALE, Cells, Column, Resource, ScalePaths, Subresource, status
 from kube_lite.resources.structural.defaults import Fill, compile_defaults, has_defaults
 from kube_lite.resources.structural.problems import Check, Problem
 from kube_lite.resources.structural.ratchet import unchanged
@@ -256,7 +248,7 @@ def _subresources(wanted: Mapping[str, Any], compiled: _Compiled) -> dict[str, S
     if "status" in wanted:
         found["status"] = status(prepare=compiled.prepare_status, validate=compiled.validate_update)
     if "scale" in wanted:
-        found["scale"] = Subresource(name="scale", group="autoscaling", version="v1", kind="Scale")
+        found["scale"] = SCALE
     return found
 
 

@@ -10,7 +10,7 @@ it is made from, so the root can name it without writing the document; the URL w
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -20,12 +20,16 @@ from kube_lite.api import openapi_v2
 from kube_lite.api.http import Request, Response, encode_json
 from kube_lite.api.negotiate import clauses
 from kube_lite.api.openapi_operations import (
+    ACTION,
+    GVK,
+    REASONS,
     RESOURCE_LIST,
     Operation,
     Parameter,
     definition_of,
     list_definition_of,
     operations,
+    references,
 )
 from kube_lite.api.swagger import Part
 from kube_lite.resources.registry import Registry, Resource
@@ -41,8 +45,6 @@ SECURITY: Final = {
         "in": "header",
     }
 }
-GVK: Final = "x-kubernetes-group-version-kind"
-ACTION: Final = "x-kubernetes-action"
 
 CustomSchema = Callable[[Resource], Mapping[str, Any] | None]
 """The ``openAPIV3Schema`` of a custom resource's version."""
@@ -55,12 +57,6 @@ _INT_OR_STRING: Final = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 
 SELECTABLE: Final = "x-kubernetes-selectable-fields"
 """Where a custom resource's document tells what field selectors may name."""
-
-
-def gvk_extension(gvk: tuple[str, str, str]) -> dict[str, str]:
-    """``x-kubernetes-group-version-kind`` of an operation."""
-    group, version, kind = gvk
-    return {"group": group, "kind": kind, "version": version}
 
 
 # ---- schemas
@@ -99,19 +95,6 @@ def _clean(schema: Schema) -> Schema:
         else:
             clean[key] = value
     return clean
-
-
-def references(schema: Any) -> Iterator[str]:
-    """Names of the components that a schema refers to."""
-    if isinstance(schema, dict):
-        target = schema.get("$ref")
-        if isinstance(target, str):
-            yield target.rpartition("/")[2]
-        for value in schema.values():
-            yield from references(value)
-    elif isinstance(schema, list):
-        for value in schema:
-            yield from references(value)
 
 
 def _custom_components(resource: Resource, schema: Mapping[str, Any] | None) -> dict[str, Schema]:
@@ -192,14 +175,11 @@ def _operation(operation: Operation) -> Schema:
     responses: Schema = {}
     for code, answer in operation.answers:
         content = {media: {"schema": _reference(answer)} for media in operation.produces}
-        responses[str(code)] = {"description": _REASONS[code], "content": content}
+        responses[str(code)] = {"description": REASONS[code], "content": content}
     shown["responses"] = {**responses, "401": {"description": "Unauthorized"}}
     shown[ACTION] = operation.action
-    shown[GVK] = gvk_extension(operation.gvk)
+    shown[GVK] = operation.gvk_extension
     return shown
-
-
-_REASONS: Final = {200: "OK", 201: "Created", 202: "Accepted"}
 
 
 def _paths(resources: list[Resource], root: str) -> dict[str, Schema]:

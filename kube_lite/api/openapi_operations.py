@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from kube_lite.api import patch
 from kube_lite.resources.registry import Resource, Subresource
@@ -22,6 +22,12 @@ STATUS: Final = META + "Status"
 DELETE_OPTIONS: Final = META + "DeleteOptions"
 PATCH: Final = META + "Patch"
 RESOURCE_LIST: Final = META + "APIResourceList"
+
+GVK: Final = "x-kubernetes-group-version-kind"
+ACTION: Final = "x-kubernetes-action"
+
+REASONS: Final = {200: "OK", 201: "Created", 202: "Accepted"}
+"""How each answer of an operation is described."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,25 @@ class Operation:
     body: str = ""
     consumes: tuple[str, ...] = ("*/*",)
     produces: tuple[str, ...] = ANSWERS
+
+    @property
+    def gvk_extension(self) -> dict[str, str]:
+        """What stands under :data:`GVK`."""
+        group, version, kind = self.gvk
+        return {"group": group, "kind": kind, "version": version}
+
+
+def references(schema: Any) -> Iterator[str]:
+    """Names of the definitions that a document, or a part of it, refers to."""
+    if isinstance(schema, dict):
+        target = schema.get("$ref")
+        if isinstance(target, str):
+            yield target.rpartition("/")[2]
+        for value in schema.values():
+            yield from references(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from references(value)
 
 
 _PRETTY: Final = Parameter("pretty", "If 'true', then the output is pretty printed.")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kube_lite.api.openapi_operations import Operation, Parameter
+from kube_lite.api.openapi_operations import ACTION, GVK, REASONS, Operation, Parameter
 from kube_lite.api.protobuf_wire import field, number, text
 from kube_lite.api.swagger import Part, fitted, operations_of
 
@@ -20,8 +20,6 @@ MEDIA_TYPES: Final = (
     "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
     "application/x-protobuf",
 )
-GVK: Final = "x-kubernetes-group-version-kind"
-ACTION: Final = "x-kubernetes-action"
 PRESERVE: Final = "x-kubernetes-preserve-unknown-fields"
 
 Schema = dict[str, Any]
@@ -74,14 +72,6 @@ def _definition(reference: str) -> str:
     return "#/definitions/" + reference.rpartition("/")[2]
 
 
-_REASONS: Final = {200: "OK", 201: "Created", 202: "Accepted"}
-
-
-def _gvk(operation: Operation) -> dict[str, str]:
-    group, version, kind = operation.gvk
-    return {"group": group, "kind": kind, "version": version}
-
-
 def _answer_schema(name: str) -> Schema:
     return {"$ref": f"#/definitions/{name}"} if name else {"type": "string"}
 
@@ -116,13 +106,13 @@ def _operation(operation: Operation) -> Schema:
         shown["parameters"] = parameters
     shown["responses"] = {
         **{
-            str(code): {"description": _REASONS[code], "schema": _answer_schema(name)}
+            str(code): {"description": REASONS[code], "schema": _answer_schema(name)}
             for code, name in operation.answers
         },
         "401": {"description": "Unauthorized"},
     }
     shown[ACTION] = operation.action
-    shown[GVK] = _gvk(operation)
+    shown[GVK] = operation.gvk_extension
     return shown
 
 
@@ -234,11 +224,11 @@ def _operation_message(operation: Operation) -> bytes:
     parts += [field(8, _simple_parameter(p)) for p in operation.query]
     responses = b""
     for code, name in operation.answers:
-        response = text(1, _REASONS[code]) + field(2, field(1, _schema(_answer_schema(name))))
+        response = text(1, REASONS[code]) + field(2, field(1, _schema(_answer_schema(name))))
         responses += field(1, _named(str(code), field(1, response)))
     responses += field(1, _named("401", field(1, text(1, "Unauthorized"))))
     parts += [field(9, responses), text(10, "https")]
-    parts.append(_extensions(13, {ACTION: operation.action, GVK: _gvk(operation)}))
+    parts.append(_extensions(13, {ACTION: operation.action, GVK: operation.gvk_extension}))
     return b"".join(parts)
 
 

@@ -8,21 +8,19 @@ A server that has no OpenAPI v3 gets a document made from its v2.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
-from kube_lite.api.openapi_operations import Operation, Parameter
+from kube_lite.api.openapi_operations import ACTION, GVK, Operation, Parameter, references
 
 Schema = dict[str, Any]
 
 _V2: Final = "#/definitions/"
 _V3: Final = "#/components/schemas/"
 _METHODS: Final = ("get", "put", "post", "delete", "patch")
-GVK: Final = "x-kubernetes-group-version-kind"
-ACTION: Final = "x-kubernetes-action"
 
 
 @dataclass(frozen=True)
@@ -46,14 +44,14 @@ def part_of(document: Any, group: str, version: str) -> Part | None:
     }
     known = document.get("definitions")
     definitions: dict[str, Schema] = {}
-    wanted = set(_references(paths))
+    wanted = set(references(paths))
     if isinstance(known, dict):
         wanted |= {name for name, schema in known.items() if _is_of(schema, group, version)}
         while wanted:
             name = wanted.pop()
             if name not in definitions and isinstance(known.get(name), dict):
                 definitions[name] = known[name]
-                wanted |= set(_references(known[name]))
+                wanted |= set(references(known[name]))
     if not paths and not definitions:
         return None
     digest = hashlib.sha256(msgspec.json.encode([paths, definitions], order="sorted")).hexdigest()
@@ -65,18 +63,6 @@ def _is_of(schema: Any, group: str, version: str) -> bool:
     return isinstance(kinds, list) and any(
         isinstance(kind, dict) and (kind.get("group"), kind.get("version")) == (group, version) for kind in kinds
     )
-
-
-def _references(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        target = value.get("$ref")
-        if isinstance(target, str):
-            yield target.rpartition("/")[2]
-        for inner in value.values():
-            yield from _references(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _references(inner)
 
 
 def _rewritten(value: Any, names: Mapping[str, str], prefix: str) -> Any:
@@ -163,7 +149,7 @@ def _scalars(parameters: list[Schema], place: str) -> tuple[Parameter, ...]:
 
 
 def _name(schema: Any) -> str:
-    return next(_references(schema), "")
+    return next(references(schema), "")
 
 
 def _list(value: Any) -> list[Any]:

@@ -7,7 +7,6 @@ kubeconfig's certificates go to OpenSSL through an anonymous file, since it read
 from __future__ import annotations
 
 import json
-import os
 import socket
 import sys
 from collections.abc import Iterator, Mapping
@@ -238,26 +237,12 @@ def _tls_context(target: Target) -> ssl.SSLContext:
     """Trust and identity of a kubeconfig. :raises CommandError: OpenSSL refuses the certificates"""
     import ssl
 
+    from kube_lite.client.tls import ssl_context
+
     try:
-        # a context that trusts the system reads all its certificates, so it is made only where none is given
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if target.insecure:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        elif target.ca:
-            context.load_verify_locations(cadata=target.ca.decode())
-        else:
-            context.load_default_certs()
-        if target.client_certificate:
-            descriptor = os.memfd_create("client-identity")
-            try:
-                os.write(descriptor, target.client_certificate.rstrip() + b"\n" + target.client_key)
-                context.load_cert_chain(f"/proc/self/fd/{descriptor}")
-            finally:
-                os.close(descriptor)
+        return ssl_context(target)
     except (ssl.SSLError, ValueError) as error:
         raise CommandError(f"the kubeconfig's certificates cannot be used: {error}") from error
-    return context
 
 
 def _refusal(response: Response, raw: bytes) -> Exception:

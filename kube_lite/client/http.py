@@ -8,10 +8,7 @@ names, ten times at most; a read is tried once more when a kept-alive connection
 
 from __future__ import annotations
 
-import os
 import socket
-import ssl
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,6 +19,7 @@ import msgspec
 from kube_lite import __version__, errors
 from kube_lite.client.kubeconfig import Connection
 from kube_lite.client.protocol import MERGE_PATCH, ObjectList, WatchEvent, delete_options
+from kube_lite.client.tls import ssl_context
 from kube_lite.resources.registry import Registry, Resource, builtin
 
 if TYPE_CHECKING:
@@ -64,24 +62,6 @@ class _Event(msgspec.Struct):
 
 _lists = msgspec.json.Decoder(_List)
 _events = msgspec.json.Decoder(_Event)
-
-
-def ssl_context(connection: Connection) -> ssl.SSLContext:
-    """TLS as ``connection`` says: whom to trust, and the client certificate."""
-    context = ssl.create_default_context(cadata=connection.ca.decode() if connection.ca else None)
-    if connection.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if connection.client_certificate:
-        # ssl reads certificates from files only; this one is 0600 and gone at once
-        descriptor, path = tempfile.mkstemp()
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(connection.client_certificate + b"\n" + connection.client_key)
-            context.load_cert_chain(path)
-        finally:
-            os.unlink(path)
-    return context
 
 
 def _keep_alive() -> list[tuple[int, int, int]]:

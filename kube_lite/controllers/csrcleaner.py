@@ -12,7 +12,7 @@ import binascii
 from kube_lite import clock
 from kube_lite.controllers.base import Context, Controller, Requeue
 from kube_lite.controllers.certificate_requests import APPROVED, DENIED, FAILED, REQUESTS, CertificateRequest
-from kube_lite.errors import NotFound
+from kube_lite.controllers.removal import delete_seen
 
 NAMES = ("csrcleaner", "certificatesigningrequest-cleaner-controller")
 
@@ -42,10 +42,7 @@ class Cleaner(Controller):
             return None
         if left > 0:
             return Requeue(left)
-        try:
-            await self._client.delete(REQUESTS, key, uid=request.metadata.uid)
-        except NotFound:
-            return None
+        await delete_seen(self._client, REQUESTS, request.metadata)
         return None
 
     @staticmethod

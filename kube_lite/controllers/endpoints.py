@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kube_lite.controllers.base import Context, Controller, Requeue, batch_delay
+from kube_lite.controllers.removal import delete_seen
 from kube_lite.controllers.service_endpoints import (
     HEADLESS_LABEL,
     TRIGGER_TIME,
@@ -23,7 +24,6 @@ from kube_lite.controllers.service_endpoints import (
     target,
     trigger_time,
 )
-from kube_lite.errors import NotFound
 from kube_lite.resources.kinds.pod.view import Pod
 from kube_lite.resources.meta import Obj, ObjectView
 from kube_lite.resources.views import Service
@@ -68,7 +68,7 @@ class EndpointsController(Controller):
         if service is None:
             self._sizes.pop(key, None)
             if stored is not None and stored.metadata.labels.get(MANAGED_BY) == MANAGER:
-                await self._delete(stored)
+                await delete_seen(self._client, "endpoints", stored.metadata)
             return None
         if not is_managed(service):
             return None
@@ -156,13 +156,6 @@ class EndpointsController(Controller):
         }
         patch = {"metadata": change, "subsets": subsets or None}
         await self._client.patch("endpoints", name, patch, namespace)
-
-    async def _delete(self, stored: StoredEndpoints) -> None:
-        try:
-            meta = stored.metadata
-            await self._client.delete("endpoints", meta.name, meta.namespace, uid=meta.uid)
-        except NotFound:
-            return
 
 
 def _address_order(address: Obj) -> tuple[Any, ...]:

@@ -6,18 +6,20 @@ with room, and a slice is written only when it differs. Upstream: ``k8s.io/endpo
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
-
-import msgspec
-
 from kube_lite.controllers.base import Context, Controller, Requeue, batch_delay
-from kube_lite.controllers.expectations import Expectations
-from kube_lite.controllers.ownership import controller_reference
+from kube_lite.controllers.endpointslices import (
+    MANAGED_BY,
+    SERVICE_NAME,
+    ManagedSlices,
+    Ports,
+    StoredSlice,
+    ports_as_json,
+    ports_of,
+    service_of,
+)
 from kube_lite.controllers.service_endpoints import (
     HEADLESS_LABEL,
     TRIGGER_TIME,
-    ResolvedPort,
     addresses,
     families,
     family,
@@ -32,43 +34,17 @@ from kube_lite.controllers.service_endpoints import (
     target,
     trigger_time,
 )
-from kube_lite.errors import NotFound
 from kube_lite.resources.kinds.pod.view import Pod
-from kube_lite.resources.meta import Obj, ObjectView
+from kube_lite.resources.meta import Obj
 from kube_lite.resources.views import Node, Service
 
 NAMES = ("endpointslice", "endpointslice-controller")
 
-RESOURCE = "endpointslices.discovery.k8s.io"
-SERVICE_NAME = "kubernetes.io/service-name"
-MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 MANAGER = "endpointslice-controller.k8s.io"
 ZONE = "topology.kubernetes.io/zone"
 
 NODE_RETRY = 1.0
 """Seconds until a pod is looked at again whose node is not known yet."""
-
-
-class StoredSlice(ObjectView, frozen=True):
-    """An EndpointSlice, its contents as JSON: they are compared and written, not read."""
-
-    address_type: str = "IPv4"
-    stored_endpoints: list[dict[str, Any]] | None = msgspec.field(default=None, name="endpoints")
-    ports: list[dict[str, Any]] | None = None
-
-    @property
-    def endpoints(self) -> list[dict[str, Any]]:
-        """The backends; none are printed as null."""
-        return self.stored_endpoints or []
-
-
-Ports = tuple[ResolvedPort, ...]
-
-
-def service_of(stored: StoredSlice) -> Collection[str]:
-    """The key of the Service that a slice belongs to."""
-    name = stored.metadata.labels.get(SERVICE_NAME)
-    return (f"{stored.metadata.namespace}/{name}",) if name else ()
 
 
 class EndpointSliceController(Controller):
@@ -81,22 +57,14 @@ class EndpointSliceController(Controller):
         self._sizes: dict[str, int] = {}
         self.workers = ctx.settings.workers
         self._limit = ctx.settings.max_endpoints_per_slice
-        self._client = ctx.client_for("endpointslice-controller")
-        self._expectations = Expectations(ctx.settings.expectation_timeout)
         self._services = self.source(ctx.informers.get("services", Service))
-        self._slices = ctx.informers.get(RESOURCE, StoredSlice, label_selector=f"{MANAGED_BY}={MANAGER}")
-        self._slices.add_index("service", service_of)
-        self._slices.on_change(self._observe)
-        self.source(self._slices, service_of)
+        self._slices = ManagedSlices(ctx, ctx.client_for("endpointslice-controller"), MANAGER, "Service")
+        self._expectations = self._slices.expectations
+        self.source(self._slices.cache, service_of)
         self._pods = self.source(
             ctx.informers.get("pods", Pod), lambda pod: services_of(self._services, pod), self._delay
         )
         self._nodes = self.reads(ctx.informers.get("nodes", Node))
-
-    def _observe(self, old: StoredSlice | None, new: StoredSlice | None) -> None:
-        if old is None and new is not None:
-            for key in service_of(new):
-                self._expectations.created(key)
 
     def _delay(self, key: str) -> float:
         return batch_delay(self._sizes.get(key, 0))
@@ -104,13 +72,13 @@ class EndpointSliceController(Controller):
     async def reconcile(self, key: str) -> Requeue | None:
         """Make the slices of the Service say what its pods are."""
         service = self._services.get(key)
-        slices = sorted(self._slices.by_index("service", key), key=lambda s: s.metadata.name)
+        slices = self._slices.of(key)
         if service is None or not is_managed(service):
             self._expectations.forget(key)
             self._sizes.pop(key, None)
             if service is not None and service.spec.type == "ExternalName":
                 for stored in slices:
-                    await self._delete(stored)
+                    await self._slices.delete(stored)
             return None
         if not self._expectations.satisfied(key):
             return Requeue(self._expectations.remaining(key))
@@ -121,7 +89,7 @@ class EndpointSliceController(Controller):
         trigger = trigger_time(service, known)
         for stored in slices:
             if stored.address_type not in served:
-                await self._delete(stored)
+                await self._slices.delete(stored)
         for address_type in served:
             mine = [s for s in slices if s.address_type == address_type and s.metadata.deletion_timestamp is None]
             await self._reconcile_family(service, address_type, known, mine, trigger)
@@ -147,7 +115,7 @@ class EndpointSliceController(Controller):
             await self._reconcile_ports(service, address_type, ports, endpoints, groups[ports], spare, trigger)
         # the last ones to go, so that a Service is at no moment without slices
         for stored in spare:
-            await self._delete(stored)
+            await self._slices.delete(stored)
 
     async def _reconcile_ports(
         self,
@@ -185,7 +153,7 @@ class EndpointSliceController(Controller):
             if content:
                 await self._write(service, stored, ports, content, trigger)
             else:
-                await self._delete(stored)
+                await self._slices.delete(stored)
 
     def _endpoint(self, service: Service, pod: Pod, address_type: str) -> Obj | None:
         own = [ip for ip in addresses(pod) if family(ip) == address_type]
@@ -216,7 +184,7 @@ class EndpointSliceController(Controller):
             await self._write(service, keep, (), [], trigger)
         for stored in slices:
             if stored is not keep:
-                await self._delete(stored)
+                await self._slices.delete(stored)
 
     def _labels(self, service: Service) -> dict[str, str]:
         reserved = (SERVICE_NAME, MANAGED_BY, HEADLESS_LABEL)
@@ -228,24 +196,8 @@ class EndpointSliceController(Controller):
     async def _create(
         self, service: Service, address_type: str, ports: Ports, endpoints: list[Obj], trigger: str
     ) -> None:
-        obj = {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "generateName": f"{service.metadata.name}-",
-                "labels": self._labels(service),
-                "annotations": {TRIGGER_TIME: trigger} if trigger else {},
-                "ownerReferences": [controller_reference(service, "v1", "Service")],
-            },
-            "addressType": address_type,
-            "endpoints": endpoints,
-            "ports": [port.as_json() for port in ports],
-        }
-        try:
-            await self._client.create(RESOURCE, obj, service.metadata.namespace)
-        except BaseException:
-            self._expectations.forget(service.metadata.key)
-            raise
+        annotations = {TRIGGER_TIME: trigger} if trigger else {}
+        await self._slices.create(service, address_type, ports, endpoints, self._labels(service), annotations)
 
     async def _write(
         self, service: Service, stored: StoredSlice, ports: Ports, endpoints: list[Obj], trigger: str
@@ -258,28 +210,8 @@ class EndpointSliceController(Controller):
             "labels": kept_labels(stored.metadata, labels),
             "annotations": {TRIGGER_TIME: trigger or None},
         }
-        patch = {"metadata": metadata, "endpoints": endpoints, "ports": [port.as_json() for port in ports]}
-        await self._client.patch(RESOURCE, stored.metadata.name, patch, stored.metadata.namespace)
-
-    async def _delete(self, stored: StoredSlice) -> None:
-        try:
-            meta = stored.metadata
-            await self._client.delete(RESOURCE, meta.name, meta.namespace, uid=meta.uid)
-        except NotFound:
-            return
-
-
-def ports_of(stored: StoredSlice) -> Ports:
-    """The ports of a slice, to be compared."""
-    found = [msgspec.convert(port, _StoredPort) for port in stored.ports or ()]
-    return tuple(ResolvedPort(port.name, port.protocol, port.port, port.app_protocol) for port in found)
-
-
-class _StoredPort(msgspec.Struct, rename="camel"):
-    name: str = ""
-    protocol: str = "TCP"
-    port: int = 0
-    app_protocol: str | None = None
+        patch = {"metadata": metadata, "endpoints": endpoints, "ports": ports_as_json(ports)}
+        await self._slices.patch(stored, patch)
 
 
 def build(ctx: Context) -> Controller:

@@ -12,19 +12,16 @@ from collections.abc import Iterable, Sequence
 from kube_lite.client.events import WARNING
 from kube_lite.controllers.base import Context, Controller, Requeue
 from kube_lite.controllers.endpoints import StoredEndpoints
-from kube_lite.controllers.endpointslice import (
+from kube_lite.controllers.endpointslices import (
     MANAGED_BY,
-    RESOURCE,
     SERVICE_NAME,
+    ManagedSlices,
     Ports,
     StoredSlice,
     ports_of,
     service_of,
 )
-from kube_lite.controllers.expectations import Expectations
-from kube_lite.controllers.ownership import controller_reference
 from kube_lite.controllers.service_endpoints import TRIGGER_TIME, ResolvedPort, family, kept_labels
-from kube_lite.errors import NotFound
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.views import Service
 
@@ -52,34 +49,26 @@ class EndpointSliceMirroringController(Controller):
         super().__init__()
         self.workers = ctx.settings.workers
         self._limit = ctx.settings.max_mirrored_endpoints
-        self._client = ctx.client_for("endpointslicemirroring-controller")
         self._recorder = ctx.recorder("endpointslicemirroring-controller")
-        self._expectations = Expectations(ctx.settings.expectation_timeout)
         self._services = self.source(ctx.informers.get("services", Service))
         self._endpoints = self.source(ctx.informers.get("endpoints", StoredEndpoints), self._key_of)
-        self._slices = ctx.informers.get(RESOURCE, StoredSlice, label_selector=f"{MANAGED_BY}={MANAGER}")
-        self._slices.add_index("service", service_of)
-        self._slices.on_change(self._observe)
-        self.source(self._slices, service_of)
+        self._slices = ManagedSlices(ctx, ctx.client_for("endpointslicemirroring-controller"), MANAGER, "Endpoints")
+        self._expectations = self._slices.expectations
+        self.source(self._slices.cache, service_of)
 
     def _key_of(self, endpoints: StoredEndpoints) -> Iterable[str]:
         """Nothing for those of a Service with a selector, which change with its pods."""
         service = self._services.get(endpoints.metadata.key)
         return () if service is not None and service.spec.selector else (endpoints.metadata.key,)
 
-    def _observe(self, old: StoredSlice | None, new: StoredSlice | None) -> None:
-        if old is None and new is not None:
-            for key in service_of(new):
-                self._expectations.created(key)
-
     async def reconcile(self, key: str) -> Requeue | None:
         """Make the slices say what the Endpoints say."""
         service, endpoints = self._services.get(key), self._endpoints.get(key)
-        slices = sorted(self._slices.by_index("service", key), key=lambda s: s.metadata.name)
+        slices = self._slices.of(key)
         if service is None or service.spec.selector or endpoints is None or not _is_mirrored(endpoints):
             self._expectations.forget(key)
             for stored in slices:
-                await self._delete(stored)
+                await self._slices.delete(stored)
             return None
         if not self._expectations.satisfied(key):
             return Requeue(self._expectations.remaining(key))
@@ -94,10 +83,11 @@ class EndpointSliceMirroringController(Controller):
         if wanted:
             self._expectations.expect_more_creations(key, len(wanted))
         for (address_type, ports), content in wanted.items():
-            await self._create(endpoints, address_type, ports, content)
+            labels, annotations = _labels(endpoints), _annotations(endpoints)
+            await self._slices.create(endpoints, address_type, ports, content, labels, annotations)
         # the last ones to go, so that the Service leads somewhere at every moment
         for stored in left:
-            await self._delete(stored)
+            await self._slices.delete(stored)
         return None
 
     def _content(self, endpoints: StoredEndpoints) -> Content:
@@ -118,26 +108,6 @@ class EndpointSliceMirroringController(Controller):
             self._recorder.event(endpoints, WARNING, "TooManyAddressesToMirror", text)
         return found
 
-    async def _create(self, endpoints: StoredEndpoints, address_type: str, ports: Ports, content: list[Obj]) -> None:
-        obj = {
-            "apiVersion": "discovery.k8s.io/v1",
-            "kind": "EndpointSlice",
-            "metadata": {
-                "generateName": f"{endpoints.metadata.name}-",
-                "labels": _labels(endpoints),
-                "annotations": _annotations(endpoints),
-                "ownerReferences": [controller_reference(endpoints, "v1", "Endpoints")],
-            },
-            "addressType": address_type,
-            "endpoints": content,
-            "ports": [port.as_json() for port in ports],
-        }
-        try:
-            await self._client.create(RESOURCE, obj, endpoints.metadata.namespace)
-        except BaseException:
-            self._expectations.forget(endpoints.metadata.key)
-            raise
-
     async def _write(self, endpoints: StoredEndpoints, stored: StoredSlice, content: list[Obj]) -> None:
         meta, labels, annotations = stored.metadata, _labels(endpoints), _annotations(endpoints)
         if stored.endpoints == content and meta.labels == labels and meta.annotations == annotations:
@@ -147,14 +117,7 @@ class EndpointSliceMirroringController(Controller):
             "labels": kept_labels(meta, labels),
             "annotations": {**dict.fromkeys(meta.annotations), **annotations},
         }
-        await self._client.patch(RESOURCE, meta.name, {"metadata": metadata, "endpoints": content}, meta.namespace)
-
-    async def _delete(self, stored: StoredSlice) -> None:
-        try:
-            meta = stored.metadata
-            await self._client.delete(RESOURCE, meta.name, meta.namespace, uid=meta.uid)
-        except NotFound:
-            return
+        await self._slices.patch(stored, {"metadata": metadata, "endpoints": content})
 
 
 def _is_mirrored(endpoints: StoredEndpoints) -> bool:

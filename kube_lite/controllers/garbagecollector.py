@@ -25,6 +25,7 @@ from kube_lite.client.informer import Informer
 from kube_lite.controllers.base import Context, Controller, Requeue, ServedResource
 from kube_lite.controllers.ownership import reference_as_json, set_references
 from kube_lite.controllers.ownership_graph import Node, OwnershipGraph
+from kube_lite.controllers.removal import lift_finalizer
 from kube_lite.errors import NotFound
 from kube_lite.resources.meta import ObjectView, OwnerReference
 
@@ -174,12 +175,12 @@ class GarbageCollector(Controller):
     async def _orphan_dependants(self, node: Node) -> None:
         for dependant in self._graph.dependants(node.meta.uid):
             await self._drop_references(dependant, {node.meta.uid})
-        await self._remove_finalizer(node, ORPHAN_FINALIZER)
+        await lift_finalizer(self._client, node.resource, node.meta, ORPHAN_FINALIZER)
 
     async def _finish_foreground(self, node: Node) -> None:
         blocking = [d for d in self._graph.dependants(node.meta.uid) if d.blocks(node.meta.uid)]
         if not blocking:
-            await self._remove_finalizer(node, FOREGROUND_FINALIZER)
+            await lift_finalizer(self._client, node.resource, node.meta, FOREGROUND_FINALIZER)
         self._add_all([dependant for dependant in blocking if not dependant.deleting])
 
     async def _collect(self, node: Node) -> Requeue | None:
@@ -267,15 +268,6 @@ class GarbageCollector(Controller):
     async def _unblock(self, node: Node) -> None:
         references = [{**reference_as_json(ref), "blockOwnerDeletion": False} for ref in node.meta.owner_references]
         await set_references(self._client, node.resource, ObjectView(metadata=node.meta), references)
-
-    async def _remove_finalizer(self, node: Node, finalizer: str) -> None:
-        meta = node.meta
-        kept = [entry for entry in meta.finalizers if entry != finalizer]
-        patch = {"metadata": {"finalizers": kept or None, "resourceVersion": meta.resource_version}}
-        try:
-            await self._client.patch(node.resource, meta.name, patch, meta.namespace)
-        except NotFound:
-            return
 
 
 def build(ctx: Context) -> Controller:

@@ -20,15 +20,12 @@ from kube_lite.client.events import NORMAL, WARNING
 from kube_lite.controllers import job_indexes
 from kube_lite.controllers.base import Context, Controller, Requeue, key_of_controller, outcomes
 from kube_lite.controllers.expectations import Expectations
-from kube_lite.controllers.job_failure_policy import IGNORE, judge
+from kube_lite.controllers.job_pods import HELD_INDEX, held_for, is_ignored, may_count, pod_of, selects
 from kube_lite.controllers.job_status import (
     COMPLETE,
-    DOMAIN,
     FAILED,
     FAILURE_TARGET,
     FINALIZER,
-    GENERATED_LABELS,
-    INDEX,
     SUCCESS_CRITERIA,
     SUSPENDED,
     Job,
@@ -52,18 +49,15 @@ from kube_lite.controllers.ownership import (
     orphans,
     reference_as_json,
 )
-from kube_lite.controllers.pods import deletion_order, is_active, is_terminating, pod_from_template
+from kube_lite.controllers.pods import deletion_order, is_active, is_terminating
+from kube_lite.controllers.removal import lift_finalizer
 from kube_lite.errors import ApiError, NotFound, conflict
 from kube_lite.resources.kinds.pod.view import Pod
 from kube_lite.resources.meta import LabelSelector, Obj, ObjectView
-from kube_lite.resources.selectors import matches
 
 NAMES = ("job", "job-controller")
 
 JOBS = "jobs.batch"
-
-HELD_INDEX = "held for a job"
-"""Name of the index by ``_held_for``."""
 
 _object = msgspec.json.Decoder(ObjectView)
 
@@ -83,17 +77,17 @@ class JobController(Controller):
         self._jobs = self.source(ctx.informers.get(JOBS, Job))
         self._pods = ctx.informers.get("pods", Pod)
         self._pods.add_index(CONTROLLER_INDEX, controlled_by)
-        self._pods.add_index(HELD_INDEX, _held_for)
+        self._pods.add_index(HELD_INDEX, held_for)
         self._pods.on_change(self._observe)
         self.source(self._pods, self._keys_of_pod)
 
     def _keys_of_pod(self, pod: Pod) -> Iterable[str]:
         if pod.metadata.controller is not None:
             return key_of_controller("Job")(pod)
-        held = list(_held_for(pod))
+        held = list(held_for(pod))
         if pod.terminating:
             return held
-        return [*held, *(job.metadata.key for job in self._jobs.list(pod.metadata.namespace) if _selects(job, pod))]
+        return [*held, *(job.metadata.key for job in self._jobs.list(pod.metadata.namespace) if selects(job, pod))]
 
     def _observe(self, old: Pod | None, new: Pod | None) -> None:
         pod = new or old
@@ -117,7 +111,7 @@ class JobController(Controller):
         if await self._take_in(job):
             return None  # and count them with the rest when their new owner shows
         pods = await self._let_go(job, pods)
-        ignored = {pod.metadata.uid for pod in pods if _is_ignored(job, pod)}
+        ignored = {pod.metadata.uid for pod in pods if is_ignored(job, pod)}
         status = self._counted(job, pods, ignored)
         active = [pod for pod in pods if is_active(pod)]
         status = self._started(job, status)
@@ -141,7 +135,7 @@ class JobController(Controller):
 
     async def _free(self, key: str, job: Job | None) -> None:
         """Take the finalizer off pods that no Job counts any more: it would hold them for good."""
-        left = [pod for pod in self._pods.by_index(HELD_INDEX, key) if job is None or not _may_count(job, pod)]
+        left = [pod for pod in self._pods.by_index(HELD_INDEX, key) if job is None or not may_count(job, pod)]
         if not left:
             return
         namespace, _, name = key.partition("/")
@@ -155,7 +149,7 @@ class JobController(Controller):
     async def _take_in(self, job: Job) -> bool:
         """Adopt pods that match and that nobody controls; whether there were any."""
         namespace = job.metadata.namespace
-        strangers = [pod for pod in orphans(self._pods, namespace) if not pod.terminating and _selects(job, pod)]
+        strangers = [pod for pod in orphans(self._pods, namespace) if not pod.terminating and selects(job, pod)]
         if strangers:
             live = _object.decode(await self._client.get(JOBS, job.metadata.name, namespace)).metadata
             if live.uid != job.metadata.uid or live.deletion_timestamp is not None:
@@ -171,7 +165,7 @@ class JobController(Controller):
             return list(pods)
         kept: list[Pod] = []
         for pod in pods:
-            if _selects(job, pod):
+            if selects(job, pod):
                 kept.append(pod)
                 continue
             others = [reference for reference in pod.metadata.owner_references if reference.uid != job.metadata.uid]
@@ -283,8 +277,8 @@ class JobController(Controller):
         wait = back_off(pods)
         if wait > 0:
             return wait
-        indexes = self._next_indexes(job, status, active, min(-surplus, self._burst))
-        await self._create(job, [self._pod(job, index) for index in indexes])
+        indexes = job_indexes.next_indexes(job, status, active, min(-surplus, self._burst))
+        await self._create(job, [pod_of(job, index) for index in indexes])
         return None
 
     async def _create_by_index(
@@ -294,15 +288,15 @@ class JobController(Controller):
         last = job_indexes.last_failures(pods)
         waits: list[float] = []
         bodies: list[Obj] = []
-        for index in self._next_indexes(job, status, active, job.spec.completions or 0):
+        for index in job_indexes.next_indexes(job, status, active, job.spec.completions or 0):
             if index is None or len(bodies) == count:
                 break
             before = last.get(index)
             if (wait := job_indexes.wait_of(before)) > 0:
                 waits.append(wait)
                 continue
-            body = self._pod(job, index)
-            ignored = before is not None and _is_ignored(job, before)
+            body = pod_of(job, index)
+            ignored = before is not None and is_ignored(job, before)
             failures = job_indexes.next_failures(before, ignored=ignored)
             body["metadata"]["annotations"][job_indexes.FAILURES] = str(failures)
             bodies.append(body)
@@ -315,34 +309,6 @@ class JobController(Controller):
         for result in await outcomes(partial(self._create_one, job, body) for body in bodies):
             if isinstance(result, ApiError):
                 raise result
-
-    def _next_indexes(self, job: Job, status: JobStatus, active: Sequence[Pod], count: int) -> list[int | None]:
-        if job.spec.completion_mode != "Indexed":
-            return [None] * count
-        taken = parse_indexes(status.completed_indexes) | {index_of(pod) for pod in active}
-        taken |= parse_indexes(status.failed_indexes or "")
-        free = [index for index in range(job.spec.completions or 0) if index not in taken]
-        return list(free[:count])
-
-    def _pod(self, job: Job, index: int | None) -> Obj:
-        name = job.metadata.name
-        prefix = f"{name}-" if index is None else f"{name}-{index}-"
-        pod = pod_from_template(job.spec.template, prefix, controller_reference(job, "batch/v1", "Job"))
-        meta = pod["metadata"]
-        meta["finalizers"] = [*meta.get("finalizers", ()), FINALIZER]
-        labels = meta.get("labels", {})
-        meta["labels"] = {**labels, **{DOMAIN + key: labels[key] for key in GENERATED_LABELS if key in labels}}
-        if index is not None:
-            meta["annotations"] = {**meta.get("annotations", {}), INDEX: str(index)}
-            meta["labels"] = {**meta.get("labels", {}), INDEX: str(index)}
-            spec = pod["spec"]
-            spec.setdefault("hostname", f"{name}-{index}")
-            source = {"fieldRef": {"fieldPath": f"metadata.annotations['{INDEX}']"}}
-            for container in [*spec.get("initContainers", ()), *spec.get("containers", ())]:
-                env = container.setdefault("env", [])
-                if all(entry["name"] != "JOB_COMPLETION_INDEX" for entry in env):
-                    env.append({"name": "JOB_COMPLETION_INDEX", "valueFrom": source})
-        return pod
 
     async def _create_one(self, job: Job, pod: Obj) -> None:
         try:
@@ -378,15 +344,8 @@ class JobController(Controller):
     async def _release(self, pods: Iterable[Pod]) -> None:
         """Take the finalizer off pods whose end is on record."""
         for pod in pods:
-            meta = pod.metadata
-            if FINALIZER not in meta.finalizers:
-                continue
-            kept = [finalizer for finalizer in meta.finalizers if finalizer != FINALIZER]
-            patch = {"metadata": {"resourceVersion": meta.resource_version, "finalizers": kept or None}}
-            try:
-                await self._client.patch("pods", meta.name, patch, meta.namespace)
-            except NotFound:
-                continue
+            if FINALIZER in pod.metadata.finalizers:
+                await lift_finalizer(self._client, "pods", pod.metadata, FINALIZER)
 
     async def _write(self, job: Job, status: JobStatus, pods: Sequence[Pod], active: Sequence[Pod]) -> None:
         status = msgspec.structs.replace(
@@ -415,35 +374,6 @@ def _success(job: Job, status: JobStatus, succeeded: int, active: Sequence[Pod])
     if succeeded < enough or (job.spec.completions is None and active):
         return None
     return "CompletionsReached", "Reached expected number of succeeded pods"
-
-
-def _held_for(pod: Pod) -> Collection[str]:
-    """Indexer: the key of the Job whose finalizer is on the pod, also when it controls it no more."""
-    meta = pod.metadata
-    if FINALIZER not in meta.finalizers:
-        return ()
-    if meta.controller is not None:
-        return list(key_of_controller("Job")(pod))
-    name = meta.labels.get("job-name")
-    return () if name is None else (f"{meta.namespace}/{name}",)
-
-
-def _may_count(job: Job, pod: Pod) -> bool:
-    """Whether the pod is the Job's, or one that it will adopt."""
-    owner = pod.metadata.controller
-    if owner is not None:
-        return owner.uid == job.metadata.uid
-    return not pod.terminating and _selects(job, pod)
-
-
-def _selects(job: Job, pod: Pod) -> bool:
-    """Whether the Job's selector, which it always has in the API, matches."""
-    return job.spec.selector != LabelSelector() and matches(job.spec.selector, pod.metadata.labels)
-
-
-def _is_ignored(job: Job, pod: Pod) -> bool:
-    """Whether a pod has failed in a way that does not count."""
-    return pod.status.phase == "Failed" and judge(job.spec.pod_failure_policy, pod)[0] == IGNORE
 
 
 def build(ctx: Context) -> Controller:

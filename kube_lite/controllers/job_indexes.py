@@ -49,6 +49,16 @@ def newly_failed(job: Job, pods: Iterable[Pod], ignored: Iterable[str]) -> set[i
     return found
 
 
+def next_indexes(job: Job, status: JobStatus, active: Sequence[Pod], count: int) -> list[int | None]:
+    """Up to ``count`` indexes that need a pod; so many None where pods have no index."""
+    if job.spec.completion_mode != "Indexed":
+        return [None] * count
+    taken = parse_indexes(status.completed_indexes) | {index_of(pod) for pod in active}
+    taken |= parse_indexes(status.failed_indexes or "")
+    free = [index for index in range(job.spec.completions or 0) if index not in taken]
+    return list(free[:count])
+
+
 def last_failures(pods: Iterable[Pod]) -> dict[int, Pod]:
     """The pod of each index that failed last."""
     found: dict[int, Pod] = {}

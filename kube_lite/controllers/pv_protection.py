@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kube_lite.controllers.base import Context, Controller, Requeue
 from kube_lite.controllers.persistentvolumes import VOLUMES, PersistentVolume
-from kube_lite.errors import NotFound
+from kube_lite.controllers.removal import lift_finalizer
 
 NAMES = ("pv-protection", "persistentvolume-protection-controller")
 
@@ -26,15 +26,8 @@ class PVProtectionController(Controller):
         volume = self._volumes.get(key)
         if volume is None or volume.metadata.deletion_timestamp is None or volume.status.phase == "Bound":
             return None
-        meta = volume.metadata
-        if FINALIZER not in meta.finalizers:
-            return None
-        kept = [finalizer for finalizer in meta.finalizers if finalizer != FINALIZER]
-        patch = {"metadata": {"resourceVersion": meta.resource_version, "finalizers": kept or None}}
-        try:
-            await self._client.patch(VOLUMES, meta.name, patch)
-        except NotFound:
-            return None
+        if FINALIZER in volume.metadata.finalizers:
+            await lift_finalizer(self._client, VOLUMES, volume.metadata, FINALIZER)
         return None
 
 

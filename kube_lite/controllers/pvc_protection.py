@@ -8,7 +8,7 @@ import msgspec
 
 from kube_lite.controllers.base import Context, Controller, Requeue
 from kube_lite.controllers.persistentvolumes import CLAIMS, PersistentVolumeClaim
-from kube_lite.errors import NotFound
+from kube_lite.controllers.removal import lift_finalizer
 from kube_lite.resources.kinds.pod.view import Pod
 
 NAMES = ("pvc-protection", "persistentvolumeclaim-protection-controller")
@@ -53,13 +53,7 @@ class PVCProtectionController(Controller):
         live = await self._client.list("pods", claim.metadata.namespace)
         if self._used(key, [_pod.decode(item) for item in live.items]):
             return None
-        meta = claim.metadata
-        kept = [finalizer for finalizer in meta.finalizers if finalizer != FINALIZER]
-        patch = {"metadata": {"resourceVersion": meta.resource_version, "finalizers": kept or None}}
-        try:
-            await self._client.patch(CLAIMS, meta.name, patch, meta.namespace)
-        except NotFound:
-            return None
+        await lift_finalizer(self._client, CLAIMS, claim.metadata, FINALIZER)
         return None
 
     def _used(self, key: str, pods: Iterable[Pod]) -> bool:

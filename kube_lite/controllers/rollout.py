@@ -15,6 +15,7 @@ from kube_lite.controllers import deployment_status as conditions
 from kube_lite.controllers.base import Requeue, namespace_terminating
 from kube_lite.controllers.ownership import controller_reference
 from kube_lite.controllers.proportions import is_rolling, max_surge, max_unavailable, new_size, shares, spec_replicas
+from kube_lite.controllers.removal import delete_seen
 from kube_lite.controllers.revisions import (
     HASH_LABEL,
     REVISION,
@@ -28,7 +29,7 @@ from kube_lite.controllers.revisions import (
     size_annotations,
     template_hash,
 )
-from kube_lite.errors import AlreadyExists, ApiError, NotFound
+from kube_lite.errors import AlreadyExists, ApiError
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.views import Deployment, DeploymentStatus, ReplicaSet
 
@@ -329,11 +330,7 @@ class Rollout:
             busy = rs.status.replicas or rs.spec.replicas or rs.metadata.generation > rs.status.observed_generation
             if busy:
                 continue
-            meta = rs.metadata
-            try:
-                await self._client.delete(REPLICA_SETS, meta.name, meta.namespace, uid=meta.uid)
-            except NotFound:
-                continue
+            await delete_seen(self._client, REPLICA_SETS, rs.metadata)
 
     # --- status ---
 

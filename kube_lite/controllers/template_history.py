@@ -19,8 +19,9 @@ from kube_lite.controllers.ownership import (
     reference_as_json,
     set_references,
 )
+from kube_lite.controllers.removal import delete_seen
 from kube_lite.controllers.revisions import template_hash
-from kube_lite.errors import AlreadyExists, NotFound
+from kube_lite.errors import AlreadyExists
 from kube_lite.resources.meta import Obj, ObjectView, View
 
 RESOURCE = "controllerrevisions.apps"
@@ -129,11 +130,7 @@ async def clean_up(
     old = [r for r in dependants(revisions, owner) if r.metadata.name not in live]
     most = HISTORY_LIMIT if limit is None else limit
     for revision in sorted(old, key=lambda r: r.revision)[: max(0, len(old) - most)]:
-        meta = revision.metadata
-        try:
-            await client.delete(RESOURCE, meta.name, meta.namespace, uid=meta.uid)
-        except NotFound:
-            continue
+        await delete_seen(client, RESOURCE, revision.metadata)
 
 
 _revision = msgspec.json.Decoder(ControllerRevision)

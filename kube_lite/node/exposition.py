@@ -63,55 +63,30 @@ def _seconds(nanoseconds: int) -> float:
 def resource_metrics(sample: Sample) -> bytes:
     """``/metrics/resource``."""
     out = Exposition(_milliseconds(sample))
-    stable = "[STABLE] "
     each = [(_container(pod, one.state.name), one) for pod in sample.pods for one in pod.containers]
-    pods = [(_pod(pod), pod) for pod in sample.pods]
-    out.family(
-        "container_cpu_usage_seconds_total",
-        "counter",
-        f"{stable}Cumulative cpu time consumed by the container in core-seconds",
-        ((labels, _seconds(one.used.usage.cpu_nanoseconds)) for labels, one in each),
-    )
-    out.family(
-        "container_memory_working_set_bytes",
-        "gauge",
-        f"{stable}Current working set of the container in bytes",
-        ((labels, one.used.usage.working_set_bytes) for labels, one in each),
-    )
+    _usage(out, "container", [(labels, one.used) for labels, one in each])
     out.family(
         "container_start_time_seconds",
         "gauge",
-        f"{stable}Start time of the container since unix epoch in seconds",
+        "[STABLE] Start time of the container since unix epoch in seconds",
         ((labels, one.state.started_at.timestamp()) for labels, one in each if one.state.started_at is not None),
         timed=False,
     )
-    out.family(
-        "node_cpu_usage_seconds_total",
-        "counter",
-        f"{stable}Cumulative cpu time consumed by the node in core-seconds",
-        [({}, _seconds(sample.node.usage.cpu_nanoseconds))],
-    )
-    out.family(
-        "node_memory_working_set_bytes",
-        "gauge",
-        f"{stable}Current working set of the node in bytes",
-        [({}, sample.node.usage.working_set_bytes)],
-    )
-    out.family(
-        "pod_cpu_usage_seconds_total",
-        "counter",
-        f"{stable}Cumulative cpu time consumed by the pod in core-seconds",
-        ((labels, _seconds(pod.used.usage.cpu_nanoseconds)) for labels, pod in pods),
-    )
-    out.family(
-        "pod_memory_working_set_bytes",
-        "gauge",
-        f"{stable}Current working set of the pod in bytes",
-        ((labels, pod.used.usage.working_set_bytes) for labels, pod in pods),
-    )
+    _usage(out, "node", [({}, sample.node)])
+    _usage(out, "pod", [(_pod(pod), pod.used) for pod in sample.pods])
     about = "[STABLE] 1 if there was an error while getting container metrics, 0 otherwise"
     out.family("resource_scrape_error", "gauge", about, [({}, 0)], timed=False)
     return out.text()
+
+
+def _usage(out: Exposition, what: str, rows: Sequence[tuple[Mapping[str, str], Rated]]) -> None:
+    """What each of a sort uses. :param what: ``container``, ``node`` or ``pod``"""
+    about = f"[STABLE] Cumulative cpu time consumed by the {what} in core-seconds"
+    cpu = ((labels, _seconds(used.usage.cpu_nanoseconds)) for labels, used in rows)
+    out.family(f"{what}_cpu_usage_seconds_total", "counter", about, cpu)
+    about = f"[STABLE] Current working set of the {what} in bytes"
+    memory = ((labels, used.usage.working_set_bytes) for labels, used in rows)
+    out.family(f"{what}_memory_working_set_bytes", "gauge", about, memory)
 
 
 def _pod(pod: PodSample) -> dict[str, str]:
@@ -126,11 +101,11 @@ def container_metrics(sample: Sample) -> bytes:
     """``/metrics/cadvisor``."""
     out = Exposition(_milliseconds(sample))
     each = [
-        (_cadvisor(pod, one.state.name, one.state.container_id, one.state.image), one.used, one.layer)
+        (_cadvisor(pod, one.state.name, one.state.container_id, one.state.image), one)
         for pod in sample.pods
         for one in pod.containers
     ]
-    groups = [(labels, used) for labels, used, _ in each]
+    groups = [(labels, one.used) for labels, one in each]
     groups += [(_cadvisor(pod), pod.used) for pod in sample.pods]
     groups.append(({"container": "", "id": "/", "image": "", "name": "", "namespace": "", "pod": ""}, sample.node))
     cumulative = "Cumulative cpu time consumed in seconds."
@@ -159,18 +134,13 @@ def container_metrics(sample: Sample) -> bytes:
         "container_fs_usage_bytes",
         "gauge",
         "Number of bytes that are consumed by the container on this filesystem.",
-        ((labels, layer.bytes) for labels, _, layer in each),
+        ((labels, one.layer.bytes) for labels, one in each),
     )
     out.family(
         "container_start_time_seconds",
         "gauge",
         "Start time of the container since unix epoch in seconds.",
-        (
-            (_cadvisor(pod, one.state.name, one.state.container_id, one.state.image), one.state.started_at.timestamp())
-            for pod in sample.pods
-            for one in pod.containers
-            if one.state.started_at is not None
-        ),
+        ((labels, one.state.started_at.timestamp()) for labels, one in each if one.state.started_at is not None),
     )
     _network(out, sample)
     out.family("machine_cpu_cores", "gauge", "Number of logical CPU cores.", [({}, os.cpu_count() or 0)], timed=False)

@@ -24,6 +24,7 @@ from kube_lite.node import logs, restarts, status
 from kube_lite.node.condemned import Condemned
 from kube_lite.node.context import NodeContext, pod_text
 from kube_lite.node.ending import Ending, grace_of
+from kube_lite.node.jobs import Jobs
 from kube_lite.node.monitor import Monitor
 from kube_lite.node.preparation import Preparation
 from kube_lite.node.probes import ProbeKind
@@ -71,7 +72,7 @@ class PodWorker:
         self._ending = Ending(node, self.view)
         self._wake = anyio.Event()
         self._tasks: TaskGroup | None = None
-        self._jobs: dict[str, anyio.CancelScope] = {}
+        self._jobs = Jobs(pod.metadata.key, self.wake)
         self._preparation = Preparation(node, self.view, lambda: self.pod)
         self._usage = UsageWatch(node, self.view, lambda: self.pod)
         self._starting: set[str] = set()
@@ -172,28 +173,8 @@ class PodWorker:
 
     def _spawn(self, name: str, call: Callable[[], Awaitable[None]]) -> None:
         """Run a job, unless one of that name is running; the worker looks again when it ends."""
-        if name in self._jobs or self._tasks is None:
-            return
-        scope = self._jobs[name] = anyio.CancelScope()
-        self._tasks.start_soon(self._job, name, call, scope)
-
-    async def _job(self, name: str, call: Callable[[], Awaitable[None]], scope: anyio.CancelScope) -> None:
-        with scope:
-            try:
-                await call()
-            except Exception:
-                log.exception("pod %s: %s failed", self.pod.metadata.key, name)
-                await anyio.sleep(1)
-        if self._jobs.get(name) is scope:
-            del self._jobs[name]
-        self.wake()
-
-    def _cancel(self, *names: str) -> bool:
-        """Cancel jobs; whether any of them still runs."""
-        for name in names:
-            if (scope := self._jobs.get(name)) is not None:
-                scope.cancel()
-        return any(name in self._jobs for name in names)
+        if self._tasks is not None:
+            self._jobs.spawn(self._tasks, name, call)
 
     def _sync(self, tasks: TaskGroup) -> float | None:
         """Decide what to do now; seconds until the next look, None for when something happens."""
@@ -208,7 +189,7 @@ class PodWorker:
             self.view.verdict = status.Verdict(pod.status.reason, pod.status.message)
         delays = [self._check_deadline()]
         if self.view.verdict is not None:
-            if self.view.finished or self._cancel("setup", "start"):
+            if self.view.finished or self._jobs.cancel("setup", "start"):
                 self._publish()
             else:
                 self._spawn("halt", self._halt)
@@ -368,8 +349,8 @@ class PodWorker:
         """See to it that the pod ends and is removed, sooner when the grace has become shorter."""
         grace = grace_of(self._node, self.pod, gone=self.gone)
         if self._grace is not None and grace < self._grace:
-            self._cancel("terminate")
-        if self._cancel("setup", "start", "halt", "refresh", "usage") or "terminate" in self._jobs:
+            self._jobs.cancel("terminate")
+        if self._jobs.cancel("setup", "start", "halt", "refresh", "usage") or "terminate" in self._jobs:
             return
         self._grace = grace
         self._spawn("terminate", self._end_and_remove)

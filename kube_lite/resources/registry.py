@@ -106,6 +106,10 @@ def status(
     return Subresource(name="status", prepare=prepare, validate=validate)
 
 
+SCALE = Subresource(name="scale", group="autoscaling", version="v1", kind="Scale")
+"""What kinds with replicas have; :class:`ScalePaths` says where they keep them."""
+
+
 class UpdateCheck(Enum):
     """What a kind checks of an update before what is particular to it; causes are told as often as they are found."""
 

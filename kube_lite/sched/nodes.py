@@ -11,7 +11,6 @@ is bounded; who has fallen behind starts afresh.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kube_lite.resources.views import Node
+from kube_lite.sched.labels import LabelColumn, LabelColumns
 from kube_lite.sched.podinfo import GroupKey, PodInfo, amount
 
 Mask = NDArray[np.bool_]
@@ -34,34 +34,11 @@ CPU, MEMORY, EPHEMERAL_STORAGE, PODS = range(4)
 
 FIXED_RESOURCES = ("cpu", "memory", "ephemeral-storage", "pods")
 
-MAX_LABEL_COLUMNS = 256
-"""Label keys that have a column at a time; the one used longest ago makes room."""
-
 MAX_CHANGES = 8192
 """Rows that the change log remembers."""
 
 TaintSet = tuple[tuple[str, str, str], ...]
 """A node's taints as (key, value, effect)."""
-
-
-@dataclass(slots=True)
-class LabelColumn:
-    """The values of one label: ``codes[row]`` indexes ``values``, -1 where the label is missing."""
-
-    codes: NDArray[np.int32]
-    values: list[str] = field(default_factory=list)
-    code_of: dict[str, int] = field(default_factory=dict)
-
-    def set(self, row: int, value: str | None) -> None:
-        """Note ``value`` (None: no such label) for ``row``."""
-        if value is None:
-            self.codes[row] = -1
-            return
-        code = self.code_of.get(value)
-        if code is None:
-            code = self.code_of[value] = len(self.values)
-            self.values.append(value)
-        self.codes[row] = code
 
 
 @dataclass(slots=True)
@@ -104,7 +81,7 @@ class NodeTable:
         """Name -> labels, for selectors of namespaces."""
         self._free: list[int] = []
         self._taint_codes: dict[TaintSet, int] = {(): 0}
-        self._label_columns: OrderedDict[str, LabelColumn] = OrderedDict()
+        self._labels = LabelColumns()
         self._row_of_pod: dict[str, int] = {}
         self._log: list[int] = []
         self._log_start = 0
@@ -165,22 +142,11 @@ class NodeTable:
 
     def label(self, key: str) -> LabelColumn:
         """The column of a label, made from the nodes at first use."""
-        column = self._label_columns.get(key)
-        if column is None:
-            column = LabelColumn(np.full(self._capacity, -1, dtype=np.int32))
-            for row, node in enumerate(self.nodes):
-                if node is not None:
-                    column.set(row, node.metadata.labels.get(key))
-            self._label_columns[key] = column
-            if len(self._label_columns) > MAX_LABEL_COLUMNS:
-                self._label_columns.popitem(last=False)
-        else:
-            self._label_columns.move_to_end(key)
-        return column
+        return self._labels.get(key, self.nodes)
 
     def label_codes(self, key: str) -> NDArray[np.int32]:
         """The codes of a label, one per row."""
-        return self.label(key).codes[: self.size]
+        return self._labels.get(key, self.nodes).codes[: self.size]
 
     # -- what changed
 
@@ -204,16 +170,15 @@ class NodeTable:
     # -- nodes
 
     def _grow(self) -> None:
-        def longer(column: NDArray[Any], fill: int = 0) -> NDArray[Any]:
+        def longer(column: NDArray[Any]) -> NDArray[Any]:
             shape = (*column.shape[:-1], capacity - column.shape[-1])
-            return np.concatenate([column, np.full(shape, fill, dtype=column.dtype)], axis=-1)
+            return np.concatenate([column, np.zeros(shape, dtype=column.dtype)], axis=-1)
 
         capacity = max(64, self._capacity * 2)
         self._present, self._unschedulable = longer(self._present), longer(self._unschedulable)
         self._taints, self._nonzero = longer(self._taints), longer(self._nonzero)
         self._allocatable, self._requested = longer(self._allocatable), longer(self._requested)
-        for column in self._label_columns.values():
-            column.codes = longer(column.codes, -1)
+        self._labels.grow(capacity)
         self._capacity = capacity
 
     def _row(self, name: str) -> int:
@@ -252,16 +217,10 @@ class NodeTable:
         for name, text in node.status.allocatable.items():
             index = self.resource(name)  # may make the array anew
             self._allocatable[index, row] = amount(name, text)
-        self._put_labels(row, node)
+        self._labels.put(row, node.metadata.labels)
         self._put_images(row, old, node)
         self.static_version += 1
         return True
-
-    def _put_labels(self, row: int, node: Node) -> None:
-        for key, column in list(self._label_columns.items()):
-            column.set(row, node.metadata.labels.get(key))
-            if len(column.values) > 4 * self._capacity:
-                del self._label_columns[key]  # mostly values of nodes that are gone; made anew when needed
 
     def _taint_code(self, taints: TaintSet) -> int:
         code = self._taint_codes.get(taints)
@@ -300,8 +259,7 @@ class NodeTable:
         self._unschedulable[row] = False
         self._taints[row] = 0
         self._allocatable[:, row] = 0
-        for column in self._label_columns.values():
-            column.codes[row] = -1
+        self._labels.clear(row)
         self.static_version += 1
         self._release(row)
 

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from kube_lite.api.http import Request
-from kube_lite.api.openapi import OpenAPI, Schema, references
+from kube_lite.api.openapi import OpenAPI, Schema
+from kube_lite.api.openapi_operations import references
 from kube_lite.api.openapi_v2 import MEDIA_TYPES
 from kube_lite.api.protobuf_wire import fields
 from kube_lite.api.request_info import parse

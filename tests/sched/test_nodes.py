@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from kube_lite.sched.nodes import CPU, MAX_CHANGES, MAX_LABEL_COLUMNS, MEMORY, PODS
+from kube_lite.sched.labels import MAX_LABEL_COLUMNS
+from kube_lite.sched.nodes import CPU, MAX_CHANGES, MEMORY, PODS
 from tests.sched.cluster import info, node_view, table
 
 
@@ -80,7 +81,7 @@ def test_label_columns_are_bounded() -> None:
     nodes = table(node_view("a"))
     for number in range(MAX_LABEL_COLUMNS + 50):
         nodes.label(f"key-{number}")
-    assert len(nodes._label_columns) == MAX_LABEL_COLUMNS
+    assert len(nodes._labels) == MAX_LABEL_COLUMNS
 
 
 def test_images_are_known_by_node_and_forgotten_with_it() -> None:

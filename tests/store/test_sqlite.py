@@ -299,21 +299,46 @@ def test_a_disk_full_for_a_moment_refuses_writes_and_heals(path: Path) -> None:
     assert "False" not in said
 
 
-FULL_DISK = """
+FILLING = """
 import asyncio, os, sys
+from kube_lite.store.compaction import HistorySettings, compact_regularly
 from kube_lite.store.sqlite import SqliteSettings, open_sqlite
 from kube_lite.store.store import StorageFull
 
+async def fill(store):
+    records = []
+    try:
+        while True:
+            records.append(await store.write(f"/{len(records)}", 0, lambda revision: b"x" * 50_000))
+    except StorageFull:
+        print("full")
+    return records
+"""
+
+
+def on_small_disk(
+    tmp_path: Path, script: str, mebibytes: int, filler_bytes: int = 0
+) -> subprocess.CompletedProcess[str]:
+    """Run a script whose argument is a directory with so much room, less a file ``filler`` in it."""
+    disk, program = tmp_path / "small", tmp_path / "run.py"
+    disk.mkdir()
+    program.write_text(FILLING + script)
+    # A mount namespace of its own, so that the mount ends with the process and nobody else sees it.
+    shell = (
+        f"mount -t tmpfs -o size={mebibytes}m kl-store {disk} && head -c {filler_bytes} /dev/zero > {disk}/filler "
+        f"&& exec {sys.executable} {program} {disk}"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
+    command = ["unshare", "--mount", "sh", "-c", shell]
+    return subprocess.run(command, capture_output=True, text=True, env=environment)
+
+
+FULL_DISK = """
 async def main():
     directory = sys.argv[1]
     async with open_sqlite(directory + "/state.db", SqliteSettings(reserve_bytes=1024 * 1024)) as store:
         lease = await store.write("/lease", 0, lambda revision: b"l", transient=True)
-        records = []
-        try:
-            while True:
-                records.append(await store.write(f"/{len(records)}", 0, lambda revision: b"x" * 50_000))
-        except StorageFull:
-            print("full")
+        records = await fill(store)
         assert len((await store.list("/")).records) == len(records) + 1
         lease = await store.write("/lease", lease.revision, lambda revision: b"m")
         for record in records[:20]:
@@ -333,35 +358,16 @@ asyncio.run(main())
 
 @pytest.mark.root
 def test_on_a_full_disk_deletions_and_leases_go_on_until_there_is_room(tmp_path: Path) -> None:
-    (tmp_path / "small").mkdir()
-    (tmp_path / "run.py").write_text(FULL_DISK)
-    # A mount namespace of its own, so that the mount ends with the process and nobody else sees it.
-    script = (
-        f"mount -t tmpfs -o size=16m kl-store {tmp_path}/small && head -c 6000000 /dev/zero > {tmp_path}/small/filler "
-        f"&& exec {sys.executable} {tmp_path}/run.py {tmp_path}/small"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    command = ["unshare", "--mount", "sh", "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = on_small_disk(tmp_path, FULL_DISK, 16, filler_bytes=6_000_000)
     assert not done.stderr, done.stderr
     assert done.stdout.splitlines() == ["full", "deleted", "still full", "healed False"]
 
 
 ROOM_BY_DELETING = """
-import asyncio, os, sys
-from kube_lite.store.compaction import HistorySettings, compact_regularly
-from kube_lite.store.sqlite import SqliteSettings, open_sqlite
-from kube_lite.store.store import StorageFull
-
 async def main():
     settings = SqliteSettings(reserve_bytes=8 * 1024 * 1024, checkpoint_bytes=1024 * 1024)
     async with open_sqlite(sys.argv[1] + "/state.db", settings) as store:
-        records = []
-        try:
-            while True:
-                records.append(await store.write(f"/{len(records)}", 0, lambda revision: b"x" * 50_000))
-        except StorageFull:
-            print("full")
+        records = await fill(store)
         for record in records[10:]:
             await store.delete(record.key, record.revision, lambda revision: b"gone")
         compacting = asyncio.create_task(compact_regularly(store, HistorySettings(interval_seconds=0.2)))
@@ -380,15 +386,7 @@ asyncio.run(main())
 
 @pytest.mark.root
 def test_deleting_objects_makes_room_on_a_full_disk(tmp_path: Path) -> None:
-    (tmp_path / "small").mkdir()
-    (tmp_path / "run.py").write_text(ROOM_BY_DELETING)
-    script = (
-        f"mount -t tmpfs -o size=48m kl-store {tmp_path}/small && exec {sys.executable} {tmp_path}/run.py "
-        f"{tmp_path}/small"
-    )
-    environment = {**os.environ, "PYTHONPATH": os.getcwd()}
-    command = ["unshare", "--mount", "sh", "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = on_small_disk(tmp_path, ROOM_BY_DELETING, 48)
     assert done.stdout.splitlines() == ["full", "healed False 11"], done.stderr
 
 

@@ -24,11 +24,11 @@ from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
     NAME_COLUMN,
+    SCALE,
     Cells,
     Column,
     Resource,
     ScalePaths,
-    Subresource,
     prepare_status_update,
     status,
 )
@@ -145,7 +145,7 @@ RESOURCES = (
         categories=("all",),
         subresources={
             "status": status(prepare=_prepare_status, validate=_validate_status),
-            "scale": Subresource(name="scale", group="autoscaling", version="v1", kind="Scale"),
+            "scale": SCALE,
         },
         scale=ScalePaths(),
         default=_default,

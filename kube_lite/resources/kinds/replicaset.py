@@ -18,12 +18,12 @@ from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
     NAME_COLUMN,
+    SCALE,
     TWICE,
     Cells,
     Column,
     Resource,
     ScalePaths,
-    Subresource,
     status,
 )
 from kube_lite.resources.rules import nonnegative
@@ -125,7 +125,7 @@ RESOURCES = (
         categories=("all",),
         subresources={
             "status": status(validate=lambda new, old: validate_counts(new.get("status") or {})),
-            "scale": Subresource(name="scale", group="autoscaling", version="v1", kind="Scale"),
+            "scale": SCALE,
         },
         scale=ScalePaths(),
         default=_default,

@@ -16,7 +16,7 @@ from kube_lite.resources.kinds.replicaset import (
 )
 from kube_lite.resources.labelselector import text_of_map
 from kube_lite.resources.meta import Obj, metadata, name_of
-from kube_lite.resources.registry import TWICE, Cells, Resource, ScalePaths, Subresource, status
+from kube_lite.resources.registry import SCALE, TWICE, Cells, Resource, ScalePaths, status
 from kube_lite.resources.rules import nonnegative
 
 
@@ -75,7 +75,7 @@ RESOURCES = (
         categories=("all",),
         subresources={
             "status": status(validate=lambda new, old: validate_counts(new.get("status") or {})),
-            "scale": Subresource(name="scale", group="autoscaling", version="v1", kind="Scale"),
+            "scale": SCALE,
         },
         scale=ScalePaths(),
         default_propagation="Orphan",

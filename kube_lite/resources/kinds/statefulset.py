@@ -25,12 +25,12 @@ from kube_lite.resources.names import Problems, label_name, subdomain_name
 from kube_lite.resources.registry import (
     AGE_COLUMN,
     NAME_COLUMN,
+    SCALE,
     TWICE,
     Cells,
     Column,
     Resource,
     ScalePaths,
-    Subresource,
     status,
 )
 from kube_lite.resources.rules import as_number, at_most_100_percent, nonnegative, number_or_percent
@@ -177,7 +177,7 @@ RESOURCES = (
         categories=("all",),
         subresources={
             "status": status(validate=_validate_status),
-            "scale": Subresource(name="scale", group="autoscaling", version="v1", kind="Scale"),
+            "scale": SCALE,
         },
         scale=ScalePaths(),
         default=_default,

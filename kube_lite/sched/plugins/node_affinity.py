@@ -9,7 +9,8 @@ import numpy as np
 from kube_lite.resources.kinds.pod.view import NodeAffinity as PodNodeAffinity
 from kube_lite.resources.kinds.pod.view import NodeSelectorRequirement, NodeSelectorTerm
 from kube_lite.sched.framework import SKIP, EventKind, Plugin, Refusal, normalize_by_maximum
-from kube_lite.sched.nodes import Ints, LabelColumn, Mask, NodeTable, Rows, lookup, rows_mask
+from kube_lite.sched.labels import LabelColumn
+from kube_lite.sched.nodes import Ints, Mask, NodeTable, Rows, lookup, rows_mask
 from kube_lite.sched.podinfo import PodInfo
 
 REASON = "node(s) didn't match Pod's node affinity/selector"

@@ -33,20 +33,27 @@ def pods(api: Caller, namespace: str, app: str) -> list[Object]:
     return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
 
 
+def running(api: Caller, namespace: str, plural: str, body: Object) -> str:
+    """Make a workload and wait until all its replicas are ready; its path."""
+    api.create(collection(namespace, plural), body)
+    path = f"{collection(namespace, plural)}/{body['metadata']['name']}"
+    eventually(lambda: api.get(path)["status"].get("readyReplicas") == body["spec"]["replicas"])
+    return path
+
+
 KINDS = [
     ("deployments", "Deployment", {}),
     ("replicasets", "ReplicaSet", {}),
     ("statefulsets", "StatefulSet", {"serviceName": "s"}),
 ]
+every_kind = pytest.mark.parametrize(("plural", "kind", "more"), KINDS, ids=[k[0] for k in KINDS])
 
 
-@pytest.mark.parametrize(("plural", "kind", "more"), KINDS, ids=[k[0] for k in KINDS])
+@every_kind
 def test_replicas_run_scale_and_are_deleted_together(
     api: Caller, namespace: str, plural: str, kind: str, more: Object
 ) -> None:
-    path = f"{collection(namespace, plural)}/w"
-    api.create(collection(namespace, plural), workload(kind, "w", replicas=1, **more))
-    eventually(lambda: api.get(path)["status"].get("readyReplicas") == 1)
+    path = running(api, namespace, plural, workload(kind, "w", replicas=1, **more))
     scale = api.get(f"{path}/scale")
     assert (scale["spec"], scale["status"]) == ({"replicas": 1}, {"replicas": 1, "selector": "app=w"})
     scale["spec"]["replicas"] = 2
@@ -63,13 +70,11 @@ def test_replicas_run_scale_and_are_deleted_together(
     eventually(lambda: not pods(api, namespace, "w"))
 
 
-@pytest.mark.parametrize(("plural", "kind", "more"), KINDS, ids=[k[0] for k in KINDS])
+@every_kind
 def test_a_condition_of_others_is_seen_by_watchers_of_the_status(
     api: Caller, namespace: str, plural: str, kind: str, more: Object
 ) -> None:
-    path = f"{collection(namespace, plural)}/w"
-    api.create(collection(namespace, plural), workload(kind, "w", replicas=1, **more))
-    eventually(lambda: api.get(path)["status"].get("readyReplicas") == 1)
+    path = running(api, namespace, plural, workload(kind, "w", replicas=1, **more))
     version = api.get(path)["metadata"]["resourceVersion"]
     told: Object = {"type": "StatusUpdate", "status": "True", "reason": "E2E", "message": "Set from e2e test"}
 
@@ -150,8 +155,7 @@ def _current(api: Caller, path: str, wanted: Object) -> Object:
 
 def test_a_disruption_budget_blocks_an_eviction_until_it_allows_it(api: Caller, namespace: str) -> None:
     budgets = f"/apis/policy/v1/namespaces/{namespace}/poddisruptionbudgets"
-    api.create(collection(namespace, "replicasets"), workload("ReplicaSet", "rs", replicas=3))
-    eventually(lambda: api.get(f"{collection(namespace, 'replicasets')}/rs")["status"].get("readyReplicas") == 3)
+    running(api, namespace, "replicasets", workload("ReplicaSet", "rs", replicas=3))
     body: Object = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "b"}}
     api.create(budgets, body | {"spec": {"minAvailable": 3, "selector": {"matchLabels": {"app": "rs"}}}})
 
@@ -179,10 +183,8 @@ def test_a_disruption_budget_blocks_an_eviction_until_it_allows_it(api: Caller, 
 
 @pytest.mark.parametrize("policy", ["Background", "Foreground", "Orphan"])
 def test_dependants_go_with_their_owner_or_stay(api: Caller, namespace: str, policy: str) -> None:
-    path = f"{collection(namespace, 'deployments')}/d"
+    path = running(api, namespace, "deployments", workload("Deployment", "d", replicas=2))
     sets = collection(namespace, "replicasets")
-    api.create(collection(namespace, "deployments"), workload("Deployment", "d", replicas=2))
-    eventually(lambda: api.get(path)["status"].get("readyReplicas") == 2)
     api.delete(path, {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": policy})
     eventually(lambda: api.send("GET", path).status_code == 404)
     if policy == "Orphan":

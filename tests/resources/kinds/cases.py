@@ -88,3 +88,13 @@ def assert_causes(got: list[Cause], wanted: list[Cause]) -> None:
     assert [cause[:2] for cause in got] == [cause[:2] for cause in wanted]
     for (_, _, message), (_, _, part) in zip(got, wanted, strict=True):
         assert part in message
+
+
+def assert_create(kind: Resource, obj: dict[str, Any], change: Change, wanted: list[Cause]) -> None:
+    """A new object with the change is refused for these causes, none if it is fine."""
+    assert_causes(create(kind, changed(obj, change))[1], wanted)
+
+
+def assert_update(kind: Resource, obj: dict[str, Any], change: Change, wanted: list[Cause]) -> None:
+    """The change to a stored object is refused for these causes, none if it is fine."""
+    assert_causes(update(kind, obj, change)[1], wanted)

@@ -20,7 +20,7 @@ from tests.resources.kinds.cases import (
     UNKNOWN,
     Cause,
     Change,
-    assert_causes,
+    assert_create,
     changed,
     create,
     resource,
@@ -59,7 +59,7 @@ SIGNER = "spec.signerName"
     ],
 )
 def test_a_new_request(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 def test_a_decision_is_dated_and_stays() -> None:

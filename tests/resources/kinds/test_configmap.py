@@ -12,11 +12,10 @@ from tests.resources.kinds.cases import (
     NOT_HERE,
     Cause,
     Change,
-    assert_causes,
-    changed,
+    assert_create,
+    assert_update,
     create,
     resource,
-    update,
 )
 
 KIND = resource("", "configmaps")
@@ -36,7 +35,7 @@ VALID = {"metadata": {"name": "x"}, "data": {"k": "v"}}
     ],
 )
 def test_a_new_configmap(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +48,7 @@ def test_a_new_configmap(name: str, change: Change, causes: list[Cause]) -> None
     ],
 )
 def test_an_immutable_configmap_keeps_its_data(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(update(KIND, {**VALID, "immutable": True}, change)[1], causes)
+    assert_update(KIND, {**VALID, "immutable": True}, change, causes)
 
 
 def test_a_row_counts_both_sorts_of_data() -> None:

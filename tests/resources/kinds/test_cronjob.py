@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.resources.kinds.cases import BAD, Cause, Change, assert_causes, changed, create, resource
+from tests.resources.kinds.cases import (
+    BAD,
+    Cause,
+    Change,
+    assert_create,
+    resource,
+)
 
 KIND = resource("batch", "cronjobs")
 POD: dict[str, Any] = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}
@@ -32,4 +38,4 @@ NOT_IN_SCHEDULE = "cannot use TZ or CRON_TZ in schedule, use timeZone field inst
     ],
 )
 def test_a_time_zone_stands_in_its_own_field(change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)

@@ -8,7 +8,17 @@ import pytest
 
 from kube_lite.errors import BadRequest
 from kube_lite.resources.kinds.daemonset import GENERATION
-from tests.resources.kinds.cases import BAD, NEEDED, Cause, Change, assert_causes, changed, create, resource, update
+from tests.resources.kinds.cases import (
+    BAD,
+    NEEDED,
+    Cause,
+    Change,
+    assert_create,
+    changed,
+    create,
+    resource,
+    update,
+)
 from tests.resources.kinds.test_deployment import VALID
 
 KIND = resource("apps", "daemonsets")
@@ -52,4 +62,4 @@ def test_times_that_are_stored_as_null_do_not_count() -> None:
 def test_a_rolling_update(name: str, rolling: dict[str, Any], causes: list[Cause]) -> None:
     change: Change = {"spec.updateStrategy": {"rollingUpdate": rolling}}
     wanted = [(reason, f"spec.updateStrategy.rollingUpdate.{field}", text) for reason, field, text in causes]
-    assert_causes(create(KIND, changed(VALID, change))[1], wanted)
+    assert_create(KIND, VALID, change, wanted)

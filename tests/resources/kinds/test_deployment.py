@@ -14,7 +14,8 @@ from tests.resources.kinds.cases import (
     UNKNOWN,
     Cause,
     Change,
-    assert_causes,
+    assert_create,
+    assert_update,
     changed,
     create,
     resource,
@@ -124,12 +125,12 @@ def test_defaults() -> None:
     ],
 )
 def test_a_new_deployment(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 def test_the_selector_never_changes() -> None:
     change = {"spec.selector.matchLabels": {"c": "d"}, "spec.template.metadata.labels": {"c": "d"}}
-    assert_causes(update(KIND, VALID, change)[1], [(BAD, "spec.selector", "field is immutable")])
+    assert_update(KIND, VALID, change, [(BAD, "spec.selector", "field is immutable")])
 
 
 def test_a_plain_update_keeps_the_status() -> None:

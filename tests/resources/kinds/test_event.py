@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from tests.resources.kinds.cases import BAD, NEEDED, Cause, Change, assert_causes, changed, create, resource, update
+from tests.resources.kinds.cases import (
+    BAD,
+    NEEDED,
+    Cause,
+    Change,
+    assert_create,
+    assert_update,
+    changed,
+    create,
+    resource,
+)
 
 CORE, NEW, BETA = (
     resource("", "events"),
@@ -52,18 +62,21 @@ AT = "reportingController"
     ],
 )
 def test_a_new_event(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(NEW, changed(VALID, change))[1], causes)
+    assert_create(NEW, VALID, change, causes)
 
 
 def test_old_clients_may_leave_more_out() -> None:
     assert not create(CORE, OLD)[1]
     assert not create(BETA, changed(VALID, {"type": "x"}))[1]
     assert not create(CORE, changed(OLD, {"metadata.name": "Any_Name!"}))[1]
-    _, causes = create(CORE, changed(OLD, {"involvedObject.namespace": "other"}))
-    assert_causes(causes, [(BAD, "involvedObject.namespace", '"other": does not match event.namespace')])
+    assert_create(
+        CORE,
+        OLD,
+        {"involvedObject.namespace": "other"},
+        [(BAD, "involvedObject.namespace", '"other": does not match event.namespace')],
+    )
 
 
 def test_an_update_keeps_who_reports() -> None:
-    _, causes = update(NEW, VALID, {AT: "Bad Value"})
-    assert_causes(causes, [(BAD, AT, "name part must consist of")])
+    assert_update(NEW, VALID, {AT: "Bad Value"}, [(BAD, AT, "name part must consist of")])
     assert NEW.invalid_group == ""

@@ -14,10 +14,10 @@ from tests.resources.kinds.cases import (
     Cause,
     Change,
     assert_causes,
-    changed,
+    assert_create,
+    assert_update,
     create,
     resource,
-    update,
 )
 
 KIND = resource("flowcontrol.apiserver.k8s.io", "flowschemas")
@@ -121,14 +121,14 @@ AT = "spec.rules[0]"
     ],
 )
 def test_a_new_schema(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 def test_the_mandatory_schemas_are_fixed() -> None:
     fixed = {"metadata": {"name": "catch-all"}, "spec": MANDATORY_SCHEMAS["catch-all"]}
     assert_causes(create(KIND, fixed)[1], [])
     wrong = [(BAD, "spec", "spec of 'catch-all' must equal the fixed value")]
-    assert_causes(update(KIND, fixed, {"spec.distinguisherMethod": None})[1], wrong)
+    assert_update(KIND, fixed, {"spec.distinguisherMethod": None}, wrong)
 
 
 def test_metadata_that_changed_is_told_of_once_and_checked_as_new() -> None:

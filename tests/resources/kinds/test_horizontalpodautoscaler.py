@@ -6,18 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.resources.kinds.cases import (
-    BAD,
-    NEEDED,
-    NOT_HERE,
-    UNKNOWN,
-    Cause,
-    Change,
-    assert_causes,
-    changed,
-    create,
-    resource,
-)
+from tests.resources.kinds.cases import BAD, NEEDED, NOT_HERE, UNKNOWN, Cause, Change, assert_create, resource
 
 KIND, OLD = (
     resource("autoscaling", "horizontalpodautoscalers", "v2"),
@@ -91,7 +80,7 @@ EXTERNAL = f"{FIRST}.external"
     ],
 )
 def test_a_new_autoscaler(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 @pytest.mark.parametrize(
@@ -112,4 +101,4 @@ def test_a_new_autoscaler(name: str, change: Change, causes: list[Cause]) -> Non
     ],
 )
 def test_the_target_of_an_old_metric_has_the_type_that_its_fields_tell(metric: Change, causes: list[Cause]) -> None:
-    assert_causes(create(OLD, changed(VALID, {"spec.metrics": [metric]}))[1], causes)
+    assert_create(OLD, VALID, {"spec.metrics": [metric]}, causes)

@@ -6,18 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.resources.kinds.cases import (
-    BAD,
-    LONG,
-    NEEDED,
-    Cause,
-    Change,
-    assert_causes,
-    changed,
-    create,
-    resource,
-    update,
-)
+from tests.resources.kinds.cases import BAD, LONG, NEEDED, Cause, Change, assert_create, assert_update, resource
 
 KIND, AT = resource("networking.k8s.io", "ingressclasses"), "spec.controller"
 VALID: dict[str, Any] = {"metadata": {"name": "x"}, "spec": {"controller": "example.com/c"}}
@@ -31,9 +20,8 @@ VALID: dict[str, Any] = {"metadata": {"name": "x"}, "spec": {"controller": "exam
     ],
 )
 def test_a_changed_controller_is_checked_as_a_new_one(change: Change, causes: list[Cause]) -> None:
-    assert_causes(update(KIND, VALID, change)[1], causes)
+    assert_update(KIND, VALID, change, causes)
 
 
 def test_a_controller_may_not_be_long() -> None:
-    _, causes = create(KIND, changed(VALID, {AT: "example.com/" + "c" * 250}))
-    assert_causes(causes, [(LONG, AT, "must have at most 250 bytes")])
+    assert_create(KIND, VALID, {AT: "example.com/" + "c" * 250}, [(LONG, AT, "must have at most 250 bytes")])

@@ -13,11 +13,11 @@ from tests.resources.kinds.cases import (
     UNKNOWN,
     Cause,
     Change,
-    assert_causes,
+    assert_create,
+    assert_update,
     changed,
     create,
     resource,
-    update,
 )
 
 KIND = resource("batch", "jobs")
@@ -117,7 +117,7 @@ def test_defaults() -> None:
     ],
 )
 def test_a_new_job(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_new_job(name: str, change: Change, causes: list[Cause]) -> None:
     ],
 )
 def test_an_update(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(update(KIND, VALID, change)[1], causes)
+    assert_update(KIND, VALID, change, causes)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_an_update(name: str, change: Change, causes: list[Cause]) -> None:
     ],
 )
 def test_an_indexed_job_is_scaled_as_a_whole(change: Change, causes: list[Cause]) -> None:
-    assert_causes(update(KIND, changed(VALID, INDEXED), change)[1], causes)
+    assert_update(KIND, changed(VALID, INDEXED), change, causes)
 
 
 POD = "spec.template.spec"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.resources.kinds.cases import BAD, Cause, Change, assert_causes, changed, create, resource, update
+from tests.resources.kinds.cases import BAD, Cause, Change, assert_create, changed, create, resource, update
 
 KIND = resource("", "namespaces")
 VALID = {"metadata": {"name": "x"}}
@@ -33,7 +33,7 @@ def test_a_new_namespace_is_active_labelled_and_held() -> None:
     ],
 )
 def test_a_new_namespace(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 def test_finalizers_change_only_through_their_subresource() -> None:

@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from tests.resources.kinds.cases import BAD, NEEDED, Cause, Change, assert_causes, changed, create, resource, update
+from tests.resources.kinds.cases import (
+    BAD,
+    NEEDED,
+    Cause,
+    Change,
+    assert_causes,
+    assert_create,
+    create,
+    resource,
+    update,
+)
 
 GROUP = "networking.k8s.io"
 INGRESS, POLICY = resource(GROUP, "ingresses"), resource(GROUP, "networkpolicies")
@@ -45,7 +55,7 @@ ANNOTATION: dict[str, str] = {"kubernetes.io/ingress.class": "a"}
     ],
 )
 def test_a_new_ingress(change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(INGRESS, changed(ROUTE, change))[1], causes)
+    assert_create(INGRESS, ROUTE, change, causes)
 
 
 @pytest.mark.parametrize(

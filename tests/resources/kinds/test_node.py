@@ -15,7 +15,8 @@ from tests.resources.kinds.cases import (
     UNKNOWN,
     Cause,
     Change,
-    assert_causes,
+    assert_create,
+    assert_update,
     changed,
     create,
     resource,
@@ -62,7 +63,7 @@ def test_defaults() -> None:
     ],
 )
 def test_a_new_node(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_a_new_node(name: str, change: Change, causes: list[Cause]) -> None:
     ],
 )
 def test_what_may_change(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(update(KIND, VALID, change)[1], causes)
+    assert_update(KIND, VALID, change, causes)
 
 
 def test_status_is_not_changed_by_a_plain_update() -> None:

@@ -18,7 +18,7 @@ from tests.resources.kinds.cases import (
     Cause,
     Change,
     assert_causes,
-    changed,
+    assert_create,
     create,
     resource,
     update,
@@ -104,7 +104,7 @@ WANTED_NAME = 'must be `spec.version+"."+spec.group`: "v1.g.io"'
     ],
 )
 def test_an_odd_value(kind: Resource, obj: dict[str, Any], change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(kind, changed(obj, change))[1], causes)
+    assert_create(kind, obj, change, causes)
 
 
 def test_a_condition_of_an_api_service_is_named_by_its_position() -> None:

@@ -13,11 +13,11 @@ from tests.resources.kinds.cases import (
     UNKNOWN,
     Cause,
     Change,
-    assert_causes,
+    assert_create,
+    assert_update,
     changed,
     create,
     resource,
-    update,
 )
 
 KIND = resource("", "persistentvolumeclaims")
@@ -47,7 +47,7 @@ CHANGED = (
     ],
 )
 def test_a_new_claim(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_new_claim(name: str, change: Change, causes: list[Cause]) -> None:
     ],
 )
 def test_an_update(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(update(KIND, VALID, change)[1], causes)
+    assert_update(KIND, VALID, change, causes)
 
 
 def test_a_data_source_is_not_repeated_as_a_reference() -> None:

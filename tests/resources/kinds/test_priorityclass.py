@@ -13,11 +13,10 @@ from tests.resources.kinds.cases import (
     UNKNOWN,
     Cause,
     Change,
-    assert_causes,
-    changed,
+    assert_create,
+    assert_update,
     create,
     resource,
-    update,
 )
 
 KIND = resource("scheduling.k8s.io", "priorityclasses")
@@ -32,13 +31,15 @@ VALID: dict[str, Any] = {"metadata": {"name": "x"}, "value": 5}
     ],
 )
 def test_a_new_class(change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 def test_value_and_policy_stay() -> None:
-    _, causes = update(KIND, VALID, {"value": 6, "preemptionPolicy": "Never"})
-    assert_causes(
-        causes, [(NOT_HERE, "Value", "may not be changed in an update."), (BAD, "preemptionPolicy", "immutable")]
+    assert_update(
+        KIND,
+        VALID,
+        {"value": 6, "preemptionPolicy": "Never"},
+        [(NOT_HERE, "Value", "may not be changed in an update."), (BAD, "preemptionPolicy", "immutable")],
     )
 
 

@@ -13,8 +13,7 @@ from tests.resources.kinds.cases import (
     Cause,
     Change,
     assert_causes,
-    changed,
-    create,
+    assert_create,
     resource,
     update,
 )
@@ -71,7 +70,7 @@ QUEUING = "spec.limited.limitResponse.queuing"
     ],
 )
 def test_a_new_level(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 def test_the_mandatory_levels_are_fixed_but_for_what_exempt_lends() -> None:

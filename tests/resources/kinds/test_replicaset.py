@@ -12,8 +12,8 @@ from tests.resources.kinds.cases import (
     UNKNOWN,
     Cause,
     Change,
-    assert_causes,
-    changed,
+    assert_create,
+    assert_update,
     create,
     resource,
     update,
@@ -49,12 +49,12 @@ def test_defaults() -> None:
     ],
 )
 def test_a_new_replicaset(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 def test_the_selector_never_changes() -> None:
     change = {"spec.selector.matchLabels": {"c": "d"}, "spec.template.metadata.labels": {"c": "d"}}
-    assert_causes(update(KIND, VALID, change)[1], [(BAD, "spec.selector", "field is immutable")])
+    assert_update(KIND, VALID, change, [(BAD, "spec.selector", "field is immutable")])
 
 
 def test_a_selector_that_is_gone_is_shown_as_null() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.resources.kinds.cases import BAD, NEEDED, Cause, Change, assert_causes, changed, create, resource, update
+from tests.resources.kinds.cases import BAD, NEEDED, Cause, Change, assert_causes, assert_create, resource, update
 
 KIND = resource("", "resourcequotas")
 VALID: dict[str, Any] = {"metadata": {"name": "x"}, "spec": {"hard": {"pods": "1"}}}
@@ -54,7 +54,7 @@ SELECTOR = "spec.scopeSelector.matchExpressions"
     ],
 )
 def test_a_new_quota(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 def test_scopes_never_change() -> None:

@@ -7,7 +7,17 @@ from typing import Any
 import pytest
 
 from kube_lite.resources import registry
-from tests.resources.kinds.cases import BAD, TWICE, Cause, Change, assert_causes, changed, create, resource, update
+from tests.resources.kinds.cases import (
+    BAD,
+    TWICE,
+    Cause,
+    Change,
+    assert_causes,
+    assert_update,
+    changed,
+    create,
+    resource,
+)
 
 KIND = resource("node.k8s.io", "runtimeclasses")
 VALID: dict[str, Any] = {"metadata": {"name": "x"}, "handler": "h"}
@@ -15,8 +25,7 @@ VALID: dict[str, Any] = {"metadata": {"name": "x"}, "handler": "h"}
 
 def test_a_changed_handler_is_told_once_more_as_if_new() -> None:
     assert KIND.update_checks == registry.TWICE
-    _, causes = update(KIND, VALID, {"handler": None})
-    assert_causes(causes, [(BAD, "handler", 'Invalid value: "": field is immutable')])
+    assert_update(KIND, VALID, {"handler": None}, [(BAD, "handler", 'Invalid value: "": field is immutable')])
 
 
 @pytest.mark.parametrize(

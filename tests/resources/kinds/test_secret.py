@@ -11,11 +11,10 @@ from tests.resources.kinds.cases import (
     NOT_HERE,
     Cause,
     Change,
-    assert_causes,
-    changed,
+    assert_create,
+    assert_update,
     create,
     resource,
-    update,
 )
 
 KIND = resource("", "secrets")
@@ -59,13 +58,17 @@ def test_defaults_and_string_data() -> None:
     ],
 )
 def test_a_new_secret(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 def test_the_type_never_changes() -> None:
-    assert_causes(update(KIND, VALID, {"type": "other"})[1], [(BAD, "type", "field is immutable")])
+    assert_update(KIND, VALID, {"type": "other"}, [(BAD, "type", "field is immutable")])
 
 
 def test_an_immutable_secret_keeps_its_data() -> None:
-    _, causes = update(KIND, {**VALID, "immutable": True}, {"data": {"k": "eHg="}})
-    assert_causes(causes, [(NOT_HERE, "data", "field is immutable when `immutable` is set")])
+    assert_update(
+        KIND,
+        {**VALID, "immutable": True},
+        {"data": {"k": "eHg="}},
+        [(NOT_HERE, "data", "field is immutable when `immutable` is set")],
+    )

@@ -16,7 +16,8 @@ from tests.resources.kinds.cases import (
     UNKNOWN,
     Cause,
     Change,
-    assert_causes,
+    assert_create,
+    assert_update,
     changed,
     create,
     resource,
@@ -151,7 +152,7 @@ PORT = "spec.ports[0]"
     ],
 )
 def test_a_new_service(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_a_new_service(name: str, change: Change, causes: list[Cause]) -> None:
     ],
 )
 def test_services_of_other_types(name: str, obj: Change, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(obj, change))[1], causes)
+    assert_create(KIND, obj, change, causes)
 
 
 def test_an_update_keeps_what_was_allocated() -> None:
@@ -188,8 +189,9 @@ def test_an_update_keeps_what_was_allocated() -> None:
 
 def test_the_address_never_changes() -> None:
     stored = changed(VALID, {"spec.clusterIP": "10.0.0.1"})
-    _, causes = update(KIND, stored, {"spec.clusterIP": "10.0.0.2"})
-    assert_causes(causes, [(BAD, "spec.clusterIPs[0]", "may not change once set")])
+    assert_update(
+        KIND, stored, {"spec.clusterIP": "10.0.0.2"}, [(BAD, "spec.clusterIPs[0]", "may not change once set")]
+    )
 
 
 @pytest.mark.parametrize(

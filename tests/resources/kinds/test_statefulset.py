@@ -12,11 +12,11 @@ from tests.resources.kinds.cases import (
     UNKNOWN,
     Cause,
     Change,
-    assert_causes,
+    assert_create,
+    assert_update,
     changed,
     create,
     resource,
-    update,
 )
 
 KIND = resource("apps", "statefulsets")
@@ -76,7 +76,7 @@ def test_defaults(strategy: Any, stored: Any) -> None:
     ],
 )
 def test_a_new_set(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_new_set(name: str, change: Change, causes: list[Cause]) -> None:
     ],
 )
 def test_an_update(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(update(KIND, VALID, change)[1], causes)
+    assert_update(KIND, VALID, change, causes)
 
 
 def test_containers_mount_the_claims_of_their_set() -> None:

@@ -15,7 +15,7 @@ from tests.resources.kinds.cases import (
     Cause,
     Change,
     assert_causes,
-    changed,
+    assert_create,
     create,
     resource,
     update,
@@ -42,7 +42,7 @@ NO_DOMAIN, NO_NAME = "RFC 1123 subdomain", "name part must be non-empty"
     ],
 )
 def test_a_new_class(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(CLASS, changed({**NAMED, "provisioner": "p"}, change))[1], causes)
+    assert_create(CLASS, {**NAMED, "provisioner": "p"}, change, causes)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_the_driver_and_the_volume_of_an_attachment_are_looked_at_closer_when_it
         (BAD, "spec.attacher", NO_DOMAIN),
         (BAD, "spec.source.persistentVolumeName", NO_DOMAIN),
     ]
-    assert_causes(create(ATTACHMENT, changed(valid, change))[1], wanted)
+    assert_create(ATTACHMENT, valid, change, wanted)
     found = update(ATTACHMENT, valid, {"spec.attacher": "B_d"})[1]
     assert_causes(found, [(BAD, "spec", "storage.VolumeAttachmentSpec{")])
 
@@ -130,7 +130,7 @@ AZURE = {"diskName": "d", "diskURI": "https://d"}
 def test_a_new_volume(name: str, change: Change, causes: list[Cause]) -> None:
     source = {} if any(path.count(".") == 1 and path != "spec.capacity" for path in change) else {"nfs": NFS}
     spec = {"accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, **source}
-    assert_causes(create(VOLUME, changed({**NAMED, "spec": spec}, change))[1], causes)
+    assert_create(VOLUME, {**NAMED, "spec": spec}, change, causes)
 
 
 NFS = {"server": "s", "path": "/p"}

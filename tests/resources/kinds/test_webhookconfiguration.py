@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.resources.kinds.cases import BAD, NEEDED, UNKNOWN, Cause, Change, assert_causes, changed, create, resource
+from tests.resources.kinds.cases import BAD, NEEDED, UNKNOWN, Cause, Change, assert_create, resource
 
 KIND = resource("admissionregistration.k8s.io", "validatingwebhookconfigurations")
 RULE = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
@@ -81,4 +81,4 @@ SERVICE = f"{HOOK}.clientConfig.service"
     ],
 )
 def test_a_new_configuration(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from kube_lite.resources.field import Errors
 from kube_lite.resources.kinds.horizontalpodautoscaler.columns import COLUMNS, row
@@ -61,41 +62,34 @@ def _validate_status(new: Obj, old: Obj) -> Errors:
     ]
 
 
+_V2 = Resource(
+    kind="HorizontalPodAutoscaler",
+    plural="horizontalpodautoscalers",
+    group="autoscaling",
+    version="v2",
+    definition="io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
+    short_names=("hpa",),
+    categories=("all",),
+    subresources={"status": status(validate=_validate_status)},
+    generation=False,
+    default=_default,
+    prepare_create=prepare_create,
+    prepare_update=prepare_update,
+    validate=validate,
+    validate_update=lambda new, old: validate(new),
+    columns=COLUMNS,
+    row=row,
+)
+
 RESOURCES = (
-    Resource(
-        kind="HorizontalPodAutoscaler",
-        plural="horizontalpodautoscalers",
-        group="autoscaling",
-        version="v2",
-        definition="io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
-        short_names=("hpa",),
-        categories=("all",),
-        subresources={"status": status(validate=_validate_status)},
-        generation=False,
-        default=_default,
-        prepare_create=prepare_create,
-        prepare_update=prepare_update,
-        validate=validate,
-        validate_update=lambda new, old: validate(new),
-        columns=COLUMNS,
-        row=row,
-    ),
-    Resource(
-        kind="HorizontalPodAutoscaler",
-        plural="horizontalpodautoscalers",
-        group="autoscaling",
+    _V2,
+    replace(
+        _V2,
         version="v1",
         definition="io.k8s.api.autoscaling.v1.HorizontalPodAutoscaler",
-        short_names=("hpa",),
-        categories=("all",),
-        subresources={"status": status(validate=_validate_status)},
-        generation=False,
         default=_default_v1,
-        prepare_create=prepare_create,
-        prepare_update=prepare_update,
         validate=lambda obj: validate(to_v2(obj)),
         validate_update=lambda new, old: validate(to_v2(new)),
-        columns=COLUMNS,
         row=lambda obj, now: row(to_v2(obj), now),
         internal_annotations=(METRICS, CONDITIONS, BEHAVIOR, CURRENT_METRICS),
         storage_version="v2",

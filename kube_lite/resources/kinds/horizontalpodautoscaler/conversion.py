@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from kube_lite.resources.kinds.horizontalpodautoscaler.metrics import SOURCES, cpu_metric
@@ -87,36 +88,33 @@ def _identified_in_v1(name: str, source: Obj) -> Obj:
     return kept
 
 
+def _each_source(metric: Obj, convert: Callable[[str, Obj], Obj]) -> Obj:
+    """A metric, or the status of one, with what ``convert`` makes of each source that it has."""
+    sources = {name: convert(name, metric[name]) for name in SOURCES.values() if metric.get(name) is not None}
+    return {"type": metric.get("type", ""), **sources}
+
+
 def metric_to_v2(metric: Obj) -> Obj:
     """A metric in v1's annotation, which knows neither ``target`` nor ``metric``."""
-    made: Obj = {"type": metric.get("type", "")}
-    for name in SOURCES.values():
-        source = metric.get(name)
-        if source is None:
-            continue
-        made[name] = {**_identified(name, source), "target": _aimed_at(name, source)}
-    return made
+    return _each_source(metric, lambda name, source: {**_identified(name, source), "target": _aimed_at(name, source)})
 
 
 def metric_to_v1(metric: Obj) -> Obj:
     """The reverse of :func:`metric_to_v2`."""
-    made: Obj = {"type": metric.get("type", "")}
-    for name in SOURCES.values():
-        source = metric.get(name)
-        if source is None:
-            continue
-        kept = _identified_in_v1(name, source)
-        target = source.get("target") or {}
-        average = "averageValue" if name == "object" else "targetAverageValue"
-        names_of_v1 = {
-            "averageUtilization": "targetAverageUtilization",
-            "averageValue": average,
-            "value": "targetValue",
-        }
-        if name == "object":
-            kept["targetValue"] = "0"  # always there, whatever is aimed at
-        made[name] = {**kept, **{old: target[new] for new, old in names_of_v1.items() if new in target}}
-    return made
+    return _each_source(metric, _source_in_v1)
+
+
+def _source_in_v1(name: str, source: Obj) -> Obj:
+    kept = _identified_in_v1(name, source)
+    if name == "object":
+        kept["targetValue"] = "0"  # always there, whatever is aimed at
+    names_of_v1 = {
+        "averageUtilization": "targetAverageUtilization",
+        "averageValue": "averageValue" if name == "object" else "targetAverageValue",
+        "value": "targetValue",
+    }
+    target = source.get("target") or {}
+    return {**kept, **{old: target[new] for new, old in names_of_v1.items() if new in target}}
 
 
 _MEASURED = {
@@ -130,41 +128,36 @@ _MEASURED = {
 
 def status_to_v2(metric: Obj) -> Obj:
     """The status of a metric in v1's annotation or in v2beta1, as v2 has it."""
-    made: Obj = {"type": metric.get("type", "")}
-    for name in SOURCES.values():
-        source = metric.get(name)
-        if source is None:
-            continue
-        kept = _identified(name, source)
-        current = {
-            new: source[old]
-            for old, new in _MEASURED.items()
-            if source.get(old) is not None and not (old == "currentValue" and source[old] == "0")
-        }
-        made[name] = {**kept, "current": current}
-    return made
+    return _each_source(metric, _measured)
+
+
+def _measured(name: str, source: Obj) -> Obj:
+    current = {
+        new: source[old]
+        for old, new in _MEASURED.items()
+        if source.get(old) is not None and not (old == "currentValue" and source[old] == "0")
+    }
+    return {**_identified(name, source), "current": current}
 
 
 def status_to_v1(metric: Obj) -> Obj:
     """The reverse of :func:`status_to_v2`."""
-    made: Obj = {"type": metric.get("type", "")}
-    for name in SOURCES.values():
-        source = metric.get(name)
-        if source is None:
-            continue
-        kept = _identified_in_v1(name, source)
-        current = source.get("current") or {}
-        average = "averageValue" if name == "object" else "currentAverageValue"
-        if name in ("object", "external"):
-            kept["currentValue"] = current.get("value", "0")
-        elif current.get("averageValue") is None:
-            kept[average] = "0"
-        if current.get("averageValue") is not None:
-            kept[average] = current["averageValue"]
-        if current.get("averageUtilization") is not None:
-            kept["currentAverageUtilization"] = current["averageUtilization"]
-        made[name] = kept
-    return made
+    return _each_source(metric, _measured_in_v1)
+
+
+def _measured_in_v1(name: str, source: Obj) -> Obj:
+    kept = _identified_in_v1(name, source)
+    current = source.get("current") or {}
+    average = "averageValue" if name == "object" else "currentAverageValue"
+    if name in ("object", "external"):
+        kept["currentValue"] = current.get("value", "0")
+    elif current.get("averageValue") is None:
+        kept[average] = "0"
+    if current.get("averageValue") is not None:
+        kept[average] = current["averageValue"]
+    if current.get("averageUtilization") is not None:
+        kept["currentAverageUtilization"] = current["averageUtilization"]
+    return kept
 
 
 def parsed(text: str) -> Any:

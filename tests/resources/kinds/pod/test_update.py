@@ -10,7 +10,7 @@ from tests.resources.kinds.cases import (
     NOT_HERE,
     Cause,
     Change,
-    assert_causes,
+    assert_update,
     changed,
     create,
     resource,
@@ -55,7 +55,7 @@ STORED = changed(VALID, {"spec.tolerations": [TOLERATION], "spec.activeDeadlineS
     ],
 )
 def test_a_change(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(update(KIND, STORED, change)[1], causes)
+    assert_update(KIND, STORED, change, causes)
 
 
 def test_a_plain_update_keeps_the_status() -> None:

@@ -15,9 +15,7 @@ from tests.resources.kinds.cases import (
     UNKNOWN,
     Cause,
     Change,
-    assert_causes,
-    changed,
-    create,
+    assert_create,
     resource,
 )
 
@@ -382,4 +380,4 @@ SCHEDULING_ROWS: list[tuple[str, Change, list[Cause]]] = [
 
 @pytest.mark.parametrize(("name", "change", "causes"), SPEC_ROWS + CONTAINER_ROWS + VOLUME_ROWS + SCHEDULING_ROWS)
 def test_a_new_pod(name: str, change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)

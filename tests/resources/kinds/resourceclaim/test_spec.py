@@ -14,6 +14,7 @@ from tests.resources.kinds.cases import (
     Cause,
     Change,
     assert_causes,
+    assert_create,
     changed,
     create,
     resource,
@@ -75,7 +76,7 @@ def test_what_is_not_said_is_one_device() -> None:
     ],
 )
 def test_a_request(change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(CLAIM, changed(VALID, change))[1], causes)
+    assert_create(CLAIM, VALID, change, causes)
 
 
 def test_constraints_and_configurations_name_requests() -> None:
@@ -103,7 +104,7 @@ def test_constraints_and_configurations_name_requests() -> None:
         (BAD, f"{at}.config[1].opaque.parameters", '"<value omitted>": must be a valid JSON object'),
         (NEEDED, f"{at}.config[2].opaque", ""),
     ]
-    assert_causes(create(CLAIM, changed(VALID, change))[1], wanted)
+    assert_create(CLAIM, VALID, change, wanted)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from tests.resources.kinds.cases import (
     Cause,
     Change,
     assert_causes,
+    assert_create,
     changed,
     create,
     resource,
@@ -76,7 +77,7 @@ SELECTOR = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator":
     ],
 )
 def test_a_new_slice(change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_a_new_slice(change: Change, causes: list[Cause]) -> None:
     ],
 )
 def test_a_device(change: Change, causes: list[Cause]) -> None:
-    assert_causes(create(KIND, changed(VALID, change))[1], causes)
+    assert_create(KIND, VALID, change, causes)
 
 
 POLICY = f"{AT}.capacity[memory].requestPolicy"
@@ -158,7 +159,7 @@ POLICY = f"{AT}.capacity[memory].requestPolicy"
 def test_a_capacity_that_is_shared(policy: dict[str, Any], causes: list[Cause]) -> None:
     change: Change = {f"{FIRST}.allowMultipleAllocations": True, f"{FIRST}.capacity.memory.requestPolicy": policy}
     wanted = [(reason, f"{POLICY}{field}", text) for reason, field, text in causes]
-    assert_causes(create(KIND, changed(VALID, change))[1], wanted)
+    assert_create(KIND, VALID, change, wanted)
 
 
 def test_a_taint_is_dated_and_a_slice_stays_where_it_is() -> None:

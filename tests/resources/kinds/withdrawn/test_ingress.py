@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kube_lite.resources.kinds.withdrawn.ingress import ANY_PATH
-from tests.resources.kinds.cases import BAD, NEEDED, Change, assert_causes, changed, create, resource, update
+from tests.resources.kinds.cases import BAD, NEEDED, Change, assert_create, changed, create, resource, update
 from tests.resources.kinds.withdrawn.conversions import Obj, assert_same, shown_as
 
 GROUPS = ["networking.k8s.io", "extensions"]
@@ -66,8 +66,7 @@ def test_a_service_without_a_port_shows_the_zero_port() -> None:
     ],
 )
 def test_refusals_name_the_fields_of_the_old_version(change: Change, reason: str, field: str, message: str) -> None:
-    _, causes = create(resource("networking.k8s.io", "ingresses", "v1beta1"), changed(OLD, change))
-    assert_causes(causes, [(reason, field, message)])
+    assert_create(resource("networking.k8s.io", "ingresses", "v1beta1"), OLD, change, [(reason, field, message)])
 
 
 def test_an_update_keeps_the_status() -> None:
