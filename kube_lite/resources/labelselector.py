@@ -71,6 +71,18 @@ def _go_requirement(one: Mapping[str, Any]) -> str:
     return f"v1.LabelSelectorRequirement{{Key:{key}, Operator:{operator}, Values:{listed}}}"
 
 
+def text_of_selector(selector: Mapping[str, Any]) -> str:
+    """A selector as upstream's generated code prints it, which some tables show."""
+    labels = "".join(f"{name}: {value}," for name, value in sorted((selector.get("matchLabels") or {}).items()))
+    asked = "".join(
+        f"LabelSelectorRequirement{{Key:{one.get('key', '')},Operator:{one.get('operator', '')},"
+        f"Values:[{' '.join(one.get('values') or ())}],}},"
+        for one in selector.get("matchExpressions") or ()
+    )
+    expressions = f"MatchExpressions:[]LabelSelectorRequirement{{{asked}}}"
+    return f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},{expressions},}}"
+
+
 def is_valid(selector: Mapping[str, Any]) -> bool:
     """Whether the selector can be evaluated at all."""
     return not validate_label_selector(selector, "")

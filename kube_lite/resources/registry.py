@@ -214,6 +214,8 @@ class Resource:
 
     columns: Sequence[Column] = (NAME_COLUMN, Column("Created At", type="date"))
     row: Callable[[Obj, datetime], Cells] | None = None
+    row_order: Callable[[Obj], Any] | None = None
+    """By what the rows of a Table are sorted, where that is not their names."""
     row_conditions: Callable[[Obj], list[Obj]] | None = None
     selectable: Callable[[Obj], dict[str, str]] = _no_fields
     selectable_names: Sequence[str] = ()

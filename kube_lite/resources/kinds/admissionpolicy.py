@@ -15,7 +15,7 @@ from kube_lite.resources.kinds.webhookconfiguration import (
     validate_match_conditions,
     validate_rule,
 )
-from kube_lite.resources.labelselector import validate_label_selector
+from kube_lite.resources.labelselector import text_of_selector, validate_label_selector
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
 
@@ -160,9 +160,10 @@ def _binding_row(obj: Obj, now: datetime) -> Cells:
     spec = obj.get("spec") or {}
     reference = spec.get("paramRef")
     shown = "<unset>"
-    if reference is not None:
-        namespace = reference.get("namespace") or "*"
-        shown = f"{namespace}/{reference.get('name') or '*'}"
+    if reference is not None and reference.get("name"):
+        shown = f"{reference.get('namespace') or '*'}/{reference['name']}"
+    elif reference is not None and reference.get("selector") is not None:
+        shown = text_of_selector(reference["selector"])
     return [name_of(obj), spec.get("policyName", ""), shown, age(obj, now)]
 
 

@@ -225,5 +225,6 @@ RESOURCES = (
             Column("MissingPL"),
         ),
         row=_row,
+        row_order=lambda obj: ((obj.get("spec") or {}).get("matchingPrecedence", 0), name_of(obj)),
     ),
 )

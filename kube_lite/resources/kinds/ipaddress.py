@@ -44,7 +44,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
     reference = (obj.get("spec") or {}).get("parentRef") or {}
     group = f".{reference['group']}" if reference.get("group") else ""
     namespace = f"{reference['namespace']}/" if reference.get("namespace") else ""
-    shown = f"{reference.get('resource', '')}{group}/{namespace}{reference.get('name', '')}"
+    shown = f"{reference.get('resource', '')}{group}".lower() + f"/{namespace}{reference.get('name', '')}"
     return [name_of(obj), shown, age(obj, now)]
 
 

@@ -10,6 +10,8 @@ from kube_lite.resources.kinds.storageclass import validate_parameters, validate
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
 
+DEFAULT_ANNOTATION = "volumeattributesclass.alpha.kubernetes.io/is-default-class"
+
 
 def _validate(obj: Obj) -> Errors:
     found = validate_provisioner(obj.get("driverName", ""), "driverName")
@@ -28,7 +30,8 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
-    return [name_of(obj), obj.get("driverName", ""), age(obj, now)]
+    default = ((obj.get("metadata") or {}).get("annotations") or {}).get(DEFAULT_ANNOTATION) == "true"
+    return [name_of(obj) + (" (default)" if default else ""), obj.get("driverName", ""), age(obj, now)]
 
 
 RESOURCES = (

@@ -49,12 +49,9 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
 def _row(obj: Obj, now: datetime) -> Cells:
     state = obj.get("status") or {}
     states = ["deleted"] if (obj.get("metadata") or {}).get("deletionTimestamp") else []
-    if state.get("allocation") is None:
-        states.append("pending")
-    else:
-        states.append("allocated")
-        states.append("reserved" if state.get("reservedFor") else "")
-    return [name_of(obj), ",".join(s for s in states if s), age(obj, now)]
+    if state.get("allocation") is not None:
+        states.extend(["allocated", "reserved"] if state.get("reservedFor") else ["allocated"])
+    return [name_of(obj), ",".join(states) or "pending", age(obj, now)]
 
 
 RESOURCES = (
