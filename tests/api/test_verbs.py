@@ -14,6 +14,7 @@ from kube_lite import clock, errors
 from kube_lite.api.local import LocalClient
 from kube_lite.client.protocol import JSON_PATCH, STRATEGIC_PATCH
 from tests.api.wire import call
+from tests.controllers.certificates import request_pem
 from tests.plane import admin, started_plane
 
 POD = {"spec": {"containers": [{"name": "c", "image": "nginx"}]}}
@@ -282,8 +283,12 @@ def test_a_bad_label_is_told_as_often_as_the_kind_is_checked(kind: str, times: i
 
 def test_a_certificate_request_names_who_made_it() -> None:
     async def story(client: LocalClient) -> None:
-        pem = b"-----BEGIN CERTIFICATE REQUEST-----\nMII\n-----END CERTIFICATE REQUEST-----\n"
-        spec = {"request": base64.b64encode(pem).decode(), "signerName": "a.b/c", "usages": ["any"], "username": "root"}
+        spec = {
+            "request": base64.b64encode(request_pem("a")).decode(),
+            "signerName": "a.b/c",
+            "usages": ["any"],
+            "username": "root",
+        }
         plural = "certificatesigningrequests.certificates.k8s.io"
         made = json.loads(await client.create(plural, {"metadata": {"name": "r"}, "spec": spec}))
         assert made["spec"]["username"] != "root"

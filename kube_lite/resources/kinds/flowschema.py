@@ -10,13 +10,23 @@ from kube_lite.resources.flow_defaults import MANDATORY_SCHEMAS
 from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status
+from kube_lite.resources.registry import (
+    AGE_COLUMN,
+    NAME_COLUMN,
+    Cells,
+    Column,
+    Resource,
+    UpdateCheck,
+    keep_metadata,
+    prepare_status_update,
+    status,
+)
 from kube_lite.resources.rules import dns_label, dns_subdomain
 
 MAX_PRECEDENCE = 10000
 DEFAULT_PRECEDENCE = 1000
 VERBS = frozenset({"get", "list", "create", "update", "delete", "deletecollection", "patch", "watch", "proxy"})
-_SUBJECTS = {"User": "user", "Group": "group", "ServiceAccount": "serviceAccount"}
+_SUBJECTS = {"ServiceAccount": "serviceAccount", "User": "user", "Group": "group"}
 
 
 def _default(obj: Obj) -> None:
@@ -29,11 +39,10 @@ def _subject(subject: Obj, path: str) -> Errors:
     kind = subject.get("kind", "")
     if kind not in _SUBJECTS:
         return [not_supported(child(path, "kind"), kind, frozenset(_SUBJECTS))]
-    found: Errors = []
+    name = _SUBJECTS[kind]
+    found = _who(kind, name, subject.get(name), child(path, name))
     for other, name in _SUBJECTS.items():
-        if other == kind:
-            found.extend(_who(kind, name, subject.get(name), child(path, name)))
-        elif other != kind and subject.get(name) is not None:
+        if other != kind and subject.get(name) is not None:
             detail = f"{name} is forbidden when subject kind is not '{other}'"
             found.append(forbidden(child(path, name), detail))
     return found
@@ -174,6 +183,12 @@ def _validate_status(new: Obj, old: Obj) -> Errors:
     return condition_types(new)
 
 
+def prepare_status(new: Obj, old: Obj) -> None:
+    """Status writers change no metadata."""
+    prepare_status_update(new, old)
+    keep_metadata(new, old)
+
+
 def condition_types(obj: Obj) -> Errors:
     """Conditions have a type, each another one."""
     found: Errors = []
@@ -210,7 +225,7 @@ RESOURCES = (
         group="flowcontrol.apiserver.k8s.io",
         definition="io.k8s.api.flowcontrol.v1.FlowSchema",
         namespaced=False,
-        subresources={"status": status(validate=_validate_status)},
+        subresources={"status": status(prepare=prepare_status, validate=_validate_status)},
         default=_default,
         prepare_create=prepare_create,
         prepare_update=prepare_update,
