@@ -189,6 +189,8 @@ class Resource:
     """Whether ``metadata.generation`` counts changes of anything but metadata and status."""
     counts_annotations: bool = False
     """Whether it counts changes of annotations too."""
+    counts_empty: str = ""
+    """Field in and below which it counts ``[]`` or ``{}`` sent where nothing is stored (``reflect.DeepEqual``)."""
     managed_fields: bool = True
     """Whether ordinary writes record who owns which field; applies always do."""
     allow_create_on_update: bool = False

@@ -160,6 +160,23 @@ def test_generation_of_a_deployment_counts_annotations_too() -> None:
     clock.run_virtual(story())
 
 
+def test_generation_of_old_kinds_counts_empty_lists_that_are_not_kept() -> None:
+    async def story() -> None:
+        client, kind = admin(await started_plane()), "networkpolicies.networking.k8s.io"
+        body: dict[str, Any] = {"metadata": {"name": "n"}, "spec": {"podSelector": {}, "ingress": []}}
+        await client.create(kind, body, "default")
+        for sent, counted in (({"ingress": []}, 2), ({"policyTypes": []}, 2), ({"ingress": [{"from": []}]}, 3)):
+            body["spec"] = {"podSelector": {}, **sent}
+            assert json.loads(await client.update(kind, "n", body, "default"))["metadata"]["generation"] == counted
+        patched = await client.patch(kind, "n", {"spec": {"egress": []}}, "default")
+        assert json.loads(patched)["metadata"]["generation"] == 4
+        hooks = "validatingwebhookconfigurations"
+        made = json.loads(await client.create(hooks, {"metadata": {"name": "h"}}))
+        assert json.loads(await client.update(hooks, "h", {**made, "webhooks": []}))["metadata"]["generation"] == 2
+
+    clock.run_virtual(story())
+
+
 def test_generation_counts_changes_of_the_spec_only() -> None:
     deployment = {
         "metadata": {"name": "d"},

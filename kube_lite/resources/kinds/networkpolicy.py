@@ -132,6 +132,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="NetworkPolicy",
+        counts_empty="spec",
         update_checks=TWICE,
         invalid_group="extensions",
         plural="networkpolicies",

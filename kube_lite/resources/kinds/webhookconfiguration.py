@@ -228,6 +228,7 @@ RESOURCES = (
     Resource(
         standard_finalizers=False,
         kind="MutatingWebhookConfiguration",
+        counts_empty="webhooks",
         update_checks=(UpdateCheck.METADATA,),
         plural="mutatingwebhookconfigurations",
         group=GROUP,
@@ -244,6 +245,7 @@ RESOURCES = (
     Resource(
         standard_finalizers=False,
         kind="ValidatingWebhookConfiguration",
+        counts_empty="webhooks",
         update_checks=(UpdateCheck.METADATA,),
         plural="validatingwebhookconfigurations",
         group=GROUP,
