@@ -22,7 +22,7 @@ import anyio
 
 from kube_lite import clock, errors
 from kube_lite.api import audit as audit_log
-from kube_lite.api import codec, impersonation, origin, request_info, websocket
+from kube_lite.api import codec, impersonation, origin, pretty, request_info, websocket
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
 from kube_lite.api.authz.attributes import attributes_of
@@ -95,6 +95,8 @@ class App:
         code, message = 0, ""
         try:
             response, message = await self._answer(request)
+            if response is not None and pretty.wanted(request):
+                pretty.indent(response)
             if request.seat is not None and (response is None or response.stream is not None):
                 request.release_seat()  # a watch has begun
             if response is None:
@@ -277,7 +279,7 @@ async def _send(request: Request, response: Response, send: Send, stopping: Stop
         return
     body = response.body
     if len(body) > GZIP_FROM and b"gzip" in request.headers.get(b"accept-encoding", b""):
-        body = await _gzip(body)
+        body = await _gzip(bytes(body))
         headers.append((b"content-encoding", b"gzip"))
         headers.append((b"vary", b"Accept-Encoding"))
     if request.info.method != "HEAD" or "content-length" not in response.headers:
@@ -288,7 +290,7 @@ async def _send(request: Request, response: Response, send: Send, stopping: Stop
     if request.info.method == "HEAD":
         body = b""
     await send({"type": "http.response.start", "status": response.code, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": bytes(body)})
 
 
 GZIP_FROM = 128 * 1024

@@ -31,9 +31,18 @@ DELETE_BATCH = 64
 _POLICY_FINALIZERS = {"Orphan": ORPHAN, "Foreground": FOREGROUND}
 
 
-async def delete(verbs: Verbs, target: Target, user: User, options: DeleteOptions) -> Written:
+async def delete(
+    verbs: Verbs,
+    target: Target,
+    user: User,
+    options: DeleteOptions,
+    warnings: list[str] | None = None,
+    *,
+    admitted: bool = False,
+) -> Written:
     """Delete one object; ``deleted`` in the answer tells whether it is gone already.
 
+    :param admitted: admission has been asked in another way: about an eviction
     :raises NotFound: there is none
     :raises Conflict: a precondition does not hold
     :raises InsufficientStorage: the disk is so full that not even this can be noted
@@ -44,7 +53,7 @@ async def delete(verbs: Verbs, target: Target, user: User, options: DeleteOption
         if item is None:
             raise errors.not_found(resource.plural, resource.group, target.name)
         old = storage.load(resource, await storage.incoming_one(resource, item.value))
-        _check_preconditions(target, old, options)
+        check_preconditions(target, old, options)
         request = AdmissionRequest(
             operation="DELETE",
             resource=resource,
@@ -53,10 +62,14 @@ async def delete(verbs: Verbs, target: Target, user: User, options: DeleteOption
             name=target.name,
             user=user,
             old=old,
+            options=options.sent,
+            deadline=options.deadline,
             dry_run=options.dry_run,
+            warnings=warnings if warnings is not None else [],
         )
-        await verbs.admission.admit(request, verbs)
-        await verbs.admission.validate(request, verbs)
+        if not admitted:
+            await verbs.admission.admit(request, verbs)
+            await verbs.admission.validate(request, verbs)
         try:
             return await _attempt(verbs, target, item, old, options)
         except WriteConflict:
@@ -66,7 +79,8 @@ async def delete(verbs: Verbs, target: Target, user: User, options: DeleteOption
     raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
 
 
-def _check_preconditions(target: Target, old: Obj, options: DeleteOptions) -> None:
+def check_preconditions(target: Target, old: Obj, options: DeleteOptions) -> None:
+    """:raises Conflict: the object is not the one that the client means"""
     resource, meta = target.resource, old["metadata"]
     if resource.group_resource == "namespaces":
         _check_namespace_preconditions(target, meta, options)

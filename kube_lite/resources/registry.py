@@ -71,9 +71,13 @@ def prepare_status_update(new: Obj, old: Obj) -> None:
             new[key] = value
 
 
-def keep_metadata(new: Obj, old: Obj) -> None:
-    """Upstream's ``ResetObjectMetaForStatus``: some kinds' status writers may change no metadata either."""
-    for name in ("labels", "annotations", "finalizers", "ownerReferences"):
+_METADATA_OF_MAIN = ("annotations", "deletionTimestamp", "finalizers", "labels", "ownerReferences")
+
+
+def prepare_status_alone(new: Obj, old: Obj) -> None:
+    """As :func:`prepare_status_update`, but metadata stays as stored too (upstream's ``ResetObjectMetaForStatus``)."""
+    prepare_status_update(new, old)
+    for name in _METADATA_OF_MAIN:
         if name in old["metadata"]:
             new["metadata"][name] = old["metadata"][name]
         else:
@@ -96,14 +100,22 @@ class Subresource:
     kind: str = ""
     prepare: Callable[[Obj, Obj], None] = prepare_status_update
     validate: Callable[[Obj, Obj], Errors] = _valid_update
+    resets: tuple[str, ...] = ()
+    """Paths of what ``prepare`` keeps as it was, which nobody comes to own here (upstream's ``GetResetFields``)."""
 
 
 def status(
     prepare: Callable[[Obj, Obj], None] = prepare_status_update,
     validate: Callable[[Obj, Obj], Errors] = _valid_update,
+    resets: tuple[str, ...] = ("spec",),
 ) -> Subresource:
     """The ``status`` subresource with a kind's own rules."""
-    return Subresource(name="status", prepare=prepare, validate=validate)
+    return Subresource(name="status", prepare=prepare, validate=validate, resets=resets)
+
+
+def status_alone(validate: Callable[[Obj, Obj], Errors] = _valid_update) -> Subresource:
+    """The ``status`` subresource of a kind whose metadata cannot be written there."""
+    return status(prepare_status_alone, validate, ("spec", "metadata"))
 
 
 SCALE = Subresource(name="scale", group="autoscaling", version="v1", kind="Scale")
@@ -173,7 +185,11 @@ class Resource:
     """How often upstream checks a new object; causes are told as often."""
     update_checks: Sequence[UpdateCheck] = (UpdateCheck.CHANGE,)
     """What comes before ``validate_update``."""
-    warnings: Callable[[Obj], Sequence[str]] = lambda obj: ()
+    warnings: Callable[[Obj, Obj | None], Sequence[str]] = lambda new, old: ()
+    """Texts of Warning headers about an object that is valid all the same; ``old`` is None where it is new.
+
+    They are asked for right after it was validated.
+    """
     name_rule: Callable[[str, bool], Sequence[str]] | None = None
     """``(name, is_prefix) -> problems``; None means DNS subdomain."""
 
@@ -230,7 +246,9 @@ class Resource:
     convert_from_storage: Callable[[Obj], Obj] | None = None
     convert_to_storage: Callable[[Obj], Obj] | None = None
     late_defaults: bool = False
-    """Of a custom resource: defaults were added after objects may have been stored, so reads must fill them in."""
+    """Of a custom resource: objects may be stored without defaults of their version, so reads must fill them in."""
+    fill_stored: Callable[[Obj], None] | None = None
+    """Of a custom resource that a webhook converts: fills in defaults of the version in which an object is kept."""
     compared_as_text: bool = False
     """Clients compare a part of the object byte by byte with their own encoding, which is Go's."""
     webhook: Callable[[Sequence[Obj], str], Awaitable[list[Obj]]] | None = None

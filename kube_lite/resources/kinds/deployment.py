@@ -14,6 +14,7 @@ from kube_lite.resources.kinds.pod.template import (
     validate_selected_template,
     validate_workload_selector,
 )
+from kube_lite.resources.kinds.pod.template_warnings import workload_warnings
 from kube_lite.resources.kinds.replicaset import (
     prepare_create,
     prepare_update,
@@ -144,13 +145,14 @@ RESOURCES = (
         short_names=("deploy",),
         categories=("all",),
         subresources={
-            "status": status(prepare=_prepare_status, validate=_validate_status),
+            "status": status(_prepare_status, _validate_status, ("spec", "metadata.labels")),
             "scale": SCALE,
         },
         scale=ScalePaths(),
         default=_default,
         prepare_create=prepare_create,
         prepare_update=prepare_update,
+        warnings=workload_warnings(named=True),
         validate=_validate,
         validate_update=lambda new, old: _validate(new) + validate_selector_kept(new, old),
         columns=(

@@ -13,16 +13,7 @@ from kube_lite.resources.kinds.replicaset import prepare_update
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.metadata import validate_common
 from kube_lite.resources.names import in_range, size
-from kube_lite.resources.registry import (
-    AGE_COLUMN,
-    NAME_COLUMN,
-    Cells,
-    Column,
-    Resource,
-    keep_metadata,
-    prepare_status_update,
-    status,
-)
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status_alone
 from kube_lite.resources.rules import dns_subdomain
 
 MAX_METADATA = 256 * 1024
@@ -89,11 +80,6 @@ def _validate_status(new: Obj, old: Obj) -> Errors:
     return found
 
 
-def _prepare_status(new: Obj, old: Obj) -> None:
-    prepare_status_update(new, old)
-    keep_metadata(new, old)
-
-
 def _row(obj: Obj, now: datetime) -> Cells:
     spec = obj.get("spec") or {}
     return [
@@ -114,7 +100,7 @@ RESOURCES = (
         group="storage.k8s.io",
         definition="io.k8s.api.storage.v1.VolumeAttachment",
         namespaced=False,
-        subresources={"status": status(prepare=_prepare_status, validate=_validate_status)},
+        subresources={"status": status_alone(_validate_status)},
         generation=False,
         allow_unconditional_update=False,
         prepare_create=_prepare_create,

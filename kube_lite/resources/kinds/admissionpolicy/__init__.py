@@ -22,9 +22,7 @@ from kube_lite.resources.registry import (
     Column,
     Resource,
     UpdateCheck,
-    keep_metadata,
-    prepare_status_update,
-    status,
+    status_alone,
 )
 
 
@@ -64,11 +62,6 @@ def _binding_row(obj: Obj, now: datetime) -> Cells:
     elif reference is not None and reference.get("selector") is not None:
         shown = text_of_selector(reference["selector"])
     return [name_of(obj), spec.get("policyName", ""), shown, age(obj, now)]
-
-
-def _prepare_status(new: Obj, old: Obj) -> None:
-    prepare_status_update(new, old)
-    keep_metadata(new, old)
 
 
 def _binding(kind: str, plural: str, validating: bool) -> Resource:
@@ -115,7 +108,7 @@ RESOURCES = (
         definition="io.k8s.api.admissionregistration.v1.ValidatingAdmissionPolicy",
         namespaced=False,
         categories=("api-extensions",),
-        subresources={"status": status(prepare=_prepare_status, validate=validate_status)},
+        subresources={"status": status_alone(validate_status)},
         standard_finalizers=False,
         update_checks=(UpdateCheck.METADATA,),
         allow_unconditional_update=False,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from kube_lite import clock
+from kube_lite.resources.kinds.customresourcedefinition.conditions import set_condition
 from kube_lite.resources.kinds.customresourcedefinition.validation import (
     validate_create,
     validate_status,
     validate_update,
 )
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.registry import Resource, status
+from kube_lite.resources.registry import Resource, status_alone
 
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 """Finalizer under which a definition waits until its objects are gone."""
@@ -84,28 +84,6 @@ def _prepare_update(new: Obj, old: Obj) -> None:
     new["status"] = {**state, "storedVersions": stored}
 
 
-def set_condition(state: Obj, kind: str, value: bool, reason: str, message: str) -> None:
-    """Put a condition into a CRD's status; its time moves only when its value does."""
-    conditions = [dict(c) for c in state.get("conditions") or ()]
-    state["conditions"] = conditions
-    truth = "True" if value else "False"
-    for known in conditions:
-        if known.get("type") == kind:
-            if known.get("status") != truth:
-                known["lastTransitionTime"] = clock.timestamp()
-            known.update(status=truth, reason=reason, message=message)
-            return
-    conditions.append(
-        {
-            "type": kind,
-            "status": truth,
-            "lastTransitionTime": clock.timestamp(),
-            "reason": reason,
-            "message": message,
-        }
-    )
-
-
 def _begin_delete(new: Obj, old: Obj) -> None:
     """Hold the definition until its objects are gone."""
     meta = new["metadata"]
@@ -129,7 +107,7 @@ RESOURCES = (
         namespaced=False,
         short_names=("crd", "crds"),
         categories=("api-extensions",),
-        subresources={"status": status(validate=validate_status)},
+        subresources={"status": status_alone(validate_status)},
         allow_unconditional_update=False,
         owns_status=True,
         begin_delete=_begin_delete,

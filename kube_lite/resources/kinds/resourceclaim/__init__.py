@@ -61,7 +61,7 @@ RESOURCES = (
         group="resource.k8s.io",
         definition="io.k8s.api.resource.v1.ResourceClaim",
         update_checks=(UpdateCheck.METADATA, UpdateCheck.CHANGE),
-        subresources={"status": status(prepare=prepare_status, validate=validate_status)},
+        subresources={"status": status(prepare_status, validate_status, ("spec", "metadata"))},
         generation=False,
         default=_default_claim,
         prepare_create=prepare_create,

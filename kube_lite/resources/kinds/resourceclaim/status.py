@@ -23,7 +23,7 @@ from kube_lite.resources.kinds.pod.volumes import validate_driver_name
 from kube_lite.resources.kinds.resourceclaim.spec import references, request_names, request_reference
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.names import size
-from kube_lite.resources.registry import keep_metadata, prepare_status_update
+from kube_lite.resources.registry import prepare_status_alone
 from kube_lite.resources.rules import dns_label
 
 MAX_USERS = 256
@@ -48,8 +48,7 @@ def _allocated(state: Obj) -> list[Obj]:
 
 def prepare_status(new: Obj, old: Obj) -> None:
     """What is said of devices goes with their allocation, for writers that know nothing of it."""
-    prepare_status_update(new, old)
-    keep_metadata(new, old)
+    prepare_status_alone(new, old)
     state = new.get("status") or {}
     gone = {_id(one) for one in _allocated(old.get("status") or {})} - {_id(one) for one in _allocated(state)}
     if gone and state.get("devices"):
