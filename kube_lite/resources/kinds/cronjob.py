@@ -8,7 +8,7 @@ from datetime import datetime
 from kube_lite.resources import cron, names
 from kube_lite.resources.ages import age, since
 from kube_lite.resources.field import Errors, invalid, not_supported, required
-from kube_lite.resources.kinds.job import default_job_template
+from kube_lite.resources.kinds.job import default_job_template, job_spec_warnings
 from kube_lite.resources.kinds.job.validation import validate_job_spec
 from kube_lite.resources.kinds.pod.template import TEMPLATE_COLUMNS, template_cells
 from kube_lite.resources.kinds.pod.template_warnings import changed_template_warnings, name_warnings
@@ -112,6 +112,9 @@ def _row(obj: Obj, now: datetime) -> Cells:
 
 def _warnings(new: Obj, old: Obj | None) -> list[str]:
     found = name_warnings(new) if old is None else []
+    if old is None or new.get("spec") != old.get("spec"):
+        job = ((new.get("spec") or {}).get("jobTemplate") or {}).get("spec") or {}
+        found += job_spec_warnings(job, "spec.jobTemplate.spec")
     found += changed_template_warnings(new, old, "spec.jobTemplate.spec.template")
     if old is not None and "TZ" in ((new.get("spec") or {}).get("schedule") or ""):
         where = "see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources import quantity
 from kube_lite.resources.field import IMMUTABLE, Errors, invalid
+from kube_lite.resources.kinds.pod.warnings import DEPRECATED_LABELS, selector_warnings
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import NAME_COLUMN, Cells, Column, Resource
@@ -28,6 +29,13 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     return found
 
 
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    topology = new.get("nodeTopology") or {}
+    labels = [label for label in topology.get("matchLabels") or () if label in DEPRECATED_LABELS]
+    told = [f"nodeTopology.matchLabels.{label}: {DEPRECATED_LABELS[label]}" for label in labels]
+    return selector_warnings(topology, "nodeTopology") + told
+
+
 def _row(obj: Obj, now: datetime) -> Cells:
     return [name_of(obj), obj.get("storageClassName", ""), obj.get("capacity") or "<unset>"]
 
@@ -35,6 +43,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="CSIStorageCapacity",
+        warnings=_warnings,
         plural="csistoragecapacities",
         list_kind="CSIStorageCapacityList",
         group="storage.k8s.io",

@@ -19,6 +19,7 @@ from kube_lite.resources.field import (
     too_many,
 )
 from kube_lite.resources.kinds.endpoints import SHOWN
+from kube_lite.resources.kinds.service.warnings import ip_warnings
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.metadata import validate_labels
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
@@ -39,6 +40,8 @@ MAX_PORTS = 20000
 MAX_TOPOLOGY = 16
 MAX_HINTS = 8
 """Zones, and nodes, that one endpoint is hinted for."""
+_CONTROLLERS = frozenset({"endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"})
+"""Who writes slices whose addresses are those of Kubernetes."""
 
 
 def _default(obj: Obj) -> None:
@@ -149,6 +152,18 @@ def _capped(items: list[str]) -> str:
     return ",".join(items[:SHOWN]) + more
 
 
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    found: list[str] = []
+    if old is None and new.get("addressType") == "FQDN":
+        found.append("spec.addressType: FQDN endpoints are deprecated")  # upstream's path
+    if ((new.get("metadata") or {}).get("labels") or {}).get("endpointslice.kubernetes.io/managed-by") in _CONTROLLERS:
+        return found
+    for i, endpoint in enumerate(new.get("endpoints") or ()):
+        for j, address in enumerate(endpoint.get("addresses") or ()):
+            found.extend(ip_warnings(address, f"endpoints[{i}].addresses[{j}]"))
+    return found
+
+
 def _row(obj: Obj, now: datetime) -> Cells:
     ports = [str(port.get("port") or port.get("name", "*")) for port in obj.get("ports") or ()]
     addresses = [address for endpoint in obj.get("endpoints") or () for address in endpoint.get("addresses") or ()]
@@ -158,6 +173,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="EndpointSlice",
+        warnings=_warnings,
         update_checks=(UpdateCheck.METADATA,),
         plural="endpointslices",
         group="discovery.k8s.io",

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources import names
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, GoLiteral, child, index, invalid, not_supported, required
+from kube_lite.resources.field import Errors, GoLiteral, child, index, invalid, not_supported, required, show
 from kube_lite.resources.kinds.replicaset import prepare_update
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource, status
@@ -145,6 +145,13 @@ def _validate_create(obj: Obj) -> Errors:
     return found
 
 
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    annotations = (new.get("metadata") or {}).get("annotations") or {}
+    if old is None and CLASS_ANNOTATION in annotations and (new.get("spec") or {}).get("ingressClassName") is None:
+        return [f"annotation {show(CLASS_ANNOTATION)} is deprecated, please use 'spec.ingressClassName' instead"]
+    return []
+
+
 def _row(obj: Obj, now: datetime) -> Cells:
     spec, state = obj.get("spec") or {}, obj.get("status") or {}
     hosts = [rule["host"] for rule in spec.get("rules") or () if rule.get("host")]
@@ -164,6 +171,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Ingress",
+        warnings=_warnings,
         update_checks=REPLACED,
         invalid_group="extensions",
         plural="ingresses",

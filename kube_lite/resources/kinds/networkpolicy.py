@@ -17,6 +17,7 @@ from kube_lite.resources.field import (
     not_supported,
     required,
 )
+from kube_lite.resources.kinds.service.warnings import cidr_warnings
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource
@@ -125,6 +126,23 @@ def _validate(obj: Obj) -> Errors:
     return found
 
 
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    return [
+        text
+        for rules, peers in (("ingress", "from"), ("egress", "to"))
+        for i, rule in enumerate((new.get("spec") or {}).get(rules) or ())
+        for j, peer in enumerate(rule.get(peers) or ())
+        for text in _block_warnings(peer.get("ipBlock") or {}, f"spec.{rules}[{i}].{peers}[{j}].ipBlock")
+    ]
+
+
+def _block_warnings(block: Obj, path: str) -> list[str]:
+    found = cidr_warnings(block.get("cidr", ""), child(path, "cidr"))
+    for i, range_ in enumerate(block.get("except") or ()):
+        found.extend(cidr_warnings(range_, index(child(path, "except"), i)))
+    return found
+
+
 def _row(obj: Obj, now: datetime) -> Cells:
     return [name_of(obj), format_label_selector((obj.get("spec") or {}).get("podSelector") or {}), age(obj, now)]
 
@@ -132,6 +150,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="NetworkPolicy",
+        warnings=_warnings,
         counts_empty="spec",
         update_checks=TWICE,
         invalid_group="extensions",

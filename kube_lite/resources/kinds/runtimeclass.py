@@ -9,6 +9,7 @@ from kube_lite.resources.field import IMMUTABLE, Errors, child, duplicate, index
 from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.pod.requirements import validate_requirements
 from kube_lite.resources.kinds.pod.scheduling import validate_tolerations
+from kube_lite.resources.kinds.pod.warnings import DEPRECATED_LABELS
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.metadata import validate_labels
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource
@@ -43,6 +44,11 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     return [] if handler == old.get("handler", "") else [invalid("handler", handler, IMMUTABLE)]
 
 
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    labels = (new.get("scheduling") or {}).get("nodeSelector") or {}
+    return [f"scheduling.nodeSelector: {DEPRECATED_LABELS[label]}" for label in labels if label in DEPRECATED_LABELS]
+
+
 def _row(obj: Obj, now: datetime) -> Cells:
     return [name_of(obj), obj.get("handler", ""), age(obj, now)]
 
@@ -51,6 +57,7 @@ RESOURCES = (
     Resource(
         standard_finalizers=False,
         kind="RuntimeClass",
+        warnings=_warnings,
         plural="runtimeclasses",
         list_kind="RuntimeClassList",
         group="node.k8s.io",

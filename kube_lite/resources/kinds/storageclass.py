@@ -6,6 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, duplicate, forbidden, index, invalid, not_supported, required, too_long
+from kube_lite.resources.kinds.pod.warnings import DEPRECATED_LABELS
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.names import qualified_name, size
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource
@@ -92,6 +93,15 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     return found + immutable(new, old, "volumeBindingMode", "")
 
 
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    return [
+        f"allowedTopologies[{i}].matchLabelExpressions[{j}].key: {DEPRECATED_LABELS[expression['key']]}"
+        for i, term in enumerate(new.get("allowedTopologies") or ())
+        for j, expression in enumerate(term.get("matchLabelExpressions") or ())
+        if expression.get("key") in DEPRECATED_LABELS
+    ]
+
+
 def _row(obj: Obj, now: datetime) -> Cells:
     annotations = (obj.get("metadata") or {}).get("annotations") or {}
     default = any(annotations.get(name) == "true" for name in (DEFAULT_ANNOTATION, LEGACY_DEFAULT_ANNOTATION))
@@ -109,6 +119,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="StorageClass",
+        warnings=_warnings,
         update_checks=TWICE,
         plural="storageclasses",
         group="storage.k8s.io",

@@ -14,6 +14,7 @@ from kube_lite.resources.kinds.job.status import validate_status
 from kube_lite.resources.kinds.job.validation import validate_selected_job_spec, validate_spec_update
 from kube_lite.resources.kinds.pod.defaults import default_pod_spec
 from kube_lite.resources.kinds.pod.template import TEMPLATE_COLUMNS, template_cells
+from kube_lite.resources.kinds.pod.template_warnings import changed_template_warnings, name_warnings
 from kube_lite.resources.kinds.replicaset import prepare_update
 from kube_lite.resources.labelselector import go_selector, is_valid
 from kube_lite.resources.meta import Obj, metadata, name_of, uid_of
@@ -23,6 +24,8 @@ from kube_lite.resources.selectors import format_label_selector, matches
 
 UID_LABEL = "controller-uid"
 NAME_LABEL = "job-name"
+SOFT_LIMITS = 100_000, 10_000
+"""Completions and parallelism that together are too many for an Indexed Job."""
 DOMAIN = "batch.kubernetes.io/"
 """Stands before both labels since v1.27; the controller gives its pods these names too."""
 MAX_BACKOFF = 2**31 - 1
@@ -125,9 +128,27 @@ def _row(obj: Obj, now: datetime) -> Cells:
     ]
 
 
+def job_spec_warnings(spec: Obj, path: str) -> list[str]:
+    """Of more indexes than there is room to say which of them are done."""
+    many = spec.get("completions", 0) > SOFT_LIMITS[0] and spec.get("parallelism", 0) > SOFT_LIMITS[1]
+    if spec.get("completionMode") != "Indexed" or not many:
+        return []
+    counts = "a number of completions higher than 10^5 and a parallelism higher than 10^4"
+    trouble = "Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
+    return [f"{path}: In Indexed Jobs with {counts}, {trouble}"]
+
+
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    found = name_warnings(new) if old is None else []
+    if old is None or new.get("spec") != old.get("spec"):
+        found += job_spec_warnings(new.get("spec") or {}, "spec")
+    return found + changed_template_warnings(new, old, "spec.template")
+
+
 RESOURCES = (
     Resource(
         kind="Job",
+        warnings=_warnings,
         update_checks=TWICE,
         plural="jobs",
         group="batch",
