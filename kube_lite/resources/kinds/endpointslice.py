@@ -40,6 +40,7 @@ MAX_PORTS = 20000
 MAX_TOPOLOGY = 16
 MAX_HINTS = 8
 """Zones, and nodes, that one endpoint is hinted for."""
+_HOST = "kubernetes.io/hostname"
 _CONTROLLERS = frozenset({"endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"})
 """Who writes slices whose addresses are those of Kubernetes."""
 
@@ -152,6 +153,22 @@ def _capped(items: list[str]) -> str:
     return ",".join(items[:SHOWN]) + more
 
 
+def _hosts(obj: Obj) -> set[str]:
+    """Nodes that a slice names as v1beta1 did."""
+    return {(one.get("deprecatedTopology") or {}).get(_HOST, "") for one in obj.get("endpoints") or ()} - {""}
+
+
+def _drop_topology(new: Obj, old: Obj) -> None:
+    """What v1beta1 knew of places cannot be written; a node that was named there is kept where it belongs."""
+    if new.get("endpoints") == old.get("endpoints"):
+        return
+    known = _hosts(old)
+    for endpoint in new.get("endpoints") or ():
+        host = (endpoint.pop("deprecatedTopology", None) or {}).get(_HOST, "")
+        if host in known and endpoint.get("nodeName") is None:
+            endpoint["nodeName"] = host
+
+
 def _warnings(new: Obj, old: Obj | None) -> list[str]:
     found: list[str] = []
     if old is None and new.get("addressType") == "FQDN":
@@ -179,6 +196,8 @@ RESOURCES = (
         group="discovery.k8s.io",
         definition="io.k8s.api.discovery.v1.EndpointSlice",
         default=_default,
+        prepare_create=lambda obj: _drop_topology(obj, {}),
+        prepare_update=_drop_topology,
         validate=_validate,
         validate_update=_validate_update,
         columns=(NAME_COLUMN, Column("AddressType"), Column("Ports"), Column("Endpoints"), AGE_COLUMN),

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.resources.kinds.cases import BAD, NEEDED, TWICE, UNKNOWN, Cause, Change, assert_causes, changed, create
+from tests.resources.kinds.cases import BAD, MANY, NEEDED, TWICE, UNKNOWN, Cause, Change, assert_causes, changed, create
 from tests.resources.kinds.test_job import KIND, VALID
 
 FAILURE, SUCCESS = "spec.podFailurePolicy", "spec.successPolicy"
 INDEXED: Change = {"spec.completionMode": "Indexed", "spec.completions": 4, "spec.parallelism": 2}
-TOO_MANY = "FieldValueTooMany"
 
 
 def refused(change: Change) -> list[Cause]:
@@ -65,7 +64,7 @@ def test_a_rule_of_failures(rule: dict[str, Any], causes: list[Cause]) -> None:
 def test_a_policy_of_failures_is_bounded_and_wants_pods_that_end() -> None:
     rule = {"action": "Ignore", "onPodConditions": [{"type": "a"}]}
     found = refused({FAILURE: {"rules": [rule] * 21}, "spec.podReplacementPolicy": "TerminatingOrFailed"})
-    wanted = [(TOO_MANY, f"{FAILURE}.rules", "21"), (UNKNOWN, "spec.podReplacementPolicy", '"Failed"')]
+    wanted = [(MANY, f"{FAILURE}.rules", "21"), (UNKNOWN, "spec.podReplacementPolicy", '"Failed"')]
     assert_causes(found, wanted)
     found = refused({FAILURE: {"rules": [rule]}, "spec.template.spec.restartPolicy": "OnFailure"})
     assert_causes(found, [(BAD, "spec.template.spec.restartPolicy", 'only "Never" is supported')])

@@ -9,6 +9,7 @@ import pytest
 from tests.resources.kinds.cases import (
     BAD,
     LONG,
+    MANY,
     NEEDED,
     NOT_HERE,
     TWICE,
@@ -39,7 +40,6 @@ VALID: dict[str, Any] = {
 }
 AT = "spec.devices[0]"
 FIRST = "spec.devices.0"
-TOO_MANY = "FieldValueTooMany"
 SELECTOR = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}]}
 
 
@@ -63,7 +63,7 @@ SELECTOR = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator":
                 (BAD, "spec.pool.generation", "-1: must be greater than or equal to zero"),
             ],
         ),
-        ({"spec.devices": [{"name": "a"}] * 129}, [(TOO_MANY, "spec.devices", "129: must have at most 128 items")]),
+        ({"spec.devices": [{"name": "a"}] * 129}, [(MANY, "spec.devices", "129: must have at most 128 items")]),
         ({"spec.devices.1": {"name": "g-0"}}, [(TWICE, "spec.devices[1]", '"g-0"')]),
         (
             {"spec.sharedCounters": [{"name": "c", "counters": {"B": {"value": "1"}}}, {}]},
