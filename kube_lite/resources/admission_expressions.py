@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from kube_lite.resources.cel.examine import FAILED, Examined, examine
+from kube_lite.resources.cel.syntax import RESERVED
 from kube_lite.resources.cel.types import (
     BOOL,
     DYN,
@@ -92,10 +93,6 @@ _SHOWN: Final = {"bool": "bool", "string": "string", "null_type": "null_type"}
 
 MAX_MATCH_CONDITIONS: Final = 64
 _IDENTIFIER: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
-_RESERVED: Final = frozenset(
-    {"as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in"}
-    | {"let", "loop", "namespace", "null", "package", "return", "true", "var", "void", "while"}
-)
 
 
 def request_scope(object_type: CelType = DYN) -> dict[str, CelType]:
@@ -166,7 +163,7 @@ def variable_errors(spec: Obj, scope: Mapping[str, CelType]) -> tuple[dict[str, 
         name, source = variable.get("name") or "", variable.get("expression") or ""
         if not name.strip():
             found.append(required(child(at, "name"), "name is not specified"))
-        elif _IDENTIFIER.fullmatch(name) is None or name in _RESERVED:
+        elif _IDENTIFIER.fullmatch(name) is None or name in RESERVED:
             found.append(invalid(child(at, "name"), name, "name is not a valid CEL identifier"))
         if not source.strip():
             found.append(required(child(at, "expression"), "expression is not specified"))
@@ -185,19 +182,21 @@ def _sources(spec: Obj) -> Iterator[tuple[str, str]]:
             yield child(index("spec.validations", i), name), one.get(name) or ""
 
 
-def type_warnings(spec: Obj, types: Mapping[str, CelType], params: CelType = DYN) -> list[dict[str, Any]]:
+def type_warnings(spec: Obj, types: Mapping[str, CelType], params: CelType | None) -> list[dict[str, Any]]:
     """``status.typeChecking.expressionWarnings``: what does not fit the kinds that a policy is for.
 
     :param types: those kinds, by ``apps/v1, Kind=Deployment``
+    :param params: None where nothing is known of them
     """
-    scopes = {name: variable_errors(spec, policy_scope(spec, type_, params))[0] for name, type_ in types.items()}
+    known = spec if params is not None else {**spec, "paramKind": None}
+    scopes = {n: variable_errors(spec, policy_scope(known, type_, params or DYN))[0] for n, type_ in types.items()}
     warnings = []
     for path, source in _sources(spec):
         if not source.strip():
             continue
-        told = [f"{name}: {text}" for name, scope in scopes.items() if (text := _mistake(examine(source, scope)))]
+        told = [f"{name}: {text}\n" for name, scope in scopes.items() if (text := _mistake(examine(source, scope)))]
         if told:
-            warnings.append({"fieldRef": path, "warning": "\n".join(told) + "\n"})
+            warnings.append({"fieldRef": path, "warning": "\n".join(told)})
     return warnings
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, index, invalid, not_supported, required
+from kube_lite.resources.ip_warnings import ip_warnings
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
 from kube_lite.resources.rules import (
@@ -76,22 +77,6 @@ def _validate(obj: Obj) -> Errors:
     return found
 
 
-def _validate_update(new: Obj, old: Obj) -> Errors:
-    found = _validate(new)
-    before = {
-        address.get("ip"): address.get("nodeName")
-        for subset in old.get("subsets") or ()
-        for address in subset.get("addresses") or ()
-    }
-    for i, subset in enumerate(new.get("subsets") or ()):
-        for j, address in enumerate(subset.get("addresses") or ()):
-            was = before.get(address.get("ip"))
-            if was is not None and address.get("nodeName") != was:
-                at = child(index(child(index("subsets", i), "addresses"), j), "nodeName")
-                found.append(invalid(at, address.get("nodeName"), "nodeName for ip is immutable"))
-    return found
-
-
 def _shown(obj: Obj) -> str:
     listed: list[str] = []
     for subset in obj.get("subsets") or ():
@@ -109,9 +94,20 @@ def _row(obj: Obj, now: datetime) -> Cells:
     return [name_of(obj), _shown(obj), age(obj, now)]
 
 
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    return [
+        text
+        for i, subset in enumerate(new.get("subsets") or ())
+        for name in ("addresses", "notReadyAddresses")
+        for j, address in enumerate(subset.get(name) or ())
+        for text in ip_warnings(address.get("ip", ""), child(index(child(index("subsets", i), name), j), "ip"))
+    ]
+
+
 RESOURCES = (
     Resource(
         kind="Endpoints",
+        deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
         update_checks=REPLACED,
         plural="endpoints",
         list_kind="EndpointsList",
@@ -121,7 +117,8 @@ RESOURCES = (
         allow_create_on_update=True,
         default=_default,
         validate=_validate,
-        validate_update=_validate_update,
+        validate_update=lambda new, old: _validate(new),
+        warnings=_warnings,
         columns=(NAME_COLUMN, Column("Endpoints"), AGE_COLUMN),
         row=_row,
     ),

@@ -18,8 +18,8 @@ from kube_lite.resources.field import (
     required,
     too_many,
 )
+from kube_lite.resources.ip_warnings import ip_warnings
 from kube_lite.resources.kinds.endpoints import SHOWN
-from kube_lite.resources.kinds.service.warnings import ip_warnings
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.metadata import validate_labels
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck

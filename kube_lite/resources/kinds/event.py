@@ -10,8 +10,8 @@ from datetime import datetime
 from kube_lite.resources import names
 from kube_lite.resources.ages import UNKNOWN, since
 from kube_lite.resources.field import IMMUTABLE, Errors, invalid, required
-from kube_lite.resources.go.types import go_value
 from kube_lite.resources.meta import Obj, name_of, namespace_of
+from kube_lite.resources.metadata import validate_metadata_update
 from kube_lite.resources.registry import Cells, Column, Resource, UpdateCheck
 
 LIFETIME = 3600
@@ -28,6 +28,21 @@ _RENAMED = (
     ("firstTimestamp", "deprecatedFirstTimestamp"),
     ("lastTimestamp", "deprecatedLastTimestamp"),
     ("count", "deprecatedCount"),
+)
+_KEPT = (
+    "involvedObject",
+    "reason",
+    "message",
+    "source",
+    "firstTimestamp",
+    "lastTimestamp",
+    "count",
+    "type",
+    "eventTime",
+    "action",
+    "related",
+    "reportingController",
+    "reportingInstance",
 )
 
 
@@ -49,11 +64,8 @@ def to_core(obj: Obj) -> Obj:
     return made
 
 
-def validate_core(obj: Obj, controller: str = "reportingComponent") -> Errors:
-    """The rules of every version; events without ``eventTime`` are those of old clients.
-
-    :param controller: what the version calls who reports
-    """
+def validate_core(obj: Obj) -> Errors:
+    """The rules of every version; events without ``eventTime`` are those of old clients."""
     involved, namespace = obj.get("involvedObject") or {}, namespace_of(obj)
     about = involved.get("namespace", "")
     dated = bool(obj.get("eventTime"))
@@ -62,17 +74,12 @@ def validate_core(obj: Obj, controller: str = "reportingComponent") -> Errors:
     found: Errors = []
     if (not about and namespace not in homes) or (about and about != namespace and not dated):
         found.append(invalid("involvedObject.namespace", about, "does not match event.namespace"))
-    return found + _reported(obj, controller) if dated else found
+    return found + _reported(obj) if dated else found
 
 
-def validate_beta(obj: Obj) -> Errors:
-    """What was asked of events before ``events.k8s.io/v1``."""
-    return validate_core(to_core(obj), "reportingController")
-
-
-def _reported(obj: Obj, at: str) -> Errors:
+def _reported(obj: Obj) -> Errors:
     """Who reports what, of an event with a time."""
-    controller = obj.get("reportingComponent", "")
+    at, controller = "reportingController", obj.get("reportingComponent", "")
     found: Errors = [] if controller else [required(at)]
     found.extend(invalid(at, controller, problem) for problem in names.qualified_name(controller))
     for name in ("reportingInstance", "action", "reason"):
@@ -88,51 +95,10 @@ def _limited(text: str, path: str, limit: int) -> Errors:
     return [invalid(path, "", f"can have at most {limit} characters")] if len(text.encode()) > limit else []
 
 
-def _series(series: Obj | None) -> Errors:
-    found: Errors = []
-    if series is not None and series.get("count", 0) < MIN_SERIES:
-        found.append(invalid("series.count", "", f"should be at least {MIN_SERIES}"))
-    if series is not None and not series.get("lastObservedTime"):
-        found.append(required("series.lastObservedTime"))
-    return found
-
-
-_FIXED = (
-    ("involvedObject", "core.ObjectReference"),
-    ("reason", "string"),
-    ("message", "string"),
-    ("source", "core.EventSource"),
-    ("firstTimestamp", "string"),
-    ("lastTimestamp", "string"),
-    ("count", "int32"),
-    ("reason", "string"),
-    ("type", "string"),
-    ("eventTime", "string"),
-    ("action", "string"),
-    ("related", "core.ObjectReference"),
-    ("reportingComponent", "string"),
-    ("reportingInstance", "string"),
-)
-"""What ``events.k8s.io`` keeps of an event, in upstream's order and as often."""
-
-
-def _validate_new_form_update(new: Obj, old: Obj) -> Errors:
-    core, was = to_core(new), to_core(old)
-    found = validate_core(core, "reportingController")
-    if core.get("series") != was.get("series"):
-        found.extend(_series(core.get("series")))
-    for name, type_ in _FIXED:
-        if core.get(name) != was.get(name):
-            at = "reportingController" if name == "reportingComponent" else name
-            value = core.get(name)
-            shown = value or "" if type_ == "string" else value if value is None else go_value(type_, value)
-            found.append(invalid(at, shown, IMMUTABLE))
-    return found
-
-
 def _validate_new_form(obj: Obj) -> Errors:
     core = to_core(obj)
-    found = validate_core(core, "reportingController") + _series(core.get("series"))
+    found = validate_core(core)
+    found.extend(_series(core))
     if not core.get("eventTime"):
         found.append(required("eventTime"))
     if (kind := core.get("type", "")) not in ("Normal", "Warning"):
@@ -142,6 +108,31 @@ def _validate_new_form(obj: Obj) -> Errors:
     dropped["source"] = source.get("component") or source.get("host")
     found.extend(invalid(name, "", "needs to be unset") for name, value in dropped.items() if value)
     return found
+
+
+def _series(core: Obj) -> Errors:
+    found: Errors = []
+    if (series := core.get("series")) is not None:
+        if series.get("count", 0) < MIN_SERIES:
+            found.append(invalid("series.count", "", f"should be at least {MIN_SERIES}"))
+        if not series.get("lastObservedTime"):
+            found.append(required("series.lastObservedTime"))
+    return found
+
+
+def _validate_new_form_update(new: Obj, old: Obj) -> Errors:
+    """Only the series of an event goes on."""
+    after, before = to_core(new), to_core(old)
+    found = validate_core(after) + validate_metadata_update(after["metadata"], before["metadata"])
+    if after.get("series") != before.get("series"):
+        found.extend(_series(after))
+    return found + [error for name in _KEPT for error in _same(after, before, name)]
+
+
+def _same(after: Obj, before: Obj, name: str) -> Errors:
+    stored = "reportingComponent" if name == "reportingController" else name
+    now = after.get(stored)
+    return [] if (now or None) == (before.get(stored) or None) else [invalid(name, now, IMMUTABLE)]
 
 
 def _seen(obj: Obj, now: datetime) -> tuple[str, str, int]:
@@ -233,6 +224,7 @@ RESOURCES = (
         generation=False,
         allow_create_on_update=True,
         events_ttl=LIFETIME,
+        default_propagation="",
         name_rule=names.path_segment,
         validate=validate_core,
         validate_update=lambda new, old: validate_core(new),
@@ -250,8 +242,9 @@ RESOURCES = (
         generation=False,
         allow_create_on_update=True,
         events_ttl=LIFETIME,
+        default_propagation="",
         invalid_group="",
-        update_checks=(UpdateCheck.CHANGE,),
+        update_checks=(UpdateCheck.METADATA,),
         validate=_validate_new_form,
         validate_update=_validate_new_form_update,
         columns=_COLUMNS,

@@ -94,9 +94,10 @@ def _item(item: Obj, path: str) -> Errors:
     if kind == "PersistentVolumeClaim" and not bounded:
         detail = "either minimum or maximum storage value is required, but neither was provided"
         found.append(required(child(path, "limits"), detail))
+    compared = [part for part in _PARTS if kind != "Pod" or not part.startswith("default")]
     names = sorted({name for part in _PARTS for name in item.get(part) or {}})
     for name in names:
-        amounts = {part: item[part][name] for part in _PARTS if name in (item.get(part) or {})}
+        amounts = {part: item[part][name] for part in compared if name in (item.get(part) or {})}
         found.extend(_order(amounts, path, name))
     return found
 

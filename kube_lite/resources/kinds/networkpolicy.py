@@ -17,7 +17,7 @@ from kube_lite.resources.field import (
     not_supported,
     required,
 )
-from kube_lite.resources.kinds.service.warnings import cidr_warnings
+from kube_lite.resources.ip_warnings import cidr_warnings
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource

@@ -9,8 +9,9 @@ from kube_lite.resources import names, quantity
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid
 from kube_lite.resources.go.types import go_value
+from kube_lite.resources.ip_warnings import cidr_warnings
 from kube_lite.resources.kinds.configmap import NO_PATH
-from kube_lite.resources.kinds.pod.requirements import validate_amount, validate_resource_name
+from kube_lite.resources.kinds.pod.requirements import validate_amount
 from kube_lite.resources.kinds.pod.scheduling import validate_taint_effect
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
@@ -88,9 +89,7 @@ def _resources(state: Obj) -> Errors:
     found: Errors = []
     for part in ("capacity", "allocatable"):
         for name, text in (state.get(part) or {}).items():
-            at = child(f"status.{part}", name)
-            found.extend(validate_resource_name(name, at))
-            found.extend(validate_amount(name, text, at))
+            found.extend(validate_amount(name, text, child(f"status.{part}", name)))
     return found
 
 
@@ -131,6 +130,25 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
 
 def _prepare_update(new: Obj, old: Obj) -> None:
     new["status"] = old.get("status", {})
+    _drop_config(new, (old.get("spec") or {}).get("configSource") is not None)
+
+
+def _drop_config(obj: Obj, used: bool = False) -> None:
+    """Configuration of kubelets by objects is gone; what a node has of it may stay."""
+    if not used:
+        (obj.get("spec") or {}).pop("configSource", None)
+
+
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    spec = new.get("spec") or {}
+    found: list[str] = []
+    if spec.get("configSource") is not None:
+        found.append("spec.configSource: deprecated in v1.22, support removed in v1.26")
+    if spec.get("externalID"):
+        found.append("spec.externalID: this field is deprecated, and is unused by Kubernetes")
+    for i, cidr in enumerate(spec.get("podCIDRs") or ()):
+        found.extend(cidr_warnings(cidr, index("spec.podCIDRs", i)))
+    return found
 
 
 def _validate_status(new: Obj, old: Obj) -> Errors:
@@ -202,9 +220,11 @@ RESOURCES = (
         },
         generation=False,
         default=_default,
+        prepare_create=_drop_config,
         prepare_update=_prepare_update,
         validate=_validate,
         validate_update=_validate_update,
+        warnings=_warnings,
         columns=(
             NAME_COLUMN,
             Column("Status"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from datetime import datetime
 
 from kube_lite.resources import quantity
@@ -9,12 +10,21 @@ from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, child, forbidden, invalid, key, not_supported, required
 from kube_lite.resources.go.diff import go_diff
 from kube_lite.resources.go.types import go_value
-from kube_lite.resources.kinds.persistentvolumeclaim import claim_class, short_modes, validate_access_modes
+from kube_lite.resources.kinds.persistentvolumeclaim import (
+    claim_class,
+    class_annotation_warnings,
+    short_modes,
+    validate_access_modes,
+    validate_attributes_kept,
+    validate_basic_amount,
+)
 from kube_lite.resources.kinds.pod.defaults import VOLUME_DEFAULTS, default_resource_list
 from kube_lite.resources.kinds.pod.projections import Check
 from kube_lite.resources.kinds.pod.scheduling import validate_node_selector
 from kube_lite.resources.kinds.pod.storage_systems import (
     IN_FULL,
+    LONG_ISCSI,
+    MAX_ISCSI,
     azure_disk,
     azure_file_persistent,
     both,
@@ -30,12 +40,29 @@ from kube_lite.resources.kinds.pod.storage_systems import (
     storage_os,
 )
 from kube_lite.resources.kinds.pod.volumes import NAMED, NAMED_SECOND, host_path, validate_driver_name
+from kube_lite.resources.kinds.pod.warnings import DEPRECATED_VOLUMES, term_warnings
 from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status
 from kube_lite.resources.rules import POSITIVE, dns_label, dns_subdomain, no_backsteps
 
 FINALIZER = "kubernetes.io/pv-protection"
+MOUNT_ANNOTATION = "volume.beta.kubernetes.io/mount-options"
 RECLAIM = frozenset({"Delete", "Recycle", "Retain"})
+
+
+_EXPAND = "controllerExpandSecretRef"
+_CSI_SECRETS = ("controllerPublishSecretRef", _EXPAND, "nodePublishSecretRef", "nodeExpandSecretRef")
+_SOLD_OUT = ("photonPersistentDisk", "scaleIO", "storageos", "glusterfs", "rbd", "cephfs")
+_GA_LABELS = {
+    "beta.kubernetes.io/arch": "kubernetes.io/arch",
+    "beta.kubernetes.io/os": "kubernetes.io/os",
+    "beta.kubernetes.io/instance-type": "node.kubernetes.io/instance-type",
+    "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
+}
+_RECYCLED = (
+    "The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning."
+)
 
 
 def _local(source: Obj, path: str) -> Errors:
@@ -48,14 +75,14 @@ def _csi(source: Obj, path: str) -> Errors:
     found = validate_driver_name(source.get("driver", ""), child(path, "driver"))
     if not source.get("volumeHandle"):
         found.append(required(child(path, "volumeHandle")))
-    for name in ("controllerPublishSecretRef", "controllerExpandSecretRef", "nodePublishSecretRef"):
+    for name in _CSI_SECRETS:
         if (reference := source.get(name)) is None:
             continue
         # Upstream's paths: a blank after the last of these, and none of them where a name is malformed.
         at = child(path, f"{name} " if name == "nodePublishSecretRef" else name)
-        for part in ("name", "namespace"):
+        for part, rule in (("name", dns_subdomain), ("namespace", dns_label)):
             if given := reference.get(part):
-                found.extend(dns_label(given, child(path, part)))
+                found.extend(rule(given, child(path, part)))
             else:
                 found.append(required(child(at, part)))
     return found
@@ -118,6 +145,7 @@ def _capacity(capacity: Obj | None, path: str) -> Errors:
     if not capacity or "storage" not in capacity or len(capacity) > 1:
         found.append(not_supported(path, go_value("core.ResourceList", capacity), ("storage",)))
     for name, amount in sorted((capacity or {}).items()):
+        found.extend(validate_basic_amount(amount, key(path, name)))
         if quantity.parse(amount).nanos <= 0:
             found.append(invalid(key(path, name), amount, POSITIVE))
     return found
@@ -196,27 +224,92 @@ def validate_inline_spec(spec: Obj, path: str) -> Errors:
     return found
 
 
+def _session(source: Obj, volume: str) -> Errors:
+    """The name that an iSCSI session gets, where its initiator has one."""
+    target = f"{volume}:{source.get('targetPortal', '')}"
+    if source.get("initiatorName") is None or len(target) <= MAX_ISCSI:
+        return []
+    return [invalid("spec.iscsi.targetportal", target, LONG_ISCSI)]
+
+
+def _attributes(spec: Obj) -> Errors:
+    """The class of a volume's attributes."""
+    if (name := spec.get("volumeAttributesClassName")) is None:
+        return []
+    at = "spec.volumeAttributesClassName"
+    found = dns_subdomain(name, at) if name else [required(at, "an empty string is disallowed")]
+    if spec.get("csi") is None:
+        found.append(required("spec.csi", "has to be specified when using volumeAttributesClassName"))
+    return found
+
+
 def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
     modes = spec.get("accessModes") or []
     found = validate_access_modes(modes, "spec.accessModes") if modes else [required("spec.accessModes")]
-    return found + _placement(spec, "spec") + _sources(spec, "spec") + _end(spec, "spec")
+    found += _placement(spec, "spec") + _sources(spec, "spec")
+    if (session := spec.get("iscsi")) is not None:
+        found.extend(_session(session, name_of(obj)))
+    return found + _end(spec, "spec") + _attributes(spec)
 
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
     found = _validate(new)
     after, before = new.get("spec") or {}, old.get("spec") or {}
-    if {n: after.get(n) for n in SOURCES} != {n: before.get(n) for n in SOURCES}:
+    sources = {n: after.get(n) for n in SOURCES}
+    csi, was = after.get("csi"), before.get("csi")
+    if csi is not None and was is not None and was.get(_EXPAND) is None:  # which may be given later, once
+        sources["csi"] = {k: v for k, v in csi.items() if k != _EXPAND}
+    if sources != {n: before.get(n) for n in SOURCES}:
         changed = go_diff("core.PersistentVolumeSource", after, before)
         detail = f"spec.persistentvolumesource is immutable after creation\n{changed}"
         found.append(forbidden("spec.persistentvolumesource", detail))
     if after.get("volumeMode") != before.get("volumeMode"):
         found.append(invalid("volumeMode", after.get("volumeMode"), IMMUTABLE))
-    if before.get("nodeAffinity") and after.get("nodeAffinity") != before["nodeAffinity"]:
-        affinity = after.get("nodeAffinity")
-        shown = go_value("core.VolumeNodeAffinity", affinity) if affinity else None
-        found.append(invalid("nodeAffinity", shown, IMMUTABLE))
-    return found
+    if had := before.get("nodeAffinity"):
+        found.extend(_same_nodes(after.get("nodeAffinity"), had))
+    return found + validate_attributes_kept(after, before, empty="")
+
+
+def _same_nodes(affinity: Obj | None, had: Obj) -> Errors:
+    """Where the volume is reached stays, but for labels that have newer names."""
+    if affinity == had:
+        return []
+    if not affinity:
+        return [invalid("nodeAffinity", None, IMMUTABLE)]
+    if _with_new_labels(affinity) == _with_new_labels(had) and _count_old(affinity) <= _count_old(had):
+        return []
+    shown = go_value("core.VolumeNodeAffinity", affinity)
+    return [invalid("nodeAffinity", shown, f"{IMMUTABLE}, except for updating from beta label to GA")]
+
+
+def _expressions(affinity: Obj) -> list[Obj]:
+    terms = (affinity.get("required") or {}).get("nodeSelectorTerms") or ()
+    return [expression for term in terms for expression in term.get("matchExpressions") or ()]
+
+
+def _count_old(affinity: Obj) -> int:
+    return sum(expression.get("key") in _GA_LABELS for expression in _expressions(affinity))
+
+
+def _with_new_labels(affinity: Obj) -> Obj:
+    made = copy.deepcopy(affinity)
+    for expression in _expressions(made):
+        expression["key"] = _GA_LABELS.get(expression.get("key", ""), expression.get("key"))
+    return made
+
+
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    spec = new.get("spec") or {}
+    found = class_annotation_warnings(new)
+    if MOUNT_ANNOTATION in ((new.get("metadata") or {}).get("annotations") or {}):
+        at = key("metadata.annotations", MOUNT_ANNOTATION)
+        found.append(f'{at}: deprecated since v1.31; use "mountOptions" attribute instead')
+    if spec.get("persistentVolumeReclaimPolicy") == "Recycle":
+        found.append(f"spec.persistentVolumeReclaimPolicy: {_RECYCLED}")
+    terms = ((spec.get("nodeAffinity") or {}).get("required") or {}).get("nodeSelectorTerms") or ()
+    found += term_warnings(terms, "spec.nodeAffinity.required.nodeSelectorTerms")
+    return found + [f"spec.{DEPRECATED_VOLUMES[name]}" for name in _SOLD_OUT if name in spec]
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
@@ -253,6 +346,7 @@ RESOURCES = (
         prepare_update=_prepare_update,
         validate=_validate,
         validate_update=_validate_update,
+        warnings=_warnings,
         columns=(
             NAME_COLUMN,
             Column("Capacity"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from kube_lite.resources.ages import age
@@ -32,13 +33,10 @@ _POD_RESOURCES = frozenset(
         "pods",
         "cpu",
         "memory",
-        "ephemeral-storage",
         "requests.cpu",
         "requests.memory",
-        "requests.ephemeral-storage",
         "limits.cpu",
         "limits.memory",
-        "limits.ephemeral-storage",
     }
 )
 _CONFLICTS = (frozenset({"BestEffort", "NotBestEffort"}), frozenset({"Terminating", "NotTerminating"}))
@@ -49,7 +47,7 @@ def _applies(scope: str, name: str) -> bool:
     if scope == "BestEffort":
         return name == "pods"
     if scope in _POD_SCOPES:
-        return name in _POD_RESOURCES or name.startswith("requests.hugepages-")
+        return name in _POD_RESOURCES
     return True
 
 
@@ -63,9 +61,7 @@ def _scopes(spec: Obj) -> Errors:
         if scope not in SCOPES:
             found.append(invalid("spec.scopes", shown, "unsupported scope"))
         found.extend(invalid("spec.scopes", shown, _NOT_APPLIED) for _ in _not_applied(scope, spec))
-    for _ in (pair for pair in _CONFLICTS if pair <= set(scopes)):
-        found.append(invalid("spec.scopes", shown, "conflicting scopes"))
-    return found
+    return found + _conflicts(scopes, spec, "spec.scopes")
 
 
 _NOT_APPLIED = "unsupported scope applied to resource"
@@ -100,7 +96,14 @@ def _scope_selector(spec: Obj) -> Errors:
             found.append(invalid(child(at, "values"), values, detail))
         elif operator not in ("In", "NotIn", "Exists", "DoesNotExist"):
             found.append(invalid(child(at, "operator"), operator, "not a valid selector operator"))
-    return found
+    asked = {r.get("scopeName", "") for r in (spec.get("scopeSelector") or {}).get("matchExpressions") or ()}
+    return found + _conflicts(asked, spec, at)
+
+
+def _conflicts(scopes: Collection[str], spec: Obj, path: str) -> Errors:
+    """Scopes that no pod can be in both; upstream shows ``spec.scopes``, also of a selector."""
+    shown = go_value("[]core.ResourceQuotaScope", spec.get("scopes") or None)
+    return [invalid(path, shown, "conflicting scopes") for pair in _CONFLICTS if pair <= set(scopes)]
 
 
 def _amounts(amounts: Obj, path: str) -> Errors:

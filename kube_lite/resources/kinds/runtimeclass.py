@@ -44,30 +44,31 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     return [] if handler == old.get("handler", "") else [invalid("handler", handler, IMMUTABLE)]
 
 
-def _warnings(new: Obj, old: Obj | None) -> list[str]:
-    labels = (new.get("scheduling") or {}).get("nodeSelector") or {}
-    return [f"scheduling.nodeSelector: {DEPRECATED_LABELS[label]}" for label in labels if label in DEPRECATED_LABELS]
-
-
 def _row(obj: Obj, now: datetime) -> Cells:
     return [name_of(obj), obj.get("handler", ""), age(obj, now)]
+
+
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    selector = (new.get("scheduling") or {}).get("nodeSelector") or {}
+    return [f"scheduling.nodeSelector: {DEPRECATED_LABELS[k]}" for k in selector if k in DEPRECATED_LABELS]
 
 
 RESOURCES = (
     Resource(
         standard_finalizers=False,
         kind="RuntimeClass",
-        warnings=_warnings,
         plural="runtimeclasses",
         list_kind="RuntimeClassList",
         group="node.k8s.io",
         definition="io.k8s.api.node.v1.RuntimeClass",
         namespaced=False,
         generation=False,
+        allow_create_on_update=True,
         update_checks=TWICE,
         allow_unconditional_update=False,
         validate=_validate,
         validate_update=_validate_update,
+        warnings=_warnings,
         columns=(NAME_COLUMN, Column("Handler"), AGE_COLUMN),
         row=_row,
     ),

@@ -45,14 +45,22 @@ def _bytes(text: str) -> bytes:
 def _json_problem(text: bytes) -> str:
     """Why it is not JSON, as Go's decoder says it; '' when it is."""
     try:
-        json.loads(text or b"")
+        value = json.loads(text or b"")
     except json.JSONDecodeError as error:
         if error.pos >= len(text):
             return "unexpected end of JSON input"
         return f"invalid character '{text.decode(errors='replace')[error.pos]}' looking for beginning of value"
     except UnicodeDecodeError:
         return "invalid character in JSON"
-    return ""
+    if value is None or isinstance(value, dict):
+        return ""
+    return f"json: cannot unmarshal {_go_kind(value)} into Go value of type map[string]interface {{}}"
+
+
+def _go_kind(value: object) -> str:
+    if isinstance(value, bool):
+        return "bool"
+    return "array" if isinstance(value, list) else "string" if isinstance(value, str) else "number"
 
 
 def _validate(obj: Obj) -> Errors:
@@ -97,6 +105,16 @@ def _prepare_update(new: Obj, old: Obj) -> None:
         new["type"] = old.get("type", "Opaque")
 
 
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    if new.get("type") != "kubernetes.io/tls":
+        return []
+    from kube_lite.resources.key_pair import key_pair_problem
+
+    data = new.get("data") or {}
+    problem = key_pair_problem(_bytes(data.get("tls.crt", "")), _bytes(data.get("tls.key", "")))
+    return [problem] if problem else []
+
+
 def _row(obj: Obj, now: datetime) -> Cells:
     return [name_of(obj), obj.get("type", ""), len(obj.get("data") or ()), age(obj, now)]
 
@@ -112,6 +130,7 @@ RESOURCES = (
         prepare_update=_prepare_update,
         validate=_validate,
         validate_update=_validate_update,
+        warnings=_warnings,
         columns=(NAME_COLUMN, Column("Type"), Column("Data"), AGE_COLUMN),
         row=_row,
         selectable=lambda obj: {"type": obj.get("type", "")},

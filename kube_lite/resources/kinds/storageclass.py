@@ -119,7 +119,6 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="StorageClass",
-        warnings=_warnings,
         update_checks=TWICE,
         plural="storageclasses",
         group="storage.k8s.io",
@@ -130,6 +129,7 @@ RESOURCES = (
         default=_default,
         validate=_validate,
         validate_update=_validate_update,
+        warnings=_warnings,
         columns=(
             NAME_COLUMN,
             Column("Provisioner"),

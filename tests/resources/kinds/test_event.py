@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from kube_lite.resources.kinds.event import to_core
 from tests.resources.kinds.cases import (
     BAD,
     NEEDED,
@@ -66,24 +65,6 @@ def test_a_new_event(name: str, change: Change, causes: list[Cause]) -> None:
     assert_create(NEW, VALID, change, causes)
 
 
-@pytest.mark.parametrize(
-    ("change", "causes"),
-    [
-        ({"series": {"count": 2, "lastObservedTime": "2020-01-01T00:00:01.000000Z"}}, []),
-        ({"series": {"count": 2}}, [(NEEDED, "series.lastObservedTime", "")]),
-        ({"reason": "S"}, [(BAD, "reason", '"S": field is immutable')] * 2),
-        ({"note": "n"}, [(BAD, "message", '"n": field is immutable')]),
-        (
-            {"regarding.name": "x"},
-            [(BAD, "involvedObject", 'core.ObjectReference{Kind:"", Namespace:"ns", Name:"x", UID:"", APIVersion:""')],
-        ),
-        ({"deprecatedSource": {"host": "h"}}, [(BAD, "source", 'core.EventSource{Component:"", Host:"h"}: field')]),
-    ],
-)
-def test_only_the_series_of_an_event_goes_on(change: Change, causes: list[Cause]) -> None:
-    assert_update(NEW, VALID, change, causes)
-
-
 def test_old_clients_may_leave_more_out() -> None:
     assert not create(CORE, OLD)[1]
     assert not create(BETA, changed(VALID, {"type": "x"}))[1]
@@ -96,11 +77,31 @@ def test_old_clients_may_leave_more_out() -> None:
     )
 
 
-def test_an_update_keeps_who_reports() -> None:
-    causes = [(BAD, AT, "name part must consist of"), (BAD, AT, '"Bad Value": field is immutable')]
-    assert_update(NEW, VALID, {AT: "Bad Value"}, causes)
-    assert_update(BETA, VALID, {AT: "Bad Value"}, causes[:1])
-    assert_update(
-        CORE, to_core(VALID), {"reportingComponent": "!", "message": "other"}, [(BAD, "reportingComponent", "")]
-    )
+SERIES = {"count": 2, "lastObservedTime": "2020-01-01T00:00:01.000000Z"}
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "causes"),
+    [
+        ("labels", {"metadata.labels": {"a": "b"}}, []),
+        ("series", {"series": SERIES}, []),
+        ("short series", {"series": {**SERIES, "count": 1}}, [(BAD, "series.count", "should be at least 2")]),
+        (
+            "controller",
+            {AT: "Bad Value"},
+            [(BAD, AT, "name part must consist of"), (BAD, AT, "field is immutable")],
+        ),
+        ("note", {"note": "n"}, [(BAD, "message", "field is immutable")]),
+        ("regarding", {"regarding.name": "n"}, [(BAD, "involvedObject", "field is immutable")]),
+        ("type", {"type": "Warning"}, [(BAD, "type", "field is immutable")]),
+        ("count", {"deprecatedCount": 2}, [(BAD, "count", "field is immutable")]),
+    ],
+)
+def test_an_update(name: str, change: Change, causes: list[Cause]) -> None:
+    assert_update(NEW, VALID, change, causes)
+
+
+def test_updates_by_old_clients_are_not_held_to_that() -> None:
+    assert_update(CORE, OLD, {"message": "n"}, [])
+    assert_update(BETA, VALID, {"note": "n"}, [])
     assert NEW.invalid_group == ""

@@ -66,6 +66,22 @@ def test_a_new_node(name: str, change: Change, causes: list[Cause]) -> None:
     assert_create(KIND, VALID, change, causes)
 
 
+def test_any_name_is_a_resource_and_old_configuration_is_dropped() -> None:
+    made, errors = create(KIND, changed(VALID, {"status.capacity": {"a b": "1"}, "spec.configSource": {}}))
+    assert not errors
+    assert "configSource" not in made["spec"]
+
+
+def test_what_a_node_is_warned_of() -> None:
+    change: Change = {"spec.configSource": {}, "spec.externalID": "x", "spec.podCIDRs": ["10.0.0.1/24"]}
+    assert KIND.warnings(changed(VALID, change), None) == [
+        "spec.configSource: deprecated in v1.22, support removed in v1.26",
+        "spec.externalID: this field is deprecated, and is unused by Kubernetes",
+        'spec.podCIDRs[0]: CIDR value "10.0.0.1/24" is ambiguous in this context '
+        '(should be "10.0.0.0/24" or "10.0.0.1/32"?)',
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "change", "causes"),
     [

@@ -12,6 +12,8 @@ KIND = resource("", "resourcequotas")
 VALID: dict[str, Any] = {"metadata": {"name": "x"}, "spec": {"hard": {"pods": "1"}}}
 SELECTOR = "spec.scopeSelector.matchExpressions"
 
+CONFLICT = ("Terminating", "NotTerminating")
+
 
 @pytest.mark.parametrize(
     ("name", "change", "causes"),
@@ -45,6 +47,16 @@ SELECTOR = "spec.scopeSelector.matchExpressions"
             "operator of a scope",
             {"spec.scopeSelector.matchExpressions": [{"scopeName": "BestEffort", "operator": "In", "values": ["a"]}]},
             [(BAD, f"{SELECTOR}.operator", "must be 'Exist' only operator")],
+        ),
+        (
+            "local storage of a scope",
+            {"spec.scopes": ["Terminating"], "spec.hard": {"requests.ephemeral-storage": "1"}},
+            [(BAD, "spec.scopes", "unsupported scope applied to resource")],
+        ),
+        (
+            "conflicting scopes",
+            {"spec.scopeSelector.matchExpressions": [{"scopeName": s, "operator": "Exists"} for s in CONFLICT]},
+            [(BAD, SELECTOR, "[]core.ResourceQuotaScope(nil): conflicting scopes")],
         ),
         (
             "no values",

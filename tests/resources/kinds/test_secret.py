@@ -44,6 +44,11 @@ def test_defaults_and_string_data() -> None:
             [(BAD, "data[.dockercfg]", "<secret contents redacted>")],
         ),
         (
+            "docker list",
+            {"type": "kubernetes.io/dockercfg", "data": {".dockercfg": "W10="}},
+            [(BAD, "data[.dockercfg]", "json: cannot unmarshal array into Go value of type map[string]interface {}")],
+        ),
+        (
             "basic auth",
             {"type": "kubernetes.io/basic-auth"},
             [(NEEDED, "data[%s][username]", ""), (NEEDED, "data[%s][password]", "")],
@@ -72,3 +77,9 @@ def test_an_immutable_secret_keeps_its_data() -> None:
         {"data": {"k": "eHg="}},
         [(NOT_HERE, "data", "field is immutable when `immutable` is set")],
     )
+
+
+def test_only_keys_are_compared() -> None:
+    assert KIND.warnings({"type": "Opaque", "data": {"tls.crt": "", "tls.key": ""}}, None) == []
+    tls = {"type": "kubernetes.io/tls", "data": {"tls.crt": "eA==", "tls.key": "eA=="}}
+    assert KIND.warnings(tls, None) == ["tls: failed to find any PEM data in certificate input"]

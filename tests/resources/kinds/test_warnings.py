@@ -1,4 +1,4 @@
-"""What kinds other than pods and workloads warn of."""
+"""What small kinds are warned of."""
 
 from __future__ import annotations
 
@@ -6,71 +6,65 @@ from typing import Any
 
 import pytest
 
-from tests.resources.kinds.cases import changed, resource
+from tests.resources.kinds.cases import resource, update
 
-OLD = "beta.kubernetes.io/os"
-NEW = 'deprecated since v1.14; use "kubernetes.io/os" instead'
-CLASS = "kubernetes.io/ingress.class"
-MANY: dict[str, Any] = {"completionMode": "Indexed", "completions": 100_001, "parallelism": 10_001}
-INDEXED = "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes"
-SLICES = ("discovery.k8s.io", "endpointslices")
-LONG = "2001:db8:0::1"
-CANONICAL = f'IPv6 address "{LONG}" should be in RFC 5952 canonical format ("2001:db8::1")'
-MANAGED = {"labels": {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}}
+ENFORCED = {"metadata": {"annotations": {"kubernetes.io/enforce-mountable-secrets": "true"}}}
+ZONE = "failure-domain.beta.kubernetes.io/zone"
+USE = 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead'
 
 
 @pytest.mark.parametrize(
-    ("kind", "obj", "create", "update"),
+    ("group", "plural", "new", "old", "texts"),
     [
-        (("batch", "jobs"), {"spec": MANY}, f"spec: {INDEXED}", f"spec: {INDEXED}"),
-        (("batch", "jobs"), {"metadata": {"name": "a.b"}}, "metadata.name: this is used in Pod names", ""),
-        (("batch", "cronjobs"), {"spec": {"jobTemplate": {"spec": MANY}}}, f"spec.jobTemplate.spec: {INDEXED}", None),
         (
-            ("networking.k8s.io", "ingresses"),
-            {"metadata": {"annotations": {CLASS: "x"}}},
-            f"annotation \"{CLASS}\" is deprecated, please use 'spec.ingressClassName' instead",
             "",
+            "serviceaccounts",
+            ENFORCED,
+            {},
+            [
+                "metadata.annotations[kubernetes.io/enforce-mountable-secrets]: deprecated in v1.32+; "
+                "prefer separate namespaces to isolate access to mounted secrets"
+            ],
+        ),
+        ("", "serviceaccounts", ENFORCED, ENFORCED, []),
+        (
+            "node.k8s.io",
+            "runtimeclasses",
+            {"scheduling": {"nodeSelector": {ZONE: "a"}}},
+            None,
+            [f"scheduling.nodeSelector: {USE}"],
         ),
         (
-            ("networking.k8s.io", "networkpolicies"),
-            {"spec": {"egress": [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.2.3/16"]}}]}]}},
-            'spec.egress[0].to[0].ipBlock.except[0]: CIDR value "10.1.2.3/16" is ambiguous',
+            "storage.k8s.io",
+            "storageclasses",
+            {"allowedTopologies": [{"matchLabelExpressions": [{"key": ZONE, "values": ["a"]}]}]},
             None,
-        ),
-        (SLICES, {"addressType": "FQDN"}, "spec.addressType: FQDN endpoints are deprecated", ""),
-        (SLICES, {"endpoints": [{"addresses": [LONG]}]}, f"endpoints[0].addresses[0]: {CANONICAL}", None),
-        (SLICES, {"metadata": MANAGED, "endpoints": [{"addresses": [LONG]}]}, "", ""),
-        (
-            ("storage.k8s.io", "storageclasses"),
-            {"allowedTopologies": [{"matchLabelExpressions": [{"key": OLD}]}]},
-            f"allowedTopologies[0].matchLabelExpressions[0].key: {NEW}",
-            None,
+            [f"allowedTopologies[0].matchLabelExpressions[0].key: {USE}"],
         ),
         (
-            ("storage.k8s.io", "csistoragecapacities"),
-            {"nodeTopology": {"matchExpressions": [{"key": OLD}]}},
-            f"nodeTopology.matchExpressions[0].key: {OLD} is {NEW}",
+            "",
+            "endpoints",
+            {"subsets": [{"addresses": [{"ip": "10.0.0.1"}, {"ip": "::ffff:10.0.0.1"}]}]},
             None,
-        ),
-        (
-            ("storage.k8s.io", "csistoragecapacities"),
-            {"nodeTopology": {"matchLabels": {OLD: "x"}}},
-            f"nodeTopology.matchLabels.{OLD}: {NEW}",
-            None,
-        ),
-        (
-            ("node.k8s.io", "runtimeclasses"),
-            {"scheduling": {"nodeSelector": {OLD: "x"}}},
-            f"scheduling.nodeSelector: {NEW}",
-            None,
+            [
+                'subsets[0].addresses[1].ip: non-standard IP address "::ffff:10.0.0.1" will be considered invalid in a '
+                'future Kubernetes release: use "10.0.0.1"'
+            ],
         ),
     ],
 )
-def test_warnings(kind: tuple[str, str], obj: dict[str, Any], create: str, update: str | None) -> None:
-    """``update`` is what a change of the whole is warned of, None for the same."""
-    made = {"metadata": {"name": "a"}, **obj}
-    warn = resource(*kind).warnings
-    old = changed(made, {"spec": {}}) if "spec" in made else made
-    for found, wanted in ((warn(made, None), create), (warn(made, old), create if update is None else update)):
-        assert len(found) == bool(wanted)
-        assert all(text.startswith(wanted) for text in found)
+def test_what_small_kinds_are_warned_of(
+    group: str, plural: str, new: dict[str, Any], old: dict[str, Any] | None, texts: list[str]
+) -> None:
+    assert resource(group, plural).warnings(new, old) == texts
+
+
+def test_kinds_that_others_replaced() -> None:
+    assert resource("", "endpoints").deprecation.startswith("v1 Endpoints is deprecated in v1.33+; use discovery")
+    assert resource("", "componentstatuses").deprecation == "v1 ComponentStatus is deprecated in v1.19+"
+
+
+def test_an_address_may_move_to_another_node() -> None:
+    address = {"ip": "10.0.0.1", "nodeName": "a"}
+    stored = {"metadata": {"name": "x"}, "subsets": [{"addresses": [address], "ports": [{"port": 1}]}]}
+    assert update(resource("", "endpoints"), stored, {"subsets.0.addresses.0.nodeName": "b"})[1] == []

@@ -37,7 +37,7 @@ _DEPRECATED_ANNOTATIONS = {
     "security.alpha.kubernetes.io/sysctls": 'non-functional in v1.11+; use the "sysctls" field instead',
     "security.alpha.kubernetes.io/unsafe-sysctls": 'non-functional in v1.11+; use the "sysctls" field instead',
 }
-_DEPRECATED_VOLUMES = {
+DEPRECATED_VOLUMES = {
     "photonPersistentDisk": "photonPersistentDisk: deprecated in v1.11, non-functional in v1.16+",
     "gitRepo": "gitRepo: deprecated in v1.11, and disabled by default in v1.33+",
     "scaleIO": "scaleIO: deprecated in v1.16, non-functional in v1.22+",
@@ -193,8 +193,8 @@ def _volumes(volumes: Sequence[Obj], path: str) -> Texts:
     found: Texts = []
     for i, volume in enumerate(volumes):
         for name in volume:
-            if name in _DEPRECATED_VOLUMES:
-                found.append(f"{index(path, i)}.{_DEPRECATED_VOLUMES[name]}")
+            if name in DEPRECATED_VOLUMES:
+                found.append(f"{index(path, i)}.{DEPRECATED_VOLUMES[name]}")
         if claim := (volume.get("ephemeral") or {}).get("volumeClaimTemplate"):
             at = child(child(child(index(path, i), "ephemeral"), "volumeClaimTemplate"), "spec")
             found.extend(claim_spec_warnings(claim.get("spec") or {}, at))
