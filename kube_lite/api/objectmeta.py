@@ -6,9 +6,11 @@ import random
 from typing import Any
 
 from kube_lite import clock
+from kube_lite.api import codec
 from kube_lite.errors import BadRequest
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
+from kube_lite.resources.sent import was_sent_empty_in
 
 SUFFIX_ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 """Characters of generated names: no vowels, so no words (apimachinery ``util/rand``)."""
@@ -138,6 +140,8 @@ def counts(resource: Resource, new: Obj, old: Obj) -> bool:
         after, before = (obj["metadata"].get("annotations") or {} for obj in (new, old))
         if after != before:
             return True
+    if resource.counts_empty and was_sent_empty_in(codec.type_of(resource), new, resource.counts_empty):
+        return True
     return changed_beyond_metadata(new, old)
 
 

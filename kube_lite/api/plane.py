@@ -19,6 +19,7 @@ from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
 from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.authz.escalation import Escalation
+from kube_lite.api.authz.parameters import PolicyParameters
 from kube_lite.api.component_status import ComponentStatuses
 from kube_lite.api.crds import CustomResources
 from kube_lite.api.discovery import Discovery
@@ -89,6 +90,7 @@ class Plane:
         self.authenticator.reviewers.append(self.tokens.authenticate)
         self.dispatcher.subresources["serviceaccounts/token"] = self.tokens.request
         Escalation(self.verbs, self.authorizer)
+        PolicyParameters(self.verbs, self.authorizer)
         certificate_requests.install(self.verbs)
         self.reviews = Reviews(self.dispatcher, self.authorizer, self.authenticator, self.tokens)
         self.discovery = Discovery(self.registry, f"{options.advertise_address}:{options.port}")

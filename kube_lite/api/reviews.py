@@ -19,6 +19,7 @@ from kube_lite.api.user import NODES, User
 from kube_lite.errors import FieldError
 from kube_lite.resources import field
 from kube_lite.resources.go.types import go_value
+from kube_lite.resources.labelselector import validate_operator, validate_requirement
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.registry import Resource
 
@@ -110,7 +111,7 @@ class Reviews:
         """SubjectAccessReview: may that user do this."""
         review = await self._read(request, resource)
         spec = review.setdefault("spec", {})
-        _refuse([*_attribute_problems(spec), *_subject_problems(spec), *_metadata_problems(review)])
+        _refuse([*_spec_problems(spec), *_metadata_problems(review)])
         return self._judged(request, resource, review, _user_of(spec))
 
     async def local_subject_access(self, request: Request, resource: Resource) -> Response:
@@ -120,19 +121,21 @@ class Reviews:
         objectmeta.check_namespace(resource, namespace, review)
         spec = review.setdefault("spec", {})
         asked = (spec.get("resourceAttributes") or {}).get("namespace", "")
-        problems = [*_attribute_problems(spec), *_subject_problems(spec), *_metadata_problems(review, "namespace")]
-        if spec.get("nonResourceAttributes"):
-            problems.append(field.forbidden("spec.nonResourceAttributes", "disallowed on this kind of request"))
-        if spec.get("resourceAttributes") and asked != namespace:
+        problems = [*_spec_problems(spec), *_metadata_problems(review, "namespace")]
+        if spec.get("resourceAttributes") is not None and asked != namespace:
             path = "spec.resourceAttributes.namespace"
             problems.append(field.invalid(path, asked, "must match metadata.namespace"))
+        if (path := spec.get("nonResourceAttributes")) is not None:
+            shown = go_value("authorization.NonResourceAttributes", path)
+            problems.append(field.invalid("spec.nonResourceAttributes", shown, "disallowed on this kind of request"))
         _refuse(problems)
         return self._judged(request, resource, review, _user_of(spec))
 
     async def self_subject_access(self, request: Request, resource: Resource) -> Response:
         """SelfSubjectAccessReview: may I do this."""
         review = await self._read(request, resource)
-        _refuse([*_attribute_problems(review.setdefault("spec", {})), *_metadata_problems(review)])
+        spec = review.setdefault("spec", {})
+        _refuse([*_attribute_problems(spec), *_selector_problems(spec), *_metadata_problems(review)])
         return self._judged(request, resource, review, request.user)
 
     def _judged(self, request: Request, resource: Resource, review: Obj, user: User) -> Response:
@@ -181,6 +184,35 @@ def _refuse(problems: list[FieldError]) -> None:
         raise errors.invalid("", AUTHORIZATION, "", problems)
 
 
+def _spec_problems(spec: Obj) -> list[FieldError]:
+    return [*_attribute_problems(spec), *_subject_problems(spec), *_selector_problems(spec)]
+
+
+def _selector_problems(spec: Obj) -> list[FieldError]:
+    """Selectors of what is asked about are either raw or taken apart; operators may be of later clients."""
+    found: list[FieldError] = []
+    for name in ("fieldSelector", "labelSelector"):
+        selector, path = (spec.get("resourceAttributes") or {}).get(name), f"spec.resourceAttributes.{name}"
+        if selector is None:
+            continue
+        raw, requirements = selector.get("rawSelector"), selector.get("requirements") or []
+        if raw and requirements:
+            detail = "may not specified at the same time as requirements"
+            found.append(field.invalid(f"{path}.rawSelector", raw, detail))
+        if not raw and not requirements:
+            detail = f"when {path} is specified, requirements or rawSelector is required"
+            found.append(field.required(f"{path}.requirements", detail))
+        for i, requirement in enumerate(requirements):
+            at = f"{path}.requirements[{i}]"
+            if name == "labelSelector":
+                found.extend(validate_requirement(requirement, at, unknown=True))
+                continue
+            if not requirement.get("key"):
+                found.append(field.required(f"{at}.key", "must be specified"))
+            found.extend(validate_operator(requirement, at, unknown=True))
+    return found
+
+
 def _subject_problems(spec: Obj) -> list[FieldError]:
     if spec.get("user") or spec.get("groups"):
         return []
@@ -196,7 +228,8 @@ def _metadata_problems(review: Obj, *allowed: str) -> list[FieldError]:
     meta = {key: value for key, value in review["metadata"].items() if value not in (None, "", [], {})}
     if all(key in _UNASKED or key in allowed for key in meta):
         return []
-    return [field.invalid("metadata", go_value("v1.ObjectMeta", meta), "must be empty")]
+    detail = "must be empty except for namespace" if allowed else "must be empty"
+    return [field.invalid("metadata", go_value("v1.ObjectMeta", meta), detail)]
 
 
 def _attribute_problems(spec: Obj) -> list[FieldError]:

@@ -90,6 +90,8 @@ def table(
 ) -> dict[str, Any]:
     """A whole Table. Kinds with no columns of their own print null for no rows, as upstream's default does."""
     now = clock.now()
+    if resource.row_order is not None:
+        objects = sorted(objects, key=resource.row_order)
     rows = [row(resource, obj, form, include, now) for obj in objects]
     return {
         "kind": "Table",

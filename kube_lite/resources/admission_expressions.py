@@ -6,7 +6,8 @@ are of no known type then; for what kind a policy is, its status tells afterward
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from kube_lite.resources.cel.examine import FAILED, Examined, examine
@@ -15,7 +16,6 @@ from kube_lite.resources.cel.types import (
     BOOL,
     DYN,
     INT,
-    NULL,
     STRING,
     TIMESTAMP,
     CelType,
@@ -25,8 +25,9 @@ from kube_lite.resources.cel.types import (
     read,
     unify,
 )
-from kube_lite.resources.field import Errors, child, duplicate, index, invalid, required
+from kube_lite.resources.field import Errors, child, duplicate, index, invalid, required, too_many
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.rules import qualified_name
 
 _STRINGS: Final = list_of(STRING)
 _TEXTS: Final = map_of(STRING, STRING)
@@ -90,19 +91,36 @@ JSON_PATCHES: Final = read("list(JSONPatch)")
 _SHOWN: Final = {"bool": "bool", "string": "string", "null_type": "null_type"}
 
 
+MAX_MATCH_CONDITIONS: Final = 64
+_IDENTIFIER: Final = re.compile(r"[_a-zA-Z][_a-zA-Z0-9]*")
+
+
 def request_scope(object_type: CelType = DYN) -> dict[str, CelType]:
     """What every expression about a request may mention."""
-    return {"object": object_type, "oldObject": object_type, "request": REQUEST, **AUTHORIZER}
+    about = {"object": object_type, "oldObject": object_type, "request": REQUEST, "namespaceObject": NAMESPACE}
+    return {**about, **AUTHORIZER}
 
 
 def policy_scope(spec: Obj, object_type: CelType = DYN, params: CelType = DYN) -> dict[str, CelType]:
-    """The same for those of a policy: the namespace, and parameters where it has some."""
-    scope = {**request_scope(object_type), "namespaceObject": NAMESPACE}
-    return {**scope, "params": params} if spec.get("paramKind") else scope
+    """The same for those of a policy: parameters too where it has some."""
+    scope = request_scope(object_type)
+    return {**scope, "params": params} if spec.get("paramKind") is not None else scope
 
 
-def errors_of(source: str, path: str, scope: Mapping[str, CelType], wanted: Iterable[CelType]) -> Errors:
-    """What is wrong with one expression that must give one of the types wanted (any when there are none)."""
+def message_scope(scope: Mapping[str, CelType]) -> dict[str, CelType]:
+    """What the expression of a message may mention: all but who may do what."""
+    return {name: type_ for name, type_ in scope.items() if name not in AUTHORIZER}
+
+
+def errors_of(
+    source: str, path: str, scope: Mapping[str, CelType], wanted: Iterable[CelType], *, needed: str = ""
+) -> Errors:
+    """What is wrong with one expression that must give one of the types wanted (any when there are none).
+
+    :param needed: what is told of a blank one
+    """
+    if not source.strip():
+        return [required(path, needed)]
     found = examine(source, scope)
     if found.problem:
         return [invalid(path, source, found.problem)]
@@ -120,19 +138,36 @@ def _is(found: CelType, wanted: CelType) -> bool:
     return found == wanted or (bool(wanted.params) and unify(wanted, found, {}))
 
 
-def _variables(spec: Obj, scope: dict[str, CelType]) -> tuple[dict[str, CelType], Errors]:
-    """The scope with ``variables``, each of which sees those before it."""
+def match_condition_errors(conditions: Sequence[Obj], path: str, scope: Mapping[str, CelType]) -> Errors:
+    """What is wrong with the match conditions of a webhook or policy."""
+    found: Errors = []
+    if len(conditions) > MAX_MATCH_CONDITIONS:
+        found.append(too_many(path, len(conditions), MAX_MATCH_CONDITIONS))
+    seen: set[str] = set()
+    for i, condition in enumerate(conditions):
+        at, name = index(path, i), condition.get("name", "")
+        found.extend(errors_of(condition.get("expression", "").strip(), child(at, "expression"), scope, (BOOL,)))
+        found.extend(qualified_name(name, child(at, "name")) if name else [required(child(at, "name"))])
+        if name and name in seen:
+            found.append(duplicate(child(at, "name"), name))
+        seen.add(name)
+    return found
+
+
+def variable_errors(spec: Obj, scope: Mapping[str, CelType]) -> tuple[dict[str, CelType], Errors]:
+    """The scope with ``variables``, each of which sees those before it, and what is wrong with them."""
     found: Errors = []
     known: dict[str, CelType] = {}
     for i, variable in enumerate(spec.get("variables") or ()):
         at = index("spec.variables", i)
         name, source = variable.get("name") or "", variable.get("expression") or ""
-        if name in known:
-            found.append(duplicate(child(at, "name"), name))
-        if not name or not source.strip():
-            continue
-        if name in RESERVED or not (name.isidentifier() and name.isascii()):
+        if not name.strip():
+            found.append(required(child(at, "name"), "name is not specified"))
+        elif _IDENTIFIER.fullmatch(name) is None or name in RESERVED:
             found.append(invalid(child(at, "name"), name, "name is not a valid CEL identifier"))
+        if not source.strip():
+            found.append(required(child(at, "expression"), "expression is not specified"))
+            continue
         seen = examine(source, {**scope, "variables": object_of("kubernetes.variables", dict(known))})
         if seen.problem:
             found.append(invalid(child(at, "expression"), source, seen.problem))
@@ -140,50 +175,11 @@ def _variables(spec: Obj, scope: dict[str, CelType]) -> tuple[dict[str, CelType]
     return {**scope, "variables": object_of("kubernetes.variables", known)}, found
 
 
-def _sources(spec: Obj) -> Iterator[tuple[str, str, tuple[CelType, ...]]]:
-    """Path, source and wanted types of every expression of a policy that may mention variables."""
+def _sources(spec: Obj) -> Iterator[tuple[str, str]]:
+    """Path and source of every expression of a policy whose types are checked once it is stored."""
     for i, one in enumerate(spec.get("validations") or ()):
-        at = index("spec.validations", i)
-        yield child(at, "expression"), one.get("expression") or "", (BOOL,)
-        yield child(at, "messageExpression"), one.get("messageExpression") or "", (STRING,)
-    for i, one in enumerate(spec.get("auditAnnotations") or ()):
-        at = child(index("spec.auditAnnotations", i), "valueExpression")
-        yield at, one.get("valueExpression") or "", (STRING, NULL)
-    for i, one in enumerate(spec.get("mutations") or ()):
-        at = index("spec.mutations", i)
-        made = (one.get("applyConfiguration") or {}).get("expression") or ""
-        yield child(child(at, "applyConfiguration"), "expression"), made, (OBJECT,)
-        made = (one.get("jsonPatch") or {}).get("expression") or ""
-        yield child(child(at, "jsonPatch"), "expression"), made, (JSON_PATCHES,)
-
-
-def policy_errors(spec: Obj) -> Errors:
-    """What is wrong with the expressions of a policy."""
-    scope, found = _variables(spec, policy_scope(spec))
-    alone = {name: type_ for name, type_ in scope.items() if name not in AUTHORIZER}
-    for path, source, wanted in _sources(spec):
-        if source.strip():
-            found += errors_of(source, path, alone if path.endswith(".messageExpression") else scope, wanted)
-    return found
-
-
-def validation_words(spec: Obj) -> Errors:
-    """What is wrong with the messages beside the expressions of a validating policy."""
-    found: Errors = []
-    for i, one in enumerate(spec.get("validations") or ()):
-        at, message = index("spec.validations", i), one.get("message") or ""
-        if message and not message.strip():
-            found.append(invalid(child(at, "message"), message, "message must be non-empty if specified"))
-        elif "\n" in message.strip():
-            found.append(invalid(child(at, "message"), message, "message must not contain line breaks"))
-        elif "\n" in (one.get("expression") or "").strip() and not message:
-            detail = "message must be specified if expression contains line breaks"
-            found.append(required(child(at, "message"), detail))
-        made = one.get("messageExpression")
-        if made and not made.strip():
-            detail = "must be non-empty if specified"
-            found.append(invalid(child(at, "messageExpression"), made, detail))
-    return found
+        for name in ("expression", "messageExpression"):
+            yield child(index("spec.validations", i), name), one.get(name) or ""
 
 
 def type_warnings(spec: Obj, types: Mapping[str, CelType], params: CelType | None) -> list[dict[str, Any]]:
@@ -193,10 +189,10 @@ def type_warnings(spec: Obj, types: Mapping[str, CelType], params: CelType | Non
     :param params: None where nothing is known of them
     """
     known = spec if params is not None else {**spec, "paramKind": None}
-    scopes = {n: _variables(spec, policy_scope(known, type_, params or DYN))[0] for n, type_ in types.items()}
+    scopes = {n: variable_errors(spec, policy_scope(known, type_, params or DYN))[0] for n, type_ in types.items()}
     warnings = []
-    for path, source, _ in _sources(spec):
-        if not source.strip() or path.startswith("spec.auditAnnotations"):
+    for path, source in _sources(spec):
+        if not source.strip():
             continue
         told = [f"{name}: {text}\n" for name, scope in scopes.items() if (text := _mistake(examine(source, scope)))]
         if told:

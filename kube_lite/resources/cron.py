@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTHS = {name: i + 1 for i, name in enumerate(_MONTH_NAMES)}
@@ -115,10 +116,27 @@ def _every(text: str, spec: str) -> Schedule:
     return Schedule(every=timedelta(seconds=max(1, int(seconds))))
 
 
+def is_time_zone(name: str) -> bool:
+    """Whether the tz database has a zone of that name."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
 def parse(spec: str) -> Schedule:
-    """Read a schedule. :raises ValueError: it is none, with the library's message"""
+    """Read a schedule; a time zone in front of it is checked and left to the caller.
+
+    :raises ValueError: it is none, with the library's message
+    """
     if not spec:
         raise ValueError("Empty spec string")
+    if spec.startswith(("TZ=", "CRON_TZ=")):
+        zone, _, spec = spec.partition("=")[2].partition(" ")
+        if zone and not is_time_zone(zone):
+            raise ValueError(f"Provided bad location {zone}: unknown time zone {zone}")
+        spec = spec.strip()
     if spec.startswith("@every "):
         return _every(spec.removeprefix("@every "), spec)
     if spec.startswith("@"):

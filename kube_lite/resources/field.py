@@ -102,6 +102,11 @@ def invalid(path: str, value: Any, detail: str) -> FieldError:
     return FieldError("FieldValueInvalid", path, _message(head, detail))
 
 
+def invalid_alone(path: str, detail: str) -> FieldError:
+    """A rule broken by what is too large, or too spread, to be shown."""
+    return FieldError("FieldValueInvalid", path, f"Invalid value: {detail}")
+
+
 def not_supported(path: str, value: Any, supported: Iterable[str]) -> FieldError:
     """A value outside an enumeration; a set of choices is listed sorted, a sequence in its order."""
     ordered = sorted(supported) if isinstance(supported, Set) else supported

@@ -30,11 +30,12 @@ def validate_label_selector(selector: Mapping[str, Any] | None, path: str) -> Er
     if labels := selector.get("matchLabels"):
         found.extend(validate_labels(labels, child(path, "matchLabels")))
     for i, requirement in enumerate(selector.get("matchExpressions") or ()):
-        found.extend(_validate_requirement(requirement, index(child(path, "matchExpressions"), i)))
+        found.extend(validate_requirement(requirement, index(child(path, "matchExpressions"), i)))
     return found
 
 
-def _validate_requirement(requirement: Obj, path: str) -> Errors:
+def validate_operator(requirement: Obj, path: str, *, unknown: bool = False) -> Errors:
+    """Values where the operator takes some; ``unknown`` lets pass what later clients may say."""
     found: Errors = []
     operator, values = requirement.get("operator", ""), requirement.get("values")
     if operator in ("In", "NotIn"):
@@ -44,11 +45,16 @@ def _validate_requirement(requirement: Obj, path: str) -> Errors:
         if values:
             detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
             found.append(forbidden(child(path, "values"), detail))
-    else:
+    elif not unknown:
         found.append(invalid(child(path, "operator"), operator, "not a valid selector operator"))
-    name = requirement.get("key", "")
+    return found
+
+
+def validate_requirement(requirement: Obj, path: str, *, unknown: bool = False) -> Errors:
+    """An expression of a selector."""
+    found, name = validate_operator(requirement, path, unknown=unknown), requirement.get("key", "")
     found.extend(invalid(child(path, "key"), name, problem) for problem in names.qualified_name(name))
-    for i, value in enumerate(values or ()):
+    for i, value in enumerate(requirement.get("values") or ()):
         found.extend(invalid(index(child(path, "values"), i), value, p) for p in names.label_value(value))
     return found
 
@@ -69,6 +75,18 @@ def _go_requirement(one: Mapping[str, Any]) -> str:
     listed = "[]string(nil)" if values is None else go_strings(values)
     key, operator = show(one.get("key", "")), show(one.get("operator", ""))
     return f"v1.LabelSelectorRequirement{{Key:{key}, Operator:{operator}, Values:{listed}}}"
+
+
+def text_of_selector(selector: Mapping[str, Any]) -> str:
+    """A selector as upstream's generated code prints it, which some tables show."""
+    labels = "".join(f"{name}: {value}," for name, value in sorted((selector.get("matchLabels") or {}).items()))
+    asked = "".join(
+        f"LabelSelectorRequirement{{Key:{one.get('key', '')},Operator:{one.get('operator', '')},"
+        f"Values:[{' '.join(one.get('values') or ())}],}},"
+        for one in selector.get("matchExpressions") or ()
+    )
+    expressions = f"MatchExpressions:[]LabelSelectorRequirement{{{asked}}}"
+    return f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},{expressions},}}"
 
 
 def is_valid(selector: Mapping[str, Any]) -> bool:

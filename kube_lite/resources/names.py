@@ -277,18 +277,9 @@ def in_range(low: int, high: int) -> str:
     return f"must be between {low} and {high}, inclusive"
 
 
-@lru_cache(maxsize=256)
-def domain_prefixed_path(text: str) -> Problems:
-    """``example.com/path``, as IngressClass controllers and CSR signers are named."""
-    if not text:
-        return ("must not be empty",)
-    prefix, slash, path = text.partition("/")
-    if not slash or not prefix or not path:
-        return ('must be a domain-prefixed path (such as "acme.io/foo")',)
-    found = list(dns_subdomain(prefix))
-    if not _process_path(path):
-        found.append(DOMAIN_PATH_MESSAGE)
-    return tuple(found)
+def process_path(text: str) -> Problems:
+    """What follows the domain in ``example.com/path``."""
+    return () if _process_path(text) else (DOMAIN_PATH_MESSAGE,)
 
 
 def path_segment(text: str, is_prefix: bool = False) -> Problems:

@@ -205,6 +205,8 @@ class Resource:
     """Whether ``metadata.generation`` counts changes of anything but metadata and status."""
     counts_annotations: bool = False
     """Whether it counts changes of annotations too."""
+    counts_empty: str = ""
+    """Field in and below which it counts ``[]`` or ``{}`` sent where nothing is stored (``reflect.DeepEqual``)."""
     managed_fields: bool = True
     """Whether ordinary writes record who owns which field; applies always do."""
     allow_create_on_update: bool = False
@@ -230,6 +232,8 @@ class Resource:
 
     columns: Sequence[Column] = (NAME_COLUMN, Column("Created At", type="date"))
     row: Callable[[Obj, datetime], Cells] | None = None
+    row_order: Callable[[Obj], Any] | None = None
+    """By what the rows of a Table are sorted, where that is not their names."""
     row_conditions: Callable[[Obj], list[Obj]] | None = None
     selectable: Callable[[Obj], dict[str, str]] = _no_fields
     selectable_names: Sequence[str] = ()

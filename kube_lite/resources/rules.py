@@ -93,6 +93,29 @@ def qualified_name(text: str, path: str) -> Errors:
     return [invalid(path, text, problem) for problem in names.qualified_name(text)]
 
 
+def fully_qualified_name(text: str, path: str) -> Errors:
+    """A domain name of two parts or more, which may end with a dot."""
+    if not text:
+        return [required(path)]
+    name = text.removesuffix(".")
+    if problems := names.dns_subdomain(name):
+        return [invalid(path, name, ",".join(problems))]
+    labels = name.split(".")
+    if len(labels) < 2:
+        return [invalid(path, name, "should be a domain with at least two segments separated by dots")]
+    return [invalid(path, label, problem) for label in labels for problem in names.dns_label(label)]
+
+
+def domain_prefixed_path(text: str, path: str) -> Errors:
+    """A text like ``acme.io/foo``; what is shown is the part that is wrong."""
+    if not text:
+        return [required(path)]
+    domain, slash, rest = text.partition("/")
+    if not slash or not domain or not rest:
+        return [invalid(path, text, 'must be a domain-prefixed path (such as "acme.io/foo")')]
+    return dns_subdomain(domain, path) + [invalid(path, rest, problem) for problem in names.process_path(rest)]
+
+
 def port_number(number: int, path: str) -> Errors:
     """A number that must be a port."""
     return [invalid(path, number, problem) for problem in names.port_number(number)]

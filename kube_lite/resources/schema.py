@@ -274,7 +274,7 @@ def _compile(definition: str) -> Type:
     top_level = bool(schema.gvk)
     for name, sub in schema.properties.items():
         short = short_name(withdrawn.like(definition, name))
-        field = _field(short, name, sub, name in schema.required, top_level)
+        field = _field(short, name, sub, name in schema.required, top_level, made.go.partition(".")[0])
         made.fields[name] = field
         made.plan[name] = (field.type.kind, field.drop_empty, field.type)
     made.completes = any(f.always or _completes(f.type) for f in made.fields.values())
@@ -285,9 +285,9 @@ def _completes(type_: Type) -> bool:
     return type_.completes or (type_.item is not None and type_.item.completes)
 
 
-def _field(owner: str, name: str, schema: _Schema, required: bool, top_level: bool) -> Field:
+def _field(owner: str, name: str, schema: _Schema, required: bool, top_level: bool, package: str) -> Field:
     where = f"{owner}.{name}"
-    field = Field(name, _node(schema, where))
+    field = Field(name, _node(schema, where, package))
     kind = field.type.kind
     field.required = required
     field.always = where in ALWAYS_OF
@@ -315,28 +315,35 @@ def _field(owner: str, name: str, schema: _Schema, required: bool, top_level: bo
     return field
 
 
-def _node(schema: _Schema, where: str) -> Type:
-    """The type of a property, item or value. ``where`` is its place in the Go API."""
+def _named(names: Mapping[str, str], where: str, package: str) -> str:
+    """The Go name of a type; a withdrawn version has types of its own under the names of today's."""
+    name = names.get(where, "")
+    today, _, own = name.partition(".")
+    return f"{package}.{own}" if own and where.split(".")[-3] == today else name
+
+
+def _node(schema: _Schema, where: str, package: str) -> Type:
+    """The type of a property, item or value. ``where`` is its place in the Go API, ``package`` that of its version."""
     if schema.ref:
         made = type_of(schema.ref.rpartition("/")[2])
         return made
     json_type = schema.json_type
     if json_type == "object":
         made = Type(MAP)
-        made.item = _node(schema.additional, where) if isinstance(schema.additional, _Schema) else Type(ANY)
-        made.go = NAMED_GO_TYPES.get(where) or f"map[string]{made.item.go}"
+        made.item = _node(schema.additional, where, package) if isinstance(schema.additional, _Schema) else Type(ANY)
+        made.go = _named(NAMED_GO_TYPES, where, package) or f"map[string]{made.item.go}"
     elif json_type == "array":
         made = Type(LIST)
-        made.item = _node(schema.items, where) if schema.items is not None else Type(ANY)
+        made.item = _node(schema.items, where, package) if schema.items is not None else Type(ANY)
         if where not in ATOMIC_LISTS_OF:
             made.list_type = schema.list_type or "atomic"
             made.keys = tuple(schema.list_keys)
         made.key_defaults = {**_zero_keys(made.item, made.keys), **LIST_KEY_DEFAULTS.get(where, {})}
-        made.go = NAMED_LISTS.get(where) or f"[]{made.item.go}"
+        made.go = _named(NAMED_LISTS, where, package) or f"[]{made.item.go}"
     else:
         made = _scalar(json_type, schema.format)
         if where in NAMED_GO_TYPES and made.kind == STRING:
-            made = Type(STRING, NAMED_GO_TYPES[where])
+            made = Type(STRING, _named(NAMED_GO_TYPES, where, package))
     return made
 
 

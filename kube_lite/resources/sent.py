@@ -3,6 +3,7 @@
 remember(type, obj, dropped)         -> what decoding dropped, for as long as the request lasts
 as_sent(type, obj, found, check)     -> the same problems, worded for the object as it was sent
 was_sent_empty(type, path, key)      -> whether decoding dropped an empty list or map there
+was_sent_empty_in(type, obj, field)  -> the same for the field and all below it
 
 Go keeps an empty map apart from nil until it writes the object, and shows both where it refuses one. Here decoding
 drops what would not be written. What it dropped waits beside the request, so that only refusals pay for the wording.
@@ -55,6 +56,17 @@ def was_sent_empty(type_: Type, path: Path, key: str) -> bool:
     if kept is None or kept[0] is not type_:
         return False
     return any(where == path and name == key for where, name, _ in kept[1])
+
+
+def was_sent_empty_in(type_: Type, obj: dict[str, Any], field: str) -> bool:
+    """Whether the object came with ``[]`` or ``{}`` in a field or below it, and nothing has taken the place since."""
+    kept = _dropped.get()
+    if kept is None or kept[0] is not type_:
+        return False
+    return any(
+        (*where, name)[0] == field and isinstance(owner := _at(obj, where), dict) and name not in owner
+        for where, name, _ in kept[1]
+    )
 
 
 def as_sent(type_: Type, obj: dict[str, Any], found: Errors, check: Callable[[], Errors]) -> Errors:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import anyio
 import msgspec
 import pytest
@@ -9,13 +11,13 @@ import pytest
 from kube_lite.api.certificate_requests import RESOURCE
 from kube_lite.api.user import AUTHENTICATED, MASTERS, User
 from kube_lite.resources.meta import Obj
+from tests.controllers.certificates import request_pem
 from tests.plane import started_plane
 
 SENDER = User("alice", "a-1", (MASTERS, AUTHENTICATED), {"k": ("v",)})
 CLAIM: Obj = {"username": "admin", "uid": "0", "groups": ["system:masters"], "extra": {"a": ["b"]}}
 SPEC: Obj = {
-    # b64encode(b"-----BEGIN CERTIFICATE REQUEST-----\nx\n-----END CERTIFICATE REQUEST-----\n")
-    "request": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KeAotLS0tLUVORCBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K",
+    "request": base64.b64encode(request_pem("a")).decode(),
     "signerName": "example.com/s",
     "usages": ["client auth"],
 }

@@ -59,6 +59,33 @@ def test_access_of_another_user_and_of_oneself() -> None:
     anyio.run(main)
 
 
+def test_selectors_of_what_is_asked_about_are_whole() -> None:
+    async def main() -> None:
+        plane = await world()
+        at = "spec.resourceAttributes"
+        exists = {"key": "a", "operator": "Exists"}
+        for selectors, fields in (
+            ({"fieldSelector": {"rawSelector": "a=b"}, "labelSelector": {"requirements": [exists]}}, []),
+            ({"labelSelector": {"requirements": [{"key": "a", "operator": "Later", "values": ["b"]}]}}, []),
+            ({"fieldSelector": {}}, ["fieldSelector.requirements"]),
+            ({"labelSelector": {"rawSelector": "a", "requirements": [exists]}}, ["labelSelector.rawSelector"]),
+            (
+                {"fieldSelector": {"requirements": [{"key": "", "operator": "In"}]}},
+                ["fieldSelector.requirements[0].key", "fieldSelector.requirements[0].values"],
+            ),
+            (
+                {"labelSelector": {"requirements": [{"key": "a!", "operator": "In", "values": ["b!"]}]}},
+                ["labelSelector.requirements[0].key", "labelSelector.requirements[0].values[0]"],
+            ),
+        ):
+            asked = {"user": "alice", "resourceAttributes": {**PODS, **selectors}}
+            answer = await post(plane, f"{AUTHZ}/subjectaccessreviews", asked)
+            causes = answer.json().get("details", {}).get("causes", [])
+            assert [cause["field"] for cause in causes] == [f"{at}.{field}" for field in fields]
+
+    anyio.run(main)
+
+
 def test_access_in_one_namespace() -> None:
     async def main() -> None:
         plane = await world()
@@ -68,6 +95,10 @@ def test_access_in_one_namespace() -> None:
         answer = await post(plane, path, {"user": "alice", "resourceAttributes": {**PODS, "namespace": "other"}})
         assert answer.code == 422
         assert answer.json()["details"]["causes"][0]["field"] == "spec.resourceAttributes.namespace"
+        answer = await post(plane, path, {"user": "alice", "nonResourceAttributes": {"path": "/x", "verb": "get"}})
+        (cause,) = answer.json()["details"]["causes"]
+        shown = 'authorization.NonResourceAttributes{Path:"/x", Verb:"get"}'
+        assert cause["message"] == f"Invalid value: {shown}: disallowed on this kind of request"
 
     anyio.run(main)
 

@@ -14,6 +14,7 @@ from kube_lite import clock, errors
 from kube_lite.api.local import LocalClient
 from kube_lite.client.protocol import JSON_PATCH, STRATEGIC_PATCH
 from tests.api.wire import call
+from tests.controllers.certificates import request_pem
 from tests.plane import admin, started_plane
 
 POD = {"spec": {"containers": [{"name": "c", "image": "nginx"}]}}
@@ -159,6 +160,23 @@ def test_generation_of_a_deployment_counts_annotations_too() -> None:
     clock.run_virtual(story())
 
 
+def test_generation_of_old_kinds_counts_empty_lists_that_are_not_kept() -> None:
+    async def story() -> None:
+        client, kind = admin(await started_plane()), "networkpolicies.networking.k8s.io"
+        body: dict[str, Any] = {"metadata": {"name": "n"}, "spec": {"podSelector": {}, "ingress": []}}
+        await client.create(kind, body, "default")
+        for sent, counted in (({"ingress": []}, 2), ({"policyTypes": []}, 2), ({"ingress": [{"from": []}]}, 3)):
+            body["spec"] = {"podSelector": {}, **sent}
+            assert json.loads(await client.update(kind, "n", body, "default"))["metadata"]["generation"] == counted
+        patched = await client.patch(kind, "n", {"spec": {"egress": []}}, "default")
+        assert json.loads(patched)["metadata"]["generation"] == 4
+        hooks = "validatingwebhookconfigurations"
+        made = json.loads(await client.create(hooks, {"metadata": {"name": "h"}}))
+        assert json.loads(await client.update(hooks, "h", {**made, "webhooks": []}))["metadata"]["generation"] == 2
+
+    clock.run_virtual(story())
+
+
 def test_generation_counts_changes_of_the_spec_only() -> None:
     deployment = {
         "metadata": {"name": "d"},
@@ -282,8 +300,12 @@ def test_a_bad_label_is_told_as_often_as_the_kind_is_checked(kind: str, times: i
 
 def test_a_certificate_request_names_who_made_it() -> None:
     async def story(client: LocalClient) -> None:
-        pem = b"-----BEGIN CERTIFICATE REQUEST-----\nMII\n-----END CERTIFICATE REQUEST-----\n"
-        spec = {"request": base64.b64encode(pem).decode(), "signerName": "a.b/c", "usages": ["any"], "username": "root"}
+        spec = {
+            "request": base64.b64encode(request_pem("a")).decode(),
+            "signerName": "a.b/c",
+            "usages": ["any"],
+            "username": "root",
+        }
         plural = "certificatesigningrequests.certificates.k8s.io"
         made = json.loads(await client.create(plural, {"metadata": {"name": "r"}, "spec": spec}))
         assert made["spec"]["username"] != "root"

@@ -39,6 +39,7 @@ def test_when_it_is_due(spec: str, due: datetime | None) -> None:
         ("5-2 * * * *", "Beginning of range (5) beyond end of range (2): 5-2"),
         ("*/0 * * * *", "Step of range should be a positive number: */0"),
         ("x * * * *", 'Failed to parse int from x: strconv.Atoi: parsing "x": invalid syntax'),
+        ("TZ=Nowhere/City * * * * *", "Provided bad location Nowhere/City: unknown time zone Nowhere/City"),
         ("@often", "Unrecognized descriptor: @often"),
     ],
 )

@@ -68,19 +68,42 @@ USAGES = frozenset(
 LEGACY_SIGNER = "kubernetes.io/legacy-unknown"
 MIN_LIFETIME = 600
 """Shortest expirationSeconds."""
-_PEM = re.compile(rb"\s*-----BEGIN CERTIFICATE REQUEST-----\s.+?-----END CERTIFICATE REQUEST-----", re.DOTALL)
+_BLOCK = re.compile(rb"-----BEGIN ([^-\r\n]*)-----\s(.*?)-----END \1-----", re.DOTALL)
 
 
 def _request(text: str | None) -> Errors:
-    """A PEM block; what is refused is shown, and nothing told apart from nothing sent."""
+    """A request in PEM; what is refused is shown, and nothing told apart from nothing sent."""
     try:
-        block = base64.b64decode(text or "", validate=True)
+        pem = base64.b64decode(text or "", validate=True)
     except (ValueError, binascii.Error):
-        block = b""
-    if not _PEM.match(block):
-        shown = go_bytes(block) if text is not None else GoLiteral("[]byte(nil)")
-        return [invalid("spec.request", shown, "PEM block type must be CERTIFICATE REQUEST")]
-    return []
+        pem = b""
+    if not (problem := _request_problem(pem)):
+        return []
+    shown = go_bytes(pem) if text is not None else GoLiteral("[]byte(nil)")
+    return [invalid("spec.request", shown, problem)]
+
+
+def _request_problem(pem: bytes) -> str:
+    """What is wrong with the first PEM block as a request signed by its key; '' when nothing is."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+    from cryptography.x509 import load_der_x509_csr
+
+    block = _BLOCK.search(pem)
+    try:
+        der = base64.b64decode(b"".join(block[2].split()), validate=True) if block is not None else None
+    except binascii.Error:
+        der = None
+    if block is None or der is None or block[1] != b"CERTIFICATE REQUEST":
+        return "PEM block type must be CERTIFICATE REQUEST"
+    try:
+        request = load_der_x509_csr(der)
+        if request.is_signature_valid:
+            return ""
+        elliptic = isinstance(request.public_key(), EllipticCurvePublicKey)
+    except (ValueError, UnsupportedAlgorithm):
+        return "asn1: structure error: no certificate request"
+    return "x509: ECDSA verification failure" if elliptic else "crypto/rsa: verification error"
 
 
 def _signer(name: str) -> Errors:
@@ -171,7 +194,6 @@ def _validate_status(new: Obj, old: Obj) -> Errors:
     return found
 
 
-_BLOCK = re.compile(rb"-----BEGIN ([^-\r\n]*)-----\s(.*?)-----END \1-----", re.DOTALL)
 _HEADER = re.compile(rb"^[^:\r\n]+:", re.MULTILINE)
 
 

@@ -11,6 +11,8 @@ from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
 
 GROUP_POLICIES = frozenset({"File", "None", "ReadWriteOnceWithFSType"})
+MAX_TOKEN_SECONDS = 2**32
+MIN_PERIOD = 10
 MODES = ("Persistent", "Ephemeral")
 _BOOLEANS = {"attachRequired": True, "podInfoOnMount": False}
 """Later ones (storageCapacity, requiresRepublish, seLinuxMount) mean false when they are not there."""
@@ -40,7 +42,7 @@ def _validate(obj: Obj) -> Errors:
     for mode in spec.get("volumeLifecycleModes") or ():
         if mode not in MODES:
             found.append(not_supported("spec.volumeLifecycleModes", mode, MODES))
-    return found + _tokens(spec)
+    return found + _tokens(spec) + _period(spec)
 
 
 def _tokens(spec: Obj) -> Errors:
@@ -51,16 +53,28 @@ def _tokens(spec: Obj) -> Errors:
         at = index("spec.tokenRequests", i)
         if audience in seen:
             found.append(duplicate(f"{at}.audience", audience))
+            continue
         seen.add(audience)
         if seconds is not None and seconds < 600:
             detail = "may not specify a duration less than 10 minutes"
             found.append(invalid(f"{at}.expirationSeconds", seconds, detail))
+        if seconds is not None and seconds > MAX_TOKEN_SECONDS:
+            detail = "may not specify a duration larger than 2^32 seconds"
+            found.append(invalid(f"{at}.expirationSeconds", seconds, detail))
     return found
+
+
+def _period(spec: Obj) -> Errors:
+    """How often a node asks its driver for the limit of volumes; not more often than every ten seconds."""
+    seconds, at = spec.get("nodeAllocatableUpdatePeriodSeconds"), "spec.nodeAllocatableUpdatePeriodSeconds"
+    if seconds is None or seconds >= MIN_PERIOD:
+        return []
+    return [invalid(at, seconds, f"must be greater than or equal to {MIN_PERIOD} seconds")]
 
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
     after, before = new.get("spec") or {}, old.get("spec") or {}
-    found = _tokens(after)
+    found = _tokens(after) + _period(after)
     if any(after.get(name) != before.get(name) for name in _IMMUTABLE):
         told = {name: after[name] for name in after if name not in _TOLD_LATER}
         found.append(invalid("spec", go_value("storage.CSIDriverSpec", told), IMMUTABLE))

@@ -13,10 +13,12 @@ from kube_lite.resources.kinds.pod.template import (
     TEMPLATE_COLUMNS,
     default_template,
     template_cells,
-    validate_selected_template,
+    validate_restarts,
+    validate_template,
+    validate_template_labels,
 )
 from kube_lite.resources.kinds.pod.template_warnings import workload_warnings
-from kube_lite.resources.kinds.replicaset import prepare_update, validate_selector_kept
+from kube_lite.resources.kinds.replicaset import prepare_update, validate_collisions, validate_selector_kept
 from kube_lite.resources.labelselector import go_selector, is_empty, text_of_map, validate_label_selector
 from kube_lite.resources.meta import Obj, metadata, name_of, without_nulls
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource, status
@@ -80,10 +82,9 @@ def _strategy(strategy: Obj) -> Errors:
         found.extend(at_most_100_percent(value, f"{at}.rollingUpdate.{name}"))
     if as_number(unavailable) and as_number(surge):
         detail = "may not be set when maxUnavailable is non-zero"
-        found.append(invalid(f"{at}.rollingUpdate.maxSurge", surge, detail))
+        found.append(invalid(f"{at}.rollingUpdate.maxSurge", go_int_or_string(surge), detail))
     elif not as_number(unavailable) and not as_number(surge):
-        where = f"{at}.rollingUpdate.maxUnavailable"
-        found.append(invalid(where, go_int_or_string(unavailable), "cannot be 0"))
+        found.append(required(f"{at}.rollingUpdate.maxUnavailable", "cannot be 0 when maxSurge is 0"))
     return found
 
 
@@ -91,13 +92,13 @@ def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
     selector = spec.get("selector")
     found = validate_label_selector(selector, "spec.selector")
-    deadline = "activeDeadlineSeconds in DaemonSet is not Supported"
     template = spec.get("template") or {}
-    checked = validate_selected_template(selector, template, "spec.template", deadline=deadline)
-    found.extend(error for error in checked if error.field == "spec.template.metadata.labels")
+    found.extend(validate_template_labels(selector, template, "spec.template"))
     if selector is not None and is_empty(selector):
         found.append(invalid("spec.selector", go_selector(selector), "empty selector is invalid for daemonset"))
-    found.extend(error for error in checked if error.field != "spec.template.metadata.labels")
+    found.extend(validate_template(template, "spec.template"))
+    deadline = "activeDeadlineSeconds in DaemonSet is not Supported"
+    found.extend(validate_restarts(template, "spec.template", deadline))
     found.extend(nonnegative(spec.get("minReadySeconds"), "spec.minReadySeconds"))
     found.extend(_strategy(spec.get("updateStrategy") or {}))
     found.extend(nonnegative(spec.get("revisionHistoryLimit"), "spec.revisionHistoryLimit"))
@@ -113,6 +114,7 @@ _COUNTS = (
     "updatedNumberScheduled",
     "numberAvailable",
     "numberUnavailable",
+    "collisionCount",
 )
 
 
@@ -121,7 +123,7 @@ def _validate_status(new: Obj, old: Obj) -> Errors:
     found: Errors = []
     for name in _COUNTS:
         found.extend(nonnegative(state.get(name), f"status.{name}"))
-    return found
+    return found + validate_collisions(new, old)
 
 
 def _row(obj: Obj, now: datetime) -> Cells:

@@ -15,7 +15,12 @@ from kube_lite.resources.kinds.pod.template import (
     validate_workload_selector,
 )
 from kube_lite.resources.kinds.pod.template_warnings import workload_warnings
-from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update, validate_selector_kept
+from kube_lite.resources.kinds.replicaset import (
+    prepare_create,
+    prepare_update,
+    validate_collisions,
+    validate_selector_kept,
+)
 from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import (
     AGE_COLUMN,
@@ -106,7 +111,7 @@ def _validate_status(new: Obj, old: Obj) -> Errors:
     state = new.get("status") or {}
     found: Errors = []
     counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas", "unavailableReplicas")
-    for name in ("observedGeneration", *counts):
+    for name in ("observedGeneration", *counts, "terminatingReplicas", "collisionCount"):
         found.extend(nonnegative(state.get(name), f"status.{name}"))
     total, ready = state.get("replicas", 0), state.get("readyReplicas", 0)
     for name in ("updatedReplicas", "readyReplicas", "availableReplicas"):
@@ -114,10 +119,7 @@ def _validate_status(new: Obj, old: Obj) -> Errors:
             found.append(invalid(f"status.{name}", value, "cannot be greater than status.replicas"))
     if (available := state.get("availableReplicas", 0)) > ready:
         found.append(invalid("status.availableReplicas", available, "cannot be greater than readyReplicas"))
-    count, before = state.get("collisionCount"), (old.get("status") or {}).get("collisionCount")
-    if before is not None and (count is None or count < before):
-        found.append(invalid("status.collisionCount", count, "cannot be decremented"))
-    return found
+    return found + validate_collisions(new, old)
 
 
 def _row(obj: Obj, now: datetime) -> Cells:

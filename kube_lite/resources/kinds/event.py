@@ -64,8 +64,8 @@ def to_core(obj: Obj) -> Obj:
     return made
 
 
-def validate_core(obj: Obj) -> Errors:
-    """The rules of every version; events without ``eventTime`` are those of old clients."""
+def validate_core(obj: Obj, reporter: str = "reportingComponent") -> Errors:
+    """The rules of every version, which name who reports in their own way; old clients' events have no time."""
     involved, namespace = obj.get("involvedObject") or {}, namespace_of(obj)
     about = involved.get("namespace", "")
     dated = bool(obj.get("eventTime"))
@@ -74,12 +74,12 @@ def validate_core(obj: Obj) -> Errors:
     found: Errors = []
     if (not about and namespace not in homes) or (about and about != namespace and not dated):
         found.append(invalid("involvedObject.namespace", about, "does not match event.namespace"))
-    return found + _reported(obj) if dated else found
+    return found + _reported(obj, reporter) if dated else found
 
 
-def _reported(obj: Obj) -> Errors:
+def _reported(obj: Obj, at: str) -> Errors:
     """Who reports what, of an event with a time."""
-    at, controller = "reportingController", obj.get("reportingComponent", "")
+    controller = obj.get("reportingComponent", "")
     found: Errors = [] if controller else [required(at)]
     found.extend(invalid(at, controller, problem) for problem in names.qualified_name(controller))
     for name in ("reportingInstance", "action", "reason"):
@@ -97,7 +97,7 @@ def _limited(text: str, path: str, limit: int) -> Errors:
 
 def _validate_new_form(obj: Obj) -> Errors:
     core = to_core(obj)
-    found = validate_core(core)
+    found = validate_core(core, "reportingController")
     found.extend(_series(core))
     if not core.get("eventTime"):
         found.append(required("eventTime"))
@@ -123,7 +123,9 @@ def _series(core: Obj) -> Errors:
 def _validate_new_form_update(new: Obj, old: Obj) -> Errors:
     """Only the series of an event goes on."""
     after, before = to_core(new), to_core(old)
-    found = validate_core(after) + validate_metadata_update(after["metadata"], before["metadata"])
+    found = validate_core(after, "reportingController") + validate_metadata_update(
+        after["metadata"], before["metadata"]
+    )
     if after.get("series") != before.get("series"):
         found.extend(_series(after))
     return found + [error for name in _KEPT for error in _same(after, before, name)]

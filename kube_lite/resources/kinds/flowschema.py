@@ -16,7 +16,7 @@ from kube_lite.resources.rules import dns_label, dns_subdomain
 MAX_PRECEDENCE = 10000
 DEFAULT_PRECEDENCE = 1000
 VERBS = frozenset({"get", "list", "create", "update", "delete", "deletecollection", "patch", "watch", "proxy"})
-_SUBJECTS = {"User": "user", "Group": "group", "ServiceAccount": "serviceAccount"}
+_SUBJECTS = {"ServiceAccount": "serviceAccount", "User": "user", "Group": "group"}
 
 
 def _default(obj: Obj) -> None:
@@ -29,11 +29,10 @@ def _subject(subject: Obj, path: str) -> Errors:
     kind = subject.get("kind", "")
     if kind not in _SUBJECTS:
         return [not_supported(child(path, "kind"), kind, frozenset(_SUBJECTS))]
-    found: Errors = []
+    name = _SUBJECTS[kind]
+    found = _who(kind, name, subject.get(name), child(path, name))
     for other, name in _SUBJECTS.items():
-        if other == kind:
-            found.extend(_who(kind, name, subject.get(name), child(path, name)))
-        elif other != kind and subject.get(name) is not None:
+        if other != kind and subject.get(name) is not None:
             detail = f"{name} is forbidden when subject kind is not '{other}'"
             found.append(forbidden(child(path, name), detail))
     return found
@@ -225,5 +224,6 @@ RESOURCES = (
             Column("MissingPL"),
         ),
         row=_row,
+        row_order=lambda obj: ((obj.get("spec") or {}).get("matchingPrecedence", 0), name_of(obj)),
     ),
 )

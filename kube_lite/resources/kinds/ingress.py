@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources import names
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, GoLiteral, child, index, invalid, not_supported, required
+from kube_lite.resources.field import Errors, GoLiteral, child, index, invalid, not_supported, required, show
 from kube_lite.resources.kinds.replicaset import prepare_update
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource, status
@@ -73,9 +73,8 @@ def _path(entry: Obj, path: str) -> Errors:
     if kind in ("Exact", "Prefix"):
         if not text.startswith("/"):
             found.append(invalid(at, text, "must be an absolute path"))
-        else:
-            found.extend(invalid(at, text, f"must not contain '{bad}'") for bad in _BAD_SEQUENCES if bad in text)
-            found.extend(invalid(at, text, f"cannot end with '{bad}'") for bad in _BAD_ENDINGS if text.endswith(bad))
+        found.extend(invalid(at, text, f"must not contain '{bad}'") for bad in _BAD_SEQUENCES if bad in text)
+        found.extend(invalid(at, text, f"cannot end with '{bad}'") for bad in _BAD_ENDINGS if text.endswith(bad))
     elif kind == "ImplementationSpecific":
         if text and not text.startswith("/"):
             found.append(invalid(at, text, "must be an absolute path"))
@@ -85,10 +84,9 @@ def _path(entry: Obj, path: str) -> Errors:
 
 
 def _host(host: str, path: str) -> Errors:
-    if parse_ip(host) is not None:
-        return [invalid(path, host, "must be a DNS name, not an IP address")]
     problems = names.wildcard_dns_subdomain(host) if "*" in host else names.dns_subdomain(host)
-    return [invalid(path, host, problem) for problem in problems]
+    address = ("must be a DNS name, not an IP address",) if parse_ip(host) is not None else ()
+    return [invalid(path, host, problem) for problem in (*address, *problems)]
 
 
 def _rules(rules: list[Obj]) -> Errors:
@@ -140,11 +138,18 @@ def _validate(obj: Obj) -> Errors:
 def _validate_create(obj: Obj) -> Errors:
     spec, annotations = obj.get("spec") or {}, (obj.get("metadata") or {}).get("annotations") or {}
     found = _validate(obj)
-    if CLASS_ANNOTATION in annotations and spec.get("ingressClassName") is not None:
-        at = f"annotations.{CLASS_ANNOTATION}"
-        detail = "can not be set when the class field is also set"
-        found.append(invalid(at, annotations[CLASS_ANNOTATION], detail))
+    said, name = annotations.get(CLASS_ANNOTATION), spec.get("ingressClassName")
+    if said is not None and name is not None and said != name:
+        at, detail = f"annotations.{CLASS_ANNOTATION}", "must match `ingressClassName` when both are specified"
+        found.append(invalid(at, said, detail))
     return found
+
+
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    annotations = (new.get("metadata") or {}).get("annotations") or {}
+    if old is None and CLASS_ANNOTATION in annotations and (new.get("spec") or {}).get("ingressClassName") is None:
+        return [f"annotation {show(CLASS_ANNOTATION)} is deprecated, please use 'spec.ingressClassName' instead"]
+    return []
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
@@ -166,6 +171,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="Ingress",
+        warnings=_warnings,
         update_checks=REPLACED,
         invalid_group="extensions",
         plural="ingresses",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from kube_lite.resources import names
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, forbidden, invalid, not_supported, required, too_long
 from kube_lite.resources.kinds.ingress import validate_object_reference
 from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.names import size
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
+from kube_lite.resources.rules import dns_label, domain_prefixed_path
 
 MAX_CONTROLLER = 250
 """Longest controller name in characters."""
@@ -21,9 +22,10 @@ def _parameters(parameters: Obj) -> Errors:
     scope, namespace = parameters.get("scope"), parameters.get("namespace")
     if scope is not None and scope not in ("Cluster", "Namespace"):
         found.append(not_supported(f"{at}.scope", scope, ("Cluster", "Namespace")))
-    if scope == "Namespace" and not namespace:
-        found.append(required(f"{at}.namespace", "`parameters.scope` is set to 'Namespace'"))
-    if scope != "Namespace" and namespace:
+    if scope == "Namespace":
+        needed = required(f"{at}.namespace", "`parameters.scope` is set to 'Namespace'")
+        found.extend([needed] if namespace is None else dns_label(namespace, f"{at}.namespace"))
+    if scope in (None, "Cluster") and namespace is not None:
         found.append(forbidden(f"{at}.namespace", "`parameters.scope` is set to 'Cluster'"))
     return found
 
@@ -32,13 +34,9 @@ def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
     controller = spec.get("controller", "")
     found: Errors = []
-    if not controller:
-        found.append(required("spec.controller"))
-    else:
-        if len(controller) > MAX_CONTROLLER:
-            found.append(too_long("spec.controller", MAX_CONTROLLER))
-        problems = names.domain_prefixed_path(controller)
-        found.extend(invalid("spec.controller", controller, problem) for problem in problems)
+    if size(controller) > MAX_CONTROLLER:
+        found.append(too_long("spec.controller", MAX_CONTROLLER))
+    found.extend(domain_prefixed_path(controller, "spec.controller"))
     if (parameters := spec.get("parameters")) is not None:
         found.extend(_parameters(parameters))
     return found

@@ -7,9 +7,9 @@ from datetime import datetime
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, invalid, required
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.names import Problems
+from kube_lite.resources.names import Problems, path_segment
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
-from kube_lite.resources.rules import BAD_IP, parse_ip
+from kube_lite.resources.rules import BAD_IP, dns_subdomain, parse_ip
 
 
 def _name(name: str, is_prefix: bool) -> Problems:
@@ -24,7 +24,15 @@ def _validate(obj: Obj) -> Errors:
     reference = (obj.get("spec") or {}).get("parentRef")
     if reference is None:
         return [required("spec.parentRef")]
-    return [required(f"spec.parentRef.{name}") for name in ("resource", "name") if not reference.get(name)]
+    found: Errors = []
+    if group := reference.get("group"):
+        found.extend(dns_subdomain(group, "spec.parentRef.group"))
+    for name in ("resource", "name", "namespace"):
+        at, value = f"spec.parentRef.{name}", reference.get(name, "")
+        if not value and name != "namespace":
+            found.append(required(at))
+        found.extend(invalid(at, value, problem) for problem in path_segment(value))
+    return found
 
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
@@ -36,7 +44,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
     reference = (obj.get("spec") or {}).get("parentRef") or {}
     group = f".{reference['group']}" if reference.get("group") else ""
     namespace = f"{reference['namespace']}/" if reference.get("namespace") else ""
-    shown = f"{reference.get('resource', '')}{group}/{namespace}{reference.get('name', '')}"
+    shown = f"{reference.get('resource', '')}{group}".lower() + f"/{namespace}{reference.get('name', '')}"
     return [name_of(obj), shown, age(obj, now)]
 
 

@@ -17,6 +17,7 @@ from kube_lite.resources.field import (
     not_supported,
     required,
 )
+from kube_lite.resources.ip_warnings import cidr_warnings
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, TWICE, Cells, Column, Resource
@@ -45,7 +46,8 @@ def _port(port: Obj, path: str) -> Errors:
         found.append(not_supported(child(path, "protocol"), protocol, _PROTOCOLS))
     if number is None:
         if end is not None:
-            found.append(required(child(path, "port"), "must be specified when `endPort` is specified"))
+            detail = "may not be specified when `port` is not specified"
+            found.append(invalid(child(path, "endPort"), end, detail))
     elif isinstance(number, int):
         found.extend(port_number(number, child(path, "port")))
         if end is not None:
@@ -55,7 +57,8 @@ def _port(port: Obj, path: str) -> Errors:
             found.extend(port_number(end, child(path, "endPort")))
     else:
         if end is not None:
-            found.append(required(child(path, "port"), "must be numeric when `endPort` is specified"))
+            detail = "may not be specified when `port` is non-numeric"
+            found.append(invalid(child(path, "endPort"), end, detail))
         found.extend(port_number_or_name(number, child(path, "port")))
     return found
 
@@ -72,8 +75,8 @@ def _block(block: Obj, path: str) -> Errors:
         at = index(child(path, "except"), i)
         inner = parse_cidr(text_)
         if inner is None:
-            return [*found, invalid(at, text_, _BAD_CIDR)]
-        if inner.version != network.version or not inner.subnet_of(network) or inner == network:  # type: ignore[arg-type]
+            found.append(invalid(at, text_, _BAD_CIDR))
+        elif inner.version != network.version or not inner.subnet_of(network) or inner == network:  # type: ignore[arg-type]
             shown = GoLiteral(str(inner.network_address))
             found.append(invalid(at, shown, "must be a strict subset of `cidr`"))
     return found
@@ -123,6 +126,23 @@ def _validate(obj: Obj) -> Errors:
     return found
 
 
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    return [
+        text
+        for rules, peers in (("ingress", "from"), ("egress", "to"))
+        for i, rule in enumerate((new.get("spec") or {}).get(rules) or ())
+        for j, peer in enumerate(rule.get(peers) or ())
+        for text in _block_warnings(peer.get("ipBlock") or {}, f"spec.{rules}[{i}].{peers}[{j}].ipBlock")
+    ]
+
+
+def _block_warnings(block: Obj, path: str) -> list[str]:
+    found = cidr_warnings(block.get("cidr", ""), child(path, "cidr"))
+    for i, range_ in enumerate(block.get("except") or ()):
+        found.extend(cidr_warnings(range_, index(child(path, "except"), i)))
+    return found
+
+
 def _row(obj: Obj, now: datetime) -> Cells:
     return [name_of(obj), format_label_selector((obj.get("spec") or {}).get("podSelector") or {}), age(obj, now)]
 
@@ -130,6 +150,8 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="NetworkPolicy",
+        warnings=_warnings,
+        counts_empty="spec",
         update_checks=TWICE,
         invalid_group="extensions",
         plural="networkpolicies",

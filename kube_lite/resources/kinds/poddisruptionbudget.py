@@ -6,6 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources import names
 from kube_lite.resources.ages import age
+from kube_lite.resources.conditions import validate_conditions
 from kube_lite.resources.field import Errors, invalid, not_supported
 from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
@@ -38,7 +39,7 @@ def _validate_status(new: Obj, old: Obj) -> Errors:
     found: Errors = []
     for name in ("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"):
         found.extend(nonnegative(state.get(name), f"status.{name}"))
-    return found
+    return found + validate_conditions(state.get("conditions") or [], "status.conditions")
 
 
 def _row(obj: Obj, now: datetime) -> Cells:

@@ -70,7 +70,9 @@ def validate_counts(state: Obj, path: str = "status") -> Errors:
     """Counts of a status: none negative, none above the number of pods."""
     found: Errors = []
     total = state.get("replicas", 0)
-    for name in ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas", "observedGeneration"):
+    for name in ("replicas", "fullyLabeledReplicas", "readyReplicas", "availableReplicas"):
+        found.extend(nonnegative(state.get(name), f"{path}.{name}"))
+    for name in ("terminatingReplicas", "observedGeneration"):
         found.extend(nonnegative(state.get(name), f"{path}.{name}"))
     for name in ("fullyLabeledReplicas", "readyReplicas", "availableReplicas"):
         if state.get(name, 0) > total:
@@ -85,6 +87,14 @@ def validate_selector_kept(new: Obj, old: Obj) -> Errors:
     """The selector of a workload never changes."""
     after, before = (new.get("spec") or {}).get("selector"), (old.get("spec") or {}).get("selector")
     return [] if after == before else [invalid("spec.selector", go_selector(after), IMMUTABLE)]
+
+
+def validate_collisions(new: Obj, old: Obj) -> Errors:
+    """The count that makes names of revisions differ only grows."""
+    after, before = ((obj.get("status") or {}).get("collisionCount") for obj in (new, old))
+    if before is None or (after is not None and after >= before):
+        return []
+    return [invalid("status.collisionCount", after or 0, "cannot be decremented")]
 
 
 def _row(obj: Obj, now: datetime) -> Cells:

@@ -5,20 +5,25 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, child, forbidden, index, invalid, required
+from kube_lite.resources.field import Errors, child, forbidden, index, invalid, not_supported, required
 from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.persistentvolumeclaim import default_claim
 from kube_lite.resources.kinds.pod.template import (
     TEMPLATE_COLUMNS,
     default_template,
     template_cells,
-    validate_selected_template,
+    validate_restarts,
+    validate_template_labels,
     validate_workload_selector,
 )
 from kube_lite.resources.kinds.pod.template_warnings import changed_template_warnings
+from kube_lite.resources.kinds.pod.validation import validate_pod_annotations
 from kube_lite.resources.kinds.pod.warnings import claim_spec_warnings
-from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
+from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update, validate_collisions
+from kube_lite.resources.labelselector import is_valid
 from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.metadata import validate_template_metadata
+from kube_lite.resources.names import Problems, label_name, subdomain_name
 from kube_lite.resources.registry import (
     AGE_COLUMN,
     NAME_COLUMN,
@@ -46,6 +51,11 @@ _MAY_CHANGE = frozenset(
 _FORBIDDEN = (
     "updates to statefulset spec for fields other than 'replicas', 'template', and 'updateStrategy' are forbidden"
 )
+
+
+def _name(name: str, is_prefix: bool = False) -> Problems:
+    """A label, since pods are named after their set; what no object could be called is told as ever."""
+    return subdomain_name(name, is_prefix) or label_name(name, is_prefix)
 
 
 def _default(obj: Obj) -> None:
@@ -104,19 +114,28 @@ def _validate(obj: Obj) -> Errors:
     elif policy not in ("OrderedReady", "Parallel"):
         found.append(invalid("spec.podManagementPolicy", policy, "must be 'OrderedReady' or 'Parallel'"))
     found.extend(_strategy(spec.get("updateStrategy") or {}))
-    for name, value in (spec.get("persistentVolumeClaimRetentionPolicy") or {}).items():
-        if value not in ("Retain", "Delete"):
-            detail = "must be either Retain or Delete"
-            found.append(invalid(f"spec.persistentVolumeClaimRetentionPolicy.{name}", value, detail))
+    if (retention := spec.get("persistentVolumeClaimRetentionPolicy")) is not None:
+        for name in ("whenDeleted", "whenScaled"):
+            at, choices = f"spec.persistentVolumeClaimRetentionPolicy.{name}", ("Retain", "Delete")
+            if (value := retention.get(name, "")) not in choices:
+                found.append(not_supported(at, value, choices))
     found.extend(nonnegative(spec.get("replicas"), "spec.replicas"))
     found.extend(nonnegative(spec.get("minReadySeconds"), "spec.minReadySeconds"))
     found.extend(nonnegative((spec.get("ordinals") or {}).get("start"), "spec.ordinals.start"))
-    found.extend(nonnegative(spec.get("revisionHistoryLimit"), "spec.revisionHistoryLimit"))
     selector = spec.get("selector")
     found.extend(validate_workload_selector(selector, "spec.selector", "statefulset"))
-    deadline = "activeDeadlineSeconds in StatefulSet is not Supported"
-    found.extend(validate_selected_template(selector, spec.get("template") or {}, "spec.template", deadline=deadline))
-    return found
+    return found + _template(selector, spec.get("template") or {})
+
+
+def _template(selector: Obj | None, template: Obj) -> Errors:
+    """Upstream leaves the spec of the pods to their creation: its mounts may name claims of the set."""
+    at, meta = "spec.template", template.get("metadata") or {}
+    found: Errors = []
+    if selector is None or is_valid(selector):
+        found.extend(validate_template_labels(selector, template, at))
+        found.extend(validate_template_metadata(meta, at))
+        found.extend(validate_pod_annotations(meta, template.get("spec") or {}, at))
+    return found + validate_restarts(template, at, "activeDeadlineSeconds in StatefulSet is not Supported")
 
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
@@ -139,7 +158,7 @@ def _validate_status(new: Obj, old: Obj) -> Errors:
             found.append(invalid(f"status.{name}", value, "cannot be greater than status.replicas"))
     if (available := state.get("availableReplicas", 0)) > state.get("readyReplicas", 0):
         found.append(invalid("status.availableReplicas", available, "cannot be greater than status.readyReplicas"))
-    return found
+    return found + validate_collisions(new, old)
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
@@ -166,6 +185,7 @@ RESOURCES = (
     Resource(
         kind="StatefulSet",
         update_checks=TWICE,
+        name_rule=_name,
         plural="statefulsets",
         group="apps",
         definition="io.k8s.api.apps.v1.StatefulSet",

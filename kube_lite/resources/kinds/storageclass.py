@@ -5,17 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import (
-    Errors,
-    child,
-    duplicate,
-    forbidden,
-    index,
-    invalid,
-    not_supported,
-    required,
-    too_long,
-)
+from kube_lite.resources.field import Errors, duplicate, forbidden, index, invalid, not_supported, required, too_long
 from kube_lite.resources.kinds.pod.warnings import DEPRECATED_LABELS
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.names import qualified_name, size
@@ -103,6 +93,15 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     return found + immutable(new, old, "volumeBindingMode", "")
 
 
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    return [
+        f"allowedTopologies[{i}].matchLabelExpressions[{j}].key: {DEPRECATED_LABELS[expression['key']]}"
+        for i, term in enumerate(new.get("allowedTopologies") or ())
+        for j, expression in enumerate(term.get("matchLabelExpressions") or ())
+        if expression.get("key") in DEPRECATED_LABELS
+    ]
+
+
 def _row(obj: Obj, now: datetime) -> Cells:
     annotations = (obj.get("metadata") or {}).get("annotations") or {}
     default = any(annotations.get(name) == "true" for name in (DEFAULT_ANNOTATION, LEGACY_DEFAULT_ANNOTATION))
@@ -114,15 +113,6 @@ def _row(obj: Obj, now: datetime) -> Cells:
         obj.get("volumeBindingMode", "Immediate"),
         bool(obj.get("allowVolumeExpansion")),
         age(obj, now),
-    ]
-
-
-def _warnings(new: Obj, old: Obj | None) -> list[str]:
-    return [
-        f"{index(child(index('allowedTopologies', i), 'matchLabelExpressions'), j)}: {DEPRECATED_LABELS[label]}"
-        for i, term in enumerate(new.get("allowedTopologies") or ())
-        for j, expression in enumerate(term.get("matchLabelExpressions") or ())
-        if (label := expression.get("key")) in DEPRECATED_LABELS
     ]
 
 

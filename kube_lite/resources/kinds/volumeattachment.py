@@ -5,15 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import IMMUTABLE, Errors, forbidden, invalid, required
+from kube_lite.resources.field import IMMUTABLE, Errors, forbidden, invalid, required, too_long
 from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.persistentvolume import validate_inline_spec
 from kube_lite.resources.kinds.pod.volumes import validate_driver_name
 from kube_lite.resources.kinds.replicaset import prepare_update
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.metadata import validate_common
+from kube_lite.resources.names import in_range, size
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status_alone
 from kube_lite.resources.rules import dns_subdomain
+
+MAX_METADATA = 256 * 1024
+MAX_ERROR = 1024
+"""Bytes of what a driver says of a volume, and of why it failed."""
 
 
 def _prepare_create(obj: Obj) -> None:
@@ -58,6 +63,23 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     return found
 
 
+def _validate_status(new: Obj, old: Obj) -> Errors:
+    """What the attacher says, within bounds."""
+    state = new.get("status") or {}
+    found: Errors = []
+    attached = state.get("attachmentMetadata") or {}
+    if sum(size(name) + size(value) for name, value in attached.items()) > MAX_METADATA:
+        found.append(too_long("status.attachmentMetadata", MAX_METADATA))
+    for name in ("attachError", "detachError"):
+        failure = state.get(name) or {}
+        if size(failure.get("message", "")) > MAX_ERROR:
+            # Upstream tells the other limit.
+            found.append(too_long(f"status.{name}.message", MAX_METADATA))
+        if failure.get("errorCode", 0) < 0:
+            found.append(invalid(f"status.{name}.errorCode", failure["errorCode"], in_range(0, 2**31 - 1)))
+    return found
+
+
 def _row(obj: Obj, now: datetime) -> Cells:
     spec = obj.get("spec") or {}
     return [
@@ -78,7 +100,7 @@ RESOURCES = (
         group="storage.k8s.io",
         definition="io.k8s.api.storage.v1.VolumeAttachment",
         namespaced=False,
-        subresources={"status": status_alone()},
+        subresources={"status": status_alone(_validate_status)},
         generation=False,
         allow_unconditional_update=False,
         prepare_create=_prepare_create,

@@ -10,12 +10,15 @@ from kube_lite.resources.kinds.storageclass import validate_parameters, validate
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
 
+DEFAULT_ANNOTATION = "volumeattributesclass.alpha.kubernetes.io/is-default-class"
+
 
 def _validate(obj: Obj) -> Errors:
     found = validate_provisioner(obj.get("driverName", ""), "driverName")
+    found.extend(validate_parameters(obj.get("parameters") or {}))
     if not obj.get("parameters"):
         found.append(required("parameters", "must contain at least one key/value pair"))
-    return found + validate_parameters(obj.get("parameters") or {})
+    return found
 
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
@@ -23,11 +26,12 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     for name in ("driverName", "parameters"):
         if new.get(name) != old.get(name):
             found.append(forbidden(name, f"updates to {name} are forbidden."))
-    return found
+    return found + _validate(new)
 
 
 def _row(obj: Obj, now: datetime) -> Cells:
-    return [name_of(obj), obj.get("driverName", ""), age(obj, now)]
+    default = ((obj.get("metadata") or {}).get("annotations") or {}).get(DEFAULT_ANNOTATION) == "true"
+    return [name_of(obj) + (" (default)" if default else ""), obj.get("driverName", ""), age(obj, now)]
 
 
 RESOURCES = (

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from kube_lite.resources import names
-from kube_lite.resources.admission_expressions import errors_of, request_scope
+from kube_lite.resources.admission_expressions import match_condition_errors, request_scope
 from kube_lite.resources.ages import age
-from kube_lite.resources.cel.types import BOOL, CelType
-from kube_lite.resources.field import Errors, child, duplicate, index, invalid, not_supported, required, too_many
+from kube_lite.resources.field import Errors, child, duplicate, index, invalid, not_supported, required
 from kube_lite.resources.go.types import go_value
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
-from kube_lite.resources.rules import qualified_name
 
 GROUP = "admissionregistration.k8s.io"
 FAILURE_POLICIES = frozenset({"Fail", "Ignore"})
 MATCH_POLICIES = frozenset({"Equivalent", "Exact"})
 OPERATIONS = frozenset({"*", "CONNECT", "CREATE", "DELETE", "UPDATE"})
 SCOPES = frozenset({"*", "Cluster", "Namespaced"})
-MAX_MATCH_CONDITIONS = 64
 
 
 def default_rules(rules: list[Obj]) -> None:
@@ -170,29 +166,6 @@ def _service_path(text: str | None, path: str) -> Errors:
     return found
 
 
-def validate_match_conditions(conditions: list[Obj], path: str, scope: Mapping[str, CelType]) -> Errors:
-    """Their names, and their expressions about what is in ``scope``."""
-    found: Errors = []
-    seen: set[str] = set()
-    if len(conditions) > MAX_MATCH_CONDITIONS:
-        found.append(too_many(path, len(conditions), MAX_MATCH_CONDITIONS))
-    for i, condition in enumerate(conditions):
-        at = index(path, i)
-        name, source = condition.get("name", ""), condition.get("expression", "").strip()
-        if source:
-            found.extend(errors_of(source, child(at, "expression"), scope, (BOOL,)))
-        else:
-            found.append(required(child(at, "expression")))
-        if not name:
-            found.append(required(child(at, "name")))
-        else:
-            found.extend(qualified_name(name, child(at, "name")))
-            if name in seen:
-                found.append(duplicate(child(at, "name"), name))
-        seen.add(name)
-    return found
-
-
 def _webhook(webhook: Obj, path: str) -> Errors:
     found = domain_name(webhook.get("name", ""), child(path, "name"))
     for i, rule in enumerate(webhook.get("rules") or ()):
@@ -212,12 +185,12 @@ def _webhook(webhook: Obj, path: str) -> Errors:
         found.append(invalid(child(path, "timeoutSeconds"), seconds, detail))
     for name in ("namespaceSelector", "objectSelector"):
         found.extend(validate_label_selector(webhook.get(name), child(path, name)))
-    found.extend(validate_client_config(webhook.get("clientConfig") or {}, child(path, "clientConfig")))
     policy = webhook.get("reinvocationPolicy")
     if policy is not None and policy not in ("IfNeeded", "Never"):
         found.append(not_supported(child(path, "reinvocationPolicy"), policy, ("IfNeeded", "Never")))
+    found.extend(validate_client_config(webhook.get("clientConfig") or {}, child(path, "clientConfig")))
     conditions = webhook.get("matchConditions") or []
-    found.extend(validate_match_conditions(conditions, child(path, "matchConditions"), request_scope()))
+    found.extend(match_condition_errors(conditions, child(path, "matchConditions"), request_scope()))
     versions = webhook.get("admissionReviewVersions") or []
     at = child(path, "admissionReviewVersions")
     if not versions:
@@ -255,6 +228,7 @@ RESOURCES = (
     Resource(
         standard_finalizers=False,
         kind="MutatingWebhookConfiguration",
+        counts_empty="webhooks",
         update_checks=(UpdateCheck.METADATA,),
         plural="mutatingwebhookconfigurations",
         group=GROUP,
@@ -271,6 +245,7 @@ RESOURCES = (
     Resource(
         standard_finalizers=False,
         kind="ValidatingWebhookConfiguration",
+        counts_empty="webhooks",
         update_checks=(UpdateCheck.METADATA,),
         plural="validatingwebhookconfigurations",
         group=GROUP,

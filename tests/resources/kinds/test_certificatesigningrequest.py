@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tests.controllers.certificates import request_pem
 from tests.resources.kinds.cases import (
     BAD,
     NEEDED,
@@ -27,11 +28,26 @@ from tests.resources.kinds.cases import (
 )
 
 KIND = resource("certificates.k8s.io", "certificatesigningrequests")
-PEM = b"-----BEGIN CERTIFICATE REQUEST-----\nMII\n-----END CERTIFICATE REQUEST-----\n"
+PEM = request_pem("alice")
+FORGED = x509.load_pem_x509_csr(PEM).public_bytes(serialization.Encoding.DER).replace(b"alice", b"malic")
+OTHER = b"-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n"
+
+
+def encoded(pem: bytes) -> str:
+    """As the API takes it."""
+    return base64.b64encode(pem).decode()
+
+
+def in_pem(der: bytes) -> str:
+    """As the API takes a request."""
+    inside = base64.encodebytes(der)
+    return encoded(b"-----BEGIN CERTIFICATE REQUEST-----\n" + inside + b"-----END CERTIFICATE REQUEST-----\n")
+
+
 VALID: dict[str, Any] = {
     "metadata": {"name": "x"},
     "spec": {
-        "request": base64.b64encode(PEM).decode(),
+        "request": encoded(PEM),
         "signerName": "example.com/gold",
         "usages": ["client auth"],
     },
@@ -44,6 +60,10 @@ SIGNER = "spec.signerName"
     [
         ("valid", {}, []),
         ("request", {"spec.request": "eA=="}, [(BAD, "spec.request", "[]byte{0x78}: PEM block type must be")]),
+        ("garbage", {"spec.request": in_pem(b"x")}, [(BAD, "spec.request", "asn1: structure error")]),
+        ("forged", {"spec.request": in_pem(FORGED)}, [(BAD, "spec.request", "x509: ECDSA verification failure")]),
+        ("another block first", {"spec.request": encoded(OTHER + PEM)}, [(BAD, "spec.request", "PEM block type must")]),
+        ("text before", {"spec.request": encoded(b"x\n" + PEM)}, []),
         ("no usages", {"spec.usages": []}, [(NEEDED, "spec.usages", "usages must be provided")]),
         ("usage", {"spec.usages": ["x"]}, [(UNKNOWN, "spec.usages[0]", '"any", "cert sign"')]),
         ("usage twice", {"spec.usages": ["any", "any"]}, [(TWICE, "spec.usages[1]", '"any"')]),
@@ -90,7 +110,7 @@ def certificate() -> str:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     made = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start.replace(year=2027))
     pem = made.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    return base64.b64encode(pem).decode()
+    return encoded(pem)
 
 
 @pytest.mark.parametrize(
@@ -99,10 +119,10 @@ def certificate() -> str:
         ("", certificate(), ""),
         ("", "Zm9v", "must contain at least one CERTIFICATE PEM block"),
         ("", VALID["spec"]["request"], 'only CERTIFICATE PEM blocks are allowed, found "CERTIFICATE REQUEST"'),
-        ("", base64.b64encode(PEM.replace(b" REQUEST", b"")).decode(), "x509: malformed certificate"),
+        ("", encoded(PEM.replace(b" REQUEST", b"")), "x509: malformed certificate"),
         (
             "",
-            base64.b64encode(PEM.replace(b" REQUEST", b"").replace(b"MII", b"A: b\n\nMII")).decode(),
+            encoded(PEM.replace(b" REQUEST", b"").replace(b"\nMI", b"\nA: b\n\nMI")),
             "no PEM block headers are permitted",
         ),
         ("Zm9v", "YmFy", "updates may not modify existing certificate content"),

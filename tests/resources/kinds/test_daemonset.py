@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kube_lite.errors import BadRequest
 from kube_lite.resources.kinds.daemonset import GENERATION
-from tests.resources.kinds.cases import changed, create, resource, update
+from tests.resources.kinds.cases import (
+    BAD,
+    NEEDED,
+    Cause,
+    Change,
+    assert_create,
+    changed,
+    create,
+    resource,
+    update,
+)
 from tests.resources.kinds.test_deployment import VALID
 
 KIND = resource("apps", "daemonsets")
@@ -37,3 +49,17 @@ def test_times_that_are_stored_as_null_do_not_count() -> None:
     old["spec"]["template"]["metadata"]["creationTimestamp"] = None
     KIND.prepare_update(new, old)
     assert new["metadata"]["annotations"][GENERATION] == "1"
+
+
+@pytest.mark.parametrize(
+    ("name", "rolling", "causes"),
+    [
+        ("nothing may go", {"maxUnavailable": 0}, [(NEEDED, "maxUnavailable", "cannot be 0 when maxSurge is 0")]),
+        ("two ways", {"maxSurge": "5%"}, [(BAD, "maxSurge", 'StrVal:"5%"}: may not be set when maxUnavailable is')]),
+        ("surge alone", {"maxUnavailable": 0, "maxSurge": 1}, []),
+    ],
+)
+def test_a_rolling_update(name: str, rolling: dict[str, Any], causes: list[Cause]) -> None:
+    change: Change = {"spec.updateStrategy": {"rollingUpdate": rolling}}
+    wanted = [(reason, f"spec.updateStrategy.rollingUpdate.{field}", text) for reason, field, text in causes]
+    assert_create(KIND, VALID, change, wanted)

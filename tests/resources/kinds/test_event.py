@@ -105,3 +105,10 @@ def test_updates_by_old_clients_are_not_held_to_that() -> None:
     assert_update(CORE, OLD, {"message": "n"}, [])
     assert_update(BETA, VALID, {"note": "n"}, [])
     assert NEW.invalid_group == ""
+
+
+def test_the_core_group_names_who_reports_its_own_way() -> None:
+    found = create(
+        CORE, {**OLD, "eventTime": VALID["eventTime"], "reportingInstance": "i", "action": "A", "reason": "R"}
+    )
+    assert {cause[1] for cause in found[1]} == {"reportingComponent"}

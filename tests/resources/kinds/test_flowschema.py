@@ -67,6 +67,19 @@ AT = "spec.rules[0]"
             [(NEEDED, f"{AT}.subjects[0].serviceAccount.namespace", "must specify namespace for service account")],
         ),
         (
+            "the others after its own",
+            {
+                f"{FIRST}.subjects.0.group": {"name": "g"},
+                f"{FIRST}.subjects.0.serviceAccount": {},
+                f"{FIRST}.subjects.0.user": {},
+            },
+            [
+                (NEEDED, f"{AT}.subjects[0].user.name", ""),
+                (NOT_HERE, f"{AT}.subjects[0].serviceAccount", ""),
+                (NOT_HERE, f"{AT}.subjects[0].group", ""),
+            ],
+        ),
+        (
             "two subjects in one",
             {f"{FIRST}.subjects.0.group": {"name": "g"}},
             [(NOT_HERE, f"{AT}.subjects[0].group", "group is forbidden when subject kind is not 'Group'")],

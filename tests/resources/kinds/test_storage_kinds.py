@@ -134,3 +134,50 @@ def test_a_new_volume(name: str, change: Change, causes: list[Cause]) -> None:
 
 
 NFS = {"server": "s", "path": "/p"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "causes"),
+    [
+        ({"nodeAllocatableUpdatePeriodSeconds": 10}, []),
+        (
+            {"nodeAllocatableUpdatePeriodSeconds": 9},
+            [(BAD, "spec.nodeAllocatableUpdatePeriodSeconds", "9: must be greater than or equal to 10 seconds")],
+        ),
+        (
+            {"tokenRequests": [{"audience": "a", "expirationSeconds": 2**32 + 1}, {"audience": "a"}]},
+            [
+                (BAD, "spec.tokenRequests[0].expirationSeconds", "may not specify a duration larger than 2^32 seconds"),
+                (TWICE, "spec.tokenRequests[1].audience", '"a"'),
+            ],
+        ),
+    ],
+)
+def test_a_new_driver(spec: dict[str, Any], causes: list[Cause]) -> None:
+    assert_causes(create(DRIVER, {**NAMED, "spec": spec})[1], causes)
+
+
+def test_an_attacher_says_what_became_of_a_volume_and_nothing_else() -> None:
+    sub = ATTACHMENT.subresources["status"]
+    failure = {"message": "m" * 1025, "errorCode": -1}
+    found = sub.validate({"status": {"attachError": failure, "attachmentMetadata": {"a": "b" * 2**18}}}, {})
+    assert [(error.reason, error.field) for error in found] == [
+        ("FieldValueTooLong", "status.attachmentMetadata"),
+        ("FieldValueTooLong", "status.attachError.message"),
+        (BAD, "status.attachError.errorCode"),
+    ]
+    old = {"metadata": {"name": "x", "labels": {"a": "b"}}, "spec": {"attacher": "a"}}
+    new = {"metadata": {"name": "x", "annotations": {"c": "d"}}, "status": {"attached": True}}
+    sub.prepare(new, old)
+    assert new == {**old, "status": {"attached": True}}
+
+
+def test_a_class_of_attributes_never_changes() -> None:
+    kind = resource(GROUP, "volumeattributesclasses")
+    valid = {**NAMED, "driverName": "d", "parameters": {"a": "b"}}
+    found = update(kind, valid, {"parameters": {}})[1]
+    wanted = [
+        ("FieldValueForbidden", "parameters", "updates to parameters are forbidden."),
+        (NEEDED, "parameters", "must contain at least one key/value pair"),
+    ]
+    assert_causes(found, wanted)

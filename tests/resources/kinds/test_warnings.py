@@ -39,7 +39,7 @@ USE = 'deprecated since v1.17; use "topology.kubernetes.io/zone" instead'
             "storageclasses",
             {"allowedTopologies": [{"matchLabelExpressions": [{"key": ZONE, "values": ["a"]}]}]},
             None,
-            [f"allowedTopologies[0].matchLabelExpressions[0]: {USE}"],
+            [f"allowedTopologies[0].matchLabelExpressions[0].key: {USE}"],
         ),
         (
             "",

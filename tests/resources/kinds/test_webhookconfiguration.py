@@ -41,6 +41,11 @@ SERVICE = f"{HOOK}.clientConfig.service"
             {"webhooks.0.rules.0.apiGroups": ["*", "apps"]},
             [(BAD, f"{FIRST}.apiGroups", "must not specify other API groups")],
         ),
+        (
+            "conditions before versions",
+            {"webhooks.0.matchConditions": [{"name": "a"}], "webhooks.0.admissionReviewVersions": []},
+            [(NEEDED, f"{HOOK}.matchConditions[0].expression", ""), (NEEDED, f"{HOOK}.admissionReviewVersions", "")],
+        ),
         ("operation", {"webhooks.0.rules.0.operations": ["x"]}, [(UNKNOWN, f"{FIRST}.operations[0]", '"CONNECT"')]),
         (
             "named twice",

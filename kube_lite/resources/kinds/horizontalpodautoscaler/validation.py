@@ -7,7 +7,7 @@ from kube_lite.resources.field import Errors, child, forbidden, index, invalid, 
 from kube_lite.resources.go.types import go_quantity
 from kube_lite.resources.kinds.horizontalpodautoscaler.metrics import SOURCES
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.rules import dns_label
+from kube_lite.resources.rules import NOT_NEGATIVE, dns_label
 
 _IN_TURN = ("object", "external", "pods", "resource", "containerResource")
 """Sources in the order in which they are looked for."""
@@ -147,6 +147,9 @@ def _behavior(behavior: Obj, path: str) -> Errors:
             if (seconds := policy.get("periodSeconds", 0)) > MAX_PERIOD:
                 detail = f"must be less than or equal to {MAX_PERIOD}"
                 found.append(invalid(child(where, "periodSeconds"), seconds, detail))
+        tolerance = rules.get("tolerance")
+        if tolerance is not None and quantity.parse(tolerance).nanos < 0:
+            found.append(invalid(child(at, "tolerance"), tolerance, NOT_NEGATIVE))
     return found
 
 

@@ -44,31 +44,44 @@ def validate_selected_template(
     template: Obj | None,
     path: str,
     *,
-    always: bool = True,
     is_map: bool = False,
     deadline: str = "activeDeadlineSeconds in ReplicaSet is not Supported",
 ) -> Errors:
-    """A template whose labels the selector must match.
+    """A template whose labels the selector must match; one that cannot be used is complained about alone.
 
     :param is_map: whether the selector was given as a map, whose values may be any text
-    :param always: whether pods of this workload must restart always
-    :param deadline: why activeDeadlineSeconds is refused; '' where it is not
+    :param deadline: why activeDeadlineSeconds is refused
     """
     if template is None:
         return [required(path)]
-    found: Errors = []
-    labels = (template.get("metadata") or {}).get("labels")
-    if selector is None or not _selects(selector, labels or {}, is_map):
-        at = child(child(path, "metadata"), "labels")
-        found.append(invalid(at, go_map(labels), "`selector` does not match template `labels`"))
+    if not is_map and selector is not None and not is_valid(selector):
+        return []
+    found = validate_template_labels(selector, template, path, is_map=is_map)
     found.extend(validate_template(template, path))
+    return found + validate_restarts(template, path, deadline)
+
+
+def validate_restarts(template: Obj, path: str, deadline: str) -> Errors:
+    """Pods of a workload that runs for ever restart always; ``deadline`` says why they may have none."""
+    found: Errors = []
     spec = template.get("spec") or {}
-    if always and spec.get("restartPolicy") != "Always":
+    if spec.get("restartPolicy") != "Always":
         at = child(child(path, "spec"), "restartPolicy")
         found.append(not_supported(at, spec.get("restartPolicy", ""), ("Always",)))
-    if deadline and spec.get("activeDeadlineSeconds") is not None:
+    if spec.get("activeDeadlineSeconds") is not None:
         found.append(forbidden(child(child(path, "spec"), "activeDeadlineSeconds"), deadline))
     return found
+
+
+def validate_template_labels(
+    selector: Mapping[str, Any] | None, template: Obj, path: str, *, is_map: bool = False
+) -> Errors:
+    """The labels of a template are those that the selector asks for."""
+    labels = (template.get("metadata") or {}).get("labels")
+    if selector is not None and _selects(selector, labels or {}, is_map):
+        return []
+    at = child(child(path, "metadata"), "labels")
+    return [invalid(at, go_map(labels), "`selector` does not match template `labels`")]
 
 
 def _selects(selector: Mapping[str, Any], labels: Mapping[str, str], is_map: bool) -> bool:

@@ -87,6 +87,11 @@ def claim_spec_warnings(spec: Obj, path: str) -> Texts:
     ]
 
 
+def selector_warnings(selector: Obj, path: str) -> Texts:
+    """About the labels that the expressions of a selector name."""
+    return list(_expressions(selector, path))
+
+
 def term_warnings(terms: Iterable[Obj], path: str) -> Texts:
     """About the labels that terms of a node selector name."""
     return [text for i, term in enumerate(terms) for text in _expressions(term, index(path, i))]

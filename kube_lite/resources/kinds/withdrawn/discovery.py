@@ -64,6 +64,12 @@ def _told(obj: Obj, problems: Errors) -> Errors:
 
 RESOURCES = (
     legacy(
-        endpointslice.RESOURCES[0], "v1beta1", Release("v1.21", "v1.25"), conversion=Conversion(up, down), errors=_told
+        endpointslice.RESOURCES[0],
+        "v1beta1",
+        Release("v1.21", "v1.25"),
+        conversion=Conversion(up, down),
+        errors=_told,
+        prepare_create=lambda obj: None,
+        prepare_update=lambda new, old: None,
     ),
 )

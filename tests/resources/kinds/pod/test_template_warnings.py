@@ -34,7 +34,7 @@ OS = "nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14"
         ("apps", "deployments", WORKLOAD, [NAME, f"spec.template.spec.{OS}"]),
         ("apps", "replicasets", WORKLOAD, [NAME, f"spec.template.spec.{OS}"]),
         ("apps", "daemonsets", WORKLOAD, [f"spec.template.spec.{OS}"]),
-        ("apps", "statefulsets", WORKLOAD, [f"spec.template.spec.{OS}"]),
+        ("apps", "statefulsets", changed(WORKLOAD, {"metadata.name": "a"}), [f"spec.template.spec.{OS}"]),
         (
             "",
             "replicationcontrollers",

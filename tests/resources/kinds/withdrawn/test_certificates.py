@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from kube_lite.resources.kinds.withdrawn.certificates import CLIENT, SERVING, UNKNOWN, USAGES
+from kube_lite.resources.schema import type_for
 from tests.resources.kinds.cases import create, resource
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -71,3 +72,11 @@ def test_approvers_may_leave_the_status_of_a_condition_out() -> None:
     approval.prepare(new, {"metadata": {"name": "x"}, "spec": {}})
     assert condition["status"] == "True"
     assert not approval.validate(new, new)
+
+
+def test_usages_have_a_type_of_their_own_in_each_version() -> None:
+    for version in ("v1", "v1beta1"):
+        type_ = type_for("certificates.k8s.io", version, "CertificateSigningRequest").fields["spec"].type
+        assert (type_.fields["usages"].type.go, type_.fields["uid"].type.go) == (f"[]{version}.KeyUsage", "string")
+        assert type_.fields["extra"].type.item is not None
+        assert type_.fields["extra"].type.item.go == f"{version}.ExtraValue"
