@@ -261,7 +261,10 @@ async def _send(request: Request, response: Response, send: Send, stopping: Stop
     ]
     if request.warnings:
         headers += [(b"warning", _warning(warning)) for warning in _bounded(request.warnings)]
-    headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
+    if response.headers:
+        if "Cache-Control" in response.headers:
+            del headers[1]  # of two, caches would follow the stricter
+        headers += [(k.lower().encode(), v.encode("latin-1")) for k, v in response.headers.items()]
     exchange: Exchange | None = request.scope.get(EXCHANGE)
     if exchange is not None and isinstance(response.stream, Spliced):
         await _switch_over(exchange, request, response, response.stream, stopping)

@@ -1,11 +1,11 @@
-"""What a cluster has before anybody creates anything: its namespaces, its own Service, the system priorities,
-roles, and how its requests share the server."""
+"""What a cluster has before anybody creates anything: its namespaces, its own Service, the range of Services'
+addresses, the system priorities, roles, and how its requests share the server."""
 
 from __future__ import annotations
 
 import ipaddress
 
-from kube_lite import errors
+from kube_lite import clock, errors
 from kube_lite.api import deletion, flow_objects
 from kube_lite.api.options import DeleteOptions, WriteOptions
 from kube_lite.api.role_bootstrap import ensure_roles
@@ -84,9 +84,32 @@ async def _drop_other_family(verbs: Verbs, family: str) -> None:
         await deletion.delete(verbs, Target(resource, "default", "kubernetes"), SERVER, DeleteOptions())
 
 
-async def bootstrap(verbs: Verbs, service_ip: str, address: str, port: int) -> None:
+CIDR_FINALIZER = "networking.k8s.io/service-cidr-finalizer"
+
+
+async def _service_cidr(verbs: Verbs, cidr: str) -> None:
+    """Show from which range Services get their addresses; it is held, since addresses of it are in use."""
+    known = "servicecidrs.networking.k8s.io"
+    metadata = {"name": "kubernetes", "finalizers": [CIDR_FINALIZER]}
+    await ensure(verbs, known, "", {"metadata": metadata, "spec": {"cidrs": [cidr]}})
+    made = verbs.lookup(known, "", "kubernetes")
+    if made is None or (made.get("status") or {}).get("conditions"):
+        return
+    ready = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "",
+        "message": "Kubernetes default Service CIDR is ready",
+        "lastTransitionTime": clock.timestamp(),
+    }
+    shown = {**made, "metadata": dict(made["metadata"]), "status": {"conditions": [ready]}}
+    await verbs.internal_status(known, "", shown)
+
+
+async def bootstrap(verbs: Verbs, cidr: str, service_ip: str, address: str, port: int) -> None:
     """Create what is missing.
 
+    :param cidr: the range of Services' addresses
     :param service_ip: ClusterIP of ``default/kubernetes``
     :param address: where the API server listens, as pods reach it
     """
@@ -97,6 +120,7 @@ async def bootstrap(verbs: Verbs, service_ip: str, address: str, port: int) -> N
     for name, value, description in PRIORITIES:
         body: Obj = {"metadata": {"name": name}, "value": value, "description": description}
         await ensure(verbs, "priorityclasses.scheduling.k8s.io", "", body)
+    await _service_cidr(verbs, cidr)
     labels = {"component": "apiserver", "provider": "kubernetes"}
     service: Obj = {
         "metadata": {"name": "kubernetes", "labels": labels},

@@ -265,18 +265,20 @@ def _with_usages(
     unknown = sorted(set(usages) - {"digital signature", "signing", "key encipherment", *purposes})
     if unknown:
         raise ValueError(f"the cluster's authority signs nothing for {', '.join(unknown)}")
-    usage = x509.KeyUsage(
-        digital_signature="digital signature" in usages or "signing" in usages,
-        key_encipherment="key encipherment" in usages,
-        key_cert_sign=False,
-        crl_sign=False,
-        content_commitment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
-    builder = builder.add_extension(usage, critical=True)
+    signature, encipherment = not {"digital signature", "signing"}.isdisjoint(usages), "key encipherment" in usages
+    if signature or encipherment:  # an extension that allows nothing is no valid one
+        usage = x509.KeyUsage(
+            digital_signature=signature,
+            key_encipherment=encipherment,
+            key_cert_sign=False,
+            crl_sign=False,
+            content_commitment=False,
+            data_encipherment=False,
+            key_agreement=False,
+            encipher_only=False,
+            decipher_only=False,
+        )
+        builder = builder.add_extension(usage, critical=True)
     if extended := [purposes[name] for name in usages if name in purposes]:
         builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
     try:

@@ -178,6 +178,8 @@ def _set_policy_finalizers(target: Target, new: Obj, options: DeleteOptions) -> 
         if ORPHAN in present or FOREGROUND in present:
             return
         policy = target.resource.default_propagation
+    if not target.resource.default_propagation:
+        policy = "Background"  # nothing hangs on such objects, whatever the client asks for
     kept = [f for f in present if f not in (ORPHAN, FOREGROUND)]
     wanted = _POLICY_FINALIZERS.get(policy)
     if wanted is not None:

@@ -15,7 +15,7 @@ from kube_lite import errors
 from kube_lite.api import codec, connect, deletion, kubelets, options, patching, reads, table, watch, watch_stream
 from kube_lite.api.history import Timeline
 from kube_lite.api.http import LongBody, Request, Response, encode_json
-from kube_lite.api.negotiate import JSON, Form, negotiate, negotiate_stream
+from kube_lite.api.negotiate import JSON, PROTOBUF, STREAMED, Form, negotiate, negotiate_stream, not_acceptable
 from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.storage import Storage
 from kube_lite.api.target import Target
@@ -166,7 +166,7 @@ class Dispatcher:
             raise errors.NotAcceptable(text)
         if form.as_ == "PartialObjectMetadataList":
             objects = [self.storage.load(resource, v) for v in values]
-            return Response(body=table.partial_list(objects, form, metadata))
+            return _encoded(table.partial_list(objects, form, metadata), form)
         start = b'{"kind":"%s","apiVersion":"%s","metadata":%s,"items":[' % (
             resource.list_kind_name.encode(),
             resource.api_version.encode(),
@@ -194,7 +194,7 @@ class Dispatcher:
             return codec.answer(self.storage.whole(resource, value), form, code)
         obj = self.storage.load(resource, value)
         if form.as_ == "PartialObjectMetadata":
-            return Response(code, encode_json(table.partial(obj, form)))
+            return codec.encoded(table.partial(obj, form), form, code)
         if form.as_ == "PartialObjectMetadataList":
             shown = "*unstructured.Unstructured" if resource.custom else f"*{_package(resource)}.{resource.kind}"
             raise errors.NotAcceptable(
@@ -211,12 +211,16 @@ class Dispatcher:
         info = request.info
         form = negotiate_stream(request.header("accept"))
         query = reads.list_query(resource, info, watch=True)
+        if form.media == PROTOBUF:
+            form = _streamed(request, resource, form)
         initial = info.flag("sendInitialEvents")
         source = watch.WatchSource(self.storage, resource, info.namespace, query)
+        content_type = JSON if form.media == JSON else f"{form.media};stream=watch"
         try:
-            await source.open(initial)
+            await source.open(initial if info.param("sendInitialEvents") else None)
         except errors.Expired as error:
-            return Response(stream=_once(watch.Encoder.error(error)))
+            told = watch.Encoder(self.storage, resource, form, "Metadata").error(error)
+            return Response(stream=_once(told), content_type=content_type)
         seconds = reads.integer(info, "timeoutSeconds")
         wanted = watch.WatchQuery(
             bookmarks=info.flag("allowWatchBookmarks"),
@@ -224,7 +228,8 @@ class Dispatcher:
             send_initial=initial,
             include=table.include_object(info.param("includeObject")) if form.as_ == "Table" else "Metadata",
         )
-        return Response(stream=watch_stream.Stream(self.storage, resource, source, wanted, form))
+        stream = watch_stream.Stream(self.storage, resource, source, wanted, form)
+        return Response(stream=stream, content_type=content_type)
 
     # ---- writes
 
@@ -263,7 +268,7 @@ class Dispatcher:
         target = self.target(request.info, resource, None)
         written = await deletion.delete(self.verbs, target, request.user, wanted, request.warnings)
         if (written.deleted and not resource.returns_deleted) or resource.returns_status:
-            return Response(body=encode_json(self._deleted_status(resource, target, written)))
+            return codec.encoded(self._deleted_status(resource, target, written), form)
         cascading = wanted.orphan_dependents is False
         code = 202 if not written.deleted and cascading else 200
         value = await self.storage.incoming_one(resource, written.value)
@@ -351,6 +356,15 @@ def _go_list(resource: Resource) -> str:
     if resource.custom:
         return "*unstructured.UnstructuredList"
     return f"*{_package(resource)}.{resource.list_kind_name}"
+
+
+def _streamed(request: Request, resource: Resource, form: Form) -> Form:
+    """The form of events for a client that takes protobuf alone. :raises NotAcceptable: there is none of the kind"""
+    if request.header("upgrade"):
+        return Form(JSON, form.as_, form.version)  # over websockets an event is a frame of text
+    if not form.as_ and resource.custom:
+        raise not_acceptable(*STREAMED)
+    return form
 
 
 def _encoded(value: Any, form: Form) -> Response:

@@ -1,24 +1,41 @@
 """Impersonation: acting as somebody else, for those who may (headers ``Impersonate-User`` and friends).
 
-Each thing that is claimed is asked for on its own: the user (or service account), every group, the uid, every
-extra value. What is not asked for is what anybody of that name has: the groups of a service account,
+Each thing that is claimed is asked for on its own: the user (or service account, or node), every group, the uid,
+every extra value. What is not asked for is what anybody of that name has: the groups of a service account or node,
 ``system:authenticated``.
+
+There are two ways (upstream: KEP-5284). In a mode (``user-info``, ``serviceaccount``, ``arbitrary-node``,
+``associated-node``) the caller needs the verb ``impersonate:MODE`` for what is claimed, and for what is done
+``impersonate-on:MODE:VERB``; the plain verb ``impersonate`` is enough for whatever that user may do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import unquote
 
 from kube_lite import errors
-from kube_lite.api.authz.attributes import Attributes
+from kube_lite.api.authz.attributes import Attributes, attributes_of, refusal
 from kube_lite.api.authz.authorizer import Authorizer
+from kube_lite.api.authz.node import NODE_PREFIX
 from kube_lite.api.http import Request
-from kube_lite.api.user import ANONYMOUS, AUTHENTICATED, SERVICE_ACCOUNTS, UNAUTHENTICATED, User
+from kube_lite.api.user import (
+    ANONYMOUS,
+    AUTHENTICATED,
+    MASTERS,
+    NODES,
+    SERVICE_ACCOUNTS,
+    UNAUTHENTICATED,
+    User,
+)
+from kube_lite.resources.names import subdomain_name
 
 ACCOUNT_PREFIX = "system:serviceaccount:"
 _EXTRA = b"impersonate-extra-"
 _GROUP = "authentication.k8s.io"
+_NODE_NAME = "authentication.kubernetes.io/node-name"
+"""The extra value in which a token says on which node its pod runs."""
 
 
 def apply(request: Request, authorizer: Authorizer) -> None:
@@ -38,9 +55,75 @@ def apply(request: Request, authorizer: Authorizer) -> None:
             shown = f"uid: {claimed.uid}, groups: {groups}, extra: {extra}"
             raise errors.BadRequest(f"requested {shown} without impersonating a user")
         return
-    for attributes in _checks(request.user, name, uid, groups, extra):
-        authorizer.require(attributes)
+    caller, wanted = request.user, User(name, uid, tuple(groups), extra, how="impersonation")
+    refused: errors.Forbidden | None = None
+    for mode in _modes(caller, wanted):
+        try:
+            request.user = _constrained(authorizer, attributes_of(caller, request.info), mode, wanted)
+        except errors.Forbidden as error:
+            refused = refused or error
+        else:
+            return
+    try:
+        for attributes in _checks(caller, name, uid, groups, extra):
+            authorizer.require(attributes)
+    except errors.Forbidden as error:
+        raise refused or error from None
     request.user = _user(name, uid, groups, extra)
+
+
+def _modes(caller: User, wanted: User) -> Iterator[str]:
+    """The modes in which somebody may be impersonated."""
+    bare = not (wanted.uid or wanted.groups or wanted.extra)
+    node, account = _node_of(wanted.name), account_of(wanted.name)
+    if node:
+        if bare and account_of(caller.name) and list(caller.extra.get(_NODE_NAME) or ()) == [node]:
+            yield "associated-node"
+        if bare:
+            yield "arbitrary-node"
+    elif account is not None:
+        if bare:
+            yield "serviceaccount"
+    else:
+        yield "user-info"
+
+
+def _constrained(authorizer: Authorizer, asked: Attributes, mode: str, wanted: User) -> User:
+    """Who the caller becomes in a mode. :raises Forbidden: it may not, or not for this"""
+    authorizer.require(replace(asked, verb=f"impersonate-on:{mode}:{asked.verb}"))
+
+    def require(resource: str, subresource: str, name: str, namespace: str = "") -> None:
+        authorizer.require(
+            Attributes(asked.user, f"impersonate:{mode}", _GROUP, "v1", resource, subresource, namespace, name)
+        )
+
+    groups = list(wanted.groups)
+    account, node = account_of(wanted.name), _node_of(wanted.name)
+    if node:
+        require("nodes", "", "*" if mode == "associated-node" else node)
+        groups = [NODES]
+    elif account is not None:
+        require("serviceaccounts", "", account[1], account[0])
+    else:
+        require("users", "", wanted.name)
+    if wanted.uid:
+        require("uids", "", wanted.uid)
+    for group in wanted.groups:
+        if group in ("", MASTERS):
+            named = "the empty string" if not group else f"the {MASTERS}"
+            denied = Attributes(asked.user, f"impersonate:{mode}", _GROUP, "v1", "groups", name=group)
+            raise refusal(denied, f"impersonating {named} group is not allowed")
+        require("groups", "", group)
+    for key, values in wanted.extra.items():
+        for value in values:
+            require("userextras", key, value)
+    return _user(wanted.name, wanted.uid, groups, wanted.extra)
+
+
+def _node_of(name: str) -> str:
+    """The node that a user name is of, '' when it is none's."""
+    node = name.removeprefix(NODE_PREFIX)
+    return node if name.startswith(NODE_PREFIX) and not subdomain_name(node) else ""
 
 
 def _claimed(request: Request) -> tuple[list[str], dict[str, list[str]]]:
@@ -80,7 +163,7 @@ def _checks(caller: User, name: str, uid: str, groups: list[str], extra: dict[st
         yield Attributes(caller, "impersonate", _GROUP, "v1", "uids", name=uid)
 
 
-def _user(name: str, uid: str, groups: list[str], extra: dict[str, list[str]]) -> User:
+def _user(name: str, uid: str, groups: list[str], extra: Mapping[str, Sequence[str]]) -> User:
     account = account_of(name)
     if account is not None and not groups:
         groups = [SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{account[0]}"]

@@ -53,22 +53,25 @@ class TestFailed(PatchFailed):
     """An operation ``test`` found something else."""
 
 
-def read_operations(value: Any) -> list[dict[str, Any]]:
+def read_operations(value: Any, strictly: bool = False) -> list[dict[str, Any]]:
     """The operations of a parsed patch; a null among them is one without a name.
 
+    :param strictly: refuse members of the wrong type here, as a server does that tells of unknown ones
     :raises BadRequest: it is no list of objects
     :raises RequestEntityTooLarge: there are more than :data:`MAX_OPERATIONS`
     """
     if value is None:
         return []
     if not isinstance(value, list):
-        name = body.json_name(value)
-        raise BadRequest(f"json: cannot unmarshal {name} into Go value of type jsonpatch.Patch")
+        raise _not_decoded(value, "value of type jsonpatch.Patch")
     operations: list[Any] = [{} if operation is None else operation for operation in value]
     for operation in operations:
         if not isinstance(operation, dict):
-            name = body.json_name(operation)
-            raise BadRequest(f"json: cannot unmarshal {name} into Go value of type jsonpatch.Operation")
+            raise _not_decoded(operation, "value of type jsonpatch.Operation")
+        for key, sub in operation.items() if strictly else ():
+            if key in _STRINGS and sub is not None and not isinstance(sub, str):
+                told = _not_decoded(sub, f"struct field jsonPatchOp.{key} of type string")
+                raise BadRequest(f"error decoding patch: {told.message}")
     if len(operations) > MAX_OPERATIONS:
         raise RequestEntityTooLarge(
             f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
@@ -76,7 +79,12 @@ def read_operations(value: Any) -> list[dict[str, Any]]:
     return operations
 
 
-_MEMBERS: Final = frozenset(("op", "path", "from", "value"))
+_STRINGS: Final = frozenset(("op", "path", "from"))
+_MEMBERS: Final = _STRINGS | {"value"}
+
+
+def _not_decoded(value: Any, into: str) -> BadRequest:
+    return BadRequest(f"json: cannot unmarshal {body.json_name(value)} into Go {into}")
 
 
 def unknown_members(operations: Sequence[dict[str, Any]]) -> list[str]:
@@ -85,7 +93,8 @@ def unknown_members(operations: Sequence[dict[str, Any]]) -> list[str]:
         f"[{i}].{key}"
         for i, one in enumerate(operations)
         if not one.keys() <= _MEMBERS
-        for key in one.keys() - _MEMBERS
+        for key in one
+        if key not in _MEMBERS
     ]
 
 

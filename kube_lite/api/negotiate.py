@@ -12,8 +12,11 @@ JSON = "application/json"
 YAML = "application/yaml"
 
 _META_VERSIONS = ("v1", "v1beta1")
+_TRANSFORMS = frozenset(("as", "g", "v"))
+"""Parameters that ask for another form; each means it without the others, too."""
 _ACCEPTED = (JSON, YAML, PROTOBUF)
-_STREAMED = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
+STREAMED = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
+"""The media types of watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +86,19 @@ def negotiate(accept: str, *, table: bool = True, protobuf: bool = True) -> Form
             media = JSON
         if media not in _ACCEPTED:
             continue
-        if as_:
+        form = Form(media)
+        if _TRANSFORMS & params.keys():
             known = as_ in ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
             if not table or not known or params.get("g") != "meta.k8s.io" or params.get("v") not in _META_VERSIONS:
                 continue
-            if media == PROTOBUF:
+            if media == PROTOBUF and as_ == "Table":
                 continue
-            return Form(media, as_, params["v"])
+            form = Form(media, as_, params["v"])
         if media == PROTOBUF:
             # JSON is as good for a client that takes both, and is what we hold
-            fallback = fallback or (Form(PROTOBUF) if protobuf else None)
+            fallback = fallback or (form if protobuf else None)
             continue
-        return Form(media)
+        return form
     if fallback is not None:
         return fallback
     if table and not any(media in _ACCEPTED for media, _ in clauses(accept)):
@@ -107,7 +111,7 @@ def negotiate_stream(accept: str) -> Form:
     """The form of the events of a watch, which come as JSON or protobuf. :raises NotAcceptable: neither is taken"""
     form = negotiate(accept)
     if form.media == YAML:
-        raise not_acceptable(*_STREAMED)
+        raise not_acceptable(*STREAMED)
     for media, params in clauses(accept):
         if media == form.media and params.get("stream", "watch") != "watch":
             raise not_acceptable()

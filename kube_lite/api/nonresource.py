@@ -36,6 +36,8 @@ class NonResource:
         """The answer, or None to leave the path to the ``fallback`` application. :raises NotFound:"""
         info = request.info
         parts = [p for p in info.path.split("/") if p]
+        if info.path.startswith("//"):
+            return codec.encoded({"paths": self._paths()}, negotiate(""), 404)
         first = parts[0] if parts else ""
         if first in HEALTH_PATHS:
             return self._health(request, first, parts[1:])
@@ -50,7 +52,7 @@ class NonResource:
             response = await page(request)
             if response is not None:
                 return response
-        if not parts:
+        if not parts or parts == ["index.html"]:
             return codec.encoded({"paths": self._paths()}, negotiate(""))
         if fallback and first in FASTAPI_PATHS:
             return None
@@ -101,7 +103,8 @@ class NonResource:
                 continue
             wrong = self._checks[name]()
             failed = failed or bool(wrong)
-            lines.append(f"[-]{name} failed: {wrong}" if wrong else f"[+]{name} ok")
+            # anybody may ask this; why it failed is told by the path of the check alone
+            lines.append(f"[-]{name} failed: reason withheld" if wrong else f"[+]{name} ok")
         unknown = sorted(excluded - set(names))
         if unknown:
             listed = ", ".join(f'"{n}"' for n in unknown)

@@ -54,12 +54,19 @@ def check_namespace(resource: Resource, namespace: str, obj: Obj, *, update: boo
         if given:
             meta.pop("namespace", None)
         return
+    if update:
+        check_update_namespace(namespace, obj)
     if given and given != namespace:
-        if update:
-            why = f"the namespace of the object ({given}) does not match the namespace on the request ({namespace})"
-            raise BadRequest(why)
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
     meta["namespace"] = namespace
+
+
+def check_update_namespace(namespace: str, obj: Obj) -> None:
+    """An update names the namespace of the request, or none. :raises BadRequest: another"""
+    given = obj["metadata"].get("namespace") or ""
+    if given and given != namespace:
+        why = f"the namespace of the object ({given}) does not match the namespace on the request ({namespace})"
+        raise BadRequest(why)
 
 
 def prepare_create(resource: Resource, obj: Obj, names: Names) -> None:

@@ -309,7 +309,10 @@ class OpenAPI:
             found = self.document(where[1], where[2]) if len(where) == 3 and where[0] == "apis" else None
         if found is None:
             return None
-        return _answer(request, found[0], JSON, found[1])
+        body, digest = found
+        if request.info.param("hash", digest) not in ("", digest):  # of another time: it may not be cached as that
+            return Response(301, b"", JSON, {"Location": f"{request.info.path}?hash={digest}"})
+        return _answer(request, body, JSON, digest)
 
     def _v2_page(self, request: Request) -> Response:
         for media, _ in clauses(request.header("accept") or "*/*"):

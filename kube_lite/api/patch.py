@@ -109,10 +109,11 @@ def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def read(content_type: str, raw: bytes, accepted: Sequence[str] = BUILT_IN_PATCHES) -> Patch:
+def read(content_type: str, raw: bytes, accepted: Sequence[str] = BUILT_IN_PATCHES, strictly: bool = True) -> Patch:
     """Parse a patch of the kind that ``content_type`` names (not an apply patch).
 
     :param accepted: what this resource takes; custom resources take no strategic merge
+    :param strictly: unless ``fieldValidation=Ignore``; complaints then are those of another parser
     """
     kind = media_type(content_type)
     if kind not in BUILT_IN_PATCHES and accepted is BUILT_IN_PATCHES:
@@ -123,27 +124,28 @@ def read(content_type: str, raw: bytes, accepted: Sequence[str] = BUILT_IN_PATCH
             f"the body of the request was in an unknown format - accepted media types include: {offered}"
         )
     if kind == JSON_PATCH:
-        return Patch(kind, read_operations(body.parse_json(raw)), raw)
-    if kind == MERGE_PATCH:
-        try:
-            value = body.parse_json(raw)
-        except BadRequest as error:
-            raise BadRequest(f"error decoding patch: {error.message}") from None
-    else:
-        try:
-            value = body.parse_json(raw)
-        except BadRequest as error:
+        return Patch(kind, read_operations(body.parse_json(raw), strictly), raw)
+    try:
+        value = body.parse_json(raw)
+        if isinstance(value, list) and kind == MERGE_PATCH:
+            # upstream's library merges a list into an object as that list, which is then no object
+            why = f"couldn't get version/kind; json parse error: {body.not_an_object(value)}"
+            raise errors.invalid("", "", "", [invalid_field("patch", msgspec.json.encode(value).decode(), why)])
+        if value is None and kind == STRATEGIC_PATCH:
+            value = {}
+        if value is None:
+            strictly = False  # it is a map to the strict parser, but none to merge
+        if not isinstance(value, dict):
+            raise BadRequest(f"json: cannot unmarshal {body.json_name(value)} into {_MAP}")
+    except BadRequest as error:
+        if kind == STRATEGIC_PATCH:
             ended = error.message == "unexpected end of JSON input"
             raise BadRequest(("unexpected EOF" if raw.strip() else "EOF") if ended else error.message) from None
-        value = {} if value is None else value
-    if isinstance(value, list) and kind == MERGE_PATCH:
-        # upstream's library merges a list into an object as that list, which is then no object
-        why = f"couldn't get version/kind; json parse error: {body.not_an_object(value)}"
-        raise errors.invalid("", "", "", [invalid_field("patch", msgspec.json.encode(value).decode(), why)])
-    if not isinstance(value, dict):
-        name = body.json_name(value) if value is not None else "null"
-        raise BadRequest(f"json: cannot unmarshal {name} into Go value of type map[string]interface {{}}")
+        raise BadRequest(f"error decoding patch: {error.message}" if strictly else "Invalid JSON Patch") from None
     return Patch(kind, value, raw)
+
+
+_MAP: Final = "Go value of type map[string]interface {}"
 
 
 class _UnsupportedPatch(UnsupportedMediaType):

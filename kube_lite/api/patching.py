@@ -39,7 +39,7 @@ async def patch_object(verbs: Verbs, target: Target, request: Request, raw: byte
     if wanted.force_given:
         detail = "may not be specified for non-apply patch"
         raise errors.invalid("PatchOptions", "meta.k8s.io", "", [forbidden("force", detail)])
-    change = _read(target, media, raw)
+    change = _read(target, media, raw, wanted)
     if request.own:
         change.duplicates = []
     named = change.value.get("metadata") if isinstance(change.value, dict) else None
@@ -51,10 +51,9 @@ async def patch_object(verbs: Verbs, target: Target, request: Request, raw: byte
     return await verbs.guaranteed_update(target, patched, request.user, wanted, request.warnings, Manner(pinned=pinned))
 
 
-def _read(target: Target, media: str, raw: bytes) -> patch.Patch:
-    if target.resource.custom:
-        return patch.read(media, raw, patch.CUSTOM_PATCHES)
-    return patch.read(media, raw)
+def _read(target: Target, media: str, raw: bytes, wanted: WriteOptions) -> patch.Patch:
+    accepted = patch.CUSTOM_PATCHES if target.resource.custom else patch.BUILT_IN_PATCHES
+    return patch.read(media, raw, accepted, wanted.field_validation != "Ignore")
 
 
 def patch_once(target: Target, change: patch.Patch, old: Obj, wanted: WriteOptions, warnings: list[str]) -> Obj:

@@ -34,7 +34,8 @@ from kube_lite.api.service_addresses import ServiceAddresses
 from kube_lite.api.stopping import Stopping
 from kube_lite.api.storage import Storage
 from kube_lite.api.subresources import Subresources
-from kube_lite.api.tokens import Signer, Tokens
+from kube_lite.api.token_signer import Signer
+from kube_lite.api.tokens import Tokens
 from kube_lite.api.user import User, service_account
 from kube_lite.api.verbs import Verbs
 from kube_lite.resources.registry import Registry, builtin
@@ -133,7 +134,13 @@ class Plane:
         self.custom_resources.start()
         self._addresses.load(self.storage.select("services"))
         options = self.options
-        await bootstrap.bootstrap(self.verbs, self._addresses.first, options.advertise_address, options.port)
+        await bootstrap.bootstrap(
+            self.verbs,
+            options.service_cluster_ip_range,
+            self._addresses.first,
+            options.advertise_address,
+            options.port,
+        )
         self._started = True
 
     async def run(self) -> None:

@@ -13,7 +13,7 @@ schema afterwards drops them again, like the same zeros in JSON.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources as package_files
@@ -44,6 +44,15 @@ _WRAPPED_LISTS: Final = frozenset(
 _NUMBERS: Final = frozenset(("int32", "int64", "bool"))
 
 
+_BETA: Final[Mapping[str, dict[int, Row]]] = {
+    "apis.meta.v1beta1.PartialObjectMetadataList": {
+        1: ("items", "list", ("apis.meta.v1.PartialObjectMetadata",)),
+        2: ("metadata", "one", ("apis.meta.v1.ListMeta",)),
+    }
+}
+"""Messages of versions that are served still and whose fields were numbered differently."""
+
+
 @cache
 def messages() -> dict[str, dict[int, Row]]:
     """Every message by name (``core.v1.Pod``), its fields by number."""
@@ -53,7 +62,7 @@ def messages() -> dict[str, dict[int, Row]]:
         name: {int(number): (row[0], row[1], tuple(row[2:])) for number, row in rows.items()}
         for name, rows in raw.items()
     }
-    return {**current, **withdrawn.messages(current)}
+    return {**current, **_BETA, **withdrawn.messages(current)}
 
 
 @cache

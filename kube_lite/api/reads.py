@@ -206,8 +206,10 @@ def _check_match(info: RequestInfo, how: str, revision: str, continue_: str, wat
             found.append(
                 field.forbidden(path, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
             )
-        if how and how not in ("Exact", "NotOlderThan"):
+        if how and how != "NotOlderThan":
             found.append(field.not_supported(path, how, ["NotOlderThan"]))
+        if how and continue_:
+            found.append(field.forbidden(path, "resourceVersionMatch is forbidden when continue is provided"))
     elif not watch and initial:
         found.append(field.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
     elif how:

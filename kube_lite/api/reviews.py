@@ -13,7 +13,8 @@ from kube_lite.api.authz.rules import Rule, quoted
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.http import Request, Response
 from kube_lite.api.negotiate import negotiate
-from kube_lite.api.tokens import TokenError, Tokens
+from kube_lite.api.token_signer import TokenError
+from kube_lite.api.tokens import Tokens
 from kube_lite.api.user import NODES, User
 from kube_lite.errors import FieldError
 from kube_lite.resources import field

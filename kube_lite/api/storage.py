@@ -267,6 +267,20 @@ class Storage:
             return obj
         return (await resource.webhook([obj], f"{resource.group}/{resource.storage_version}"))[0]
 
+    async def keeps(self, resource: Resource, item: Item, obj: Obj) -> bool:
+        """Whether an object that nobody changed is stored as it would be now.
+
+        A custom one may be stored in a version that is no longer the one to store, without defaults that came later
+        or with fields that have gone; then even a write that changes nothing is a write, on which those who migrate
+        objects to another version rely.
+
+        :raises InternalError: the webhook that converts it failed
+        """
+        if not resource.custom:
+            return True
+        encode = self.encoder(resource, await self.outgoing(resource, obj))
+        return bool(decode_json(encode(item.revision)) == decode_json(item.value))
+
     def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
         """One object, decoded; None when there is none (``admission.plugin.Objects``)."""
         resource = self.registry.named(group_resource)

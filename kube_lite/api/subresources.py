@@ -13,6 +13,7 @@ from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.eviction import SUCCESS, evict
 from kube_lite.api.http import Request, Response, decode_json, encode_json
 from kube_lite.api.negotiate import negotiate
+from kube_lite.api.objectmeta import check_namespace
 from kube_lite.api.scale_apply import ScaleApplied, patched
 from kube_lite.api.target import Target
 from kube_lite.api.verbs import Manner, Shown
@@ -183,7 +184,7 @@ class Subresources:
     async def bindings(self, request: Request, resource: Resource) -> Response:
         """POST of a Binding to the collection: the pod is named in the object."""
         value = await self._read_binding(request)
-        return await self._bind(request, value, dig(value, "metadata", "name", default=""))
+        return await self._bind(request, value, dig(value, "metadata", "name", default=""), resource)
 
     async def binding(self, request: Request, resource: Resource) -> Response:
         """POST to ``pods/x/binding``."""
@@ -191,15 +192,17 @@ class Subresources:
         name = dig(value, "metadata", "name")
         if name != request.info.name:
             raise errors.BadRequest("name in URL does not match name in Binding object")
-        return await self._bind(request, value, request.info.name)
+        return await self._bind(request, value, request.info.name, resource)
 
     async def _read_binding(self, request: Request) -> Obj:
         kind = self._storage.registry.at("", "v1", "bindings")
         assert kind is not None
         raw = await request.body()
-        return codec.decode_body(request, kind, raw, options.write_options(request, "CreateOptions"))
+        binding = codec.decode_body(request, kind, raw, options.write_options(request, "CreateOptions"))
+        check_namespace(kind, request.info.namespace, binding)
+        return binding
 
-    async def _bind(self, request: Request, binding: Obj, name: str) -> Response:
+    async def _bind(self, request: Request, binding: Obj, name: str, posted_to: Resource) -> Response:
         pods = self._storage.registry.at("", "v1", "pods")
         assert pods is not None
         wanted = options.write_options(request, "CreateOptions")
@@ -211,7 +214,7 @@ class Subresources:
             wrong = field.not_supported("target.kind", kind, ["Node", "<empty>"])
             raise errors.invalid("Binding", "", name, [wrong])
         target = Target(pods, request.info.namespace, name)
-        await self._admit("binding", request, pods, name, binding, wanted.dry_run)
+        await self._admit(request.info.subresource, request, posted_to, name, binding, wanted.dry_run)
 
         async def bound(old: Obj) -> Obj:
             return _bound(old, binding, node)

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 from kube_lite import clock, errors
-from kube_lite.api.http import encode_json
 from kube_lite.api.negotiate import Form
 from kube_lite.resources import field
 from kube_lite.resources.meta import Obj
@@ -101,13 +100,11 @@ def table(
     }
 
 
-def partial_list(objects: Sequence[Obj], form: Form, metadata: Mapping[str, Any]) -> bytes:
+def partial_list(objects: Sequence[Obj], form: Form, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """A PartialObjectMetadataList; its items carry kind and apiVersion, as upstream's do."""
-    return encode_json(
-        {
-            "kind": "PartialObjectMetadataList",
-            "apiVersion": form.meta_api_version,
-            "metadata": dict(metadata),
-            "items": [partial(obj, form) for obj in objects],
-        }
-    )
+    return {
+        "kind": "PartialObjectMetadataList",
+        "apiVersion": form.meta_api_version,
+        "metadata": dict(metadata),
+        "items": [partial(obj, form) for obj in objects],
+    }

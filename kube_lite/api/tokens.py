@@ -7,26 +7,22 @@ the same uid, which is looked up at every use, so a token dies with its pod. ES2
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kube_lite import clock, errors
-from kube_lite.api import certs, codec, managed, options
+from kube_lite.api import codec, managed, options
 from kube_lite.api.admission.plugin import AdmissionRequest, Chain, Objects
 from kube_lite.api.http import Request, Response, json_response
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.objectmeta import Names
+from kube_lite.api.token_signer import Signer, TokenError, unb64
 from kube_lite.api.user import AUTHENTICATED, SERVICE_ACCOUNTS, User
 from kube_lite.resources import field
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.registry import Resource
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
 JWKS = "application/jwk-set+json"
 """Media type of the keys that tokens are checked with."""
@@ -37,8 +33,15 @@ LEGACY_ISSUER = "kubernetes/serviceaccount"
 DEFAULT_SECONDS = 3600
 SHORTEST_SECONDS = 600
 LONGEST_SECONDS = 1 << 32
+MOUNTED_SECONDS = 3607
+"""What the volume that every pod gets asks for. Such a token is good for a year, since older clients read it once,
+and says after which time it should have been read again (upstream: --service-account-extend-token-expiration)."""
+EXTENDED_SECONDS = 365 * 24 * 3600
+DELETED_LEEWAY = 60
+"""Seconds for which the tokens of an object go on that was to be gone already (upstream: ``claims.go``)."""
+INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
+"""Label of a Secret whose token is good no more, until it is taken away."""
 """Bounds of ``spec.expirationSeconds`` (upstream: authentication/v1 TokenRequest)."""
-_EC_BYTES = 32
 TOKEN_REQUEST = Resource(
     kind="TokenRequest",
     plural="serviceaccounts",
@@ -47,98 +50,7 @@ TOKEN_REQUEST = Resource(
 )
 """What travels over ``serviceaccounts/token``."""
 _BOUND = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}
-
-
-class TokenError(Exception):
-    """Raised when a token is not one of ours, or no longer good; says why."""
-
-
-class Signer:
-    """The key that tokens are signed with, in a 0600 file; in memory only when there is no directory."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._key: EllipticCurvePrivateKey | None = None
-        self._key_id = ""
-
-    def _load(self) -> EllipticCurvePrivateKey:
-        from cryptography.hazmat.primitives import serialization
-        from cryptography.hazmat.primitives.asymmetric import ec
-
-        if self._key is not None:
-            return self._key
-        if self._path is not None and self._path.exists():
-            loaded = serialization.load_pem_private_key(self._path.read_bytes(), None)
-            assert isinstance(loaded, ec.EllipticCurvePrivateKey), f"{self._path} is not an EC key"
-            key = loaded
-        else:
-            key = ec.generate_private_key(ec.SECP256R1())
-            if self._path is not None:
-                pem = key.private_bytes(
-                    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-                )
-                certs.write_private(self._path, pem)
-        public = key.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        self._key, self._key_id = key, _b64(hashlib.sha256(public).digest())
-        return key
-
-    def sign(self, claims: Obj) -> str:
-        """A compact JWS of ``claims``."""
-        from cryptography.hazmat.primitives import hashes
-        from cryptography.hazmat.primitives.asymmetric import ec
-        from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-
-        key = self._load()
-        head = _b64(json.dumps({"alg": "ES256", "kid": self._key_id}, separators=(",", ":")).encode())
-        signed = f"{head}.{_b64(json.dumps(claims, separators=(',', ':')).encode())}"
-        r, s = decode_dss_signature(key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
-        return f"{signed}.{_b64(r.to_bytes(_EC_BYTES, 'big') + s.to_bytes(_EC_BYTES, 'big'))}"
-
-    def verify(self, token: str) -> Obj:
-        """The claims of a token with a good signature. :raises TokenError: it has none"""
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives import hashes
-        from cryptography.hazmat.primitives.asymmetric import ec
-        from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-
-        key = self._load()
-        try:
-            head, body, signature = token.split(".")
-            header, raw = json.loads(_unb64(head)), _unb64(signature)
-            # the algorithm is ours, whatever the header says: "none" and HMAC with a public key get nowhere
-            if header.get("alg") != "ES256" or header.get("kid") != self._key_id or len(raw) != 2 * _EC_BYTES:
-                raise TokenError("signed by somebody else")
-            r, s = int.from_bytes(raw[:_EC_BYTES], "big"), int.from_bytes(raw[_EC_BYTES:], "big")
-            message = f"{head}.{body}".encode()
-            key.public_key().verify(encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256()))
-            claims: Obj = json.loads(_unb64(body))
-        except (ValueError, AttributeError, InvalidSignature) as error:
-            raise TokenError("not a token of this cluster") from error
-        return claims
-
-    def jwks(self) -> Obj:
-        """The public key as a JSON Web Key Set (RFC 7517)."""
-        numbers = self._load().public_key().public_numbers()
-        jwk = {
-            "use": "sig",
-            "kty": "EC",
-            "kid": self._key_id,
-            "crv": "P-256",
-            "alg": "ES256",
-            "x": _b64(numbers.x.to_bytes(_EC_BYTES, "big")),
-            "y": _b64(numbers.y.to_bytes(_EC_BYTES, "big")),
-        }
-        return {"keys": [jwk]}
-
-
-def _b64(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def _unb64(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+_BOUND_CLAIMS = tuple((kind.lower(), plural) for kind, plural in _BOUND.items())
 
 
 def _from_base64(text: str) -> str:
@@ -177,6 +89,7 @@ class Tokens:
         info = request.info
         wanted = options.write_options(request, "CreateOptions")
         value = codec.decode_body(request, TOKEN_REQUEST, await request.body(), wanted)
+        self._check_place(value["metadata"], info.namespace, info.name)
         account = self._objects.lookup("serviceaccounts", info.namespace, info.name)
         if account is None:
             raise errors.not_found("serviceaccounts", "", info.name)
@@ -220,6 +133,18 @@ class Tokens:
         await self._admission.validate(asked, self._objects)
 
     @staticmethod
+    def _check_place(metadata: Obj, namespace: str, name: str) -> None:
+        """A request that names an account names that of its path. :raises BadRequest: :raises Invalid: it does not"""
+        if metadata.get("namespace") not in (None, "", namespace):
+            raise errors.BadRequest(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+        given = metadata.get("name")
+        if given not in (None, "", name):
+            wrong = field.invalid("metadata.name", given, "must match the service account name if specified")
+            raise errors.invalid("TokenRequest", "authentication.k8s.io", name, [wrong])
+
+    @staticmethod
     def _check(spec: Obj, seconds: Any) -> None:
         wrong = []
         path = "spec.expirationSeconds"
@@ -239,9 +164,12 @@ class Tokens:
         if bound:
             private |= self._bound_claims(namespace, name, bound)
         now = int(clock.now().timestamp())
+        lasts = seconds
+        if seconds == MOUNTED_SECONDS and set(audiences) <= set(self.audiences):
+            lasts, private["warnafter"] = EXTENDED_SECONDS, now + seconds
         return {
             "aud": audiences,
-            "exp": now + seconds,
+            "exp": now + lasts,
             "iat": now,
             "iss": ISSUER,
             "jti": self._names.uid(),
@@ -311,7 +239,7 @@ class Tokens:
         if len(parts) != 3:
             return False
         try:
-            claims = json.loads(_unb64(parts[1]))
+            claims = json.loads(unb64(parts[1]))
         except ValueError:
             return False
         return isinstance(claims, dict) and claims.get("iss") in (ISSUER, LEGACY_ISSUER)
@@ -342,16 +270,16 @@ class Tokens:
         private = claims.get("kubernetes.io") or {}
         namespace = private.get("namespace", "")
         account = private.get("serviceaccount") or {}
-        self._alive("serviceaccounts", namespace, account)
+        self._account_alive(namespace, account)
         extra: dict[str, list[str]] = {"authentication.kubernetes.io/credential-id": [f"JTI={claims.get('jti', '')}"]}
-        for kind, plural in (("pod", "pods"), ("secret", "secrets")):
+        for kind, plural in _BOUND_CLAIMS:
+            if kind in private and (kind != "node" or "pod" not in private):  # a pod's token only tells of its node
+                self._alive(kind, plural, "" if kind == "node" else namespace, private[kind])
+        for kind in ("pod", "node"):
             if kind in private:
-                self._alive(plural, namespace, private[kind])
                 extra[f"authentication.kubernetes.io/{kind}-name"] = [private[kind]["name"]]
-                extra[f"authentication.kubernetes.io/{kind}-uid"] = [private[kind]["uid"]]
-        if "node" in private:
-            extra["authentication.kubernetes.io/node-name"] = [private["node"]["name"]]
-            extra["authentication.kubernetes.io/node-uid"] = [private["node"].get("uid", "")]
+                if uid := private[kind].get("uid"):
+                    extra[f"authentication.kubernetes.io/{kind}-uid"] = [uid]
         groups = (SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{namespace}", AUTHENTICATED)
         name = f"system:serviceaccount:{namespace}:{account.get('name', '')}"
         return User(name, account.get("uid", ""), groups, extra, "token"), list(claims.get("aud") or ())
@@ -374,16 +302,41 @@ class Tokens:
         private = f"{LEGACY_ISSUER.replace('/', '.io/')}/"
         namespace, name = claims.get(f"{private}namespace", ""), claims.get(f"{private}service-account.name", "")
         uid = claims.get(f"{private}service-account.uid", "")
-        self._alive("serviceaccounts", namespace, {"name": name, "uid": uid})
+        self._account_alive(namespace, {"name": name, "uid": uid})
         secret = self._objects.lookup("secrets", namespace, claims.get(f"{private}secret.name", ""))
         lying = _from_base64(dig(secret or {}, "data", "token", default=""))
         if secret is None or secret["metadata"].get("deletionTimestamp") or lying != token:
-            raise TokenError("Token has been invalidated")
+            raise TokenError("service account token has been invalidated")
+        if INVALID_SINCE in (secret["metadata"].get("labels") or {}):
+            raise TokenError(
+                f"the token in secret {namespace}/{secret['metadata']['name']} for service account {namespace}/{name} "
+                "has been marked invalid. Use tokens from the TokenRequest API or manually created secret-based "
+                "tokens, or remove the 'invalid-since' label from the secret to temporarily allow use of this token"
+            )
         groups = (SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{namespace}", AUTHENTICATED)
         user = User(f"system:serviceaccount:{namespace}:{name}", uid, groups, how="token")
         return user, list(self.audiences)
 
-    def _alive(self, plural: str, namespace: str, reference: Obj) -> None:
-        found = self._objects.lookup(plural, namespace, reference.get("name", ""))
-        if found is None or found["metadata"]["uid"] != reference.get("uid"):
-            raise TokenError(f"{plural} {reference.get('name', '')} is gone")
+    def _account_alive(self, namespace: str, reference: Obj) -> None:
+        name, uid = reference.get("name", ""), reference.get("uid")
+        found = self._objects.lookup("serviceaccounts", namespace, name)
+        if found is None:
+            raise TokenError(f'serviceaccounts "{name}" not found')
+        if _is_past(found):
+            raise TokenError(f"service account {namespace}/{name} has been deleted")
+        if found["metadata"]["uid"] != uid:
+            raise TokenError(f"service account UID ({found['metadata']['uid']}) does not match claim ({uid})")
+
+    def _alive(self, kind: str, plural: str, namespace: str, reference: Obj) -> None:
+        found, uid = self._objects.lookup(plural, namespace, reference.get("name", "")), reference.get("uid")
+        if found is None or _is_past(found):
+            raise TokenError("service account token has been invalidated")
+        if found["metadata"]["uid"] != uid:
+            actual = found["metadata"]["uid"]
+            raise TokenError(f"{kind} UID ({actual}) does not match service account {kind} ref claim ({uid})")
+
+
+def _is_past(obj: Obj) -> bool:
+    """Whether an object should have been gone for a while, whatever keeps it."""
+    ends = obj["metadata"].get("deletionTimestamp")
+    return bool(ends) and clock.parse_timestamp(ends) < clock.now() - timedelta(seconds=DELETED_LEEWAY)

@@ -445,7 +445,9 @@ class Verbs:
             if sub is None and resource.generation and objectmeta.counts(resource, new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old or managed.differs_in_times(old, new):
-                return Written(item.value, item.revision)
+                if await self.storage.keeps(resource, item, old):
+                    return Written(item.value, item.revision)
+                new = old
             written = await self._replace(target, item, new, options, manner)
         except BaseException as error:
             if undo is not None:

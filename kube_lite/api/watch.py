@@ -14,7 +14,7 @@ from typing import Any
 from kube_lite import errors
 from kube_lite.api import reads, table
 from kube_lite.api.http import Sink, encode_json
-from kube_lite.api.negotiate import Form
+from kube_lite.api.negotiate import JSON, PROTOBUF, Form
 from kube_lite.api.reads import ListQuery
 from kube_lite.api.storage import Storage
 from kube_lite.resources.meta import Obj
@@ -68,10 +68,16 @@ class WatchSource:
         self.initial: list[Change] = []
         """ADDED for what exists already, when the watch does not start at a revision."""
 
-    async def open(self, send_initial: bool = False) -> None:
-        """Take the position in history. :raises Expired: it no longer reaches back there"""
+    async def open(self, send_initial: bool | None = None) -> None:
+        """Take the position in history. :raises Expired: it no longer reaches back there
+
+        :param send_initial: whether to begin with what is there; None leaves that to the revision, as of old
+        """
         revision = self._query.revision
         cache = self._storage.cache(self._resource)
+        if send_initial is False and not revision:
+            self._cursor = cache.cursor(-1, self._trigger())
+            return
         if revision is None or revision == 0 or send_initial:
             if revision:
                 await reads.wait_for_revision(self._storage, revision)
@@ -263,11 +269,8 @@ class Encoder:
         self._form = form
         self._include = include
         self._columns_sent = False
-
-    @property
-    def shareable(self) -> bool:
+        self.shareable = form.as_ == "" and form.media == JSON
         """Whether other watchers of the resource get the same lines."""
-        return self._form.as_ == ""
 
     def joined(self, changes: Sequence[Change]) -> list[bytes]:
         """The lines of all changes, in pieces of a bounded number of lines."""
@@ -278,8 +281,8 @@ class Encoder:
         ]
 
     def line(self, change: Change) -> bytes:
-        """``{"type":...,"object":...}`` and a line feed."""
-        if self._form.as_ == "":
+        """``{"type":...,"object":...}`` and a line feed, or a frame of protobuf."""
+        if self.shareable:
             shared = change.shared
             # one encoding per event type and API version, whoever asks first pays for it
             slot = (change.type, self._resource.api_version)
@@ -290,9 +293,18 @@ class Encoder:
                     shared[slot] = found
             return found
         obj = self._storage.load(self._resource, change.value)
-        return encode_json({"type": change.type, "object": self._shape(obj)}) + b"\n"
+        return self._written(change.type, self._shape(obj))
+
+    def _written(self, event_type: str, obj: Obj) -> bytes:
+        if self._form.media == PROTOBUF:
+            from kube_lite.api import protobuf
+
+            return protobuf.watch_frame(event_type, obj)
+        return encode_json({"type": event_type, "object": obj}) + b"\n"
 
     def _shape(self, obj: Obj) -> dict[str, Any]:
+        if self._form.as_ == "":
+            return obj
         if self._form.as_ != "Table":
             return table.partial(obj, self._form)
         first, self._columns_sent = not self._columns_sent, True
@@ -326,9 +338,8 @@ class Encoder:
                 obj["rows"] = [{"cells": [None] * len(self._resource.columns), "object": partial}]
         elif self._form.as_:
             obj["kind"], obj["apiVersion"] = "PartialObjectMetadata", self._form.meta_api_version
-        return encode_json({"type": "BOOKMARK", "object": obj}) + b"\n"
+        return self._written("BOOKMARK", obj)
 
-    @staticmethod
-    def error(error: errors.ApiError) -> bytes:
+    def error(self, error: errors.ApiError) -> bytes:
         """An ERROR line, after which the stream ends."""
-        return encode_json({"type": "ERROR", "object": error.to_status()}) + b"\n"
+        return self._written("ERROR", error.to_status())

@@ -48,6 +48,8 @@ def check_place(target: Target, obj: Obj) -> None:
         )
     if name != target.name:
         raise errors.BadRequest(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
+    if target.resource.group_resource == "namespaces" and obj["metadata"].get("namespace"):
+        objectmeta.check_update_namespace(target.name, obj)  # upstream's path of a namespace is inside it
     objectmeta.check_namespace(target.resource, target.namespace, obj, update=True)
 
 

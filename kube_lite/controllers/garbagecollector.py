@@ -5,10 +5,11 @@ Background: the owner goes at once, dependants afterwards. Foreground: the owner
 the owner its finalizer ``orphan``. Upstream: ``pkg/controller/garbagecollector``.
 
 A deletion needs proof. An owner counts as absent only when the API, asked live, has no object of that kind, name
-and uid; nothing is decided before every resource has been listed, but for custom ones whose webhook has kept them
-from it for half a minute (orphans wait for these too); every deletion names the uid and revision it was decided
-on. If absence is all there is, and the owner's deletion was never seen (after a restart, or when objects vanished
-from a damaged store), then only a small share of a kind is collected in a minute.
+and uid (in the dependant's namespace, if it has one: owners elsewhere do not count); nothing is decided before every
+resource has been listed, but for custom ones whose webhook has kept them from it for half a minute (orphans wait for
+these too); every deletion names the uid and revision it was decided on. If absence is all there is, and the owner's
+deletion was never seen (after a restart, or when objects vanished from a damaged store), then only a small share of a
+kind is collected in a minute.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import anyio
 import msgspec
 
 from kube_lite import clock
+from kube_lite.client.events import WARNING
 from kube_lite.client.informer import Informer
 from kube_lite.controllers.base import Context, Controller, Requeue, ServedResource
 from kube_lite.controllers.ownership import reference_as_json, set_references
@@ -62,6 +64,11 @@ def _group(api_version: str) -> str:
     return group if slash else ""
 
 
+def _reaches(node: Node, reference: OwnerReference, owner: Node) -> bool:
+    """Whether the owner has the name that the reference gives it, and is where the node's owners can be."""
+    return owner.meta.name == reference.name and owner.meta.namespace in ("", node.meta.namespace)
+
+
 class GarbageCollector(Controller):
     """Collects over all resources that the API serves."""
 
@@ -77,6 +84,10 @@ class GarbageCollector(Controller):
         self._graph = OwnershipGraph()
         self._informers: dict[str, Informer[ObjectView]] = {}
         self._kinds: dict[tuple[str, str], ServedResource] = {}
+        self._by_resource: dict[str, ServedResource] = {}
+        self._unresolved: set[str] = set()
+        """Objects with an owner of a kind that was not served when they were looked at."""
+        self._recorder = ctx.recorder("garbage-collector-controller")
         self._unproven: dict[str, deque[float]] = {}
         self._unlisted: dict[str, float] = {}
         """Custom resources that have not been listed, and since when they are to be."""
@@ -93,7 +104,13 @@ class GarbageCollector(Controller):
         for entry in self._served():
             if {"list", "watch", "delete"} <= entry.verbs and entry.resource not in IGNORED:
                 served.setdefault(entry.resource, entry)
+        self._by_resource = served
+        known = self._kinds.keys()
         self._kinds = {(_group(entry.api_version), entry.kind): entry for entry in served.values()}
+        if self._unresolved and self._kinds.keys() - known:
+            again, self._unresolved = self._unresolved, set()
+            for key in sorted(again):
+                self.queue.add(key)
         for resource in sorted(served.keys() - self._informers.keys()):
             informer = self._all.get(resource, ObjectView)
             self._informers[resource] = informer
@@ -111,6 +128,7 @@ class GarbageCollector(Controller):
         def changed(old: ObjectView | None, new: ObjectView | None) -> None:
             if new is None:
                 if old is not None:
+                    self._unresolved.discard(f"{resource} {old.metadata.key}")
                     self._gone(old)
                 return
             node = self._graph.put(resource, new.metadata)
@@ -120,7 +138,7 @@ class GarbageCollector(Controller):
                     self._add_all(self._graph.dependants(new.metadata.uid))
             for reference in new.metadata.owner_references:
                 owner = self._graph.get(reference.uid)
-                if owner is None or owner.waiting:
+                if owner is None or owner.waiting or not _reaches(node, reference, owner):
                     self.queue.add(node.key)
             if old is not None and old.metadata.owner_references != new.metadata.owner_references:
                 self._wake_owners(old)
@@ -226,7 +244,12 @@ class GarbageCollector(Controller):
         dangling: list[OwnerReference] = []
         waiting: list[OwnerReference] = []
         for reference in node.meta.owner_references:
-            owner = self._graph.get(reference.uid) or await self._look_up(node, reference)
+            owner = self._graph.get(reference.uid)
+            if owner is not None and not self._is_meant(node, reference, owner):
+                if owner.meta.namespace not in ("", node.meta.namespace):
+                    self._tell_of_namespace(node, reference)
+                owner = None
+            owner = owner or await self._look_up(node, reference)
             if owner is None:
                 dangling.append(reference)
             elif owner.waiting:
@@ -235,11 +258,27 @@ class GarbageCollector(Controller):
                 solid.append(reference)
         return solid, dangling, waiting
 
+    def _is_meant(self, node: Node, reference: OwnerReference, owner: Node) -> bool:
+        """Whether the object of that uid is what the reference says, and may own the node."""
+        entry = self._kinds.get((_group(reference.api_version), reference.kind))
+        return entry is not None and entry.resource == owner.resource and _reaches(node, reference, owner)
+
+    def _tell_of_namespace(self, node: Node, reference: OwnerReference) -> None:
+        meta, entry = node.meta, self._by_resource.get(node.resource)
+        shown = f"{reference.api_version}/{reference.kind}, namespace: {meta.namespace}, name: {reference.name}"
+        told = f'ownerRef [{shown}, uid: {reference.uid}] does not exist in namespace "{meta.namespace}"'
+        api_version, kind = (entry.api_version, entry.kind) if entry is not None else ("", "")
+        about = ObjectView(kind=kind, api_version=api_version, metadata=meta)
+        self._recorder.event(about, WARNING, "OwnerRefInvalidNamespace", told)
+
     async def _look_up(self, node: Node, reference: OwnerReference) -> Node | None:
         """The owner, asked live; None when it certainly is not there. What cannot be looked up counts as there."""
         entry = self._kinds.get((_group(reference.api_version), reference.kind))
-        if entry is None or (entry.namespaced and not node.meta.namespace):
-            return node  # a kind that is not served, or a namespaced owner of a cluster-scoped object
+        if entry is None:
+            self._unresolved.add(node.key)  # of a kind that is not served, or not yet
+            return node
+        if entry.namespaced and not node.meta.namespace:
+            return node
         namespace = node.meta.namespace if entry.namespaced else ""
         try:
             live = _object.decode(await self._client.get(entry.resource, reference.name, namespace))

@@ -26,6 +26,7 @@ from kube_lite.controllers.job_status import (
     FAILED,
     FAILURE_TARGET,
     FINALIZER,
+    OURS,
     SUCCESS_CRITERIA,
     SUSPENDED,
     Job,
@@ -100,6 +101,8 @@ class JobController(Controller):
     async def reconcile(self, key: str) -> Requeue | None:
         """Count what has finished, decide whether the Job has, and else keep the right number of pods running."""
         job = self._jobs.get(key)
+        if job is not None and job.spec.managed_by not in ("", OURS):
+            return None  # another controller runs it, finalizers and all
         await self._free(key, job)
         if job is None:
             self._expectations.forget(key)
@@ -270,6 +273,9 @@ class JobController(Controller):
         surplus = len(active) - max(0, wanted)
         if surplus > 0:
             await self._delete(job, deletion_order(active, {})[:surplus])
+        if job.spec.replaces_only_failed:
+            leaving = [pod for pod in pods if is_terminating(pod)]
+            surplus, active = surplus + len(leaving), [*active, *leaving]
         if surplus >= 0:
             return None
         if job.spec.backoff_limit_per_index is not None:

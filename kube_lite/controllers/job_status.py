@@ -42,6 +42,10 @@ class SuccessPolicy(View, frozen=True):
     rules: list[SuccessRule] = []
 
 
+OURS = "kubernetes.io/job-controller"
+"""``spec.managedBy`` of Jobs that this controller runs, where they say so at all."""
+
+
 class JobSpec(View, frozen=True):
     """What a Job should run."""
 
@@ -57,7 +61,14 @@ class JobSpec(View, frozen=True):
     backoff_limit_per_index: int | None = None
     max_failed_indexes: int | None = None
     success_policy: SuccessPolicy | None = None
+    pod_replacement_policy: str = ""
+    managed_by: str = ""
     template: msgspec.Raw = msgspec.Raw(b"{}")
+
+    @property
+    def replaces_only_failed(self) -> bool:
+        """Whether a pod that is being deleted is made up for only once it has failed."""
+        return self.pod_replacement_policy == "Failed" or self.pod_failure_policy is not None
 
 
 class Uncounted(View, frozen=True):

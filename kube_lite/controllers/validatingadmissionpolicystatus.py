@@ -6,8 +6,10 @@ writes into its status what would fail on them: a field that a Deployment has no
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice, product
+from operator import itemgetter
 from typing import Any, Final
 
 from kube_lite.client.protocol import MERGE_PATCH
@@ -15,7 +17,7 @@ from kube_lite.controllers.base import Context, Controller, Requeue
 from kube_lite.resources import registry, schema
 from kube_lite.resources.admission_expressions import type_warnings
 from kube_lite.resources.cel.builtin import of_type
-from kube_lite.resources.cel.types import DYN, CelType, of_schema
+from kube_lite.resources.cel.types import CelType, of_schema
 from kube_lite.resources.meta import ObjectView
 
 NAMES = ("validatingadmissionpolicy-status-controller", "validatingadmissionpolicy-status")
@@ -41,14 +43,13 @@ class Definition(ObjectView, frozen=True):
 
 
 def _named(policy: Policy) -> Iterator[tuple[str, str, str]]:
-    """Group, version and resource of what a policy's rules name; rules with stars name no kinds."""
+    """Group, version and resource of what a policy's rules name; stars and subresources name no kinds."""
     for rule in (policy.spec.get("matchConstraints") or {}).get("resourceRules") or ():
-        parts = [rule.get(name) or () for name in ("apiGroups", "apiVersions", "resources")]
-        if any("*" in part for listed in parts for part in listed):
+        groups, versions, resources = (rule.get(name) or () for name in ("apiGroups", "apiVersions", "resources"))
+        if any("*" in part for part in (*groups, *versions)):
             continue
-        for group in parts[0]:
-            for version in parts[1]:
-                yield from ((group, version, resource) for resource in parts[2] if "/" not in resource)
+        plain = sorted(resource for resource in resources if "/" not in resource and "*" not in resource)
+        yield from product(sorted(groups), sorted(versions), plain)
 
 
 class ValidatingAdmissionPolicyStatus(Controller):
@@ -73,30 +74,30 @@ class ValidatingAdmissionPolicyStatus(Controller):
         generation = policy.metadata.generation or 0
         if (policy.status or {}).get("observedGeneration") == generation:
             return None
-        types = dict(self._types(_named(policy)))
+        types = {f"{group}/{version}, Kind={kind}": type_ for (group, version, kind), type_ in self._types(policy)}
         found = type_warnings(policy.spec, types, self._params(policy)) if types else []
         checked: dict[str, Any] = {"expressionWarnings": found} if found else {"expressionWarnings": None}
         status = {"observedGeneration": generation, "typeChecking": checked}
         await self._client.patch(POLICIES, key, {"status": status}, content_type=MERGE_PATCH, subresource="status")
         return None
 
-    def _types(self, named: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, CelType]]:
-        for count, (group, version, resource) in enumerate(named):
-            if count == MOST_TYPES:
-                return
-            api_version = f"{group}/{version}" if group else version
+    def _types(self, policy: Policy) -> list[tuple[tuple[str, str, str], CelType]]:
+        """The kinds by group, version and name, in that order."""
+        found: dict[tuple[str, str, str], CelType] = {}
+        for group, version, resource in islice(_named(policy), MOST_TYPES):
             builtin = self._builtin.at(group, version, resource)
             if builtin is not None:
-                yield f"{api_version}, Kind={builtin.kind}", of_type(schema.type_of(builtin.definition))
+                found[group, version, builtin.kind] = of_type(schema.type_of(builtin.definition))
                 continue
             for spec in self._custom(group):
                 if spec["names"]["plural"] == resource and (type_ := _of_version(spec, version)) is not None:
-                    yield f"{api_version}, Kind={spec['names']['kind']}", type_
+                    found[group, version, spec["names"]["kind"]] = type_
+        return sorted(found.items(), key=itemgetter(0))
 
     def _custom(self, group: str) -> Iterator[Mapping[str, Any]]:
         return (one.spec for one in self._definitions.list() if one.spec.get("group") == group)
 
-    def _params(self, policy: Policy) -> CelType:
+    def _params(self, policy: Policy) -> CelType | None:
         kind = policy.spec.get("paramKind") or {}
         group, _, version = str(kind.get("apiVersion") or "").rpartition("/")
         builtin = self._builtin.of_kind(group, version, str(kind.get("kind")))
@@ -104,8 +105,8 @@ class ValidatingAdmissionPolicyStatus(Controller):
             return of_type(schema.type_of(builtin.definition))
         for spec in self._custom(group):
             if spec["names"]["kind"] == kind.get("kind"):
-                return _of_version(spec, version) or DYN
-        return DYN
+                return _of_version(spec, version)
+        return None
 
 
 def _of_version(spec: Mapping[str, Any], version: str) -> CelType | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from kube_lite.resources.cel.examine import FAILED, Examined, examine
+from kube_lite.resources.cel.syntax import RESERVED
 from kube_lite.resources.cel.types import (
     BOOL,
     DYN,
@@ -119,16 +120,6 @@ def _is(found: CelType, wanted: CelType) -> bool:
     return found == wanted or (bool(wanted.params) and unify(wanted, found, {}))
 
 
-def condition_errors(conditions: Iterable[Obj], path: str, scope: Mapping[str, CelType]) -> Errors:
-    """What is wrong with the expressions of match conditions."""
-    found: Errors = []
-    for i, condition in enumerate(conditions):
-        source = condition.get("expression") or ""
-        if source.strip():
-            found += errors_of(source, child(index(path, i), "expression"), scope, (BOOL,))
-    return found
-
-
 def _variables(spec: Obj, scope: dict[str, CelType]) -> tuple[dict[str, CelType], Errors]:
     """The scope with ``variables``, each of which sees those before it."""
     found: Errors = []
@@ -140,7 +131,7 @@ def _variables(spec: Obj, scope: dict[str, CelType]) -> tuple[dict[str, CelType]
             found.append(duplicate(child(at, "name"), name))
         if not name or not source.strip():
             continue
-        if not name.isidentifier() or not name.isascii():
+        if name in RESERVED or not (name.isidentifier() and name.isascii()):
             found.append(invalid(child(at, "name"), name, "name is not a valid CEL identifier"))
         seen = examine(source, {**scope, "variables": object_of("kubernetes.variables", dict(known))})
         if seen.problem:
@@ -168,13 +159,11 @@ def _sources(spec: Obj) -> Iterator[tuple[str, str, tuple[CelType, ...]]]:
 
 def policy_errors(spec: Obj) -> Errors:
     """What is wrong with the expressions of a policy."""
-    scope = policy_scope(spec)
-    found = condition_errors(spec.get("matchConditions") or (), "spec.matchConditions", scope)
-    scope, problems = _variables(spec, scope)
-    found += problems
+    scope, found = _variables(spec, policy_scope(spec))
+    alone = {name: type_ for name, type_ in scope.items() if name not in AUTHORIZER}
     for path, source, wanted in _sources(spec):
         if source.strip():
-            found += errors_of(source, path, scope, wanted)
+            found += errors_of(source, path, alone if path.endswith(".messageExpression") else scope, wanted)
     return found
 
 
@@ -197,19 +186,21 @@ def validation_words(spec: Obj) -> Errors:
     return found
 
 
-def type_warnings(spec: Obj, types: Mapping[str, CelType], params: CelType = DYN) -> list[dict[str, Any]]:
+def type_warnings(spec: Obj, types: Mapping[str, CelType], params: CelType | None) -> list[dict[str, Any]]:
     """``status.typeChecking.expressionWarnings``: what does not fit the kinds that a policy is for.
 
     :param types: those kinds, by ``apps/v1, Kind=Deployment``
+    :param params: None where nothing is known of them
     """
-    scopes = {name: _variables(spec, policy_scope(spec, type_, params))[0] for name, type_ in types.items()}
+    known = spec if params is not None else {**spec, "paramKind": None}
+    scopes = {n: _variables(spec, policy_scope(known, type_, params or DYN))[0] for n, type_ in types.items()}
     warnings = []
     for path, source, _ in _sources(spec):
         if not source.strip() or path.startswith("spec.auditAnnotations"):
             continue
-        told = [f"{name}: {text}" for name, scope in scopes.items() if (text := _mistake(examine(source, scope)))]
+        told = [f"{name}: {text}\n" for name, scope in scopes.items() if (text := _mistake(examine(source, scope)))]
         if told:
-            warnings.append({"fieldRef": path, "warning": "\n".join(told) + "\n"})
+            warnings.append({"fieldRef": path, "warning": "\n".join(told)})
     return warnings
 
 

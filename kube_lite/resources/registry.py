@@ -216,7 +216,7 @@ class Resource:
     begin_delete: Callable[[Obj, Obj], None] = _keep
     """Called with the marked and the stored object when a first DELETE marks it; may add finalizers and status."""
     default_propagation: str = "Background"
-    """What happens to dependants when DELETE does not say."""
+    """What happens to dependants when DELETE does not say; '' where no object may have any (Event)."""
     returns_deleted: bool = False
     """Whether DELETE answers with the object that was removed instead of a Status (Pod, ServiceAccount, ...)."""
     returns_status: bool = False

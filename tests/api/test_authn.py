@@ -15,8 +15,10 @@ import pytest
 from kube_lite import clock
 from kube_lite.api.authn import PEER_CERTIFICATE, PEER_UID
 from kube_lite.api.plane import Plane, PlaneOptions
-from kube_lite.api.tokens import ISSUER, LEGACY_ISSUER, Signer
+from kube_lite.api.token_signer import Signer
+from kube_lite.api.tokens import ISSUER, LEGACY_ISSUER
 from kube_lite.api.user import AUTHENTICATED, User
+from kube_lite.errors import BadRequest, Invalid
 from tests.api.wire import ask
 from tests.plane import admin, started_plane
 
@@ -117,6 +119,22 @@ async def of_a_deleted_pod(plane: Plane) -> str:
     return token
 
 
+async def of_a_deleted_node(plane: Plane) -> str:
+    await admin(plane).create("nodes", {"metadata": {"name": "n"}})
+    token = await request_token(plane, boundObjectRef={"kind": "Node", "apiVersion": "v1", "name": "n"})
+    assert (await ask(plane, "/api", token=token)).code == 200
+    await admin(plane).delete("nodes", "n")
+    return token
+
+
+async def legacy_that_was_made_invalid(plane: Plane) -> str:
+    token = legacy_secret(plane)
+    data = {"token": base64.b64encode(token.encode()).decode()}
+    labels = {"kubernetes.io/legacy-token-invalid-since": "2026-01-01"}
+    await admin(plane).create("secrets", {"metadata": {"name": "s", "labels": labels}, "data": data}, "default")
+    return token
+
+
 async def of_a_pod_made_anew(plane: Plane) -> str:
     token = await of_a_deleted_pod(plane)
     await admin(plane).create("pods", POD, "default")
@@ -181,6 +199,8 @@ def fixed(token: str) -> Callable[[Plane], Awaitable[str]]:
         of_an_account_made_anew,
         of_a_deleted_pod,
         of_a_pod_made_anew,
+        of_a_deleted_node,
+        legacy_that_was_made_invalid,
         legacy_without_its_secret,
         legacy_replaced_in_its_secret,
     ],
@@ -280,6 +300,35 @@ def test_a_token_ends_when_it_says() -> None:
         _, body, _ = parts(await request_token(plane, expirationSeconds=600))
         assert body["exp"] - body["iat"] == 600
         assert abs(body["iat"] - clock.now().timestamp()) < 60
+        # what is mounted into every pod: some clients read it once only
+        _, body, _ = parts(await request_token(plane, expirationSeconds=3607))
+        assert body["exp"] - body["iat"] == 365 * 24 * 3600
+        assert body["kubernetes.io"]["warnafter"] - body["iat"] == 3607
+        _, body, _ = parts(await request_token(plane, expirationSeconds=3607, audiences=["vault"]))
+        assert body["exp"] - body["iat"] == 3607
+
+    anyio.run(main)
+
+
+def test_the_tokens_of_a_pod_end_a_minute_after_it_should_have() -> None:
+    async def main() -> None:
+        plane = await world()
+        await admin(plane).patch("pods", "p", {"metadata": {"finalizers": ["a/b"]}}, "default")
+        token = await of_a_deleted_pod(plane)
+        assert (await ask(plane, "/api", token=token)).code == 200
+        await anyio.sleep(61)
+        assert (await ask(plane, "/api", token=token)).code == 401
+
+    clock.run_virtual(main())
+
+
+@pytest.mark.parametrize(("metadata", "words"), [({"name": "x"}, "must match the"), ({"namespace": "x"}, "namespace")])
+def test_a_token_is_asked_for_the_account_of_the_path(metadata: Obj, words: str) -> None:
+    async def main() -> None:
+        plane = await world()
+        wanted = {"metadata": metadata, "spec": {}}
+        with pytest.raises(BadRequest if words == "namespace" else Invalid, match=words):
+            await admin(plane).create("serviceaccounts", wanted, "default", name="robot", subresource="token")
 
     anyio.run(main)
 

@@ -29,6 +29,11 @@ def test_a_second_start_writes_nothing() -> None:
         assert names == {"default", "kube-node-lease", "kube-public", "kube-system"}
         service = json.loads(await client.get("services", "kubernetes", "default"))
         assert service["spec"]["clusterIP"] == "10.96.0.1"
+        shown = json.loads(await client.get("servicecidrs.networking.k8s.io", "kubernetes"))
+        assert shown["spec"] == {"cidrs": ["10.96.0.0/12"]}
+        assert [(c["type"], c["status"]) for c in shown["status"]["conditions"]] == [("Ready", "True")]
+        await client.delete("servicecidrs.networking.k8s.io", "kubernetes")
+        assert json.loads(await client.get("servicecidrs.networking.k8s.io", "kubernetes"))["spec"]
 
     clock.run_virtual(story())
 

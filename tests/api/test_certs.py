@@ -142,6 +142,19 @@ def test_a_signing_request_gives_its_key_and_nothing_else(tmp_path: Path) -> Non
         signed.extensions.get_extension_for_class(x509.SubjectAlternativeName)
 
 
+@pytest.mark.parametrize(
+    ("usages", "of_the_key"),
+    [(["client auth"], False), (["digital signature", "client auth"], True), (["key encipherment"], True)],
+)
+def test_a_certificate_says_what_its_key_is_for_only_where_that_is_asked(
+    tmp_path: Path, usages: list[str], of_the_key: bool
+) -> None:
+    pem = _request("a", ec.generate_private_key(ec.SECP256R1()))
+    signed = loaded(Authority(tmp_path).sign_as_asked(pem, usages, 3600))
+    # one that allows nothing makes the certificate invalid for OpenSSL
+    assert (x509.KeyUsage in [type(extension.value) for extension in signed.extensions]) is of_the_key
+
+
 def test_a_request_whose_signature_is_not_by_its_key_is_refused(tmp_path: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     good = x509.load_pem_x509_csr(_request("a", key)).public_bytes(serialization.Encoding.DER)

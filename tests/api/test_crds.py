@@ -450,3 +450,31 @@ def test_an_empty_map_of_dependencies_is_refused_and_none_is_not() -> None:
             assert answer.code == code, answer.json()
 
     _run(story)
+
+
+def test_a_write_that_changes_nothing_stores_what_a_definition_has_become_since() -> None:
+    async def story(plane: Plane, client: LocalClient) -> None:
+        old, new = _schema(n={"type": "integer"}), _schema(n={"type": "integer", "default": 1})
+        await client.create(CRDS, _crd(_version("v1", old, storage=True), _version("v2", old)))
+        await anyio.sleep(0.1)
+        path = "/apis/ex.io/v1/namespaces/default/foos/a"
+        made = json.loads(await client.create("foos.v1.ex.io", _foo("a"), "default"))
+        stored = {"versions": [_version("v1", new), _version("v2", new, storage=True)]}
+        await client.patch(CRDS, "foos.ex.io", {"spec": stored})
+        await anyio.sleep(0.1)
+        read = await call(plane.app, "GET", path)
+        assert read.json()["n"] == 1
+        assert read.json()["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+        written = (await call(plane.app, "PUT", path, read.body, JSON)).json()["metadata"]
+        assert written["resourceVersion"] != made["metadata"]["resourceVersion"]
+        assert written["generation"] == 1
+        again = (await call(plane.app, "PATCH", path, b"{}", MERGE)).json()["metadata"]
+        assert again["resourceVersion"] == written["resourceVersion"]
+        versions = [_version("v1", old), _version("v2", old, storage=True)]
+        await client.patch(CRDS, "foos.ex.io", {"spec": {"versions": versions}})
+        await anyio.sleep(0.1)
+        assert (await call(plane.app, "GET", path)).json()["n"] == 1
+        gone = await call(plane.app, "DELETE", path, b"", {"accept": "application/yaml"})
+        assert gone.body.startswith(b"apiVersion: v1")
+
+    _run(story)

@@ -83,6 +83,18 @@ def test_propagation_is_left_to_the_collector_as_a_finalizer() -> None:
     run(story)
 
 
+@pytest.mark.parametrize("policy", ["Foreground", "Orphan"])
+def test_an_event_waits_for_no_dependants(policy: str) -> None:
+    async def story(client: LocalClient) -> None:
+        event = {"metadata": {"name": "e"}, "involvedObject": {"namespace": "default"}}
+        await client.create("events", event, "default")
+        await client.delete("events", "e", "default", propagation_policy=policy)
+        with pytest.raises(errors.NotFound):
+            await client.get("events", "e", "default")
+
+    run(story)
+
+
 def test_preconditions_guard_against_a_namesake() -> None:
     async def story(client: LocalClient) -> None:
         await client.create("configmaps", {"metadata": {"name": "c"}}, "default")
@@ -106,10 +118,14 @@ def test_the_namespaces_that_a_cluster_needs_stay() -> None:
 def test_a_terminating_namespace_takes_nothing_new() -> None:
     async def story(client: LocalClient) -> None:
         await client.create("namespaces", {"metadata": {"name": "n"}})
+        await client.create("serviceaccounts", {"metadata": {"name": "a"}}, "n")
         going = json.loads(await client.delete("namespaces", "n"))
         assert going["status"]["phase"] == "Terminating"
-        with pytest.raises(errors.Forbidden, match="because it is being terminated"):
-            await client.create("configmaps", {"metadata": {"name": "c"}}, "n")
+        with pytest.raises(errors.Forbidden, match=r'configmaps "c-" is forbidden: .* because it is being terminated'):
+            await client.create("configmaps", {"metadata": {"generateName": "c-"}}, "n")
+        with pytest.raises(errors.Forbidden) as caught:  # nor anything for what is there
+            await client.create("serviceaccounts", {"spec": {}}, "n", name="a", subresource="token")
+        assert [cause["reason"] for cause in caught.value.details["causes"]] == ["NamespaceTerminating"]
 
     run(story)
 

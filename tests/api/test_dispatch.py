@@ -190,6 +190,21 @@ def test_owners_named_twice_are_kept_once_with_a_warning() -> None:
     run(story)
 
 
+@pytest.mark.parametrize(
+    ("path", "warning"),
+    [
+        (f"{NS}/endpoints", "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+        (f"{NS}/endpoints/none", "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
+        ("/api/v1/componentstatuses", "v1 ComponentStatus is deprecated in v1.19+"),
+    ],
+)
+def test_kinds_that_are_to_go_say_so(path: str, warning: str) -> None:
+    async def story(plane: Plane) -> None:
+        assert (await call(plane.app, "GET", path)).header("warning") == f'299 - "{warning}"'
+
+    run(story)
+
+
 def test_the_default_namespace_tells_of_a_precondition_in_its_own_words() -> None:
     async def story(plane: Plane) -> None:
         body = json.dumps({"preconditions": {"uid": "x"}}).encode()

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from kube_lite.api.plane import Plane
-from kube_lite.api.user import AUTHENTICATED, MASTERS, UNAUTHENTICATED, User
+from kube_lite.api.user import AUTHENTICATED, MASTERS, NODES, UNAUTHENTICATED, User
 from tests.api.wire import ask
 from tests.plane import admin, started_plane
 
@@ -135,6 +135,75 @@ def test_what_is_done_is_refused_in_the_name_of_the_other() -> None:
         assert answer.json()["message"] == (
             'configmaps is forbidden: User "bob" cannot create resource "configmaps" in API group "" '
             'in the namespace "default"'
+        )
+
+    anyio.run(main)
+
+
+def verb(name: str, resource: str, group: str = AUTHN, *names: str) -> Obj:
+    named = {"resourceNames": list(names)} if names else {}
+    return {"verbs": [name], "apiGroups": [group], "resources": [resource], **named}
+
+
+ON = "impersonate-on:"
+AS_NODE = ("Impersonate-User", "system:node:n1")
+ASKS = "selfsubjectreviews"
+
+
+@pytest.mark.parametrize(
+    ("rules", "headers", "groups"),
+    [
+        ((verb("impersonate:user-info", "users", AUTHN, "bob"), verb(f"{ON}user-info:create", ASKS)), (BOB,), []),
+        ((verb("impersonate:user-info", "users", AUTHN, "bob"), verb(f"{ON}user-info:list", ASKS)), (BOB,), None),
+        ((verb("impersonate:user-info", "users", ""), verb(f"{ON}user-info:create", ASKS)), (BOB,), None),
+        (
+            (verb("impersonate:user-info", "*"), verb(f"{ON}user-info:create", ASKS)),
+            (BOB, ("Impersonate-Group", "devs")),
+            ["devs"],
+        ),
+        (
+            (verb("impersonate:user-info", "*"), verb(f"{ON}user-info:create", ASKS)),
+            (BOB, ("Impersonate-Group", MASTERS)),
+            None,
+        ),
+        ((verb("impersonate:user-info", "*"), verb(f"{ON}user-info:create", ASKS)), (AS_NODE,), None),
+        ((verb("impersonate:arbitrary-node", "nodes"), verb(f"{ON}arbitrary-node:create", ASKS)), (AS_NODE,), [NODES]),
+        ((rule("users"),), (AS_NODE,), []),
+        (
+            (verb("impersonate:serviceaccount", "serviceaccounts"), verb(f"{ON}serviceaccount:create", ASKS)),
+            (("Impersonate-User", "system:serviceaccount:a:b"),),
+            ["system:serviceaccounts", "system:serviceaccounts:a"],
+        ),
+    ],
+)
+def test_a_mode_grants_a_claim_for_what_is_done(
+    rules: tuple[Obj, ...], headers: tuple[tuple[str, str], ...], groups: list[str] | None
+) -> None:
+    async def main() -> None:
+        code, found = await who(await world(*rules), "alice", *headers)
+        assert code == (403 if groups is None else 201), found
+        assert groups is None or found["groups"] == [*groups, AUTHENTICATED]
+
+    anyio.run(main)
+
+
+def test_a_pod_may_be_its_own_node_and_no_other() -> None:
+    async def main() -> None:
+        plane = await world(verb("impersonate:associated-node", "nodes"), verb(f"{ON}associated-node:get", "nodes", ""))
+        root = admin(plane)
+        for node in ("n1", "n2"):
+            await root.create("nodes", {"metadata": {"name": node}})
+        name = "system:serviceaccount:default:agent"
+        subject = {"kind": "ServiceAccount", "name": "agent", "namespace": "default"}
+        await root.patch(f"clusterrolebindings.{RBAC}", "acts", {"subjects": [subject]})
+        extra = {"authentication.kubernetes.io/node-name": ["n1"]}
+        plane.authenticator.add_token("agent", User(name, groups=(AUTHENTICATED,), extra=extra))
+        answer = await ask(plane, "/api/v1/nodes/n1", token="agent", headers=[AS_NODE])
+        assert answer.code == 200
+        other = ("Impersonate-User", "system:node:n2")
+        answer = await ask(plane, "/api/v1/nodes/n2", token="agent", headers=[other])
+        assert answer.json()["message"].startswith(
+            f'nodes "n2" is forbidden: User "{name}" cannot impersonate-on:arbitrary-node:get resource "nodes"'
         )
 
     anyio.run(main)

@@ -12,6 +12,10 @@ KUBECTL_GET = (
 )
 
 
+PARTIAL = "PartialObjectMetadata"
+PARTIAL_PROTOBUF = f"application/vnd.kubernetes.protobuf;as={PARTIAL};g=meta.k8s.io;v=v1"
+
+
 @pytest.mark.parametrize(
     ("accept", "expected"),
     [
@@ -25,13 +29,24 @@ KUBECTL_GET = (
         ("application/json;as=Table;v=v9;g=meta.k8s.io,application/json", Form()),
         ("application/vnd.kubernetes.protobuf,application/json", Form()),
         ("application/vnd.kubernetes.protobuf", Form("application/vnd.kubernetes.protobuf")),
+        (f"{PARTIAL_PROTOBUF},{PARTIAL_PROTOBUF.replace('vnd.kubernetes.protobuf', 'json')}", Form(as_=PARTIAL)),
+        (PARTIAL_PROTOBUF, Form("application/vnd.kubernetes.protobuf", PARTIAL)),
     ],
 )
 def test_the_best_form_that_can_be_given_is_chosen(accept: str, expected: Form) -> None:
     assert negotiate(accept) == expected
 
 
-@pytest.mark.parametrize("accept", ["text/html", "application/json;as=Nope;v=v1;g=meta.k8s.io", "image/*"])
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "text/html",
+        "application/json;as=Nope;v=v1;g=meta.k8s.io",
+        "image/*",
+        "application/json;v=v1;g=meta.k8s.io",
+        "application/vnd.kubernetes.protobuf;as=Table;g=meta.k8s.io;v=v1",
+    ],
+)
 def test_nothing_that_can_be_given_is_an_error(accept: str) -> None:
     with pytest.raises(NotAcceptable):
         negotiate(accept)

@@ -12,11 +12,13 @@ from kube_lite.api.http import Request
 from kube_lite.api.openapi import OpenAPI, Schema
 from kube_lite.api.openapi_operations import references
 from kube_lite.api.openapi_v2 import MEDIA_TYPES
+from kube_lite.api.plane import Plane
 from kube_lite.api.protobuf_wire import fields
 from kube_lite.api.request_info import parse
 from kube_lite.errors import NotAcceptable
 from kube_lite.resources.registry import Registry, Resource, builtin, status
 from kube_lite.resources.schema import from_openapi
+from tests.api.wire import call, run
 
 WIDGET_SCHEMA = {"type": "object", "properties": {"spec": {"type": "object", "description": "what is wanted"}}}
 
@@ -247,6 +249,20 @@ def test_answers_can_be_cached(openapi: OpenAPI) -> None:
     again = ask(openapi, "/openapi/v3/apis/apps/v1", if_none_match=answer.headers["ETag"])
     assert (again.code, again.body) == (304, b"")
     assert ask(openapi, "/openapi/v3/apis/nope/v1") is None
+    moved = ask(openapi, "/openapi/v3/apis/apps/v1?hash=OLD", accept="application/json")
+    assert (moved.code, moved.headers["Location"]) == (301, f"/openapi/v3/apis/apps/v1?hash={found[1]}")
+
+
+def test_an_answer_says_once_how_it_may_be_cached() -> None:
+    async def story(plane: Plane) -> None:
+        for path in ("/openapi/v3", "/api", "/api/v1/namespaces", "/healthz"):
+            answer = await call(plane.app, "GET", path)
+            assert [v for k, v in answer.headers if k == "cache-control"] == ["no-cache, private"]
+        where = (await call(plane.app, "GET", "/openapi/v3")).json()["paths"]["apis/apps/v1"]["serverRelativeURL"]
+        answer = await call(plane.app, "GET", where)
+        assert [v for k, v in answer.headers if k == "cache-control"] == ["public, immutable"]
+
+    run(story)
 
 
 def test_v2_is_json_or_the_protobuf_that_old_kubectl_reads(openapi: OpenAPI) -> None:

@@ -111,12 +111,29 @@ def test_malformed_patches_are_400() -> None:
         (JSON_PATCH, b"{not json"): "invalid character 'n' looking for beginning of object key string",
         (MERGE_PATCH, b""): "error decoding patch: unexpected end of JSON input",
         (STRATEGIC_PATCH, b"{"): "unexpected EOF",
-        (MERGE_PATCH, b"5"): "json: cannot unmarshal number into Go value of type map[string]interface {}",
+        (MERGE_PATCH, b"5"): "error decoding patch: json: cannot unmarshal number into Go value of type "
+        "map[string]interface {}",
+        (MERGE_PATCH, b"null"): "Invalid JSON Patch",
     }
     for (media_type, raw), message in cases.items():
         with pytest.raises(BadRequest) as refusal:
             read(media_type, raw)
         assert refusal.value.message == message
+    for raw in (b"", b"5", b"null", b"{"):
+        with pytest.raises(BadRequest, match=r"^Invalid JSON Patch$"):
+            read(MERGE_PATCH, raw, strictly=False)
+
+
+def test_json_patches_with_members_of_the_wrong_type_are_400_unless_ignored() -> None:
+    cases = {
+        b'[{"op":"add","path":["a"]}]': "array into Go struct field jsonPatchOp.path of type string",
+        b'[{"op":null,"path":"/a","from":true}]': "bool into Go struct field jsonPatchOp.from of type string",
+    }
+    for raw, message in cases.items():
+        with pytest.raises(BadRequest) as refusal:
+            read(JSON_PATCH, raw)
+        assert refusal.value.message == "error decoding patch: json: cannot unmarshal " + message
+        assert read(JSON_PATCH, raw, strictly=False)
 
 
 def test_media_types_that_are_no_patch_are_415() -> None:

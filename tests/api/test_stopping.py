@@ -197,7 +197,7 @@ def test_a_server_that_is_about_to_end_is_alive_but_not_ready() -> None:
         plane.stopping.begin()
         answer = await call(plane.app, "GET", "/readyz")
         assert answer.code == 500
-        assert b"[-]shutdown failed: process is shutting down\n" in answer.body
+        assert b"[-]shutdown failed: reason withheld\n" in answer.body
         assert (await call(plane.app, "GET", "/readyz/shutdown")).code == 500
         for path in ("/livez", "/healthz", "/api/v1/namespaces/default"):
             assert (await call(plane.app, "GET", path)).code == 200

@@ -162,6 +162,18 @@ def test_an_eviction_holds_to_its_preconditions() -> None:
     run(story)
 
 
+def test_an_eviction_or_binding_names_the_namespace_of_its_path() -> None:
+    async def story(plane: Plane) -> None:
+        await _running(plane, "a")
+        for path in ("eviction", "binding"):
+            body = {"metadata": {"name": "a", "namespace": "other"}, "target": {"name": "n"}}
+            answer = await call(plane.app, "POST", f"{PODS}/a/{path}", body, JSON)
+            assert answer.refusal() == (400, "BadRequest")
+            assert "does not match the namespace sent on the request" in answer.json()["message"]
+
+    run(story)
+
+
 def test_an_eviction_looks_for_the_pod_before_it_judges_the_delete_options() -> None:
     async def story(plane: Plane) -> None:
         async def refused(name: str, query: str, **wanted: Any) -> tuple[int, str]:

@@ -10,7 +10,9 @@ import anyio
 import pytest
 
 from kube_lite import clock, errors
+from kube_lite.api import protobuf
 from kube_lite.api.plane import Plane, PlaneOptions
+from kube_lite.api.protobuf_wire import fields
 from kube_lite.client.protocol import WatchEvent
 from kube_lite.store.memory import MemoryStore
 from kube_lite.store.ring import RingSettings
@@ -165,6 +167,51 @@ def test_the_end_of_the_initial_events_is_marked() -> None:
         assert table[1]["object"]["rows"][0]["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"]
         refused = await watched(plane, "&sendInitialEvents=true")
         assert refused.refusal() == (422, "Invalid")
+
+    run(story)
+
+
+@pytest.mark.parametrize("query", ["", "&resourceVersion=0"])
+def test_a_watch_that_wants_no_initial_events_begins_now(query: str) -> None:
+    async def story(plane: Plane) -> None:
+        await _made(plane, "before")
+        wanted = f"{CONFIGS}?watch=1&sendInitialEvents=false&resourceVersionMatch=NotOlderThan{query}"
+        async with opened(plane.app, wanted) as answer:
+            await _made(plane, "after")
+            await anyio.sleep(1)
+            assert seen(answer) == [("ADDED", "after")]
+
+    run(story)
+
+
+def _frames(body: bytes) -> list[tuple[str, dict[str, Any]]]:
+    """Type and object of every event of a protobuf watch."""
+    found = []
+    while body:
+        length = int.from_bytes(body[:4], "big")
+        event, body = body[4 : 4 + length], body[4 + length :]
+        (_, _, kind), (_, _, raw) = fields(event)
+        assert isinstance(kind, bytes)
+        assert isinstance(raw, bytes)
+        ((_, _, envelope),) = fields(raw)
+        assert isinstance(envelope, bytes)
+        found.append((kind.decode(), protobuf.decode(envelope)))
+    return found
+
+
+@pytest.mark.parametrize("partial", ["", ";as=PartialObjectMetadata;g=meta.k8s.io;v=v1"])
+def test_a_client_that_takes_protobuf_alone_gets_frames_of_it(partial: str) -> None:
+    async def story(plane: Plane) -> None:
+        await admin(plane).create("configmaps", {**config("a"), "data": {"k": "v"}}, "default")
+        accept = {"accept": f"application/vnd.kubernetes.protobuf{partial}"}
+        initial = "&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+        answer = await watched(plane, initial, accept)
+        assert answer.header("content-type") == "application/vnd.kubernetes.protobuf;stream=watch"
+        (added, first), (mark, second) = _frames(answer.body)
+        assert (added, first["metadata"]["name"], mark) == ("ADDED", "a", "BOOKMARK")
+        assert second["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+        assert first["kind"] == second["kind"] == ("PartialObjectMetadata" if partial else "ConfigMap")
+        assert first.get("data") == (None if partial else {"k": "v"})
 
     run(story)
 

@@ -158,6 +158,30 @@ def test_an_owner_of_another_uid_is_absent() -> None:
     clock.run_virtual(main())
 
 
+def test_an_owner_elsewhere_does_not_count_and_is_told_of() -> None:
+    async def main() -> None:
+        world = World()
+        await world.client.create(CM, {"metadata": {"name": "o"}}, "elsewhere")
+        elsewhere = next(o for o in world.objects(CM) if o["metadata"]["namespace"] == "elsewhere")
+        here = await config(world, "here")
+        await config(world, "child", owned_by(elsewhere))
+        await config(world, "misnamed", owned_by(here, name="there"))
+        volume = {"metadata": {"name": "v", "ownerReferences": [owned_by(here)]}, "spec": {}}
+        await world.client.create("persistentvolumes", volume)
+        async with collecting(world):
+            await anyio.sleep(2)
+            assert names(world) == ["here", "o"]
+            assert names(world, "persistentvolumes") == ["v"]  # nobody can say that its owner is absent
+            told = {e["involvedObject"]["name"]: e["message"] for e in world.objects("events")}
+            uid = elsewhere["metadata"]["uid"]
+            assert told["child"] == (
+                f'ownerRef [v1/ConfigMap, namespace: {NS}, name: o, uid: {uid}] does not exist in namespace "{NS}"'
+            )
+            assert told["v"].endswith('does not exist in namespace ""')
+
+    clock.run_virtual(main())
+
+
 def test_one_owner_left_is_enough_and_the_dead_reference_is_dropped() -> None:
     async def main() -> None:
         world = World()
@@ -286,6 +310,25 @@ def test_resources_that_appear_later_take_part() -> None:
             await world.client.delete(CM, "o", NS)
             await anyio.sleep(5)
             assert names(world, "secrets") == []
+
+    clock.run_virtual(main())
+
+
+def test_an_owner_that_went_before_its_kind_was_known_takes_its_dependants_along() -> None:
+    async def main() -> None:
+        world = World()
+        served = [r for r in resources() if r.resource != "secrets"]
+        async with collecting(world, resources=lambda: served):
+            await anyio.sleep(1)
+            await world.client.create("secrets", {"metadata": {"name": "s"}}, NS)
+            await config(world, "child", owned_by(world.get("secrets", "s"), kind="Secret"))
+            await anyio.sleep(1)
+            await world.client.delete("secrets", "s", NS)
+            await anyio.sleep(10)
+            assert names(world) == ["child"]
+            served.append(next(r for r in resources() if r.resource == "secrets"))
+            await anyio.sleep(10)
+            assert names(world) == []
 
     clock.run_virtual(main())
 

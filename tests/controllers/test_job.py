@@ -129,6 +129,31 @@ def test_a_suspended_job_has_no_pods_until_it_is_resumed() -> None:
     clock.run_virtual(main())
 
 
+@pytest.mark.parametrize(("manager", "pods"), [("kubernetes.io/job-controller", 1), ("example.com/kueue", 0)])
+def test_a_job_is_run_by_the_controller_that_it_names(manager: str, pods: int) -> None:
+    world = clock.run_virtual(ran(job(managedBy=manager), [], 0.5))
+    assert len(world.pods()) == pods
+    assert bool(world.get(JOBS, "j").get("status")) == bool(pods)
+
+
+@pytest.mark.parametrize(("policy", "pods"), [("TerminatingOrFailed", 1), ("Failed", 0)])
+def test_a_pod_is_replaced_when_the_policy_says_so(policy: str, pods: int) -> None:
+    async def main() -> None:
+        world = World(stop_delay=10)
+        await world.client.create(JOBS, job(podReplacementPolicy=policy), NS)
+        async with running(world, ["job"]):
+            await anyio.sleep(3)
+            (first,) = (p["metadata"]["name"] for p in world.pods())
+            await world.client.delete("pods", first, NS)
+            await anyio.sleep(3)
+            assert len(world.pods()) == pods
+            await world.client.patch("pods", first, {"status": {"phase": "Failed"}}, NS, subresource="status")
+            await anyio.sleep(25)
+            assert len(world.pods()) == 1
+
+    clock.run_virtual(main())
+
+
 def test_each_index_is_run_once() -> None:
     world = clock.run_virtual(ran(job(completions=4, parallelism=3, completionMode="Indexed"), ["Failed"], 60))
     assert world.get(JOBS, "j")["status"]["completedIndexes"] == "0-3"

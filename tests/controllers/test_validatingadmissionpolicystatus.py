@@ -38,13 +38,17 @@ FOOS = {
 }
 
 
-def _policy(group: str, resource: str, *expressions: str) -> dict[str, Any]:
-    rule = {"apiGroups": [group], "apiVersions": ["v1"], "operations": ["*"], "resources": [resource]}
+def _policy(group: str, resources: str, *expressions: str) -> dict[str, Any]:
+    rule = {"apiGroups": [group], "apiVersions": ["v1"], "operations": ["*"], "resources": resources.split()}
     validations = [{"expression": expression} for expression in expressions]
     return {
         "metadata": {"name": "p"},
         "spec": {"matchConstraints": {"resourceRules": [rule]}, "validations": validations},
     }
+
+
+def _with_params(policy: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {**policy, "spec": {**policy["spec"], "paramKind": {"apiVersion": "v1", "kind": kind}}}
 
 
 def _checked(policy: dict[str, Any]) -> dict[str, Any]:
@@ -81,6 +85,16 @@ def _checked(policy: dict[str, Any]) -> dict[str, Any]:
             _policy("ex.io", "foos", "object.metadata.namespace == 'x'", "object.spec.length == 1"),
             "ex.io/v1, Kind=Foo: ERROR: <input>:1:12: undefined field 'length'\n | object.spec.length == 1\n"
             " | ...........^\n",
+        ),
+        (
+            _policy("", "secrets services/status configmaps", "object.metadata.name != ''", "object.spec == null"),
+            "/v1, Kind=ConfigMap: ERROR: <input>:1:7: undefined field 'spec'\n | object.spec == null\n | ......^\n"
+            "\n/v1, Kind=Secret: ERROR: <input>:1:7: undefined field 'spec'\n | object.spec == null\n | ......^\n",
+        ),
+        (
+            _with_params(_policy("apps", "deployments", "object.kind != ''", "params.data.x == ''"), "Gone"),
+            "apps/v1, Kind=Deployment: ERROR: <input>:1:1: undeclared reference to 'params' (in container '')\n"
+            " | params.data.x == ''\n | ^\n",
         ),
     ],
 )

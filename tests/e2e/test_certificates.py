@@ -28,12 +28,13 @@ def name(kubectl: Kubectl) -> Iterator[str]:
     kubectl("delete", "csr", made, "--ignore-not-found")
 
 
+@pytest.mark.parametrize("usages", [CLIENT, ("client auth",)])
 def test_an_approved_request_becomes_a_login(
-    kubectl: Kubectl, simulated: Server, program: Path, tmp_path: Path, name: str
+    kubectl: Kubectl, simulated: Server, program: Path, tmp_path: Path, name: str, usages: tuple[str, ...]
 ) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     pem = request_pem("jane", ["readers"], key=key)
-    body = signing_request(name, pem, "kube-apiserver-client", CLIENT, expirationSeconds=3600)
+    body = signing_request(name, pem, "kube-apiserver-client", usages, expirationSeconds=3600)
     kubectl("create", "-f", "-", stdin=json.dumps(body))
     assert "Pending" in kubectl("get", "csr", name)
     assert kubectl("certificate", "approve", name).endswith(f"{name} approved\n")

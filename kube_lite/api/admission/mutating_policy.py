@@ -21,6 +21,7 @@ from kube_lite.api.json_patch import PatchFailed, TestFailed
 from kube_lite.client.protocol import JSON_PATCH
 from kube_lite.resources import decode, typed_merge
 from kube_lite.resources.cel import program
+from kube_lite.resources.cel.typenames import misplaced
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.schema import LIST, MAP, OBJECT, Type, definitions
 
@@ -99,6 +100,8 @@ def _mutated(binding: Binding, request: AdmissionRequest, mutation: Obj, evaluat
         made = evaluation.value(expression)
     except program.CelError as error:
         raise _Unfit(failed(expression, error)) from error
+    if why := misplaced(expression):
+        raise _Unfit(f"type mismatch: {why}")
     changed = (_patched if by_patch else _merged)(codec.type_of(resource), seen, made)
     back = converted(finished(resource, changed), resource, request.resource)
     assert back is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
-from kube_lite.errors import Forbidden, forbidden, not_found
+from kube_lite.errors import not_found
 
 IMMORTAL = ("default", "kube-system", "kube-public")
 """Namespaces that may not be deleted (upstream: plugin/namespace/lifecycle)."""
@@ -27,17 +27,12 @@ class NamespaceLifecycle:
         namespace = objects.lookup("namespaces", "", request.namespace)
         if namespace is None:
             raise not_found("namespaces", "", request.namespace)
-        if request.subresource or (namespace.get("status") or {}).get("phase") != "Terminating":
+        if (namespace.get("status") or {}).get("phase") != "Terminating":
             return
         if namespace["metadata"].get("deletionTimestamp") is None:
             return
-        resource = request.resource
-        error: Forbidden = forbidden(
-            resource.plural,
-            resource.group,
-            request.name,
-            f"unable to create new content in namespace {request.namespace} because it is being terminated",
-        )
+        why = f"unable to create new content in namespace {request.namespace} because it is being terminated"
+        error = request.refused(why)
         error.details["causes"] = [
             {
                 "reason": "NamespaceTerminating",

@@ -13,11 +13,12 @@ from typing import Any
 from kube_lite.api.admission.certificate_approval import REQUESTS
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.api.authz.attributes import Attributes
-from kube_lite.api.authz.node import LEASES, node_name, references
+from kube_lite.api.authz.node import LEASES, MIRROR, node_name, references
 from kube_lite.errors import ApiError, not_found
 from kube_lite.resources.meta import Obj, dig
 
-MIRROR = "kubernetes.io/config.mirror"
+AUDIENCE_VERB = "request-serviceaccounts-token-audience"
+"""The verb on an audience, taken for a resource, that lets a node ask for tokens which no volume names."""
 RESTRICTED = "node-restriction.kubernetes.io"
 KUBELET_LABELS = frozenset(
     {
@@ -245,7 +246,7 @@ def _audience(request: AdmissionRequest, pod: Obj, objects: Objects) -> None:
         return
     asked = Attributes(
         request.user,
-        "request-serviceaccounts-token-audience",
+        AUDIENCE_VERB,
         version="v1",
         resource=audience,
         namespace=request.namespace,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.errors import Forbidden
 from kube_lite.resources.meta import Obj, dig
+from kube_lite.resources.pod_resources import amounts
 
 CLASSES = "runtimeclasses.node.k8s.io"
 
@@ -26,7 +27,9 @@ class RuntimeClass:
         if found is None:
             why = f'pod rejected: RuntimeClass "{name}" not found'
             raise request.refused(why)
-        self._overhead(request, spec, found)
+        fixed = _overhead(request, spec, found)
+        if fixed:
+            spec["overhead"] = dict(fixed)
         self._scheduling(request, spec, found)
 
     async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
@@ -34,23 +37,9 @@ class RuntimeClass:
         if not request.is_("pods") or request.operation != "CREATE" or request.obj is None:
             return
         spec = request.obj.get("spec") or {}
-        if spec.get("overhead") and not spec.get("runtimeClassName"):
-            why = "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
-            raise request.refused(why)
-
-    @staticmethod
-    def _overhead(request: AdmissionRequest, spec: Obj, runtime_class: Obj) -> None:
-        fixed = dig(runtime_class, "overhead", "podFixed") or {}
-        given = spec.get("overhead") or {}
-        if given and given != fixed:
-            why = (
-                "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"
-                if fixed
-                else "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
-            )
-            raise request.refused(why)
-        if fixed:
-            spec["overhead"] = dict(fixed)
+        if spec.get("overhead"):
+            name = spec.get("runtimeClassName")
+            _overhead(request, spec, (objects.lookup(CLASSES, "", name) if name else None) or {})
 
     @staticmethod
     def _scheduling(request: AdmissionRequest, spec: Obj, runtime_class: Obj) -> None:
@@ -64,6 +53,20 @@ class RuntimeClass:
         tolerations = [*(spec.get("tolerations") or ()), *(scheduling.get("tolerations") or ())]
         if scheduling and tolerations:
             spec["tolerations"] = _merged(tolerations)
+
+
+def _overhead(request: AdmissionRequest, spec: Obj, runtime_class: Obj) -> Obj:
+    """What the class says that a pod costs besides its containers. :raises Forbidden: the pod says otherwise"""
+    fixed: Obj = dig(runtime_class, "overhead", "podFixed") or {}
+    given = spec.get("overhead") or {}
+    if given and amounts(given) != amounts(fixed):
+        why = (
+            "pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead"
+            if fixed
+            else "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
+        )
+        raise request.refused(why)
+    return fixed
 
 
 def _merged(tolerations: list[Obj]) -> list[Obj]:

@@ -9,13 +9,12 @@ from typing import Any
 import anyio
 
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
-from kube_lite.api.authz.node import references
+from kube_lite.api.authz.node import MIRROR, references
 from kube_lite.resources.meta import Obj, dig
 
 MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 TOKEN_SECONDS = 3607
 """Lifetime of the projected token: an hour and a few seconds, as upstream asks for."""
-MIRROR = "kubernetes.io/config.mirror"
 
 ENFORCED = "kubernetes.io/enforce-mountable-secrets"
 """On an account: its pods may refer to no other secrets than it does."""
@@ -60,7 +59,7 @@ class ServiceAccount:
         pod = request.obj
         spec = pod.setdefault("spec", {})
         if _is_mirror(pod):
-            return await self.validate(request, objects)
+            return _check(request, "a mirror pod may not ", _mirrored(pod))
         name = spec.get("serviceAccountName") or spec.get("serviceAccount") or DEFAULT
         spec["serviceAccountName"] = spec["serviceAccount"] = name
         account = await self._account(request, objects, name)
@@ -82,8 +81,8 @@ class ServiceAccount:
             if _enforces(account):
                 _check(request, "", _containers(spec, "ephemeralContainers", "ephemeral container", account))
             return
-        if request.subresource or request.operation != "CREATE":
-            return
+        if request.subresource or request.operation != "CREATE" or not request.reinvocations:
+            return  # without webhooks and policies it is as ``admit`` left it
         if _is_mirror(pod):
             return _check(request, "a mirror pod may not ", _mirrored(pod))
         name = spec.get("serviceAccountName") or ""

@@ -56,6 +56,14 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         on("get list watch update", "core", "pods"),
         EVENTS,
     ),
+    "device-taint-eviction-controller": (
+        on("get list watch delete", "core", "pods"),
+        on("update patch", "core", "pods/status"),
+        on(READ, "resource.k8s.io", "resourceclaims"),
+        on(READ, "resource.k8s.io", "resourceslices"),
+        on(READ, "resource.k8s.io", "deviceclasses"),
+        EVENTS,
+    ),
     "disruption-controller": (
         on(READ, _APPS, "deployments"),
         on(READ, _APPS, "replicasets"),
@@ -77,7 +85,6 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         on(READ, "core", "services pods nodes"),
         on("update", "core", "services/finalizers"),
         on("get list watch create update delete", "discovery.k8s.io", "endpointslices"),
-        on("create", "discovery.k8s.io", "endpointslices/restricted"),
         EVENTS,
     ),
     "endpointslicemirroring-controller": (
@@ -85,14 +92,12 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         on("update", "core", "services/finalizers"),
         on("update", "core", "endpoints/finalizers"),
         on("get list watch create update delete", "discovery.k8s.io", "endpointslices"),
-        on("create", "discovery.k8s.io", "endpointslices/restricted"),
         EVENTS,
     ),
     "expand-controller": (
         on("get list watch update patch", "core", "persistentvolumes"),
         on("update patch", "core", "persistentvolumeclaims/status"),
         on(READ, "core", "persistentvolumeclaims"),
-        on("get", "core", "services"),
         EVENTS,
     ),
     "ephemeral-volume-controller": (
@@ -137,6 +142,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         on("patch update", "core", "nodes/status"),
         on("patch update", "core", "pods/status"),
         on("list watch get delete", "core", "pods"),
+        on(READ, "coordination.k8s.io", "leases"),
         EVENTS,
     ),
     "persistent-volume-binder": (
@@ -147,9 +153,8 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         on("list watch get create delete", "core", "pods"),
         on(READ, "storage.k8s.io", "storageclasses"),
         on("list watch", "core", "nodes"),
-        on("watch", "core", "events"),
-        on("get", "core", "services"),
         EVENTS,
+        on("watch", "core", "events"),
     ),
     "pod-garbage-collector": (
         on("list watch delete", "core", "pods"),
@@ -176,6 +181,13 @@ _RULES: dict[str, tuple[Rule, ...]] = {
         EVENTS,
     ),
     "route-controller": (on("list watch", "core", "nodes"), on("patch", "core", "nodes/status"), EVENTS),
+    "selinux-warning-controller": (
+        EVENTS,
+        on(READ, "core", "persistentvolumes"),
+        on(READ, "core", "persistentvolumeclaims"),
+        on(READ, "core", "pods"),
+        on(READ, "storage.k8s.io", "csidrivers"),
+    ),
     "service-account-controller": (on("create", "core", "serviceaccounts"), EVENTS),
     "service-controller": (
         on(READ, "core", "services"),

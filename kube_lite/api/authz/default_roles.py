@@ -99,7 +99,8 @@ NODE_RULES = (
     on("get create update patch delete", "storage.k8s.io", "csinodes"),
     on(READ, "node.k8s.io", "runtimeclasses"),
     on("get", "resource.k8s.io", "resourceclaims"),
-    on("list watch deletecollection", "resource.k8s.io", "resourceslices"),
+    on("deletecollection", "resource.k8s.io", "resourceslices"),
+    on("get", "core", "serviceaccounts"),
 )
 """What every node may do alike; the Node authorizer narrows some of it to what the node's pods name."""
 
@@ -174,6 +175,8 @@ _TO_VIEW = (
     on(READ, "resource.k8s.io", "resourceclaims resourceclaims/status resourceclaimtemplates"),
 )
 
+_ISSUER = "/.well-known/openid-configuration /.well-known/openid-configuration/ /openid/v1/jwks /openid/v1/jwks/"
+
 _PEOPLE = (
     Role("cluster-admin", (on("*", "*", "*"), at("*", "*"))),
     Role(
@@ -195,7 +198,7 @@ _PEOPLE = (
     Role("system:aggregate-to-admin", _TO_ADMIN, part_of="admin"),
     Role("system:aggregate-to-edit", _TO_EDIT, part_of="edit"),
     Role("system:aggregate-to-view", _TO_VIEW, part_of="view"),
-    Role("system:service-account-issuer-discovery", (at("get", "/.well-known/openid-configuration /openid/v1/jwks"),)),
+    Role("system:service-account-issuer-discovery", (at("get", _ISSUER),)),
     Role(
         "system:auth-delegator",
         (
@@ -223,11 +226,8 @@ _NODES = (
         (
             on(READ, "core", "nodes"),
             on("proxy", "core", "nodes"),
-            on(
-                "*",
-                "core",
-                "nodes/proxy nodes/metrics nodes/stats nodes/log nodes/spec nodes/configz nodes/healthz nodes/pods",
-            ),
+            on("*", "core", "nodes/proxy nodes/metrics nodes/stats nodes/log"),
+            on("*", "core", "nodes/configz nodes/healthz nodes/pods"),
         ),
     ),
     Role("system:node-bootstrapper", (on("create get list watch", CERTIFICATES, "certificatesigningrequests"),)),
@@ -290,10 +290,16 @@ _COMPONENTS = (
             on(READ, "core", "persistentvolumeclaims persistentvolumes"),
             on("create", "authentication.k8s.io", "tokenreviews"),
             on("create", "authorization.k8s.io", "subjectaccessreviews"),
-            on(READ, "storage.k8s.io", "csinodes csidrivers csistoragecapacities"),
+            on(READ, "storage.k8s.io", "csinodes"),
+            on(READ, "storage.k8s.io", "volumeattachments"),
             on(READ, "core", "namespaces"),
-            on(READ, "resource.k8s.io", "deviceclasses resourceclaims resourceslices"),
-            on("update patch", "resource.k8s.io", "resourceclaims resourceclaims/status"),
+            on(READ, "storage.k8s.io", "csidrivers"),
+            on(READ, "storage.k8s.io", "csistoragecapacities"),
+            on(READ, "resource.k8s.io", "deviceclasses"),
+            on(READ_UPDATE, "resource.k8s.io", "resourceclaims"),
+            on(READ_UPDATE, "resource.k8s.io", "resourceclaims/status"),
+            on(READ_UPDATE, "core", "pods/finalizers"),
+            on(READ, "resource.k8s.io", "resourceslices"),
         ),
     ),
     Role(

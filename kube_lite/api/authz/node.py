@@ -22,12 +22,15 @@ from kube_lite.store.ring import Item
 
 NODE_PREFIX = "system:node:"
 LEASES = "kube-node-lease"
+MIRROR = "kubernetes.io/config.mirror"
+"""The annotation of mirror pods."""
 OWN_GROUP = "node.kube-lite.io"
 """kube-lite's side doors for node executors."""
 
 References = dict[str, frozenset[str]]
 """By plural: the names in the pod's namespace that a pod refers to."""
 
+_SLICE_VERBS = ("get", "watch", "list", "create", "update", "patch", "delete", "deletecollection")
 ALLOWED = None
 Answer = str | None
 """None when it is allowed; else why not, or '' when there is nothing to say."""
@@ -102,27 +105,29 @@ class NodeAuthorizer:
             return ALLOWED
         return f"no relationship found between node '{node}' and this object"
 
-    def _slice(self, node: str, a: Attributes) -> Answer:
-        if a.subresource:
-            return "cannot authorize ResourceSlice subresources"
-        if a.verb == "create":
-            return ALLOWED  # whose devices they are is for admission to see
-        if a.verb in ("list", "watch", "deletecollection"):
-            only = a.field("spec.nodeName") == node
-            return ALLOWED if only else f"can only {a.verb} resourceslices with spec.nodeName field selector"
-        if a.verb not in ("get", "update", "patch", "delete"):
-            return "only the verbs of a ResourceSlice's own driver are allowed"
-        found = self._storage.lookup("resourceslices.resource.k8s.io", "", a.name)
-        if found is not None and dig(found, "spec", "nodeName") == node:
-            return ALLOWED
-        return f"no relationship found between node '{node}' and this object"
-
-    def _token(self, node: str, a: Attributes) -> Answer:
+    def _account(self, node: str, a: Attributes) -> Answer:
+        if not a.subresource and a.verb == "get":  # for what is asked of registries with the account's tokens
+            return self._related(node, a)
         if a.verb != "create" or not a.name:
             return "can only create tokens for individual service accounts"
         if a.subresource != "token":
             return "can only create token subresource of serviceaccount"
         return self._related(node, a)
+
+    def _slice(self, node: str, a: Attributes) -> Answer:
+        if a.subresource:
+            return "cannot authorize ResourceSlice subresources"
+        if a.verb == "create":  # of which node it is says the object, which admission looks at
+            return ALLOWED
+        if a.verb in ("get", "update", "patch", "delete"):
+            found = self._storage.lookup("resourceslices.resource.k8s.io", "", a.name)
+            own = found is not None and dig(found, "spec", "nodeName") == node
+            return ALLOWED if own else f"no relationship found between node '{node}' and this object"
+        if a.verb not in ("list", "watch", "deletecollection"):
+            return f"only the following verbs are allowed for a ResourceSlice: {', '.join(_SLICE_VERBS)}"
+        if a.field("spec.nodeName") == node:
+            return ALLOWED
+        return "can only list/watch/deletecollection resourceslices with nodeName field selector"
 
     def _lease(self, node: str, a: Attributes) -> Answer:
         if a.verb not in ("get", "create", "update", "patch", "delete"):
@@ -181,7 +186,7 @@ _SPECIAL: dict[tuple[str, str], Callable[[NodeAuthorizer, str, Attributes], Answ
     ("resource.k8s.io", "resourceclaims"): NodeAuthorizer._get_related,
     ("resource.k8s.io", "resourceslices"): NodeAuthorizer._slice,
     ("storage.k8s.io", "volumeattachments"): NodeAuthorizer._attachment,
-    ("", "serviceaccounts"): NodeAuthorizer._token,
+    ("", "serviceaccounts"): NodeAuthorizer._account,
     ("coordination.k8s.io", "leases"): NodeAuthorizer._lease,
     ("storage.k8s.io", "csinodes"): NodeAuthorizer._csi_node,
     ("", "nodes"): NodeAuthorizer._node,
@@ -222,7 +227,7 @@ class NodePods:
         """Whether a pod of the node is, or refers to, that object."""
         self._catch_up()
         if plural == "persistentvolumes":
-            return self._mounts_volume(node, name)
+            return any(volume["metadata"]["name"] == name for volume in self._volumes(node))
         for key, item in self._by_node.get(node, {}).items():
             if item.fields.get("metadata.namespace") != namespace:
                 continue
@@ -231,21 +236,25 @@ class NodePods:
                     return True
             elif name in self._references(key, item).get(plural, ()):
                 return True
-        return False
+        return plural == "secrets" and any((namespace, name) in volume_secrets(v) for v in self._volumes(node))
 
-    def _mounts_volume(self, node: str, volume: str) -> bool:
+    def _volumes(self, node: str) -> Iterator[Obj]:
+        """The persistent volumes that the claims of the node's pods are bound to."""
         for key, item in self._by_node.get(node, {}).items():
             namespace = item.fields.get("metadata.namespace", "")
             for claim in self._references(key, item)["persistentvolumeclaims"]:
                 found = self._storage.lookup("persistentvolumeclaims", namespace, claim)
-                if found is not None and dig(found, "spec", "volumeName") == volume:
-                    return True
-        return False
+                name = str(dig(found or {}, "spec", "volumeName", default=""))
+                volume = self._storage.lookup("persistentvolumes", "", name) if name else None
+                yield volume if volume is not None else {"metadata": {"name": name}}
 
     def _references(self, key: str, item: Item) -> References:
         known = self._read.get(key)
         if known is None or known[0] != item.revision:
-            known = self._read[key] = (item.revision, references(decode_json(item.value)))
+            pod = decode_json(item.value)
+            mirror = MIRROR in (pod["metadata"].get("annotations") or {})
+            # a node makes these itself, and may not grant itself anything
+            known = self._read[key] = (item.revision, references({} if mirror else pod))
         return known[1]
 
 
@@ -300,3 +309,31 @@ def _volume_references(pod: Obj, volume: Obj) -> Iterator[tuple[str, str]]:
     for source in dig(volume, "projected", "sources", default=[]):
         yield "secrets", dig(source, "secret", "name", default="")
         yield "configmaps", dig(source, "configMap", "name", default="")
+
+
+_PERSISTENT_SECRETS = (
+    ("azureFile", "secretName"),
+    ("cephfs", "secretRef", "name"),
+    ("csi", "nodeExpandSecretRef", "name"),
+    ("csi", "nodePublishSecretRef", "name"),
+    ("csi", "nodeStageSecretRef", "name"),
+    ("flexVolume", "secretRef", "name"),
+    ("iscsi", "secretRef", "name"),
+    ("rbd", "secretRef", "name"),
+    ("scaleIO", "secretRef", "name"),
+    ("storageos", "secretRef", "name"),
+)
+
+
+def volume_secrets(volume: Obj) -> set[tuple[str, str]]:
+    """Namespace and name of the secrets that a node needs to mount a persistent volume."""
+    spec = volume.get("spec") or {}
+    home = dig(spec, "claimRef", "namespace", default="")
+    found = set()
+    for path in _PERSISTENT_SECRETS:
+        name = dig(spec, *path, default="")
+        above = path[:-1]
+        namespace = dig(spec, above[0], "secretNamespace") if len(above) == 1 else dig(spec, *above, "namespace")
+        if name:
+            found.add((str(namespace or home), str(name)))
+    return found

@@ -19,6 +19,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 RESOURCES = (
     Resource(
         kind="ComponentStatus",
+        deprecation="v1 ComponentStatus is deprecated in v1.19+",
         plural="componentstatuses",
         definition="io.k8s.api.core.v1.ComponentStatus",
         namespaced=False,

@@ -107,6 +107,7 @@ def _warnings(new: Obj, old: Obj | None) -> list[str]:
 RESOURCES = (
     Resource(
         kind="Endpoints",
+        deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
         update_checks=REPLACED,
         plural="endpoints",
         list_kind="EndpointsList",

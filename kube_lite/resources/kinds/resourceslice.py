@@ -53,7 +53,6 @@ RESOURCES = (
         group="resource.k8s.io",
         definition="io.k8s.api.resource.v1.ResourceSlice",
         namespaced=False,
-        allow_create_on_update=True,
         validate=_validate,
         validate_update=_validate_update,
         columns=(NAME_COLUMN, Column("Node"), Column("Driver"), Column("Pool"), AGE_COLUMN),

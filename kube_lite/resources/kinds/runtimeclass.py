@@ -63,6 +63,7 @@ RESOURCES = (
         definition="io.k8s.api.node.v1.RuntimeClass",
         namespaced=False,
         generation=False,
+        allow_create_on_update=True,
         update_checks=TWICE,
         allow_unconditional_update=False,
         validate=_validate,

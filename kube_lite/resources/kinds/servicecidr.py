@@ -8,7 +8,7 @@ from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, index, invalid, required
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status_alone
 from kube_lite.resources.rules import parse_cidr
 
 _BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
@@ -52,7 +52,7 @@ RESOURCES = (
         group="networking.k8s.io",
         definition="io.k8s.api.networking.v1.ServiceCIDR",
         namespaced=False,
-        subresources={"status": status()},
+        subresources={"status": status_alone()},
         generation=False,
         prepare_create=prepare_create,
         prepare_update=prepare_update,

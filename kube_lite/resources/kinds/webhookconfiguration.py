@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
 
 from kube_lite.resources import names
-from kube_lite.resources.admission_expressions import condition_errors, request_scope
+from kube_lite.resources.admission_expressions import errors_of, request_scope
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, child, duplicate, index, invalid, not_supported, required
+from kube_lite.resources.cel.types import BOOL, CelType
+from kube_lite.resources.field import Errors, child, duplicate, index, invalid, not_supported, required, too_many
 from kube_lite.resources.go.types import go_value
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, name_of
@@ -168,16 +170,18 @@ def _service_path(text: str | None, path: str) -> Errors:
     return found
 
 
-def validate_match_conditions(conditions: list[Obj], path: str) -> Errors:
-    """Their names, and that each has an expression."""
+def validate_match_conditions(conditions: list[Obj], path: str, scope: Mapping[str, CelType]) -> Errors:
+    """Their names, and their expressions about what is in ``scope``."""
     found: Errors = []
     seen: set[str] = set()
     if len(conditions) > MAX_MATCH_CONDITIONS:
-        return [invalid(path, len(conditions), f"must have at most {MAX_MATCH_CONDITIONS} items")]
+        found.append(too_many(path, len(conditions), MAX_MATCH_CONDITIONS))
     for i, condition in enumerate(conditions):
         at = index(path, i)
-        name = condition.get("name", "")
-        if not condition.get("expression", "").strip():
+        name, source = condition.get("name", ""), condition.get("expression", "").strip()
+        if source:
+            found.extend(errors_of(source, child(at, "expression"), scope, (BOOL,)))
+        else:
             found.append(required(child(at, "expression")))
         if not name:
             found.append(required(child(at, "name")))
@@ -212,6 +216,8 @@ def _webhook(webhook: Obj, path: str) -> Errors:
     policy = webhook.get("reinvocationPolicy")
     if policy is not None and policy not in ("IfNeeded", "Never"):
         found.append(not_supported(child(path, "reinvocationPolicy"), policy, ("IfNeeded", "Never")))
+    conditions = webhook.get("matchConditions") or []
+    found.extend(validate_match_conditions(conditions, child(path, "matchConditions"), request_scope()))
     versions = webhook.get("admissionReviewVersions") or []
     at = child(path, "admissionReviewVersions")
     if not versions:
@@ -223,9 +229,6 @@ def _webhook(webhook: Obj, path: str) -> Errors:
             found.append(invalid(index(at, i), version, ",".join(problems)))
     if versions and not {"v1", "v1beta1"} & set(versions):
         found.append(invalid(at, versions, "must include at least one of v1, v1beta1"))
-    conditions, at = webhook.get("matchConditions") or [], child(path, "matchConditions")
-    found.extend(validate_match_conditions(conditions, at))
-    found.extend(condition_errors(conditions, at, request_scope()))
     return found
 
 

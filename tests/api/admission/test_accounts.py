@@ -111,3 +111,24 @@ def test_a_container_that_is_added_later_is_bound_by_the_account_too() -> None:
         assert caught.value.message == f'pods "a" is forbidden: {told}'
 
     play(story, disabled=())
+
+
+def test_what_a_policy_adds_is_bound_by_the_account_too() -> None:
+    volume = "Object.spec.volumes{name: 'v', secret: Object.spec.volumes.secret{secretName: 'x'}}"
+    volumes = f"[JSONPatch{{op: 'add', path: '/spec/volumes/-', value: {volume}}}]"
+    rule = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
+    spec = {
+        "matchConstraints": {"resourceRules": [rule]},
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": volumes}}],
+        "reinvocationPolicy": "Never",
+    }
+
+    async def story(client: LocalClient) -> None:
+        await client.create("serviceaccounts", STRICT, "default")
+        await client.create("mutatingadmissionpolicies", {"metadata": {"name": "p"}, "spec": spec})
+        binding = {"metadata": {"name": "b"}, "spec": {"policyName": "p"}}
+        await client.create("mutatingadmissionpolicybindings", binding)
+        with pytest.raises(errors.Forbidden, match=f'volume with secret.secretName="x" {TOLD} secret'):
+            await made(client, "pods", pod("a", spec={"serviceAccountName": "strict"}))
+
+    play(story, disabled=())

@@ -50,6 +50,8 @@ def test_a_pod_carries_what_its_runtime_class_asks_for() -> None:
         found = (await made(client, "pods", pod("a", spec={"runtimeClassName": "vm"})))["spec"]
         assert found["overhead"] == {"memory": "64Mi"}
         assert found["nodeSelector"] == {"vm": "yes"}
+        same = {"runtimeClassName": "vm", "overhead": {"memory": "65536Ki"}}
+        assert (await made(client, "pods", pod("b", spec=same)))["spec"]["overhead"] == {"memory": "64Mi"}
         assert RUNTIME["scheduling"]["tolerations"][0] in found["tolerations"]
 
     play(story)

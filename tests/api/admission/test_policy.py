@@ -380,6 +380,11 @@ PATCH = "JSONPatch"
             "schema",
         ),
         (
+            (APPLY, "Object{spec: Object.x{hostname: 'x'}}"),
+            'type mismatch: unexpected type name "Object.x", expected "Object.spec", which matches field name path '
+            "from root Object type",
+        ),
+        (
             (PATCH, "[JSONPatch{op: 'replace', path: '/no/x', value: 'x'}]"),
             "JSON Patch: replace operation does not apply: doc is missing path: /no/x: missing value",
         ),

@@ -14,7 +14,7 @@ from kube_lite import errors
 from kube_lite.api.local import LocalClient
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.target import Target
-from tests.api.admission.stories import WITHOUT, Json, made
+from tests.api.admission.stories import WITHOUT, Json, made, pod
 from tests.api.admission.webhook_server import Webhook, json_patch, webhook
 from tests.api.wire import call
 from tests.plane import ADMIN, admin, started_plane
@@ -233,6 +233,22 @@ def test_a_webhook_is_told_what_the_client_asked_for_and_of_a_namespace_its_own_
             {"kind": "CreateOptions"},
         ]
         assert [request["namespace"] for request in hook.seen] == ["default", "default", "default", "n"]
+
+    anyio.run(main)
+
+
+def test_a_binding_is_shown_as_what_it_was_posted_to(hook: Webhook) -> None:
+    async def main() -> None:
+        plane = await started_plane(disabled=WITHOUT)
+        await register(
+            admin(plane), "validating", hook.config(), rules=[{**RULE, "resources": ["bindings", "*/binding"]}]
+        )
+        pods = "/api/v1/namespaces/default/pods"
+        for name, path in (("a", f"{pods}/a/binding"), ("b", "/api/v1/namespaces/default/bindings")):
+            await call(plane.app, "POST", pods, pod(name))
+            await call(plane.app, "POST", path, {"metadata": {"name": name}, "target": {"kind": "Node", "name": "n"}})
+        shown = [(r["resource"]["resource"], r.get("subResource", ""), r["name"], r["kind"]["kind"]) for r in hook.seen]
+        assert shown == [("pods", "binding", "a", "Binding"), ("bindings", "", "b", "Binding")]
 
     anyio.run(main)
 

@@ -62,6 +62,19 @@ async def world() -> Plane:
             },
         }
         await client.create("persistentvolumeclaims", claim, "default")
+        csi = {
+            "driver": "d",
+            "volumeHandle": name,
+            "nodeStageSecretRef": {"name": f"{name}-stage", "namespace": "vault"},
+        }
+        kept: Obj = {"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "csi": csi}
+        await client.create("persistentvolumes", {"metadata": {"name": f"{name}-volume"}, "spec": kept})
+        pool = {"name": node, "resourceSliceCount": 1, "generation": 1}
+        part: Obj = {"driver": "d", "nodeName": node, "pool": pool}
+        await client.create("resourceslices.resource.k8s.io", {"metadata": {"name": f"{name}-slice"}, "spec": part})
+    mirror = pod("mirror", "n1")
+    mirror["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "x"}
+    await client.create("pods", mirror, "default")
     return plane
 
 
@@ -73,6 +86,7 @@ def ask(
 
 
 COORDINATION, STORAGE, OWN = "coordination.k8s.io", "storage.k8s.io", "node.kube-lite.io"
+RESOURCES = "resource.k8s.io"
 CELLS: list[tuple[Attributes, bool]] = [
     *((ask("get", "secrets", f"mine-{kind}"), True) for kind in ("secret", "projected", "env", "from", "pull")),
     *((ask("get", "secrets", f"theirs-{kind}"), False) for kind in ("secret", "projected", "env", "from", "pull")),
@@ -95,7 +109,22 @@ CELLS: list[tuple[Attributes, bool]] = [
     (ask("get", "persistentvolumes", "theirs-volume", ""), False),
     (ask("create", "serviceaccounts/token", "mine-account"), True),
     (ask("create", "serviceaccounts/token", "theirs-account"), False),
-    (ask("get", "serviceaccounts", "mine-account"), False),
+    (ask("get", "serviceaccounts", "mine-account"), True),
+    (ask("get", "serviceaccounts", "theirs-account"), False),
+    (ask("list", "serviceaccounts", "mine-account"), False),
+    (ask("get", "secrets", "mine-stage", "vault"), True),
+    (ask("get", "secrets", "mine-stage"), False),
+    (ask("get", "secrets", "theirs-stage", "vault"), False),
+    (ask("get", "secrets", "mirror-secret"), False),
+    (ask("create", "serviceaccounts/token", "mirror-account"), False),
+    (ask("get", "pods", "mirror"), True),
+    (ask("get", "resourceslices", "mine-slice", "", RESOURCES), True),
+    (ask("get", "resourceslices", "theirs-slice", "", RESOURCES), False),
+    (ask("delete", "resourceslices", "theirs-slice", "", RESOURCES), False),
+    (ask("create", "resourceslices", "", "", RESOURCES), True),
+    (ask("list", "resourceslices", "", "", RESOURCES), False),
+    (ask("list", "resourceslices", "", "", RESOURCES, "spec.nodeName=n1"), True),
+    (ask("deletecollection", "resourceslices", "", "", RESOURCES, "spec.nodeName=n2"), False),
     (ask("get", "pods", "mine"), True),
     (ask("get", "pods", "theirs"), False),
     (ask("list", "pods", namespace="", fields="spec.nodeName=n1"), True),

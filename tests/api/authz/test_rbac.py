@@ -7,10 +7,13 @@ from itertools import product
 from typing import Any
 
 import anyio
+import pytest
 
 from kube_lite.api.authz.attributes import Attributes
 from kube_lite.api.plane import Plane
 from kube_lite.api.user import AUTHENTICATED, MASTERS, SERVICE_ACCOUNTS, UNAUTHENTICATED, User
+from kube_lite.client.protocol import APPLY_PATCH
+from kube_lite.errors import Forbidden
 from tests.plane import admin, started_plane
 
 RBAC = "rbac.authorization.k8s.io"
@@ -234,5 +237,26 @@ def test_a_binding_in_one_namespace_says_nothing_of_others() -> None:
         assert not allows(Attributes(ALICE, "get", "", "v1", "pods", "", "kube-system"))
         assert not allows(Attributes(ALICE, "list", "", "v1", "pods"))
         assert not allows(Attributes(ALICE, "get", path="/metrics"))
+
+    anyio.run(main)
+
+
+def test_an_update_or_apply_of_nothing_takes_the_right_to_create() -> None:
+    async def main() -> None:
+        plane = await started_plane()
+        root = admin(plane)
+        rule = {"verbs": ["update", "patch", "get"], "apiGroups": [""], "resources": ["limitranges"]}
+        await root.create(f"clusterroles.{RBAC}", {"metadata": {"name": "changer"}, "rules": [rule]})
+        await root.create(f"clusterrolebindings.{RBAC}", binding("ClusterRole", "changer"))
+        alice = plane.client(User("alice", groups=(AUTHENTICATED,)), "test")
+        limits = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "a"}, "spec": {"limits": []}}
+        told = 'limitranges "a" is forbidden: User "alice" cannot create resource "limitranges" in API group ""'
+
+        with pytest.raises(Forbidden, match=told):
+            await alice.update("limitranges", "a", limits, "default")
+        with pytest.raises(Forbidden, match=told):
+            await alice.patch("limitranges", "a", limits, "default", content_type=APPLY_PATCH, field_manager="t")
+        await root.create("limitranges", limits, "default")
+        await alice.update("limitranges", "a", limits, "default")
 
     anyio.run(main)
