@@ -6,7 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources import names
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, invalid
+from kube_lite.resources.field import Errors, index, invalid
 from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.metadata import STANDARD_FINALIZERS
 from kube_lite.resources.registry import (
@@ -23,6 +23,7 @@ from kube_lite.resources.registry import (
 
 FINALIZER = "kubernetes"
 """Holds a namespace until it is empty."""
+_AT = "spec.finalizers"
 NAME_LABEL = "kubernetes.io/metadata.name"
 
 
@@ -66,12 +67,18 @@ def _prepare_finalize(new: Obj, old: Obj) -> None:
 
 
 def _validate(obj: Obj) -> Errors:
-    found: Errors = []
-    for name in (obj.get("spec") or {}).get("finalizers") or ():
-        found.extend(invalid("spec.finalizers", name, problem) for problem in names.qualified_name(name))
-        if "/" not in name and name not in STANDARD_FINALIZERS:
-            detail = "name is neither a standard finalizer name nor is it fully qualified"
-            found.append(invalid("spec.finalizers", name, detail))
+    return [error for name in (obj.get("spec") or {}).get("finalizers") or () for error in _finalizer(name, _AT)]
+
+
+def _validate_finalize(new: Obj, old: Obj) -> Errors:
+    finalizers = (new.get("spec") or {}).get("finalizers") or ()
+    return [error for i, name in enumerate(finalizers) for error in _finalizer(name, index(_AT, i))]
+
+
+def _finalizer(name: str, path: str) -> Errors:
+    found: Errors = [invalid(path, name, problem) for problem in names.qualified_name(name)]
+    if "/" not in name and name not in STANDARD_FINALIZERS:
+        found.append(invalid(path, name, "name is neither a standard finalizer name nor is it fully qualified"))
     return found
 
 
@@ -105,7 +112,7 @@ RESOURCES = (
                 name="finalize",
                 verbs=("update",),
                 prepare=_prepare_finalize,
-                validate=lambda new, old: _validate(new),
+                validate=_validate_finalize,
             ),
         },
         name_rule=names.label_name,

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from tests.resources.kinds.cases import BAD, Cause, Change, assert_create, changed, create, resource, update
+from tests.resources.kinds.cases import (
+    BAD,
+    Cause,
+    Change,
+    assert_causes,
+    assert_create,
+    changed,
+    create,
+    resource,
+    update,
+)
 
 KIND = resource("", "namespaces")
 VALID = {"metadata": {"name": "x"}}
@@ -61,3 +71,10 @@ def test_the_phase_follows_deletion(phase: str, deleted: bool, problem: str) -> 
     new = changed(old, {"status.phase": phase})
     errors = KIND.subresources["status"].validate(new, old)
     assert [problem in e.message for e in errors] == ([True] if problem else [])
+
+
+def test_the_position_of_a_finalizer_is_told_where_it_is_set() -> None:
+    old, _ = create(KIND, VALID)
+    new = changed(old, {"spec.finalizers": ["kubernetes", "x"]})
+    found = KIND.subresources["finalize"].validate(new, old)
+    assert_causes([(e.reason, e.field, e.message) for e in found], [(BAD, "spec.finalizers[1]", "neither a standard")])
