@@ -89,7 +89,7 @@ def selected(manifests: list[Manifest], selector: str) -> list[Manifest]:
     from kube_lite.resources.selectors import parse
 
     wanted = parse(selector)
-    return [m for m in manifests if wanted.matches((m.obj.get("metadata") or {}).get("labels") or {})]
+    return [m for m in manifests if wanted.matches(m.obj["metadata"].get("labels") or {})]
 
 
 def validation(value: str) -> str:

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from kube_lite.node.linux.images.store import ImageStore, PullProgress
     from kube_lite.node.runtime import ImageState
 
-BUILTIN = "kube-lite.local/python"
 HELP = "pull, import, list and remove images of this node"
 
 
@@ -169,8 +168,10 @@ def _size(size: float) -> str:
 
 
 async def _remove(store: ImageStore, args: argparse.Namespace) -> None:
+    from kube_lite.node.linux.images.builtin import REGISTRY, REPOSITORY
+
     for name in args.what:
-        if name.partition(":")[0] == BUILTIN:
+        if name.partition(":")[0] == f"{REGISTRY}/{REPOSITORY}":
             raise CommandError(f"{name} is built in: it is made of this machine's own Python and takes no room")
         freed = await store.remove(name)
         print(f"{name} removed, {_size(freed)} freed", flush=True)

@@ -30,11 +30,11 @@ class Manifest:
     @property
     def name(self) -> str:
         """``metadata.name``, empty where there is none."""
-        return str((self.obj.get("metadata") or {}).get("name") or "")
+        return str(self.obj["metadata"].get("name") or "")
 
     def namespace(self, default: str, forced: str = "") -> str:
         """The object's namespace, else ``default``. :raises CommandError: it is not the one of ``-n``"""
-        own = str((self.obj.get("metadata") or {}).get("namespace") or "")
+        own = str(self.obj["metadata"].get("namespace") or "")
         if own and forced and own != forced:
             raise CommandError(
                 f'the namespace from the provided object "{own}" does not match the namespace "{forced}". '
