@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from kube_lite.node import host_logs
@@ -35,6 +36,7 @@ class FakeMeter:
     async def stats(self, pod_uid: str, container: str = "") -> Usage:
         if container in self.gone:
             raise RuntimeFailure("StatsError", "gone")
+        await anyio.lowlevel.checkpoint()
         return self.usage
 
     async def written(self, pod_uid: str, container: str) -> Disk:
@@ -141,6 +143,25 @@ def test_the_summary_tells_what_everything_uses_and_from_the_second_look_on_how_
         again = (await got(kubelet, "/stats/summary"))["pods"][0]
         assert again["cpu"]["usageNanoCores"] == 500_000_000
         assert meter.measured == 2  # files are not counted for everybody who asks
+
+    tell(story)
+
+
+def test_of_two_who_ask_at_once_both_are_told_the_rates() -> None:
+    async def story(node: Node, kubelet: Kubelet, meter: FakeMeter) -> None:
+        await got(kubelet, "/stats/summary")
+        await anyio.sleep(10)
+        meter.usage = replace(meter.usage, cpu_nanoseconds=6_000_000_000)
+        rates: list[int | None] = []
+
+        async def ask() -> None:
+            (told,) = (await got(kubelet, "/stats/summary"))["pods"]
+            rates.append(told["containers"][0]["cpu"].get("usageNanoCores"))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            tasks.start_soon(ask)
+        assert rates == [500_000_000] * 2
 
     tell(story)
 
