@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -47,13 +46,6 @@ class LiveNodeOptions:
     keep_pods: bool = False
     address: str = ""
     """InternalIP; '' finds it."""
-
-
-def check_name(name: str) -> str:
-    """A node name. :raises ValueError: not a DNS subdomain"""
-    if len(name) > 253 or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name):
-        raise ValueError(f"--name {name}: a node name has lower-case letters, digits, '-' and '.', such as node-1")
-    return name
 
 
 def own_address(server: str) -> str:
