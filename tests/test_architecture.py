@@ -17,13 +17,14 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "kube_lite"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-BOTTOM = {"errors", "clock", "settings", ""}
+BOTTOM = {"errors", "clock", "exposition", "settings", ""}
 """What everybody may import; '' is the package itself (version constants)."""
 RESOURCES = BOTTOM | {"resources"}
 CLIENT = RESOURCES | {"client"}
 ALLOWED = {
     "errors": BOTTOM,
     "clock": BOTTOM,
+    "exposition": BOTTOM,
     "settings": BOTTOM,
     "": BOTTOM | {"cli"},
     "__main__": {"cli"},

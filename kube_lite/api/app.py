@@ -32,6 +32,7 @@ from kube_lite.api.exchange import EXCHANGE, Exchange
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.flow_levels import Rejected
 from kube_lite.api.http import BrokenOff, PushStream, Request, Response, error_response
+from kube_lite.api.metrics import RequestMetrics
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.objectmeta import uuid4
@@ -63,6 +64,7 @@ class App:
         audit: AuditLog | None,
         rng: random.Random,
         stopping: Stopping,
+        metrics: RequestMetrics,
     ) -> None:
         self._authenticator = authenticator
         self.authorizer = authorizer
@@ -72,6 +74,7 @@ class App:
         self._audit = audit
         self._rng = rng
         self._stopping = stopping
+        self._metrics = metrics
         self.extra: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
         """The FastAPI application for the remaining paths, once it is built."""
         self.elsewhere: Callable[[Request], Awaitable[Response | None]] | None = None
@@ -87,21 +90,38 @@ class App:
         request.audit_id = uuid4(self._rng)
         audit_log.begin()
         started = clock.monotonic()
-        response, message = await self._answer(request)
-        if request.seat is not None and (response is None or response.stream is not None):
-            request.release_seat()  # a watch has begun
+        sort = self._metrics.begin(request)
+        response: Response | None = None
+        code, message = 0, ""
         try:
+            response, message = await self._answer(request)
+            if request.seat is not None and (response is None or response.stream is not None):
+                request.release_seat()  # a watch has begun
             if response is None:
-                extra = self.extra
-                assert extra is not None
-                await extra(scope, receive, send)
+                code = await self._leave_to_extra(scope, receive, send)
             else:
+                code = response.code
                 await _send(request, response, send, self._stopping)
         finally:
             request.release_seat()
             # a stream that failed or was cut off is a request too
+            self._metrics.end(request, sort, code, clock.monotonic() - started)
             if self._audit is not None:
-                self._audit.record(request, response.code if response is not None else 0, started, message)
+                self._audit.record(request, code, started, message)
+
+    async def _leave_to_extra(self, scope: Scope, receive: Receive, send: Send) -> int:
+        """Let FastAPI answer; the status code of what it answered."""
+        extra, code = self.extra, 0
+        assert extra is not None
+
+        async def noted(message: MutableMapping[str, Any]) -> None:
+            nonlocal code
+            if message["type"] == "http.response.start":
+                code = message["status"]
+            await send(message)
+
+        await extra(scope, receive, noted)
+        return code
 
     async def _answer(self, request: Request) -> tuple[Response | None, str]:
         try:
@@ -257,7 +277,7 @@ async def _send(request: Request, response: Response, send: Send, stopping: Stop
         return
     body = response.body
     if len(body) > GZIP_FROM and b"gzip" in request.headers.get(b"accept-encoding", b""):
-        body = await _gzip(body)
+        body = await _gzip(bytes(body))
         headers.append((b"content-encoding", b"gzip"))
         headers.append((b"vary", b"Accept-Encoding"))
     if request.info.method != "HEAD" or "content-length" not in response.headers:
@@ -268,7 +288,7 @@ async def _send(request: Request, response: Response, send: Send, stopping: Stop
     if request.info.method == "HEAD":
         body = b""
     await send({"type": "http.response.start", "status": response.code, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": bytes(body)})
 
 
 GZIP_FROM = 128 * 1024

@@ -9,8 +9,8 @@ structured-merge-diff.
 
 Upstream does this before mutating admission and before a kind's own preparation, on the defaulted object: what
 those add belongs to nobody. Objects must be complete (``decode.complete``), since structs that Go always prints
-are not owned. ``writer.ignored`` names top-level fields whose changes this endpoint discards anyway (``status``
-on the main resource, ``spec`` on ``/status``).
+are not owned. ``writer.ignored`` names fields whose changes this endpoint discards anyway (``status`` on the main
+resource, ``spec`` on ``/status``).
 
     created(type, obj, writer) -> entries
     updated(type, old, new, sent, writer) -> entries
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -32,9 +33,11 @@ from kube_lite.api.owners import Entry, Owner, capped, decoded, encoded, identif
 from kube_lite.errors import BadRequest, Conflict
 from kube_lite.resources.decode import complete
 from kube_lite.resources.fieldset import (
+    IN,
     SELF,
     Node,
     difference,
+    has,
     intersection,
     ordered,
     paths,
@@ -111,7 +114,18 @@ class Applied:
 
 
 def _ignored(writer: Writer) -> Node:
-    return {f"f:{name}": {} for name in writer.ignored}
+    return _set_of(writer.ignored)
+
+
+@lru_cache(maxsize=64)
+def _set_of(dotted: tuple[str, ...]) -> Node:
+    found: Node = {}
+    for path in dotted:
+        node: Node = IN
+        for name in reversed(path.split(".")):
+            node = {f"f:{name}": node}
+        found = union(found, node)
+    return found
 
 
 # ---- create and update
@@ -147,11 +161,13 @@ def updated(type_: Type, old: Obj, new: Obj, sent: Any, writer: Writer) -> list[
     stored = _sent_or_stored(old, None if writer.subresource else sent)
     if not stored:
         return []
-    owners = _reconciled(type_, stored, old, writer)
+    owners = _reconciled(type_, stored, writer)
     taken, removed = changes(type_, old, new, True)
     if _has_nameless(taken):
         raise Unnameable
     taken = difference(taken, _STRIPPED)
+    if writer.subresource and writer.ignored:
+        taken, removed = (recursive_difference(part, _ignored(writer)) for part in (taken, removed))
     unchanged = not taken and not removed and owners is stored
     if unchanged and not isinstance(sent, list):
         return list(old["metadata"].get("managedFields") or ())
@@ -162,13 +178,13 @@ def _has_nameless(fields: Node) -> bool:
     return any(step[0] == "i" or (sub and _has_nameless(sub)) for step, sub in fields.items())
 
 
-def _reconciled(type_: Type, owners: list[Owner], live: Obj, writer: Writer) -> list[Owner]:
+def _reconciled(type_: Type, owners: list[Owner], writer: Writer) -> list[Owner]:
     """Owners whose fields are named as their type has them now; the same list when all were."""
     changed = False
     found: list[Owner] = []
     for owner in owners:
         if owner.api_version == writer.api_version:
-            fields = reconciled(type_, owner.fields, live)
+            fields = reconciled(type_, owner.fields)
             if fields is not owner.fields:
                 changed = True
                 owner = replace(owner, fields=ordered(fields))
@@ -249,7 +265,7 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
         raise BadRequest("failed to decode managed fields of the stored object")
     base = {**base, "metadata": {k: v for k, v in base["metadata"].items() if k != "managedFields"}}
     if live is not None:
-        stored = _reconciled(type_, stored, base, writer) if stored else _first_owners(type_, base, writer)
+        stored = _reconciled(type_, stored, writer) if stored else _first_owners(type_, base, writer)
     claimed = recursive_difference(given, _ignored(writer)) if writer.ignored else given
     own = _new_owner(writer, "Apply", difference(claimed, _STRIPPED))
     previous = next((owner for owner in stored if owner.identity == own.identity), None)
@@ -258,6 +274,8 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
     if previous is not None and difference(previous.fields, own.fields):
         # the configuration's own name and the like hold its metadata, though nobody owns them
         merged = _pruned(type_, merged, previous.fields, [*others, replace(own, fields=claimed)])
+        # a list that the configuration names as empty went with its items, yet stays as one
+        merged = merge(type_, merged, {**config, "metadata": config.get("metadata") or {}})
     taken, removed = changes(type_, base, merged, True)
     if writer.ignored:
         taken, removed = (recursive_difference(part, _ignored(writer)) for part in (taken, removed))
@@ -337,7 +355,7 @@ def _but_unowned(type_: Type, gone: Node, merged: Any, last: Node) -> Node:
     """``gone`` without the maps and lists that hold more than their applier named, and what these are in.
 
     Upstream takes the whole of them, with what admission or another field put there. A struct does go with its
-    defaults, which make no sense without what was named.
+    defaults, which make no sense without what was named, and what was named itself with all that is in it.
     """
     result: Node = {}
     kept = False
@@ -347,9 +365,10 @@ def _but_unowned(type_: Type, gone: Node, merged: Any, last: Node) -> Node:
         if value and step != SELF:
             below_type = below(type_, step[2:])
             known = last.get(step) or {}
-            if _is_open(below_type) and {name for name, _, _ in steps(below_type, value)} - known.keys():
+            named = has(last, step)  # as an item of a map or list, not only on the way to something
+            if not named and _is_open(below_type) and {name for name, _, _ in steps(below_type, value)} - known.keys():
                 left = {name: inner for name, inner in sub.items() if name != SELF}
-            elif sub and isinstance(value, dict):
+            elif not named and sub and isinstance(value, dict):
                 left = _but_unowned(below_type, sub, value, known)
         if left or left is sub:
             result[step] = left

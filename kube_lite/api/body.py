@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import Any, Final
@@ -53,10 +53,22 @@ class Body:
     def strict_errors(self) -> list[str]:
         """What strict decoding says of fields that occur twice: ``duplicate field "data.a"``."""
         if self.yaml_duplicates:
-            return ["yaml: unmarshal errors:\n  " + "\n  ".join(self.yaml_duplicates)]
+            return [_OF_YAML + "\n  ".join(self.yaml_duplicates)]
         if self.media_type != JSON or has_no_duplicates(self.raw, self.value):
             return []
         return [f'duplicate field "{path}"' for path in duplicate_fields(self.raw)]
+
+
+_OF_YAML: Final = "yaml: unmarshal errors:\n  "
+
+
+def warnings_of(complaints: Iterable[str]) -> list[str]:
+    """The complaints of strict decoding as warnings: each key that YAML has twice is one."""
+    found: list[str] = []
+    for told in complaints:
+        lines = told.removeprefix(_OF_YAML)
+        found += [told] if lines is told else [line.strip() for line in lines.split("\n")]
+    return found
 
 
 _KEY_END: Final = re.compile(rb'"\s*:')

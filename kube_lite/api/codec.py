@@ -239,17 +239,17 @@ def decode_object(
             f"{_of_version(resource, str(error))}"
         ) from error
     complaints = [*(duplicates or ()), *result.strict_errors]
-    if complaints:
-        if duplicates and duplicates[0].startswith("duplicate") and result.unknown and text and not resource.custom:
-            complaints = bodies.strict_complaints(text(), result.unknown)  # one decoder finds both, in order
+    if complaints and wanted.field_validation != "Ignore":
+        if result.unknown and text and not resource.custom:
+            of_yaml = [told for told in duplicates or () if not told.startswith("duplicate")]
+            complaints = [*of_yaml, *bodies.strict_complaints(text(), result.unknown)]  # one decoder finds both
         if wanted.field_validation == "Strict":
             joined = ", ".join(complaints)
             raise errors.BadRequest(
                 f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
                 f"strict decoding error: {joined}"
             )
-        if wanted.field_validation == "Warn":
-            warnings.extend(complaints)
+        warnings.extend(bodies.warnings_of(complaints))
     obj = result.obj
     obj.setdefault("metadata", {})
     return obj
@@ -317,7 +317,7 @@ def _delete_options(request: Request, value: Any) -> DeleteOptions:
     return options.delete_options(request, result.obj)
 
 
-def answer(resource: Resource, body: bytes, form: Form, *, code: int = 200, is_list: bool = False) -> Response:
+def answer(body: bytes, form: Form, code: int = 200) -> Response:
     """JSON bytes in the media type that was asked for."""
     if form.media == JSON:
         return Response(code, body)

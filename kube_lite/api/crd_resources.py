@@ -21,6 +21,7 @@ from kube_lite.resources.ages import age
 from kube_lite.resources.columns import cell, simple_path
 from kube_lite.resources.field import Errors, invalid
 from kube_lite.resources.meta import Obj, dig
+from kube_lite.resources.metadata import finalizer_warnings
 from kube_lite.resources.registry import NAME_COLUMN, SCALE, Cells, Column, Resource, ScalePaths, Subresource, status
 from kube_lite.resources.structural.defaults import Fill, compile_defaults, has_defaults
 from kube_lite.resources.structural.problems import Check, Problem
@@ -191,6 +192,7 @@ def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook:
         prepare_update=compiled.prepare_update,
         validate=compiled.validate,
         validate_update=compiled.validate_update,
+        warnings=finalizer_warnings,
         generation=False,
         allow_unconditional_update=False,
         columns=columns,

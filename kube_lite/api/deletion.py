@@ -31,9 +31,18 @@ DELETE_BATCH = 64
 _POLICY_FINALIZERS = {"Orphan": ORPHAN, "Foreground": FOREGROUND}
 
 
-async def delete(verbs: Verbs, target: Target, user: User, options: DeleteOptions) -> Written:
+async def delete(
+    verbs: Verbs,
+    target: Target,
+    user: User,
+    options: DeleteOptions,
+    warnings: list[str] | None = None,
+    *,
+    admitted: bool = False,
+) -> Written:
     """Delete one object; ``deleted`` in the answer tells whether it is gone already.
 
+    :param admitted: admission has been asked in another way: about an eviction
     :raises NotFound: there is none
     :raises Conflict: a precondition does not hold
     :raises InsufficientStorage: the disk is so full that not even this can be noted
@@ -53,10 +62,14 @@ async def delete(verbs: Verbs, target: Target, user: User, options: DeleteOption
             name=target.name,
             user=user,
             old=old,
+            options=options.sent,
+            deadline=options.deadline,
             dry_run=options.dry_run,
+            warnings=warnings if warnings is not None else [],
         )
-        await verbs.admission.admit(request, verbs)
-        await verbs.admission.validate(request, verbs)
+        if not admitted:
+            await verbs.admission.admit(request, verbs)
+            await verbs.admission.validate(request, verbs)
         try:
             return await _attempt(verbs, target, item, old, options)
         except WriteConflict:

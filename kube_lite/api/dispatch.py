@@ -14,8 +14,8 @@ from typing import Any
 from kube_lite import errors
 from kube_lite.api import codec, connect, deletion, kubelets, options, patching, reads, table, watch, watch_stream
 from kube_lite.api.history import Timeline
-from kube_lite.api.http import Request, Response, encode_json
-from kube_lite.api.negotiate import Form, negotiate, negotiate_stream
+from kube_lite.api.http import LongBody, Request, Response, encode_json
+from kube_lite.api.negotiate import JSON, Form, negotiate, negotiate_stream
 from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.storage import Storage
 from kube_lite.api.target import Target
@@ -173,11 +173,13 @@ class Dispatcher:
             encode_json(metadata),
         )
         items = self._items(resource, values)
-        if items:  # with head and tail inside the join, a long list is copied once
+        if not items:
+            items = [start + b"]}"]
+        else:
             items[0] = start + items[0]
             items[-1] += b"]}"
-        body = b",".join(items) if items else start + b"]}"
-        return codec.answer(resource, body, form, is_list=True)
+        body = LongBody(items)
+        return Response(body=body) if form.media == JSON else codec.answer(bytes(body), form)
 
     def _items(self, resource: Resource, values: Any) -> list[bytes]:
         if resource.custom:
@@ -189,7 +191,7 @@ class Dispatcher:
     def shaped(self, request: Request, resource: Resource, value: bytes, form: Form, code: int = 200) -> Response:
         """One object (stored bytes) in the form that was asked for."""
         if form.as_ == "":
-            return codec.answer(resource, self.storage.whole(resource, value), form, code=code)
+            return codec.answer(self.storage.whole(resource, value), form, code)
         obj = self.storage.load(resource, value)
         if form.as_ == "PartialObjectMetadata":
             return Response(code, encode_json(table.partial(obj, form)))
@@ -259,7 +261,7 @@ class Dispatcher:
         form = _form(request)
         wanted = await codec.delete_options(request)
         target = self.target(request.info, resource, None)
-        written = await deletion.delete(self.verbs, target, request.user, wanted)
+        written = await deletion.delete(self.verbs, target, request.user, wanted, request.warnings)
         if (written.deleted and not resource.returns_deleted) or resource.returns_status:
             return Response(body=encode_json(self._deleted_status(resource, target, written)))
         cascading = wanted.orphan_dependents is False

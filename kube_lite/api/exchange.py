@@ -10,11 +10,13 @@ A client that asks to upgrade may be switched to another protocol: from then on 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 import anyio
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from kube_lite.api.http import LongBody
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
@@ -35,6 +37,11 @@ EARLY_BYTES: Final = 64 * 1024
 """What a client may send of the new protocol before it is switched."""
 
 Header = tuple[bytes, bytes]
+
+
+def _slices(body: bytes) -> Iterator[memoryview]:
+    view = memoryview(body)
+    return (view[start : start + _SLICE] for start in range(0, len(view), _SLICE))
 
 
 _AS_GO_WRITES: Final = {b"retry-after": b"Retry-After"}
@@ -77,7 +84,7 @@ class Exchange(RequestResponseCycle):
         body, self.body = bytes(self.body), bytearray()
         return body
 
-    async def respond(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+    async def respond(self, status: int, headers: Iterable[Header], body: bytes | LongBody) -> None:
         """Send a whole answer; ``headers`` name its length.
 
         :raises ValueError: a header contains a line break
@@ -90,21 +97,20 @@ class Exchange(RequestResponseCycle):
         if self.scope["method"] == "HEAD":
             body = b""
         if len(body) < _JOIN_BELOW:
-            self.transport.write(head + body)
+            self.transport.write(head + bytes(body))
         else:
             self.transport.write(head)
-            await self._write_slowly(body)
+            await self._write_slowly(body.slices(_SLICE) if isinstance(body, LongBody) else _slices(body))
         if not self.disconnected:
             self._complete()
 
-    async def _write_slowly(self, body: bytes) -> None:
+    async def _write_slowly(self, slices: Iterable[bytes | memoryview]) -> None:
         # all at once, a long list would be copied whole into the TLS buffer and again into the socket's
-        view = memoryview(body)
-        for start in range(0, len(view), _SLICE):
+        for piece in slices:
             await self._drain()
             if self.disconnected:
                 return
-            self.transport.write(view[start : start + _SLICE])
+            self.transport.write(piece)
 
     async def begin(self, status: int, headers: Iterable[Header], length: int = -1) -> None:
         """Send the head of a stream.

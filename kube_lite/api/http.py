@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -91,12 +91,39 @@ class BrokenOff(Exception):
     """Raised by a stream that ends before its end: the client must not take what it has for all of it."""
 
 
+class LongBody:
+    """Parts with commas between them, put together a slice at a time: a list of thousands is megabytes long.
+
+    Whole, it would be copied once more than needed, into memory that has to be asked for first.
+    """
+
+    __slots__ = ("_length", "_parts")
+
+    def __init__(self, parts: Sequence[bytes]) -> None:
+        self._parts = parts
+        self._length = sum(map(len, parts)) + max(len(parts) - 1, 0)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def slices(self, size: int) -> Iterator[bytes]:
+        """The body in pieces of about ``size`` bytes."""
+        parts = self._parts
+        step = max(size * len(parts) // max(self._length, 1), 1)
+        for start in range(0, len(parts), step):
+            piece = b",".join(parts[start : start + step])
+            yield piece if start + step >= len(parts) else piece + b","
+
+    def __bytes__(self) -> bytes:
+        return b",".join(self._parts)
+
+
 @dataclass(slots=True)
 class Response:
     """An answer: either ``body``, or ``stream`` for chunks sent as they come."""
 
     code: int = 200
-    body: bytes = b""
+    body: bytes | LongBody = b""
     content_type: str = JSON
     headers: dict[str, str] = field(default_factory=dict)
     stream: AsyncIterator[bytes] | None = None

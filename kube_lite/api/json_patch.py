@@ -5,6 +5,7 @@ replaced, and a missing source is copied as null.
 
     read_operations(value) -> operations      raises BadRequest, RequestEntityTooLarge
     apply_json_patch(operations, obj) -> obj  raises PatchFailed
+    unknown_members(operations) -> paths of what strict decoding complains of
     split_pointer(path), json_equal(one, other)   pointers and equality as the operations have them
 """
 
@@ -28,17 +29,28 @@ MAX_COPY: Final = 3 * 1024 * 1024
 REJECTED: Final = "the server rejected our request due to an error in our request"
 
 
-class PatchFailed(Invalid):
-    """The patch cannot be applied to this object (422), e.g. a failed ``test``."""
+_NO_PLACE: Final = "missing value"
 
-    def __init__(self) -> None:
+
+class PatchFailed(Invalid):
+    """The patch cannot be applied to this object (422), e.g. a failed ``test``.
+
+    :param why: what upstream's library (``evanphx/json-patch`` v4) says, which clients never see of their own patches
+    """
+
+    def __init__(self, why: str = "") -> None:
         super().__init__(REJECTED)
+        self.why = why
 
     def to_status(self) -> dict[str, Any]:
         """With the empty details that upstream sends."""
         status = super().to_status()
         code = status.pop("code")
         return {**status, "details": {}, "code": code}
+
+
+class TestFailed(PatchFailed):
+    """An operation ``test`` found something else."""
 
 
 def read_operations(value: Any) -> list[dict[str, Any]]:
@@ -64,6 +76,19 @@ def read_operations(value: Any) -> list[dict[str, Any]]:
     return operations
 
 
+_MEMBERS: Final = frozenset(("op", "path", "from", "value"))
+
+
+def unknown_members(operations: Sequence[dict[str, Any]]) -> list[str]:
+    """Paths of what no operation has: ``[0].foo``."""
+    return [
+        f"[{i}].{key}"
+        for i, one in enumerate(operations)
+        if not one.keys() <= _MEMBERS
+        for key in one.keys() - _MEMBERS
+    ]
+
+
 _MISSING: Final = object()
 
 
@@ -72,37 +97,67 @@ def apply_json_patch(operations: Sequence[dict[str, Any]], obj: dict[str, Any]) 
     document = msgspec.json.decode(msgspec.json.encode(obj))
     budget = MAX_COPY
     for operation in operations:
-        name, path = operation.get("op"), operation.get("path")
-        if not isinstance(path, str):
-            raise PatchFailed
-        if name == "add":
-            _add(document, path, _copied(operation.get("value")))
-        elif name == "remove":
-            _remove(document, path)
-        elif name == "replace":
-            # upstream's library replaces a key that is not there, too; only lists have bounds
-            _set(document, path, _copied(operation.get("value")))
-        elif name == "move":
-            source = _from(operation)
-            value = _remove(document, source)
-            _add(document, path, value)
-        elif name == "copy":
-            # A missing source is copied as null, as upstream's library does.
-            value = _get(document, _from(operation))
-            text = msgspec.json.encode(None if value is _MISSING else value)
-            budget -= len(text)
-            if budget < 0:
-                raise RequestEntityTooLarge(f"the copies of the patch add more than {MAX_COPY} bytes")
-            _add(document, path, msgspec.json.decode(text))
-        elif name == "test":
-            found = _get(document, path)
-            if not json_equal(None if found is _MISSING else found, operation.get("value")):
+        if operation.get("op") == "replace" and operation.get("path") == "":
+            document = _copied(operation.get("value"))
+            if not isinstance(document, dict):
                 raise PatchFailed
-        else:
-            raise PatchFailed
+            continue
+        try:
+            budget -= _carry_out(document, operation, budget)
+        except PatchFailed as failed:
+            failed.why = _told(operation, failed.why)
+            raise
     if not isinstance(document, dict):
         raise PatchFailed
     return document
+
+
+def _carry_out(document: Any, operation: dict[str, Any], budget: int) -> int:
+    """One operation; how many bytes it copied."""
+    name, path = operation.get("op"), operation.get("path")
+    if not isinstance(path, str):
+        raise PatchFailed
+    if name == "add":
+        _add(document, path, _copied(operation.get("value")))
+    elif name == "remove":
+        _remove(document, path)
+    elif name == "replace":
+        # upstream's library replaces a key that is not there, too; only lists have bounds
+        _set(document, path, _copied(operation.get("value")))
+    elif name == "move":
+        source = _from(operation)
+        value = _remove(document, source)
+        _add(document, path, value)
+    elif name == "copy":
+        # A missing source is copied as null, as upstream's library does.
+        value = _get(document, _from(operation))
+        text = msgspec.json.encode(None if value is _MISSING else value)
+        if len(text) > budget:
+            raise RequestEntityTooLarge(f"the copies of the patch add more than {MAX_COPY} bytes")
+        _add(document, path, msgspec.json.decode(text))
+        return len(text)
+    elif name == "test":
+        found = _get(document, path)
+        if not json_equal(None if found is _MISSING else found, operation.get("value")):
+            raise TestFailed("test failed")
+    else:
+        raise PatchFailed(f"Unexpected kind: {name}")
+    return 0
+
+
+def _told(operation: dict[str, Any], why: str) -> str:
+    """What went wrong with an operation, as the library words it."""
+    name, path = operation.get("op"), operation.get("path")
+    if name == "test" and why == _NO_PLACE:
+        return f"test operation does not apply: is missing path: {path}: {why}"
+    if name == "test":
+        return f"testing value {path} failed: {why}"
+    if why != _NO_PLACE:
+        return f"error in {name} for path: '{path}': {why}"
+    if name in ("move", "copy"):
+        return f"{name} operation does not apply: doc is missing from path: {operation.get('from')}: {why}"
+    shown = path if name == "replace" else f'"{path}"'
+    return f"{name} operation does not apply: doc is missing path: {shown}: {why}"
 
 
 def _copied(value: Any) -> Any:
@@ -146,7 +201,7 @@ def _index(step: str, length: int) -> int:
     if position < 0:
         position += length
     if not 0 <= position < length:
-        raise PatchFailed
+        raise PatchFailed(f"Unable to access invalid index: {step}: invalid index referenced")
     return position
 
 
@@ -160,9 +215,9 @@ def _container(document: Any, path: str) -> tuple[Any, str]:
         elif isinstance(node, list):
             node = node[_index(step, len(node))]
         else:
-            raise PatchFailed
+            raise PatchFailed(_NO_PLACE)
     if not isinstance(node, dict | list):
-        raise PatchFailed
+        raise PatchFailed(_NO_PLACE)
     return node, last
 
 
@@ -197,6 +252,6 @@ def _remove(document: Any, path: str) -> Any:
     holder, last = _container(document, path)
     if isinstance(holder, dict):
         if last not in holder:
-            raise PatchFailed
+            raise PatchFailed(f"Unable to remove nonexistent key: {last}: {_NO_PLACE}")
         return holder.pop(last)
     return holder.pop(_index(last, len(holder)))

@@ -79,7 +79,7 @@ class LocalClient:
         headers = {**self._headers, b"content-type": content_type.encode()}
         request = Request(info, headers, read_body, user=self._user, own=True)
         response: Response = await self._dispatcher.handle(request)
-        return response.body
+        return bytes(response.body)
 
     async def get(self, resource: str, name: str, namespace: str = "", *, subresource: str = "") -> bytes:
         """See ``Client.get``."""

@@ -31,6 +31,10 @@ def untouched(old: Obj, new: Obj) -> list[Obj]:
     return list(old["metadata"].get("managedFields") or ())
 
 
+def _whose(entry: Obj) -> tuple[str, ...]:
+    return entry.get("manager") or "", entry["operation"], entry["apiVersion"], entry.get("subresource") or ""
+
+
 def differs_in_times(old: Obj, new: Obj) -> bool:
     """Whether two versions of an object are the same but for the times of their owners: not worth a write."""
     before, after = old["metadata"].get("managedFields"), new["metadata"].get("managedFields")
@@ -39,7 +43,8 @@ def differs_in_times(old: Obj, new: Obj) -> bool:
     generation = new["metadata"].get("generation") == old["metadata"].get("generation")
     if not generation or new.get("status") != old.get("status"):  # what changes most often
         return False
-    for one, other in zip(before, after, strict=True):
+    # entries stand in the order of their times
+    for one, other in zip(sorted(before, key=_whose), sorted(after, key=_whose), strict=True):
         if one.keys() != other.keys() or any(one[name] != other[name] for name in one if name != "time"):
             return False
     untimed = {**new, "metadata": {**new["metadata"], "managedFields": before}}
@@ -73,11 +78,17 @@ def _nowhere(api_version: str) -> Resource | None:
     return None
 
 
-def _writer(resource: Resource, options: WriteOptions, subresource: str = "", lookup: Lookup = _nowhere) -> Writer:
+def _writer(
+    resource: Resource,
+    options: WriteOptions,
+    subresource: str = "",
+    lookup: Lookup = _nowhere,
+    owns_status: bool = False,
+) -> Writer:
     ignored: tuple[str, ...] = ()
-    if subresource == "status":
-        ignored = ("spec",)
-    elif "status" in resource.subresources and not subresource and not resource.owns_status:
+    if (sub := resource.subresources.get(subresource)) is not None:
+        ignored = sub.resets
+    elif "status" in resource.subresources and not subresource and not owns_status:
         ignored = ("status",)
     form = _forms(resource, lookup)
 
@@ -107,7 +118,7 @@ def on_create(resource: Resource, obj: Obj, options: WriteOptions, manage: Manag
     decode.complete(type_, obj, stored=False, added=added)
     entries: list[Obj] = []
     with contextlib.suppress(Unnameable):  # upstream leaves ownership out of what its merge library cannot read
-        entries = apply.created(type_, obj, _writer(resource, options))
+        entries = apply.created(type_, obj, _writer(resource, options, owns_status=resource.owns_status))
     for owner, name in added:
         del owner[name]
     _set(obj, entries)
@@ -139,7 +150,9 @@ def on_update(
     added: decode.Added = []
     decode.complete(type_, new, stored=False, added=added, but=shared(old, new))
     try:
-        entries = apply.updated(type_, old, new, sent, _writer(resource, options, subresource, lookup))
+        entries = apply.updated(
+            type_, old, new, sent, _writer(resource, options, subresource, lookup, resource.owns_status)
+        )
     except Unnameable:
         entries = []  # as upstream does it where its merge library gives up
     for owner, name in added:

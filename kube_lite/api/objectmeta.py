@@ -75,6 +75,9 @@ def prepare_create(resource: Resource, obj: Obj, names: Names) -> None:
         meta["generation"] = 1
 
 
+AFTER_ADMISSION = " after mutating admission happens"
+
+
 def drop_repeated_owners(obj: Obj, warnings: list[str] | None, when: str = "") -> None:
     """Keep one of owners that are listed more than once, and warn of it; ``when`` says when they were found."""
     owners = obj["metadata"].get("ownerReferences") or ()

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from dataclasses import field as member
+from typing import Any, Final
+
+import anyio
 
 from kube_lite.api.http import Request
 from kube_lite.errors import BadRequest, FieldError, invalid
@@ -26,6 +32,10 @@ class WriteOptions:
     force_given: bool = False
     body_size: int = 0
     """Bytes of the request body, 0 when unknown."""
+    sent: Mapping[str, Any] = member(default_factory=dict, compare=False)
+    """What of it the client said itself, as admission is shown it."""
+    deadline: float = member(default=math.inf, compare=False)
+    """By when (loop time) the client wants an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +48,10 @@ class DeleteOptions:
     uid: str | None = None
     resource_version: str | None = None
     dry_run: bool = False
+    sent: Mapping[str, Any] = member(default_factory=dict, compare=False)
+    """What of it the client said itself, as admission is shown it."""
+    deadline: float = member(default=math.inf, compare=False)
+    """By when (loop time) the client wants an answer."""
 
 
 def _unsupported(path: str, value: Any, supported: tuple[str, ...]) -> FieldError:
@@ -92,7 +106,30 @@ def write_options(request: Request, kind: str) -> WriteOptions:
         field_validation=validation,
         force=info.flag("force"),
         force_given="force" in info.query,
+        sent={name: value for name in ("fieldManager", "fieldValidation") if (value := info.param(name))},
+        deadline=_deadline(info.param("timeout")) if "timeout" in info.query else math.inf,
     )
+
+
+_DURATION: Final = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h)", re.ASCII)
+_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+LONGEST: Final = 34.0
+"""Seconds after which a write is given up however long the client would wait (``requestTimeoutUpperBound``)."""
+
+
+def _deadline(text: str) -> float:
+    """When a request with ``timeout=`` is given up. :raises BadRequest: that is no duration"""
+    parts = _DURATION.findall(text)
+    if text not in ("", "0") and "".join(parts) != text:
+        raise BadRequest(f'invalid timeout specified in the request URL: time: invalid duration "{text}"')
+    seconds = 0.0
+    for part in parts:
+        number = part.rstrip("nuµmsh")
+        seconds += float(number) * _SECONDS[part[len(number) :]]
+    return anyio.current_time() + min(seconds or LONGEST, LONGEST)
+
+
+_DELETE_OPTIONS: Final = ("gracePeriodSeconds", "preconditions", "orphanDependents", "propagationPolicy", "dryRun")
 
 
 def delete_options(request: Request, body: dict[str, Any] | None) -> DeleteOptions:
@@ -124,6 +161,8 @@ def delete_options(request: Request, body: dict[str, Any] | None) -> DeleteOptio
         uid=preconditions.get("uid"),
         resource_version=preconditions.get("resourceVersion"),
         dry_run=bool(dry),
+        sent={name: source[name] for name in _DELETE_OPTIONS if source.get(name) not in (None, [], {})},
+        deadline=_deadline(request.info.param("timeout")) if "timeout" in request.info.query else math.inf,
     )
 
 

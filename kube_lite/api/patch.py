@@ -20,7 +20,14 @@ import msgspec
 
 from kube_lite import errors
 from kube_lite.api import body, strategic
-from kube_lite.api.json_patch import PatchFailed, apply_json_patch, json_equal, read_operations, split_pointer
+from kube_lite.api.json_patch import (
+    PatchFailed,
+    apply_json_patch,
+    json_equal,
+    read_operations,
+    split_pointer,
+    unknown_members,
+)
 from kube_lite.errors import BadRequest, Invalid, UnsupportedMediaType
 from kube_lite.resources.field import invalid as invalid_field
 from kube_lite.resources.go.structs import struct_order
@@ -44,14 +51,20 @@ class Patch:
     value: Any
     raw: bytes = b""
     duplicates: list[str] | None = field(default=None, repr=False)
-    """Complaints about fields that occur twice in the patch itself; None until somebody has looked."""
+    """Complaints about the patch itself; None until somebody has looked."""
 
     def strict_errors(self) -> list[str]:
-        """Fields that occur twice in the patch itself: ``duplicate field "spec.replicas"``."""
-        if self.duplicates is None and body.has_no_duplicates(self.raw, self.value):
-            self.duplicates = []
+        """Fields that occur twice in the patch itself, or that no operation of a JSON patch has.
+
+        In upstream's words: ``duplicate field "spec.replicas"``, ``json patch unknown field "[0].foo"``.
+        """
         if self.duplicates is None:
-            self.duplicates = [f'duplicate field "{path}"' for path in body.duplicate_fields(self.raw)]
+            unknown = unknown_members(self.value) if self.media_type == JSON_PATCH else []
+            if not unknown and body.has_no_duplicates(self.raw, self.value):
+                self.duplicates = []
+            else:
+                about = "json patch " if self.media_type == JSON_PATCH else ""
+                self.duplicates = [about + told for told in body.strict_complaints(self.raw, unknown)]
         return self.duplicates
 
     def apply(self, type_: Type, obj: dict[str, Any]) -> dict[str, Any]:

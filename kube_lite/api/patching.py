@@ -316,4 +316,6 @@ async def _apply_create(
     if target.namespace:
         obj["metadata"].setdefault("namespace", target.namespace)
     check_identity(target, obj)
-    return await verbs.create(target, obj, request.user, wanted, request.warnings, Manner(applied.manage))
+    return await verbs.create(
+        target, obj, request.user, wanted, request.warnings, Manner(applied.manage, of_update=True)
+    )

@@ -26,6 +26,7 @@ from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.http import Request, Response
 from kube_lite.api.local import LocalClient
+from kube_lite.api.metrics import Metrics
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.openapi import OpenAPI
 from kube_lite.api.reviews import Reviews
@@ -103,6 +104,8 @@ class Plane:
         self.nonresource.pages.update(self.tokens.pages(f"https://{options.advertise_address}:{options.port}"))
         self.flow = FlowControl(storage=self.storage)
         self.nonresource.pages["debug"] = self.flow.debug_page
+        self.metrics = Metrics(self.storage, self.flow)
+        self.nonresource.pages["metrics"] = self.metrics.page
         self.app = App(
             authenticator=self.authenticator,
             authorizer=self.authorizer,
@@ -112,6 +115,7 @@ class Plane:
             audit=audit,
             rng=rng,
             stopping=self.stopping,
+            metrics=self.metrics.requests,
         )
 
     async def _openapi(self, request: Request) -> Response | None:

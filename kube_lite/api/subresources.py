@@ -264,7 +264,8 @@ class Subresources:
         wanted = replace(codec.nested_delete_options(request, value.get("deleteOptions")), dry_run=dry_run)
         if not _freely_evicted(pod):
             await self._consume_budget(pod, wanted.dry_run, request)
-        await deletion.delete(self._verbs, Target(resource, info.namespace, info.name), request.user, wanted)
+        target = Target(resource, info.namespace, info.name)
+        await deletion.delete(self._verbs, target, request.user, wanted, admitted=True)
         return Response(201, encode_json(SUCCESS))
 
     async def _consume_budget(self, pod: Obj, dry_run: bool, request: Request) -> None:

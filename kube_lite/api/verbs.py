@@ -15,6 +15,9 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
+
+import anyio
 
 from kube_lite import errors
 from kube_lite.api import managed, objectmeta, write_checks
@@ -71,9 +74,12 @@ class Manner:
     """Made by the server itself (binding): neither defaults, admission nor the kind's rules apply."""
     shown: Shown | None = None
     """What admission sees instead of the object."""
+    of_update: bool = False
+    """A create that was asked for as an update or apply: the user must be allowed to create too."""
 
 
 ORDINARY = Manner()
+PUT_ANEW = Manner(of_update=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,8 @@ class Verbs:
         self.names = Names(rng)
         self.hooks: MutableMapping[str, RestHook] = {}
         """Work beyond the object itself, by ``group_resource`` (addresses of Services)."""
+        self._turns: WeakValueDictionary[Any, anyio.Lock] = WeakValueDictionary()
+        """By key, for the updates that somebody else's has got ahead of."""
         self.guards: MutableMapping[str, Guard] = {}
         """Checks of creates and updates that no setting takes away, by ``group_resource`` (RBAC escalation)."""
 
@@ -126,7 +134,7 @@ class Verbs:
         generated = bool(not meta.get("name") and meta.get("generateName"))
         for attempt in range(NAME_RETRIES):
             if generated:
-                meta["name"] = self.names.generate(meta["generateName"])
+                meta.pop("name", None)  # drawn after mutating admission, which does not see it
             try:
                 return await self._create_named(target, obj, user, options, warnings, manner)
             except errors.AlreadyExists:
@@ -157,22 +165,31 @@ class Verbs:
             name=obj["metadata"].get("name") or "",
             user=user,
             obj=obj,
+            options=options.sent,
+            deadline=options.deadline,
             dry_run=options.dry_run,
             warnings=warnings if warnings is not None else [],
         )
         await self.admission.admit(request, self)
         self._guard(request)
         obj = request.obj or obj
+        objectmeta.drop_repeated_owners(obj, warnings, objectmeta.AFTER_ADMISSION)
+        if not obj["metadata"].get("name") and obj["metadata"].get("generateName"):
+            obj["metadata"]["name"] = self.names.generate(obj["metadata"]["generateName"])
         objectmeta.prepare_create(resource, obj, self.names)
         resource.prepare_create(obj)
         hook = self.hooks.get(resource.group_resource)
         undo = await hook.begin_create(obj, options.dry_run) if hook is not None else None
         try:
             write_checks.check_create(resource, obj)
+            if warnings is not None:
+                warnings.extend(resource.warnings(obj, None))
             request.name = obj["metadata"].get("name") or ""
+            if manner.of_update:
+                self._require_create(target, user)
             await self.admission.validate(request, self)
             managed.complete(resource, obj)
-            written = await self._insert(target, obj, options, revision)
+            written = await self._insert(target, obj, options, revision, manner)
         except BaseException as error:
             if undo is not None:
                 undo()
@@ -185,15 +202,21 @@ class Verbs:
             undo()
         return written
 
+    def _require_create(self, target: Target, user: User) -> None:
+        """:raises Forbidden: who may update an object may not create it"""
+        resource = target.resource
+        if self.authorizer is not None:
+            place = (resource.group, resource.version, resource.plural, "", target.namespace, target.name)
+            self.authorizer.require(Attributes(user, "create", *place))
+
     def _guard(self, request: AdmissionRequest) -> None:
         guard = self.guards.get(request.resource.group_resource)
         if guard is not None:
             guard(request)
 
-    async def _insert(self, target: Target, obj: Obj, options: WriteOptions, revision: str) -> Written:
+    async def _insert(self, target: Target, obj: Obj, options: WriteOptions, revision: str, manner: Manner) -> Written:
         resource, name = target.resource, obj["metadata"]["name"]
-        encode = self.storage.encoder(resource, await self.storage.outgoing(resource, obj))
-        write_checks.check_size(options, encode)
+        encode = await self._encoder(resource, obj, options, manner)
         key = self.storage.key(resource, target.namespace, name)
         if options.dry_run:
             if self.storage.cache(resource).get(key) is not None:
@@ -210,6 +233,23 @@ class Verbs:
         except StorageFull as full:
             raise errors.InsufficientStorage(str(full)) from full
         return Written(record.value, record.revision, created=True)
+
+    async def _encoder(
+        self, resource: Resource, obj: Obj, options: WriteOptions, manner: Manner, stored: int = 0
+    ) -> Callable[[int], bytes]:
+        """What encodes an object; one that is too big is kept without the owners of its fields.
+
+        :param stored: size of what it replaces, in bytes
+        :raises RequestEntityTooLarge: it is too big without them too, or they are what an apply is about
+        """
+        encode = self.storage.encoder(resource, await self.storage.outgoing(resource, obj))
+        try:
+            write_checks.check_size(options, encode, stored)
+        except errors.RequestEntityTooLarge:
+            if manner.manage is not None or obj["metadata"].pop("managedFields", None) is None:
+                raise
+            return await self._encoder(resource, obj, options, manner, stored)
+        return encode
 
     def _taken(self, target: Target, name: str) -> errors.AlreadyExists:
         """The refusal of a name in use; the holder may be about to go."""
@@ -285,7 +325,7 @@ class Verbs:
         if target.subresource is None and present is None and resource.allow_create_on_update:
             if not options.dry_run:
                 meta.pop("resourceVersion", None)  # of an object that is gone; upstream creates it anew
-            return await self.create(target, obj, user, options, warnings)
+            return await self.create(target, obj, user, options, warnings, PUT_ANEW)
         revision = str(meta.get("resourceVersion") or "")
         if revision in ("", "0") and not resource.allow_unconditional_update:
             self._require_existing(target)
@@ -316,24 +356,44 @@ class Verbs:
     ) -> Written:
         """Read, transform, check, swap; again when another writer was faster.
 
-        A ``resourceVersion`` in the transformed object is a precondition.
+        Those who try again take turns, so that everyone of many gets through. A ``resourceVersion`` in the
+        transformed object is a precondition.
         """
         resource = target.resource
-        for _ in range(CONFLICT_RETRIES):
-            item = self.storage.item(resource, target.namespace, target.name)
-            if item is None:
-                raise errors.not_found(resource.plural, resource.group, target.name)
-            old = self.storage.load(resource, await self.storage.incoming_one(resource, item.value))
-            new = await transform(old)
-            objectmeta.drop_repeated_owners(new, warnings, " after mutating admission happens")
-            given = str(new["metadata"].get("resourceVersion") or "")
-            write_checks.check_revision(target, given, old["metadata"]["resourceVersion"])
-            try:
-                return await self._swap(target, item, old, new, user, options, warnings, manner)
-            except WriteConflict as conflict:
-                if manner.pinned:
-                    raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED) from conflict
-        raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
+        try:
+            return await self._try_update(target, transform, user, options, warnings, manner)
+        except WriteConflict as conflict:
+            refusal = errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
+            if manner.pinned:
+                raise refusal from conflict
+        key = self.storage.key(resource, target.namespace, target.name)
+        async with self._turns.setdefault(key, anyio.Lock()):
+            for _ in range(CONFLICT_RETRIES):
+                try:
+                    return await self._try_update(target, transform, user, options, warnings, manner)
+                except WriteConflict:
+                    continue
+        raise refusal
+
+    async def _try_update(
+        self,
+        target: Target,
+        transform: Transform,
+        user: User,
+        options: WriteOptions,
+        warnings: list[str] | None,
+        manner: Manner,
+    ) -> Written:
+        resource = target.resource
+        item = self.storage.item(resource, target.namespace, target.name)
+        if item is None:
+            raise errors.not_found(resource.plural, resource.group, target.name)
+        old = self.storage.load(resource, await self.storage.incoming_one(resource, item.value))
+        new = await transform(old)
+        objectmeta.drop_repeated_owners(new, warnings, " after mutating admission happens")
+        given = str(new["metadata"].get("resourceVersion") or "")
+        write_checks.check_revision(target, given, old["metadata"]["resourceVersion"])
+        return await self._swap(target, item, old, new, user, options, warnings, manner)
 
     async def _swap(
         self,
@@ -361,6 +421,8 @@ class Verbs:
             user=user,
             obj=new if shown is None else shown.show(new),
             old=old if shown is None else shown.show(old),
+            options=options.sent,
+            deadline=options.deadline,
             dry_run=options.dry_run,
             warnings=warnings if warnings is not None else [],
         )
@@ -369,19 +431,22 @@ class Verbs:
         self._guard(request)
         if request.obj is not None:
             new = request.obj if shown is None else shown.take(new, request.obj)
+        objectmeta.drop_repeated_owners(new, warnings, objectmeta.AFTER_ADMISSION)
         self._prepare_update(resource, sub, new, old, manner.trusted)
         hook = self.hooks.get(resource.group_resource) if sub is None else None
         undo = await hook.begin_update(new, old, options.dry_run) if hook is not None else None
         try:
             if not manner.trusted:
                 write_checks.check_update(resource, sub, new, old)
+                if sub is None and warnings is not None:
+                    warnings.extend(resource.warnings(new, old))
                 await self.admission.validate(request, self)
             managed.complete(resource, new, but=managed.shared(old, new))
             if sub is None and resource.generation and objectmeta.counts(resource, new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1
             if new == old or managed.differs_in_times(old, new):
                 return Written(item.value, item.revision)
-            written = await self._replace(target, item, new, options)
+            written = await self._replace(target, item, new, options, manner)
         except BaseException as error:
             if undo is not None:
                 undo()
@@ -405,10 +470,9 @@ class Verbs:
         elif not trusted:
             resource.prepare_update(new, old)
 
-    async def _replace(self, target: Target, item: Item, new: Obj, options: WriteOptions) -> Written:
+    async def _replace(self, target: Target, item: Item, new: Obj, options: WriteOptions, manner: Manner) -> Written:
         resource = target.resource
-        encode = self.storage.encoder(resource, await self.storage.outgoing(resource, new))
-        write_checks.check_size(options, encode, len(item.value))
+        encode = await self._encoder(resource, new, options, manner, len(item.value))
         if options.dry_run:
             return Written(encode(item.revision), item.revision)
         gone = is_finished(new)

@@ -7,49 +7,15 @@
 from __future__ import annotations
 
 import os
-import resource
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-from kube_lite import KUBERNETES_VERSION
+from kube_lite.exposition import Exposition
 from kube_lite.node.machine import Interface
 from kube_lite.node.sampling import PodSample, Rated, Sample
 from kube_lite.resources import quantity
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
 PERIOD = 100_000
 """Microseconds over which a CPU quota counts, see ``linux/cgroups``."""
-
-_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
-
-
-class Exposition:
-    """A text being written, a family of metrics after the other."""
-
-    def __init__(self, milliseconds: int | None = None) -> None:
-        """:param milliseconds: when the values were so, since 1970; None leaves that to the reader"""
-        self._lines: list[str] = []
-        self._time = "" if milliseconds is None else f" {milliseconds}"
-
-    def family(
-        self, name: str, kind: str, about: str, rows: Iterable[tuple[Mapping[str, str], float]], *, timed: bool = True
-    ) -> None:
-        """Write a family; one without rows is left out.
-
-        :param kind: ``counter`` or ``gauge``
-        """
-        written = []
-        for labels, value in rows:
-            inner = ",".join(f'{key}="{text.translate(_ESCAPES)}"' for key, text in labels.items())
-            shown = f"{{{inner}}}" if inner else ""
-            written.append(f"{name}{shown} {value!r}{self._time if timed else ''}")
-        if written:
-            self._lines += [f"# HELP {name} {about}", f"# TYPE {name} {kind}", *written]
-
-    def text(self) -> bytes:
-        """All of it."""
-        return ("\n".join(self._lines) + "\n").encode() if self._lines else b""
 
 
 def _milliseconds(sample: Sample) -> int:
@@ -219,21 +185,10 @@ def own_metrics(name: str, pods: int, containers: Mapping[str, int]) -> bytes:
     :param containers: by state
     """
     out = Exposition()
-    major, minor, _ = KUBERNETES_VERSION.lstrip("v").split(".", 2)
-    build = {"major": major, "minor": minor, "git_version": KUBERNETES_VERSION, "platform": "linux"}
     out.family("kubelet_node_name", "gauge", "[ALPHA] The node's name. The count is always 1.", [({"node": name}, 1)])
     about = "[ALPHA] Number of pods that have a running pod sandbox"
     out.family("kubelet_running_pods", "gauge", about, [({}, pods)])
     rows = [({"container_state": state}, count) for state, count in sorted(containers.items())]
     out.family("kubelet_running_containers", "gauge", "[ALPHA] Number of containers currently running", rows)
-    about = "[ALPHA] A metric with a constant '1' value labeled by the version it was built from."
-    out.family("kubernetes_build_info", "gauge", about, [(build, 1)])
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    about = "Total user and system CPU time spent in seconds."
-    out.family("process_cpu_seconds_total", "counter", about, [({}, round(used.ru_utime + used.ru_stime, 6))])
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    about = "Resident memory size in bytes."
-    out.family("process_resident_memory_bytes", "gauge", about, [({}, pages * resource.getpagesize())])
-    files = len(os.listdir("/proc/self/fd"))
-    out.family("process_open_fds", "gauge", "Number of open file descriptors.", [({}, files)])
+    out.process()
     return out.text()

@@ -15,6 +15,7 @@ import msgspec
 from kube_lite import clock
 from kube_lite.client.protocol import Client
 from kube_lite.errors import ApiError
+from kube_lite.exposition import CONTENT_TYPE
 from kube_lite.node import exposition, host_logs, summary
 from kube_lite.node.agent import Agent
 from kube_lite.node.configuration import configuration
@@ -109,13 +110,13 @@ class Kubelet:
         return Reply(told(), content_type="application/json")
 
     async def _resource_metrics(self) -> Reply:
-        return whole(exposition.resource_metrics(await self._sample(disks=False)), exposition.CONTENT_TYPE)
+        return whole(exposition.resource_metrics(await self._sample(disks=False)), CONTENT_TYPE)
 
     async def _container_metrics(self) -> Reply:
         async def told() -> AsyncIterator[bytes]:
             yield exposition.container_metrics(await self._sample(disks=True))
 
-        return Reply(told(), content_type=exposition.CONTENT_TYPE)
+        return Reply(told(), content_type=CONTENT_TYPE)
 
     async def _own_metrics(self) -> Reply:
         states = Counter(
@@ -126,7 +127,7 @@ class Kubelet:
             if state.phase in _STATES
         )
         pods = sum(bool(running(worker)) for worker in self._agent.workers.values())
-        return whole(exposition.own_metrics(self._settings.name, pods, states), exposition.CONTENT_TYPE)
+        return whole(exposition.own_metrics(self._settings.name, pods, states), CONTENT_TYPE)
 
     async def _container_logs(self, parts: list[str], query: str) -> Reply:
         if len(parts) != 3 or not all(parts):

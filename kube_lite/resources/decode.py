@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -91,7 +90,7 @@ def decode(type_: Type, obj: Any, text: Callable[[], bytes] | None = None) -> De
             # of a custom resource upstream decodes the metadata alone, from JSON of its own
             told = told_by_go(type_.fields["metadata"].type, _encode_sorted(obj.get("metadata")))
         raise DecodeError(told or first_problem(type_, obj)) from None
-    unknown = list(islice(unknown_paths(type_, obj, ""), MAX_STRICT_ERRORS)) if walk.unknown else []
+    unknown = unknown_paths(type_, obj)[:MAX_STRICT_ERRORS] if walk.unknown else []
     empties: list[tuple[dict[str, Any], str, Any]] = []
     for owner, key in walk.drops:
         value = owner.pop(key, None)

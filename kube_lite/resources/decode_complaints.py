@@ -193,8 +193,20 @@ def _told_of_scalar(kind: int, go: str, value: Any, given: str) -> str:
     return f"cannot convert float64 to {go}" if broken else ""
 
 
-def unknown_paths(type_: Type, value: Any, path: str) -> Iterator[str]:
-    """Paths of the fields that the type does not name: ``spec.containers[0].foo``."""
+def unknown_paths(type_: Type, obj: Any) -> list[str]:
+    """Paths of the fields that the type does not name: ``spec.containers[0].foo``.
+
+    As they come; those of custom resources as upstream finds them, which looks at metadata first and at that of
+    embedded resources last, each sorted.
+    """
+    found = _unknown(type_, obj, "", _PRUNED)
+    return [path for _, path in (sorted(found) if type_.custom else found)]
+
+
+_OWN_METADATA, _PRUNED, _EMBEDDED_METADATA = range(3)
+
+
+def _unknown(type_: Type, value: Any, path: str, turn: int) -> Iterator[tuple[int, str]]:
     kind = type_.kind
     item = type_.item
     if kind == OBJECT and isinstance(value, dict):
@@ -202,14 +214,17 @@ def unknown_paths(type_: Type, value: Any, path: str) -> Iterator[str]:
             below = type_.fields.get(key)
             where = f"{path}.{key}" if path else key
             if below is not None:
-                yield from unknown_paths(below.type, sub, where)
+                after = turn
+                if key == "metadata" and (type_.embedded or not path):
+                    after = _EMBEDDED_METADATA if path else _OWN_METADATA
+                yield from _unknown(below.type, sub, where, after)
             elif item is not None:
-                yield from unknown_paths(item, sub, where)
+                yield from _unknown(item, sub, where, turn)
             elif not type_.preserve:
-                yield where
+                yield turn, where
     elif kind == LIST and isinstance(value, list) and item is not None:
         for position, sub in enumerate(value):
-            yield from unknown_paths(item, sub, f"{path}[{position}]")
+            yield from _unknown(item, sub, f"{path}[{position}]", turn)
     elif kind == MAP and isinstance(value, dict) and item is not None:
         for key, sub in value.items():
-            yield from unknown_paths(item, sub, f"{path}.{key}" if path else key)
+            yield from _unknown(item, sub, f"{path}.{key}" if path else key, turn)

@@ -90,6 +90,18 @@ def validate_standard_finalizers(finalizers: list[str], path: str) -> Errors:
     ]
 
 
+def finalizer_warnings(new: Obj, old: Obj | None) -> list[str]:
+    """What custom resources are told of finalizers that a write adds without a domain."""
+    before = () if old is None else old["metadata"].get("finalizers") or ()
+    added = {name for name in new["metadata"].get("finalizers") or () if "/" not in name}
+    return [
+        f'metadata.finalizers: "{name}": prefer a domain-qualified finalizer name '
+        + ("including a path (/) " if "." in name else "")
+        + "to avoid accidental conflicts with other finalizer writers"
+        for name in sorted(added - STANDARD_FINALIZERS - set(before))
+    ]
+
+
 def validate_owner_references(owners: list[Obj], path: str) -> Errors:
     """Each owner is named fully, and at most one is the controller."""
     found: Errors = []

@@ -280,6 +280,8 @@ def _compare(type_: Type, old: Any, new: Any, lenient: bool) -> _Changes:
         return None, None
     if is_leaf(type_, old) and is_leaf(type_, new):
         return IN, None
+    if type_.kind == ANY and type(old) is not type(new):
+        return whole(type_, new, lenient), whole(type_, old, lenient)  # one thing goes, another comes
     return _compare_entered(type_, old, new, lenient)
 
 

@@ -1,13 +1,15 @@
 """The Pod Security Standards: what ``baseline`` and ``restricted`` forbid, with the words that clients see.
 
-Each check looks at a pod's metadata and spec and gives a reason and a detail, or nothing. Checks, order and texts
-are those of upstream's ``k8s.io/pod-security-admission/policy`` at its latest version.
+Each check looks at a pod's metadata and spec and gives a reason and a detail, or nothing. A namespace may be held at
+the standards of an earlier minor version, so a check says from which on it holds, and what it looked like before.
+Checks, order and texts are those of upstream's ``k8s.io/pod-security-admission/policy`` (v1.36).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from functools import lru_cache, partial
+from typing import Any, Final, NamedTuple
 
 from kube_lite.resources.meta import Obj, dig
 
@@ -30,23 +32,27 @@ _CAPABILITIES = frozenset(
         "SYS_CHROOT",
     }
 )
-_SYSCTLS = frozenset(
+_SYSCTLS: Final = frozenset(
     {
         "kernel.shm_rmid_forced",
         "net.ipv4.ip_local_port_range",
         "net.ipv4.ip_unprivileged_port_start",
         "net.ipv4.tcp_syncookies",
         "net.ipv4.ping_group_range",
-        "net.ipv4.ip_local_reserved_ports",
-        "net.ipv4.tcp_keepalive_time",
-        "net.ipv4.tcp_fin_timeout",
-        "net.ipv4.tcp_keepalive_intvl",
-        "net.ipv4.tcp_keepalive_probes",
-        "net.ipv4.tcp_rmem",
-        "net.ipv4.tcp_wmem",
     }
 )
-_SELINUX_TYPES = frozenset({"", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"})
+_SYSCTLS_27: Final = _SYSCTLS | {"net.ipv4.ip_local_reserved_ports"}
+_SYSCTLS_29: Final = _SYSCTLS_27 | {
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_keepalive_intvl",
+    "net.ipv4.tcp_keepalive_probes",
+}
+_SYSCTLS_32: Final = _SYSCTLS_29 | {"net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem"}
+_SELINUX_TYPES: Final = frozenset({"", "container_t", "container_init_t", "container_kvm_t"})
+_SELINUX_TYPES_31: Final = _SELINUX_TYPES | {"container_engine_t"}
+_SECCOMP: Final = "container.seccomp.security.alpha.kubernetes.io/"
+SECCOMP_OF_POD: Final = "seccomp.security.alpha.kubernetes.io/pod"
 _VOLUMES = frozenset(
     {
         "configMap",
@@ -106,8 +112,18 @@ def _setters(spec: Obj, bad: Callable[[Obj], bool]) -> str:
     return " and ".join(parts)
 
 
-def _windows(spec: Obj) -> bool:
-    return bool(dig(spec, "os", "name") == "windows")
+def seccomp_annotation(container: str) -> str:
+    """The annotation that gave a container its profile before there was a field."""
+    return _SECCOMP + container
+
+
+def _not_on_windows(check: Check, meta: Obj, spec: Obj) -> Violation | None:
+    return None if dig(spec, "os", "name") == "windows" else check(meta, spec)
+
+
+def _not_in_user_namespaces(check: Check, meta: Obj, spec: Obj) -> Violation | None:
+    """Root of a user namespace is nobody outside, and its unmasked /proc shows nothing of the host."""
+    return None if spec.get("hostUsers") is False else check(meta, spec)
 
 
 # ---- baseline
@@ -117,18 +133,20 @@ def _apparmor(meta: Obj, spec: Obj) -> Violation | None:
     def bad(context: Obj) -> bool:
         return bool(dig(context, "appArmorProfile", "type") == "Unconfined")
 
-    parts = []
-    if setters := _setters(spec, bad):
-        parts.append(f'{setters} must not set AppArmor profile type to "Unconfined"')
+    setters = [who] if (who := _setters(spec, bad)) else []
+    values = ["Unconfined"] if setters else []
     wrong = [
-        f'"{key}"="{value}"'
+        f'{key}="{value}"'
         for key, value in sorted((meta.get("annotations") or {}).items())
         if key.startswith(_APPARMOR) and value not in ("", "runtime/default") and not value.startswith("localhost/")
     ]
     if wrong:
-        parts.append(f"annotation{'s' if len(wrong) > 1 else ''} {', '.join(wrong)}")
-    plural = "s" if len(wrong) > 1 else ""
-    return Violation(f"forbidden AppArmor profile{plural}", " and ".join(parts)) if parts else None
+        setters.append("annotation" if len(wrong) == 1 else "annotations")
+        values += wrong
+    if not setters:
+        return None
+    reason = f"forbidden AppArmor profile{'s' if len(values) > 1 else ''}"
+    return Violation(reason, f"{' and '.join(setters)} must not set AppArmor profile type to {_quoted(values)}")
 
 
 def _added(spec: Obj, allowed: frozenset[str]) -> str:
@@ -161,9 +179,9 @@ def _host_path(meta: Obj, spec: Obj) -> Violation | None:
 
 def _host_ports(meta: Obj, spec: Obj) -> Violation | None:
     names: list[str] = []
-    ports: set[int] = set()
+    ports: set[str] = set()
     for container in _containers(spec):
-        used = {p["hostPort"] for p in container.get("ports") or () if p.get("hostPort")}
+        used = {str(p["hostPort"]) for p in container.get("ports") or () if p.get("hostPort")}
         if used:
             names.append(container.get("name", ""))
             ports |= used
@@ -171,7 +189,7 @@ def _host_ports(meta: Obj, spec: Obj) -> Violation | None:
         return None
     verb = "use" if len(names) > 1 else "uses"
     noun = "hostPorts" if len(ports) > 1 else "hostPort"
-    return Violation("hostPort", f"{_named('container', names)} {verb} {noun} {', '.join(map(str, sorted(ports)))}")
+    return Violation("hostPort", f"{_named('container', names)} {verb} {noun} {', '.join(sorted(ports))}")
 
 
 def _hosts(container: Obj) -> Iterator[str]:
@@ -195,7 +213,9 @@ def _probe_hosts(meta: Obj, spec: Obj) -> Violation | None:
         return None
     verb = "use" if len(names) > 1 else "uses"
     noun = "probe or lifecycle hosts" if len(hosts) > 1 else "probe or lifecycle host"
-    return Violation("probe or lifecycle host", f"{_named('container', names)} {verb} {noun} {_quoted(sorted(hosts))}")
+    return Violation(
+        "probe or lifecycle host", f"{_named('container', sorted(names))} {verb} {noun} {_quoted(sorted(hosts))}"
+    )
 
 
 def _privileged(meta: Obj, spec: Obj) -> Violation | None:
@@ -205,8 +225,6 @@ def _privileged(meta: Obj, spec: Obj) -> Violation | None:
 
 
 def _proc_mount(meta: Obj, spec: Obj) -> Violation | None:
-    if spec.get("hostUsers") is False:
-        return None  # within a user namespace an unmasked /proc shows nothing of the host
     bad = [c for c in _containers(spec) if _context(c).get("procMount") not in (None, "Default")]
     if not bad:
         return None
@@ -215,13 +233,13 @@ def _proc_mount(meta: Obj, spec: Obj) -> Violation | None:
     return Violation("procMount", f"{_named('container', names)} must not set securityContext.procMount to {values}")
 
 
-def _selinux(meta: Obj, spec: Obj) -> Violation | None:
+def _selinux(allowed: frozenset[str], meta: Obj, spec: Obj) -> Violation | None:
     types: set[str] = set()
     others: list[str] = []
 
     def bad(context: Obj) -> bool:
         options = context.get("seLinuxOptions") or {}
-        wrong_type = (options.get("type") or "") not in _SELINUX_TYPES
+        wrong_type = (options.get("type") or "") not in allowed
         if wrong_type:
             types.add(options["type"])
         wrong = [f"{name} may not be set" for name in ("user", "role") if options.get(name)]
@@ -242,8 +260,21 @@ def _seccomp(meta: Obj, spec: Obj) -> Violation | None:
     return Violation("seccompProfile", detail) if setters else None
 
 
-def _sysctls(meta: Obj, spec: Obj) -> Violation | None:
-    names = [s.get("name", "") for s in _context(spec).get("sysctls") or () if s.get("name") not in _SYSCTLS]
+def _seccomp_annotations(meta: Obj, spec: Obj) -> Violation | None:
+    annotations = meta.get("annotations") or {}
+    keys = {SECCOMP_OF_POD, *(seccomp_annotation(c.get("name", "")) for c in _containers(spec))}
+    wrong = [
+        f'{key}="{value}"'
+        for key in sorted(keys & annotations.keys())
+        if (value := annotations[key]) not in ("runtime/default", "docker/default")
+        and not value.startswith("localhost/")
+    ]
+    noun = "annotation" if len(wrong) == 1 else "annotations"
+    return Violation("seccompProfile", f"forbidden {noun} {', '.join(wrong)}") if wrong else None
+
+
+def _sysctls(allowed: frozenset[str], meta: Obj, spec: Obj) -> Violation | None:
+    names = [s.get("name", "") for s in _context(spec).get("sysctls") or () if s.get("name") not in allowed]
     return Violation("forbidden sysctls", ", ".join(names)) if names else None
 
 
@@ -257,16 +288,12 @@ def _host_process(meta: Obj, spec: Obj) -> Violation | None:
 
 
 def _escalation(meta: Obj, spec: Obj) -> Violation | None:
-    if _windows(spec):
-        return None
     names = _where(spec, lambda c: _context(c).get("allowPrivilegeEscalation") is not False)
     detail = f"{_named('container', names)} must set securityContext.allowPrivilegeEscalation=false"
     return Violation("allowPrivilegeEscalation != false", detail) if names else None
 
 
 def _dropped(meta: Obj, spec: Obj) -> Violation | None:
-    if _windows(spec):
-        return None
     names = _where(spec, lambda c: "ALL" not in dig(_context(c), "capabilities", "drop", default=[]))
     parts = [f'{_named("container", names)} must set securityContext.capabilities.drop=["ALL"]'] if names else []
     if added := _added(spec, frozenset({"NET_BIND_SERVICE"})):
@@ -315,8 +342,6 @@ def _user(meta: Obj, spec: Obj) -> Violation | None:
 
 
 def _seccomp_set(meta: Obj, spec: Obj) -> Violation | None:
-    if _windows(spec):
-        return None
     if (wrong := _seccomp(meta, spec)) is not None:
         return wrong
     lacking = _lacking(spec, lambda context: dig(context, "seccompProfile", "type") in ("RuntimeDefault", "Localhost"))
@@ -324,30 +349,67 @@ def _seccomp_set(meta: Obj, spec: Obj) -> Violation | None:
     return Violation("seccompProfile", detail) if lacking else None
 
 
-_BASELINE: tuple[Check, ...] = (
-    _apparmor,
-    _capabilities,
-    _host_namespaces,
-    _host_path,
-    _host_ports,
-    _probe_hosts,
-    _privileged,
-    _proc_mount,
-    _selinux,
-    _seccomp,
-    _sysctls,
-    _host_process,
-)
-_OVERRIDDEN = (_capabilities, _host_path, _seccomp)
-"""Baseline checks that a stricter one takes the place of."""
-_RESTRICTED: tuple[Check, ...] = (_escalation, _dropped, _volumes, _non_root, _user, _seccomp_set)
-_CHECKS: dict[str, tuple[Check, ...]] = {
-    "privileged": (),
-    "baseline": _BASELINE,
-    "restricted": (*(c for c in _BASELINE if c not in _OVERRIDDEN), *_RESTRICTED),
+class _Rule(NamedTuple):
+    """A check, and how it changed: ``since`` holds minor versions, oldest first."""
+
+    since: tuple[tuple[int, Check], ...]
+    replaces: str = ""
+    """The baseline rule that it is stricter than."""
+
+
+_BASELINE: Final[dict[str, _Rule]] = {
+    "appArmorProfile": _Rule(((0, _apparmor),)),
+    "capabilities": _Rule(((0, _capabilities),)),
+    "hostNamespaces": _Rule(((0, _host_namespaces),)),
+    "hostPathVolumes": _Rule(((0, _host_path),)),
+    "hostPorts": _Rule(((0, _host_ports),)),
+    "hostProbesAndHostLifecycle": _Rule(((34, _probe_hosts),)),
+    "privileged": _Rule(((0, _privileged),)),
+    "procMount": _Rule(((0, _proc_mount), (35, partial(_not_in_user_namespaces, _proc_mount)))),
+    "seLinuxOptions": _Rule(((0, partial(_selinux, _SELINUX_TYPES)), (31, partial(_selinux, _SELINUX_TYPES_31)))),
+    "seccompProfile": _Rule(((0, _seccomp_annotations), (19, _seccomp))),
+    "sysctls": _Rule(
+        (
+            (0, partial(_sysctls, _SYSCTLS)),
+            (27, partial(_sysctls, _SYSCTLS_27)),
+            (29, partial(_sysctls, _SYSCTLS_29)),
+            (32, partial(_sysctls, _SYSCTLS_32)),
+        )
+    ),
+    "windowsHostProcess": _Rule(((0, _host_process),)),
 }
+_RESTRICTED: Final = (
+    _Rule(((8, _escalation), (25, partial(_not_on_windows, _escalation)))),
+    _Rule(((22, _dropped), (25, partial(_not_on_windows, _dropped))), "capabilities"),
+    _Rule(((35, _proc_mount),), "procMount"),
+    _Rule(((0, _volumes),), "hostPathVolumes"),
+    _Rule(((0, _non_root), (35, partial(_not_in_user_namespaces, _non_root)))),
+    _Rule(((23, _user), (35, partial(_not_in_user_namespaces, _user)))),
+    _Rule(((19, _seccomp_set), (25, partial(_not_on_windows, _seccomp_set))), "seccompProfile"),
+)
+NEWEST: Final = 35
+"""The minor version in which a rule changed last: what ``latest`` and later versions come to."""
 
 
-def violations(level: str, metadata: Obj, spec: Obj) -> list[Violation]:
-    """What a pod does that ``level`` forbids, in upstream's order."""
-    return [found for check in _CHECKS[level] if (found := check(metadata, spec)) is not None]
+def _at(rule: _Rule, minor: int) -> Check | None:
+    return next((check for since, check in reversed(rule.since) if since <= minor), None)
+
+
+@lru_cache(maxsize=128)
+def _checks(level: str, minor: int) -> tuple[Check, ...]:
+    """What a level asks for in a version, in the order in which it is told."""
+    if level == "privileged":
+        return ()
+    stricter = [rule for rule in _RESTRICTED if level == "restricted" and _at(rule, minor) is not None]
+    replaced = {rule.replaces for rule in stricter}
+    rules = [rule for name, rule in _BASELINE.items() if name not in replaced] + stricter
+    return tuple(check for rule in rules if (check := _at(rule, minor)) is not None)
+
+
+def violations(level: str, metadata: Obj, spec: Obj, minor: int = NEWEST) -> list[Violation]:
+    """What a pod does that ``level`` forbids, in upstream's order.
+
+    :param minor: the minor version whose standards count
+    """
+    checks = _checks(level, min(minor, NEWEST))
+    return [found for check in checks if (found := check(metadata, spec)) is not None]

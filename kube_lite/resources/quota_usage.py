@@ -13,7 +13,7 @@ from kube_lite import clock
 from kube_lite.resources.kinds.pod.qos import qos_class
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.pod_resources import Amounts, amounts, largest, plus, pod_limits, pod_requests
-from kube_lite.resources.quantity import Quantity, parse
+from kube_lite.resources.quantity import NANO, Quantity, parse
 
 ONE = parse("1")
 ZERO = Quantity(0)
@@ -24,6 +24,9 @@ _COMPUTE = frozenset({"cpu", "memory", "ephemeral-storage"})
 _STATED = frozenset({"cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"})
 """Names that, once limited, every container must state."""
 _CLASS = ".storageclass.storage.k8s.io/"
+_DEVICE_CLASS = ".deviceclass.resource.k8s.io/devices"
+_MAX_DEVICES = parse("32")
+"""What a request for all devices counts for: as many as a claim can ever get (``AllocationResultsMaxSize``)."""
 
 
 def usage(group_resource: str, obj: Obj, now: datetime | None = None) -> Amounts:
@@ -49,6 +52,8 @@ def limited_kinds(hard: Iterable[str]) -> set[str]:
             kinds.add("services")
         elif name in ("persistentvolumeclaims", "requests.storage") or _CLASS in name:
             kinds.add("persistentvolumeclaims")
+        elif name.endswith(_DEVICE_CLASS):
+            kinds.add("resourceclaims.resource.k8s.io")
         else:
             kinds.add("pods")
     return kinds
@@ -89,14 +94,11 @@ def unstated(group_resource: str, obj: Obj, limited: Collection[str]) -> str:
     if group_resource != "pods" or not needed:
         return ""
     spec = obj.get("spec") or {}
-    whole = _stated_by(spec)
-    missing: dict[str, set[str]] = {}
-    for container in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]:
-        for name in needed - _stated_by(container) - whole:
-            missing.setdefault(name, set()).add(container.get("name", ""))
-    if not missing:
-        return ""
-    return "must specify " + ",".join(sorted(missing))
+    if _stated_by(spec):
+        return ""  # the pod as a whole is bounded: nobody asks its containers
+    containers = [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]
+    missing = {name for container in containers for name in needed - _stated_by(container)}
+    return "must specify " + ",".join(sorted(missing)) if missing else ""
 
 
 def _stated_by(holder: Obj) -> set[str]:
@@ -135,9 +137,34 @@ def _claim_usage(claim: Obj, now: datetime) -> Amounts:
     if storage_class:
         total[f"{storage_class}{_CLASS}persistentvolumeclaims"] = ONE
     if storage is not None:
+        storage = _whole(storage)
         total["requests.storage"] = storage
         if storage_class:
             total[f"{storage_class}{_CLASS}requests.storage"] = storage
+    return total
+
+
+def _whole(amount: Quantity) -> Quantity:
+    """Bytes are not divided: part of one counts as one."""
+    return Quantity(amount.value * NANO, amount.format) if amount.nanos % NANO else amount
+
+
+def _devices_usage(claim: Obj, now: datetime) -> Amounts:
+    """The devices by their class; of alternatives those that ask for most."""
+    total: Amounts = {}
+    for request in dig(claim, "spec", "devices", "requests") or ():
+        most: Amounts = {}
+        for wanted in request.get("firstAvailable") or [request.get("exactly") or request]:
+            name = f"{wanted.get('deviceClassName', '')}{_DEVICE_CLASS}"
+            match wanted.get("allocationMode"):
+                case "ExactCount":
+                    count = parse(str(wanted.get("count") or 1))
+                case "All":
+                    count = _MAX_DEVICES
+                case _:
+                    count = ZERO
+            most = largest(most, {name: count})
+        total = plus(total, most)
     return total
 
 
@@ -145,6 +172,7 @@ _USAGE: dict[str, Callable[[Obj, datetime], Amounts]] = {
     "pods": _pod_usage,
     "services": _service_usage,
     "persistentvolumeclaims": _claim_usage,
+    "resourceclaims.resource.k8s.io": _devices_usage,
 }
 
 

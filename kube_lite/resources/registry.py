@@ -71,6 +71,19 @@ def prepare_status_update(new: Obj, old: Obj) -> None:
             new[key] = value
 
 
+_METADATA_OF_MAIN = ("annotations", "deletionTimestamp", "finalizers", "labels", "ownerReferences")
+
+
+def prepare_status_alone(new: Obj, old: Obj) -> None:
+    """As :func:`prepare_status_update`, but metadata stays as stored too (upstream's ``ResetObjectMetaForStatus``)."""
+    prepare_status_update(new, old)
+    for name in _METADATA_OF_MAIN:
+        if name in old["metadata"]:
+            new["metadata"][name] = old["metadata"][name]
+        else:
+            new["metadata"].pop(name, None)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Subresource:
     """A path below an object, such as ``status``, ``scale`` or ``binding``.
@@ -87,14 +100,22 @@ class Subresource:
     kind: str = ""
     prepare: Callable[[Obj, Obj], None] = prepare_status_update
     validate: Callable[[Obj, Obj], Errors] = _valid_update
+    resets: tuple[str, ...] = ()
+    """Paths of what ``prepare`` keeps as it was, which nobody comes to own here (upstream's ``GetResetFields``)."""
 
 
 def status(
     prepare: Callable[[Obj, Obj], None] = prepare_status_update,
     validate: Callable[[Obj, Obj], Errors] = _valid_update,
+    resets: tuple[str, ...] = ("spec",),
 ) -> Subresource:
     """The ``status`` subresource with a kind's own rules."""
-    return Subresource(name="status", prepare=prepare, validate=validate)
+    return Subresource(name="status", prepare=prepare, validate=validate, resets=resets)
+
+
+def status_alone(validate: Callable[[Obj, Obj], Errors] = _valid_update) -> Subresource:
+    """The ``status`` subresource of a kind whose metadata cannot be written there."""
+    return status(prepare_status_alone, validate, ("spec", "metadata"))
 
 
 SCALE = Subresource(name="scale", group="autoscaling", version="v1", kind="Scale")
@@ -164,7 +185,8 @@ class Resource:
     """How often upstream checks a new object; causes are told as often."""
     update_checks: Sequence[UpdateCheck] = (UpdateCheck.CHANGE,)
     """What comes before ``validate_update``."""
-    warnings: Callable[[Obj], Sequence[str]] = lambda obj: ()
+    warnings: Callable[[Obj, Obj | None], Sequence[str]] = lambda new, old: ()
+    """Texts of Warning headers about an object that is valid all the same; ``old`` is None where it is new."""
     name_rule: Callable[[str, bool], Sequence[str]] | None = None
     """``(name, is_prefix) -> problems``; None means DNS subdomain."""
 

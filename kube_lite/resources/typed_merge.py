@@ -297,7 +297,10 @@ def _merge_lists(type_: Type, live: list[Any], config: list[Any]) -> list[Any]:
 
 
 def remove(type_: Type, value: Any, gone: Node) -> Any:
-    """``value`` without the members of ``gone``; None where nothing is left of a map or list."""
+    """``value`` without the members of ``gone``; None where nothing is left of a map or list.
+
+    One in there of which nothing is left stays as an empty one, unless it is a member itself: somebody owns it.
+    """
     if isinstance(value, dict):
         if not value or _is_atomic(type_):
             return None
@@ -311,8 +314,7 @@ def remove(type_: Type, value: Any, gone: Node) -> Any:
                 continue
             else:
                 left = remove(below(type_, key), sub, inner)
-                if left is not None:
-                    kept[key] = left
+                kept[key] = type(sub)() if left is None else left
         return kept or None
     if isinstance(value, list):
         if not value or _is_atomic(type_):
@@ -328,7 +330,6 @@ def remove(type_: Type, value: Any, gone: Node) -> Any:
                 continue
             else:
                 left = remove(item_type, sub, inner)
-                if left is not None:
-                    items.append(left)
+                items.append(type(sub)() if left is None else left)
         return items or None
     return value

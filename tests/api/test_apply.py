@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kube_lite.api.apply import LAST_APPLIED, Applied, Writer, apply, created, updated
+from kube_lite.api.apply import LAST_APPLIED, apply, created, updated
 from kube_lite.api.managed import differs_in_times
 from kube_lite.errors import BadRequest, Conflict
 from kube_lite.resources import schema
@@ -17,67 +17,18 @@ from kube_lite.resources.decode import complete, decode
 from kube_lite.resources.fieldset import difference, ordered, paths, union
 from kube_lite.resources.ownership import Unnameable, applied, whole
 from kube_lite.resources.typed_merge import named
-
-CONFIG_MAP = schema.type_for("", "v1", "ConfigMap")
-DEPLOYMENT = schema.type_for("apps", "v1", "Deployment")
-POD = schema.type_for("", "v1", "Pod")
-WIDGET = schema.from_openapi(
-    {
-        "type": "object",
-        "properties": {
-            "spec": {
-                "type": "object",
-                "properties": {
-                    "size": {"type": "integer"},
-                    "items": {"type": "array", "items": {"type": "string"}},
-                    "set": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
-                    "map": {
-                        "type": "array",
-                        "x-kubernetes-list-type": "map",
-                        "x-kubernetes-list-map-keys": ["k"],
-                        "items": {
-                            "type": "object",
-                            "properties": {"k": {"type": "string"}, "v": {"type": "string"}},
-                        },
-                    },
-                },
-            }
-        },
-    }
+from tests.api.appliers import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    POD,
+    WIDGET,
+    Obj,
+    config_map,
+    owners,
+    stored,
+    with_entries,
+    writer,
 )
-
-Obj = dict[str, Any]
-
-
-def writer(manager: str, second: int = 0, version: str = "v1", **more: Any) -> Writer:
-    return Writer(manager, version, f"2026-01-01T00:00:{second:02d}Z", **more)
-
-
-def config_map(data: Obj | None = None, **metadata: Any) -> Obj:
-    obj: Obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", **metadata}}
-    if data is not None:
-        obj["data"] = data
-    return obj
-
-
-def stored(type_: schema.Type, outcome: Applied) -> Obj:
-    """What the server keeps after an apply."""
-    obj = decode(type_, copy.deepcopy(outcome.obj)).obj
-    complete(type_, obj)
-    if outcome.entries:
-        obj["metadata"]["managedFields"] = outcome.entries
-    return obj
-
-
-def owners(obj: Obj) -> dict[str, Obj]:
-    return {f"{e['manager']}/{e['operation']}": e["fieldsV1"] for e in obj["metadata"].get("managedFields", [])}
-
-
-def with_entries(obj: Obj, entries: list[Obj]) -> Obj:
-    result = copy.deepcopy(obj)
-    result["metadata"]["managedFields"] = entries
-    return result
-
 
 # ---- create and update
 
@@ -204,26 +155,6 @@ def test_two_appliers_share_an_object() -> None:
     live = stored(CONFIG_MAP, apply(CONFIG_MAP, live, config_map({"b": "2"}), writer("m2")))
     assert live["data"] == {"a": "1", "b": "2"}
     assert owners(live) == {"m1/Apply": {"f:data": {"f:a": {}}}, "m2/Apply": {"f:data": {"f:b": {}}}}
-
-
-def test_what_is_no_longer_applied_is_removed_unless_another_applier_has_it() -> None:
-    live = stored(CONFIG_MAP, apply(CONFIG_MAP, None, config_map({"a": "1", "b": "1", "c": "1"}), writer("m1")))
-    live = stored(CONFIG_MAP, apply(CONFIG_MAP, live, config_map({"b": "1"}), writer("m2")))
-    live = stored(CONFIG_MAP, apply(CONFIG_MAP, live, config_map({"c": "1"}), writer("m1")))
-    assert live["data"] == {"b": "1", "c": "1"}
-    assert owners(live) == {"m1/Apply": {"f:data": {"f:c": {}}}, "m2/Apply": {"f:data": {"f:b": {}}}}
-
-
-def test_metadata_outlives_the_last_label_that_was_applied() -> None:
-    live = stored(CONFIG_MAP, apply(CONFIG_MAP, None, config_map(labels={"a": "1"}), writer("m1")))
-    live["metadata"].update(uid="u", resourceVersion="7")
-    live = stored(CONFIG_MAP, apply(CONFIG_MAP, live, config_map(), writer("m1")))
-    assert live["metadata"] == {
-        **config_map()["metadata"],
-        "uid": "u",
-        "resourceVersion": "7",
-        "creationTimestamp": None,
-    }
 
 
 def test_a_conflict_names_the_manager_and_force_takes_over() -> None:
@@ -354,37 +285,27 @@ def test_a_zero_that_is_named_is_owned_and_an_empty_map_that_is_not_stored_is_no
     }
 
 
-def test_what_an_updater_owns_too_stays_when_its_applier_gives_it_up() -> None:
-    first = config_map({"a": "1", "b": "1"})
-    live = with_entries(first, created(CONFIG_MAP, first, writer("up")))
-    live = stored(CONFIG_MAP, apply(CONFIG_MAP, live, config_map({"a": "1"}), writer("m1")))
-    live = stored(CONFIG_MAP, apply(CONFIG_MAP, live, config_map(), writer("m1")))
-    assert live["data"] == {"a": "1", "b": "1"}
-    assert owners(live) == {"up/Update": {"f:data": {".": {}, "f:a": {}, "f:b": {}}}}
+def test_entries_that_only_change_places_with_their_times_are_no_change() -> None:
+    def of(*managers: str) -> Obj:
+        entries = [created(CONFIG_MAP, config_map({"a": "b"}), writer(m, i))[0] for i, m in enumerate(managers)]
+        return with_entries(config_map(), entries)
+
+    assert differs_in_times(of("a", "b"), of("b", "a"))
+    assert not differs_in_times(of("a", "b"), of("a", "c"))
 
 
-def test_what_nobody_owns_in_a_map_or_list_outlives_the_last_that_was_applied_there() -> None:
-    def secret(**fields: Any) -> Obj:
-        return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, **fields}
+def test_a_value_that_becomes_a_map_is_a_conflict() -> None:
+    free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    kind = schema.from_openapi({"type": "object", "properties": {"spec": free}})
 
-    kind = schema.type_for("", "v1", "Secret")
-    live = stored(kind, apply(kind, None, secret(data={"x": "AA=="}), writer("m1")))
-    live["data"]["b"] = "Mg=="  # of stringData, say
-    live["metadata"]["finalizers"] = ["e/f"]
-    live = stored(kind, apply(kind, live, secret(), writer("m1")))
-    assert (live["data"], live["metadata"]["finalizers"]) == ({"b": "Mg=="}, ["e/f"])
+    def thing(value: Any) -> Obj:
+        return {"apiVersion": "e/v1", "kind": "T", "metadata": {"name": "t"}, "spec": {"x": value}}
 
-
-def test_a_struct_goes_with_its_defaults_when_nothing_of_it_is_applied_any_more() -> None:
-    def deployment(**strategy: Any) -> Obj:
-        spec = {"strategy": strategy, "selector": {"matchLabels": {"a": "b"}}}
-        return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": spec}
-
-    first = deployment(type="RollingUpdate", rollingUpdate={"maxSurge": 1})
-    live = stored(DEPLOYMENT, apply(DEPLOYMENT, None, first, writer("m1", version="apps/v1")))
-    live["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] = "25%"
-    outcome = apply(DEPLOYMENT, live, deployment(type="Recreate"), writer("m1", version="apps/v1"))
-    assert outcome.obj["spec"]["strategy"] == {"type": "Recreate"}
+    live = stored(kind, apply(kind, None, thing("text"), writer("m1", version="e/v1")))
+    with pytest.raises(Conflict, match=r'conflict with "m1": [.]spec[.]x'):
+        apply(kind, live, thing({"y": 1}), writer("m2", version="e/v1"))
+    forced = apply(kind, live, thing({"y": 1}), writer("m2", version="e/v1"), force=True)
+    assert owners(stored(kind, forced)) == {"m2/Apply": {"f:spec": {"f:x": {".": {}, "f:y": {}}}}}
 
 
 def twice_named(*values: str) -> Obj:
@@ -446,13 +367,15 @@ def test_items_keep_their_neighbours_and_come_in_the_order_of_the_configuration(
     assert applied_over("", "ba") == "ba"
 
 
-def test_an_owner_of_which_a_map_was_left_owns_what_is_in_it_at_the_next_write() -> None:
-    old = with_entries(
-        config_map({"a": "1"}),
-        [{**created(CONFIG_MAP, config_map({"a": "0"}), writer("f0"))[0], "fieldsV1": {"f:data": {}}}],
+def test_an_owner_of_which_only_a_map_was_left_comes_to_own_nothing_in_it() -> None:
+    old = config_map({"a": "1"})
+    entry = {**created(CONFIG_MAP, config_map({"a": "0"}), writer("f0"))[0], "fieldsV1": {"f:data": {}}}
+    (updater,) = updated(CONFIG_MAP, with_entries(old, [entry]), old, None, writer("f1"))
+    assert (updater["manager"], updater["fieldsV1"]) == ("f0", {"f:data": {}})
+    others = owners(
+        stored(CONFIG_MAP, apply(CONFIG_MAP, with_entries(old, [entry]), config_map({"b": "2"}), writer("m")))
     )
-    (entry,) = updated(CONFIG_MAP, old, config_map({"a": "1"}), None, writer("f1"))
-    assert (entry["manager"], entry["fieldsV1"]) == ("f0", {"f:data": {".": {}, "f:a": {}}})
+    assert others["f0/Update"] == {"f:data": {}}
 
 
 def test_a_configuration_of_bad_lists_is_told_what_is_wrong() -> None:

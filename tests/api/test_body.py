@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kube_lite.api.body import MAX_BODY, duplicate_fields, parse, parse_yaml, strict_complaints
+from kube_lite.api.body import MAX_BODY, duplicate_fields, parse, parse_yaml, strict_complaints, warnings_of
 from kube_lite.errors import ApiError, BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 
@@ -136,6 +136,9 @@ def test_duplicate_fields_are_named_by_path() -> None:
     assert parse(raw, "", "Pod").strict_errors()[0] == 'duplicate field "b.c"'
     yaml_errors = parse(b"a: 1\na: 2\n", "application/yaml", "Pod").strict_errors()
     assert yaml_errors == ['yaml: unmarshal errors:\n  line 2: key "a" already set in map']
+    told = parse(b"a: 1\na: 2\na: 3\n", "application/yaml", "Pod").strict_errors()
+    each = ['line 2: key "a" already set in map', 'line 3: key "a" already set in map']
+    assert warnings_of([*told, 'unknown field "x"']) == [*each, 'unknown field "x"']
 
 
 def test_unknown_and_duplicate_fields_are_told_as_they_are_met() -> None:

@@ -46,6 +46,21 @@ def test_yaml_is_quoted_as_the_json_that_upstream_makes_of_it() -> None:
     run(story)
 
 
+def test_unknown_fields_of_yaml_are_told_in_the_order_of_the_json_made_of_it() -> None:
+    body = b"metadata: {name: x, name: x}\nz: 1\na: {b: 1}\n"
+
+    async def story(plane: Plane) -> None:
+        answer = await posted(plane, CONFIGS, body, "application/yaml")
+        told = [value for name, value in answer.headers if name == "warning"]
+        assert told == [
+            '299 - "line 1: key \\"name\\" already set in map"',
+            '299 - "unknown field \\"a\\""',
+            '299 - "unknown field \\"z\\""',
+        ]
+
+    run(story)
+
+
 def test_a_withdrawn_version_names_its_own_structs() -> None:
     async def story(plane: Plane) -> None:
         spec = {"jobTemplate": {"spec": {"backoffLimit": "1"}}}

@@ -296,6 +296,25 @@ def test_what_is_no_request_is_refused_and_others_are_served(sent: bytes, status
     run(story)
 
 
+@pytest.mark.parametrize("count", [0, 2, 40])
+def test_a_long_list_arrives_whole_on_a_connection_that_goes_on(count: int) -> None:
+    async def story(port: int) -> None:
+        async with connected(port) as stream:
+            reader = Reader(stream)
+            for number in range(count):
+                made = json.dumps({"metadata": {"name": f"m-{number}"}, "data": {"a": "x" * 20_000}}).encode()
+                await stream.send(_post(made, JSON))
+                assert (await reader.answer())[0] == 201
+            for _ in range(2):
+                await stream.send(get(MAPS, "Authorization: Bearer root"))
+                status, headers, body = await reader.answer()
+                assert (status, len(body)) == (200, int(headers["content-length"]))
+                names = [item["metadata"]["name"] for item in json.loads(body)["items"]]
+                assert names == sorted(f"m-{number}" for number in range(count))
+
+    run_plane(story)
+
+
 def test_who_is_slow_to_ask_is_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """Slowloris: a thousand connections that each send a byte now and then must not stay forever."""
     monkeypatch.setattr(listener, "HEAD_SECONDS", 0.3)

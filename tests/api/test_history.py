@@ -17,7 +17,7 @@ from tests.plane import ADMIN, admin, started_plane
 
 async def _get(plane: Plane, path: str, query: str) -> dict[str, object]:
     request = Request(parse("GET", path, query), user=ADMIN)
-    found: dict[str, object] = json.loads((await plane.dispatcher.handle(request)).body)
+    found: dict[str, object] = json.loads(bytes((await plane.dispatcher.handle(request)).body))
     return found
 
 

@@ -32,6 +32,7 @@ def json_patch(obj: dict[str, Any], *operations: dict[str, Any]) -> dict[str, An
         ({"op": "add", "path": "/l/-", "value": 9}, {"a": 1, "l": [1, 2, 9]}),
         ({"op": "remove", "path": "/l/0"}, {"a": 1, "l": [2]}),
         ({"op": "replace", "path": "/a", "value": {"x": 1}}, {"a": {"x": 1}, "l": [1, 2]}),
+        ({"op": "replace", "path": "", "value": {"b": 2}}, {"b": 2}),
         ({"op": "move", "from": "/a", "path": "/z"}, {"l": [1, 2], "z": 1}),
         ({"op": "copy", "from": "/l", "path": "/z"}, {"a": 1, "l": [1, 2], "z": [1, 2]}),
         ({"op": "copy", "from": "/q", "path": "/z"}, {"a": 1, "l": [1, 2], "z": None}),
@@ -164,6 +165,20 @@ def test_a_patched_object_of_the_wrong_type_is_shown_in_the_refusal() -> None:
 
 def test_duplicate_fields_of_a_patch_are_strict_errors() -> None:
     assert read(MERGE_PATCH, b'{"data":{"a":"1","a":"2"}}').strict_errors() == ['duplicate field "data.a"']
+
+
+@pytest.mark.parametrize(
+    ("operation", "told"),
+    [
+        ('{"op":"remove","path":"/x"}', []),
+        ('{"op":"remove","path":"/x","why":1}', ['unknown field "[0].why"']),
+        ('{"op":"add","path":"/x","path":"/y","value":{"k":1,"k":2}}', ["path", "value.k"]),
+    ],
+)
+def test_a_json_patch_has_only_the_members_of_operations_and_each_once(operation: str, told: list[str]) -> None:
+    wanted = [one if " " in one else f'duplicate field "[0].{one}"' for one in told]
+    found = read(JSON_PATCH, f"[{operation}]".encode()).strict_errors()
+    assert found == [f"json patch {one}" for one in wanted]
 
 
 def test_what_a_patch_has_not_looked_into_is_shown_in_the_order_of_its_struct() -> None:

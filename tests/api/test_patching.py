@@ -186,3 +186,92 @@ def test_the_namespace_of_a_namespace_is_its_name() -> None:
         assert (other.code, other.json()["message"]) == (400, message)
 
     run(story)
+
+
+def test_an_object_too_big_with_its_owners_is_kept_without_them_and_not_applied_to() -> None:
+    long = "x" * 60
+    data = {f"{long}{number}": "" for number in range(12_000)}  # 0.8 MB, and as much again to say who owns it
+
+    async def story(plane: Plane) -> None:
+        made = await call(plane.app, "POST", CONFIGS, config(data=data), JSON)
+        assert (made.code, managers(made.json())) == (201, [])
+        assert (await apply(plane, config())).code == 413
+        await call(plane.app, "PATCH", MAP, {"data": None}, MERGE)
+        await apply(plane, config(data={"a": "b"}))
+        grown = await call(plane.app, "PATCH", MAP, {"data": data}, MERGE)
+        assert (grown.code, managers(grown.json())) == (200, [])
+
+    run(story)
+
+
+def test_who_may_patch_or_update_but_not_create_makes_nothing_new() -> None:
+    group = "rbac.authorization.k8s.io"
+    panda = {"impersonate-user": "panda"}
+    endpoints = "/api/v1/namespaces/default/endpoints"
+
+    async def allow(plane: Plane, *verbs: str) -> None:
+        rule = {"verbs": verbs, "apiGroups": [""], "resources": ["configmaps", "endpoints"]}
+        role = {"metadata": {"name": verbs[0]}, "rules": [rule]}
+        bound = {
+            "metadata": {"name": verbs[0]},
+            "subjects": [{"kind": "User", "name": "panda", "apiGroup": group}],
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": verbs[0]},
+        }
+        for path, body in (("clusterroles", role), ("clusterrolebindings", bound)):
+            assert (await call(plane.app, "POST", f"/apis/{group}/v1/{path}", body, JSON)).code == 201
+
+    async def story(plane: Plane) -> None:
+        async def written() -> list[Answer]:
+            applied = await call(plane.app, "PATCH", MAP + "?fieldManager=m", config(), {**APPLY, **panda})
+            body = {"metadata": {"name": "e"}}
+            return [applied, await call(plane.app, "PUT", endpoints + "/e", body, {**JSON, **panda})]
+
+        await allow(plane, "patch", "update")
+        refused = await written()
+        assert [answer.refusal() for answer in refused] == [(403, "Forbidden")] * 2
+        told = 'configmaps "c" is forbidden: User "panda" cannot create resource "configmaps" in API group "" '
+        assert refused[0].json()["message"] == told + 'in the namespace "default"'
+        await allow(plane, "create")
+        assert [answer.code for answer in await written()] == [201, 201]
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "spec", "kept"),
+    [
+        (
+            "flowcontrol.apiserver.k8s.io/v1/flowschemas",
+            "FlowSchema",
+            {"priorityLevelConfiguration": {"name": "x"}},
+            [],
+        ),
+        (
+            "apps/v1/namespaces/default/deployments",
+            "Deployment",
+            {
+                "selector": {"matchLabels": {"a": "b"}},
+                "template": {
+                    "metadata": {"labels": {"a": "b"}},
+                    "spec": {"containers": [{"name": "c", "image": "i"}]},
+                },
+            },
+            ["annotations"],
+        ),
+    ],
+)
+def test_a_status_keeps_the_metadata_that_its_kind_resets(path: str, kind: str, spec: Any, kept: list[str]) -> None:
+    version = path.partition("/namespaces")[0].removesuffix("/flowschemas")
+    named = {"apiVersion": version, "kind": kind, "metadata": {"name": "x"}}
+    changed = {**named, "metadata": {"name": "x", "labels": {"k": "v"}, "annotations": {"k": "v"}}}
+
+    async def story(plane: Plane) -> None:
+        made = await call(plane.app, "POST", f"/apis/{path}", {**named, "spec": spec}, JSON)
+        assert made.code == 201, made.body
+        answer = await apply(plane, changed, path=f"/apis/{path}/x/status")
+        metadata = answer.json()["metadata"]
+        assert [name for name in ("labels", "annotations") if name in metadata] == kept
+        owned = [entry["fieldsV1"] for entry in metadata["managedFields"] if entry["manager"] == "m"]
+        assert owned == [{"f:metadata": {f"f:{name}": {"f:k": {}} for name in kept}}] * bool(kept)
+
+    run(story)

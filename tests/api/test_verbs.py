@@ -107,10 +107,10 @@ def test_concurrent_patches_without_a_revision_all_arrive() -> None:
     async def story(client: LocalClient) -> None:
         await client.create("configmaps", {"metadata": {"name": "c"}}, "default")
         async with anyio.create_task_group() as tasks:
-            for number in range(40):
+            for number in range(100):
                 tasks.start_soon(client.patch, "configmaps", "c", {"data": {f"k{number}": "x"}}, "default")
         found = json.loads(await client.get("configmaps", "c", "default"))
-        assert len(found["data"]) == 40
+        assert len(found["data"]) == 100
 
     run(story)
 

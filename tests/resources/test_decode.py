@@ -201,7 +201,7 @@ def test_custom_resources_are_pruned_and_keep_what_validation_will_judge() -> No
         "spec": {"size": "x", "free": {"any": {}}, "items": [{"a": "", "b": 1}], "gone": True},
     }
     result = decode(widget, obj)
-    assert result.unknown == ["metadata.nope", "spec.items[0].b", "spec.gone"]
+    assert result.unknown == ["metadata.nope", "spec.gone", "spec.items[0].b"]
     assert result.obj["spec"] == {"size": "x", "free": {"any": {}}, "items": [{"a": ""}]}
 
 
@@ -220,6 +220,15 @@ def test_metadata_of_a_custom_resource_is_decoded_by_itself(metadata: Any, messa
     with pytest.raises(DecodeError) as refusal:
         decode(schema.from_openapi({"type": "object"}), {"kind": "Widget", "apiVersion": "e/v1", "metadata": metadata})
     assert str(refusal.value)[: len(message)] == message
+
+
+def test_unknown_fields_of_custom_resources_come_metadata_first_and_embedded_metadata_last() -> None:
+    embedded = {"type": "object", "x-kubernetes-embedded-resource": True}
+    spec = {"type": "object", "properties": {"b": {"type": "object", "properties": {}}, "e": embedded}}
+    widget = schema.from_openapi({"type": "object", "properties": {"spec": spec}})
+    inner = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x", "u": 1}}
+    obj = {"apiVersion": "e/v1", "kind": "W", "spec": {"e": inner, "z": 1, "b": {"a": 1}}, "metadata": {"m": 1}}
+    assert decode(widget, obj).unknown == ["metadata.m", "spec.b.a", "spec.z", "spec.e.metadata.u"]
 
 
 def test_nulls_of_custom_resources_are_left_to_validation() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kube_lite.resources.metadata import validate_metadata, validate_metadata_update
+from kube_lite.resources.metadata import finalizer_warnings, validate_metadata, validate_metadata_update
 
 VALID: dict[str, Any] = {"name": "x", "namespace": "ns", "uid": "u"}
 
@@ -81,3 +81,17 @@ def test_a_deleted_object_takes_no_new_finalizers() -> None:
     assert [e.message for e in errors] == [
         'Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{"c/d"}'
     ]
+
+
+def test_custom_resources_are_warned_of_new_finalizers_without_a_domain() -> None:
+    def told(new: list[str], old: list[str] | None = None) -> list[str]:
+        before = None if old is None else {"metadata": {"finalizers": old}}
+        warnings = finalizer_warnings({"metadata": {"finalizers": new}}, before)
+        return [one.removeprefix("metadata.finalizers: ").partition(" to avoid")[0] for one in warnings]
+
+    assert told(["plain", "a.example.com", "example.com/a", "orphan"]) == [
+        '"a.example.com": prefer a domain-qualified finalizer name including a path (/)',
+        '"plain": prefer a domain-qualified finalizer name',
+    ]
+    assert told(["old", "new"], ["old"]) == ['"new": prefer a domain-qualified finalizer name']
+    assert finalizer_warnings({"metadata": {}}, {"metadata": {}}) == []

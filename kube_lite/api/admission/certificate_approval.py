@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from kube_lite import errors
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.api.authz.attributes import Attributes
 from kube_lite.api.authz.authorizer import Authorizer
@@ -28,7 +27,7 @@ class CertificateApproval:
         signer = str(dig(request.old, "spec", "signerName", default=""))
         if not may(self._authorizer, request.user, "approve", signer):
             why = f'user not permitted to approve requests with signerName "{signer}"'
-            raise errors.forbidden("certificatesigningrequests", GROUP, request.name, why)
+            raise request.refused(why)
 
 
 def may(authorizer: Authorizer, user: User, verb: str, signer: str) -> bool:

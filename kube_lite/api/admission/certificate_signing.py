@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from kube_lite import errors
-from kube_lite.api.admission.certificate_approval import GROUP, REQUESTS, may
+from kube_lite.api.admission.certificate_approval import REQUESTS, may
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.resources.meta import dig
@@ -27,4 +26,4 @@ class CertificateSigning:
         signer = str(dig(old, "spec", "signerName", default=""))
         if not may(self._authorizer, request.user, "sign", signer):
             why = f'user not permitted to sign requests with signerName "{signer}"'
-            raise errors.forbidden("certificatesigningrequests", GROUP, request.name, why)
+            raise request.refused(why)

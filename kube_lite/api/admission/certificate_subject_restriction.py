@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 from kube_lite import errors
-from kube_lite.api.admission.certificate_approval import GROUP, REQUESTS
+from kube_lite.api.admission.certificate_approval import REQUESTS
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.api.user import MASTERS
 from kube_lite.resources.meta import dig
@@ -37,4 +37,4 @@ class CertificateSubjectRestriction:
 
     @staticmethod
     def _refusal(request: AdmissionRequest, why: str) -> errors.Forbidden:
-        return errors.forbidden("certificatesigningrequests", GROUP, request.name, why)
+        return request.refused(why)

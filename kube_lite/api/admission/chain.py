@@ -11,6 +11,8 @@ from collections.abc import Collection
 from kube_lite.api.admission.certificate_approval import CertificateApproval
 from kube_lite.api.admission.certificate_signing import CertificateSigning
 from kube_lite.api.admission.certificate_subject_restriction import CertificateSubjectRestriction
+from kube_lite.api.admission.claim_resize import PersistentVolumeClaimResize
+from kube_lite.api.admission.default_ingress_class import DefaultIngressClass
 from kube_lite.api.admission.default_storage_class import DefaultStorageClass
 from kube_lite.api.admission.default_toleration_seconds import DefaultTolerationSeconds
 from kube_lite.api.admission.limit_ranger import LimitRanger
@@ -19,6 +21,7 @@ from kube_lite.api.admission.namespace_lifecycle import NamespaceLifecycle
 from kube_lite.api.admission.node_restriction import NodeRestriction
 from kube_lite.api.admission.plugin import Chain, MutatingPlugin, ValidatingPlugin
 from kube_lite.api.admission.pod_security import PodSecurity
+from kube_lite.api.admission.pod_topology_labels import PodTopologyLabels
 from kube_lite.api.admission.priority import Priority
 from kube_lite.api.admission.resource_quota import ResourceQuota
 from kube_lite.api.admission.runtime_class import RuntimeClass
@@ -45,24 +48,34 @@ def build(
     :raises ValueError: a name that does not exist
     """
     caller = caller or WebhookCaller(rng)
-    limit_ranger, runtime_class = LimitRanger(), RuntimeClass()
+    limit_ranger, service_account, priority, runtime_class = (
+        LimitRanger(),
+        ServiceAccount(rng),
+        Priority(),
+        RuntimeClass(),
+    )
     mutating: tuple[MutatingPlugin, ...] = (
         NamespaceLifecycle(),
         limit_ranger,
-        ServiceAccount(rng),
+        service_account,
         NodeRestriction(),
         TaintNodesByCondition(),
-        Priority(),
+        priority,
         DefaultTolerationSeconds(),
         DefaultStorageClass(),
         StorageObjectInUseProtection(),
         runtime_class,
+        DefaultIngressClass(),
+        PodTopologyLabels(),
         MutatingAdmissionPolicy(),
         MutatingAdmissionWebhook(caller, rng),
     )
     validating: tuple[ValidatingPlugin, ...] = (
         limit_ranger,
+        service_account,
         PodSecurity(pod_security),
+        priority,
+        PersistentVolumeClaimResize(),
         *((CertificateApproval(authorizer), CertificateSigning(authorizer)) if authorizer is not None else ()),
         CertificateSubjectRestriction(),
         runtime_class,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from kube_lite.api.admission import review
-from kube_lite.api.admission.matching import converted
+from kube_lite.api.admission.matching import aggregate, converted
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.api.authz.attributes import Attributes
 from kube_lite.api.user import User
@@ -47,7 +47,7 @@ def _authorizer(request: AdmissionRequest, resource: Resource, objects: Objects)
         return objects.decide(Attributes(user, asked["verb"], version="*", field_selector=selector, **given))
 
     requested = {"group": resource.group, "resource": resource.plural, "subresource": request.subresource}
-    return AuthorizerValue(decide, {**requested, "namespace": request.namespace, "name": request.name})
+    return AuthorizerValue(decide, {**requested, "namespace": request.shown_namespace, "name": request.name})
 
 
 _ATTRIBUTES: Final = ("group", "resource", "subresource", "namespace", "name", "path")
@@ -63,15 +63,20 @@ def holds(wanted: Iterable[Mapping[str, Any]], values: Mapping[str, Any]) -> boo
         try:
             value = program.compile(str(condition.get("expression") or "")).evaluate(values)
         except program.CelError as error:
-            problems.append(str(error))
+            problems.append(failed(str(condition.get("expression") or ""), error))
             continue
         if value is False:
             return False
         if value is not True:
             problems.append(f"the condition '{condition.get('name')}' is not a boolean")
     if problems:
-        raise ConditionError(problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]")
+        raise ConditionError(aggregate(problems))
     return True
+
+
+def failed(expression: str, error: program.CelError) -> str:
+    """What is said of an expression that has no value."""
+    return f"expression '{expression}' resulted in error: {error}"
 
 
 async def met(

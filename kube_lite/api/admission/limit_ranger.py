@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from kube_lite.api.admission.matching import aggregate
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
-from kube_lite.errors import forbidden
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.pod_resources import Amounts, amounts, pod_limits, pod_requests
 from kube_lite.resources.quantity import Quantity
@@ -39,8 +39,7 @@ class LimitRanger:
         for limit_range in objects.select(LIMIT_RANGES, request.namespace):
             found = [why for limit in _limits(limit_range) for why in check(limit, request.obj)]
             if found:
-                why = found[0] if len(found) == 1 else f"[{', '.join(dict.fromkeys(found))}]"
-                raise forbidden(request.resource.plural, request.resource.group, request.name, why)
+                raise request.refused(aggregate(found))
 
 
 def _concerns(request: AdmissionRequest) -> bool:

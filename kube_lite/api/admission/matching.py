@@ -33,6 +33,12 @@ def is_exempt(request: AdmissionRequest) -> bool:
     return request.resource.group == "admissionregistration.k8s.io" and request.resource.plural in EXEMPT
 
 
+def aggregate(problems: Iterable[str]) -> str:
+    """Several problems as upstream's aggregate tells them: each once, in brackets where they are more."""
+    told = list(dict.fromkeys(problems))
+    return told[0] if len(told) == 1 else f"[{', '.join(told)}]"
+
+
 def _listed(value: str, values: Iterable[str]) -> bool:
     return any(v in ("*", value) for v in values)
 
@@ -100,7 +106,8 @@ def selected(holder: Mapping[str, Any], request: AdmissionRequest, objects: Obje
     by_object = holder.get("objectSelector")
     if is_empty(by_object):
         return True
-    return any(matches(by_object, _labels(obj)) for obj in (request.obj, request.old) if obj is not None)
+    objects_seen = [obj for obj in (request.obj, request.old) if obj is not None and "metadata" in obj]
+    return any(matches(by_object, _labels(obj)) for obj in objects_seen)
 
 
 def converted(obj: Obj | None, resource: Resource, other: Resource) -> Obj | None:

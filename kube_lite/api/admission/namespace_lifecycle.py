@@ -20,7 +20,7 @@ class NamespaceLifecycle:
         """Check the namespace of a creation. :raises NotFound: no such namespace"""
         if request.resource.group_resource == "namespaces":
             if request.operation == "DELETE" and not request.subresource and request.name in IMMORTAL:
-                raise forbidden("namespaces", "", request.name, "this namespace may not be deleted")
+                raise request.refused("this namespace may not be deleted")
             return
         if not request.namespace or request.operation != "CREATE" or request.resource.group_resource in _REVIEWS:
             return

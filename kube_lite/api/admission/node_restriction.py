@@ -6,12 +6,15 @@ The Node authorizer decides by what a request's path shows; this looks at the ob
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import base64
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from kube_lite.api.admission.certificate_approval import REQUESTS
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
+from kube_lite.api.authz.attributes import Attributes
 from kube_lite.api.authz.node import LEASES, node_name, references
-from kube_lite.errors import ApiError, forbidden, not_found
+from kube_lite.errors import ApiError, not_found
 from kube_lite.resources.meta import Obj, dig
 
 MIRROR = "kubernetes.io/config.mirror"
@@ -32,6 +35,7 @@ KUBELET_LABELS = frozenset(
     }
 )
 """The labels under ``kubernetes.io`` and ``k8s.io`` that a node may set on itself (``kubelet/pkg/apis``)."""
+KUBELET_SIGNERS = ("kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-client-kubelet")
 KUBELET_NAMESPACES = ("kubelet.kubernetes.io", "node.kubernetes.io")
 """Prefixes, with all below them, under which a node may set any label."""
 
@@ -54,7 +58,7 @@ class NodeRestriction:
 
 
 def _refused(request: AdmissionRequest, why: str) -> ApiError:
-    return forbidden(request.resource.plural, request.resource.group, request.name, why)
+    return request.refused(why)
 
 
 def _operation(request: AdmissionRequest) -> str:
@@ -98,7 +102,7 @@ def _new_pod(request: AdmissionRequest, node: str, objects: Objects) -> None:
         raise _refused(request, f'node "{node}" can only create pods with spec.nodeName set to itself')
     why = _wrong_owner(pod, node, objects)
     if why:
-        raise _refused(request, f'node "{node}" {why}')
+        raise _refused(request, why)
     spec = pod.get("spec") or {}
     if spec.get("serviceAccountName"):
         raise _refused(request, f'node "{node}" can not create pods that reference a service account')
@@ -114,19 +118,19 @@ def _new_pod(request: AdmissionRequest, node: str, objects: Objects) -> None:
 def _wrong_owner(pod: Obj, node: str, objects: Objects) -> str:
     owners = dig(pod, "metadata", "ownerReferences") or []
     if len(owners) > 1:
-        return "can only create pods with a single owner reference set to itself"
+        return f'node "{node}" can only create pods with a single owner reference set to itself'
     owner: Mapping[str, Any] = owners[0] if owners else {}
     if (owner.get("apiVersion"), owner.get("kind"), owner.get("name")) != ("v1", "Node", node):
-        return "can only create pods with an owner reference set to itself"
+        return f'node "{node}" can only create pods with an owner reference set to itself'
     if not owner.get("controller"):
-        return "can only create pods with a controller owner reference set to itself"
+        return f'node "{node}" can only create pods with a controller owner reference set to itself'
     if owner.get("blockOwnerDeletion"):
-        return "must not set blockOwnerDeletion on an owner reference"
+        return f'node "{node}" must not set blockOwnerDeletion on an owner reference'
     host = objects.lookup("nodes", "", node)
     if host is None:
         raise not_found("nodes", "", node)
     if owner.get("uid") != host["metadata"]["uid"]:
-        return f"UID mismatch: expected {owner.get('uid')} got {host['metadata']['uid']}"
+        return f"node {node} UID mismatch: expected {owner.get('uid')} got {host['metadata']['uid']}"
     return ""
 
 
@@ -199,7 +203,7 @@ def _claim(request: AdmissionRequest, node: str, objects: Objects) -> None:
     if request.operation != "UPDATE" or request.old is None or request.obj is None:
         raise _refused(request, _operation(request))
     if _without_sizes(request.old) != _without_sizes(request.obj):
-        why = f'node "{node}" is not allowed to update fields other than status.capacity and status.conditions'
+        why = f'node "{node}" is not allowed to update fields other than status.quantity and status.conditions'
         raise _refused(request, why)
 
 
@@ -227,6 +231,47 @@ def _service_account(request: AdmissionRequest, node: str, objects: Objects) -> 
         raise _refused(request, why + "The object might have been deleted and then recreated")
     if dig(pod, "spec", "nodeName") != node:
         raise _refused(request, "node requested token bound to a pod scheduled on a different node")
+    _audience(request, pod, objects)
+
+
+def _audience(request: AdmissionRequest, pod: Obj, objects: Objects) -> None:
+    """A node asks for tokens that its pod will use, or that somebody lets it ask for."""
+    named = dig(request.obj or {}, "spec", "audiences") or []
+    if len(named) > 1:
+        raise _refused(request, "node may only request 0 or 1 audiences")
+    audience = named[0] if named else ""
+    volumes = dig(pod, "spec", "volumes") or ()
+    if any(audience in _audiences(volume, pod, objects) for volume in volumes):
+        return
+    asked = Attributes(
+        request.user,
+        "request-serviceaccounts-token-audience",
+        version="v1",
+        resource=audience,
+        namespace=request.namespace,
+        name=request.name,
+    )
+    if not objects.decide(asked)[0]:
+        why = f'audience "{audience}" not found in pod spec volume, {request.user.name} is not authorized'
+        raise _refused(request, f"{why} to request tokens for this audience")
+
+
+def _audiences(volume: Obj, pod: Obj, objects: Objects) -> Iterator[str]:
+    """For whom the tokens are that come with a volume: what it projects, or what its driver wants."""
+    for source in dig(volume, "projected", "sources") or ():
+        if source.get("serviceAccountToken") is not None:
+            yield source["serviceAccountToken"].get("audience") or ""
+    driver = dig(volume, "csi", "driver")
+    claim = dig(volume, "persistentVolumeClaim", "claimName")
+    if volume.get("ephemeral"):
+        claim = f"{pod['metadata']['name']}-{volume['name']}"
+    if claim:
+        found = objects.lookup("persistentvolumeclaims", pod["metadata"]["namespace"], claim) or {}
+        bound = objects.lookup("persistentvolumes", "", dig(found, "spec", "volumeName") or "") or {}
+        driver = dig(bound, "spec", "csi", "driver")
+    wanting = objects.lookup("csidrivers.storage.k8s.io", "", driver) if driver else None
+    for wanted in dig(wanting or {}, "spec", "tokenRequests") or ():
+        yield wanted.get("audience") or ""
 
 
 def _lease(request: AdmissionRequest, node: str, objects: Objects) -> None:
@@ -241,6 +286,28 @@ def _csi_node(request: AdmissionRequest, node: str, objects: Objects) -> None:
         raise _refused(request, "can only access CSINode with the same name as the requesting node")
 
 
+def _slice(request: AdmissionRequest, node: str, objects: Objects) -> None:
+    written = request.obj if request.operation == "CREATE" else request.old
+    if request.operation in ("CREATE", "DELETE") and dig(written or {}, "spec", "nodeName") != node:
+        verb = request.operation.lower()
+        raise _refused(request, f"can only {verb} ResourceSlice with the same NodeName as the requesting node")
+
+
+def _certificate(request: AdmissionRequest, node: str, objects: Objects) -> None:
+    if request.operation != "CREATE" or dig(request.obj or {}, "spec", "signerName") not in KUBELET_SIGNERS:
+        return
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    try:
+        asked = x509.load_pem_x509_csr(base64.b64decode(str(dig(request.obj or {}, "spec", "request", default=""))))
+    except ValueError as error:
+        raise _refused(request, f"unable to parse csr: {error}") from error
+    names = asked.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    if [name.value for name in names] != [f"system:node:{node}"]:
+        raise _refused(request, f"can only create a node CSR with CN=system:node:{node}")
+
+
 def _written_name(request: AdmissionRequest) -> str:
     return str(dig(request.obj or {}, "metadata", "name", default="")) or request.name
 
@@ -252,4 +319,6 @@ _CHECKS: dict[str, Callable[[AdmissionRequest, str, Objects], None]] = {
     "serviceaccounts": _service_account,
     "leases.coordination.k8s.io": _lease,
     "csinodes.storage.k8s.io": _csi_node,
+    "resourceslices.resource.k8s.io": _slice,
+    REQUESTS: _certificate,
 }

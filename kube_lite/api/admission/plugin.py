@@ -7,13 +7,15 @@ What a plugin reserves for a write (quota) it takes back when the write is not m
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from kube_lite.api import audit
+from kube_lite.api import audit, http
 from kube_lite.api.authz.attributes import Attributes
 from kube_lite.api.user import User
+from kube_lite.errors import Forbidden, forbidden
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
 
@@ -54,6 +56,32 @@ class Objects(Protocol):
 
 
 @dataclass(slots=True)
+class Reinvocation:
+    """What one plugin remembers between the two times that it is asked, by the keys of its webhooks or policies."""
+
+    invoked: set[str] = field(default_factory=set)
+    """Asked so far, and wanting to see later changes."""
+    due: set[str] = field(default_factory=set)
+    """Those of them for which there were such changes."""
+    left: Obj | None = None
+    """The object as the plugin left it, where somebody wants to see changes."""
+
+    def changed(self) -> None:
+        """The object is not what it was: whoever was asked before is asked again."""
+        self.due |= self.invoked
+        self.invoked = set()
+
+    def begin(self, request: AdmissionRequest) -> None:
+        """The plugin is asked; the second time other plugins may have changed what it left."""
+        if request.reinvocation and self.left is not None and self.left != request.obj:
+            self.changed()
+
+    def end(self, request: AdmissionRequest) -> None:
+        """The plugin is done."""
+        self.left = http.decode_json(http.encode_json(request.obj)) if self.invoked else None
+
+
+@dataclass(slots=True)
 class AdmissionRequest:
     """A write about to happen. ``operation`` is CREATE, UPDATE, DELETE or CONNECT."""
 
@@ -65,7 +93,10 @@ class AdmissionRequest:
     user: User
     obj: Obj | None = None
     old: Obj | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What the client asked for besides the object, without dryRun."""
+    deadline: float = math.inf
+    """By when (loop time) the client wants an answer."""
     dry_run: bool = False
     warnings: list[str] = field(default_factory=list)
     annotations: dict[str, str] = field(default_factory=dict)
@@ -79,10 +110,19 @@ class AdmissionRequest:
     """Set when a webhook changed the object: the mutating plugins are to see it once more."""
     reinvocation: bool = False
     """Whether this is that second time."""
-    invoked: set[str] = field(default_factory=set)
-    """Webhooks asked so far that want to see later changes."""
-    reinvocable: set[str] = field(default_factory=set)
-    """Those of them for which there are such changes."""
+    reinvocations: dict[str, Reinvocation] = field(default_factory=dict)
+    """By the names of the plugins that ask somebody else."""
+
+    @property
+    def shown_namespace(self) -> str:
+        """The namespace as webhooks and expressions see it: a namespace's own is itself."""
+        return self.namespace or (self.name if self.resource.group_resource == "namespaces" else "")
+
+    def refused(self, why: str) -> Forbidden:
+        """The refusal of the request: by its name, or where none is drawn yet by what it begins with."""
+        meta = (self.obj or {}).get("metadata") or {}
+        name = self.name or meta.get("name") or meta.get("generateName") or "Unknown!"
+        return forbidden(self.resource.plural, self.resource.group, name, why)
 
     async def abandon(self) -> None:
         """The write is not made: take back what was reserved for it."""
@@ -97,6 +137,22 @@ class AdmissionRequest:
     def is_(self, group_resource: str, subresource: str = "") -> bool:
         """Whether this is about that resource and subresource."""
         return self.resource.group_resource == group_resource and self.subresource == subresource
+
+
+def default_class(classes: Iterable[Obj], *marks: str) -> Obj | None:
+    """The class that an annotation of one of these names makes the default; of several the newest, then by name."""
+    default: Obj | None = None
+    for found in sorted(classes, key=lambda c: str(c["metadata"]["name"])):
+        annotations = found["metadata"].get("annotations") or {}
+        if not any(annotations.get(mark) == "true" for mark in marks):
+            continue
+        if default is None or _made(found) > _made(default):
+            default = found
+    return default
+
+
+def _made(obj: Obj) -> str:
+    return str(obj["metadata"].get("creationTimestamp") or "")
 
 
 class MutatingPlugin(Protocol):
@@ -132,12 +188,16 @@ class Chain:
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Ask every mutating plugin, and all of them once more when a webhook changed the object."""
-        for plugin in self.mutating:
-            await plugin.admit(request, objects)
-        if request.reinvoke:
-            request.reinvocation = True
+        try:
             for plugin in self.mutating:
                 await plugin.admit(request, objects)
+            if request.reinvoke:
+                request.reinvocation = True
+                for plugin in self.mutating:
+                    await plugin.admit(request, objects)
+        except BaseException:
+            audit.annotate(request.annotations)
+            raise
 
     async def connect(self, request: AdmissionRequest, objects: Objects) -> None:
         """Ask about a connection to an object, which nobody can change. :raises ApiError: refused"""

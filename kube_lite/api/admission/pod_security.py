@@ -1,22 +1,27 @@
 """PodSecurity: a namespace's labels say which pods may run in it.
 
 ``enforce`` refuses pods; ``warn`` and ``audit`` tell of them, and of the workloads that would make them. The
-levels themselves are in ``resources/pod_security.py``.
+levels themselves are in ``resources/pod_security.py``; what is told, noted and passed over is upstream's
+(``k8s.io/pod-security-admission/admission``).
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
+from typing import Final
 
 from kube_lite import errors
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.resources.field import Errors, invalid, key
 from kube_lite.resources.meta import Obj, dig
-from kube_lite.resources.pod_security import LEVELS, violations
+from kube_lite.resources.pod_security import LEVELS, NEWEST, SECCOMP_OF_POD, Violation, seccomp_annotation, violations
 
 PREFIX = "pod-security.kubernetes.io/"
 MODES = ("enforce", "audit", "warn")
+MOST_PODS: Final = 3000
+"""How many of a namespace's pods are looked at when it becomes stricter (upstream's number)."""
 _VERSION = re.compile(r"latest|v1\.(0|[1-9][0-9]*)")
 _TEMPLATES = {
     "deployments.apps": ("spec", "template"),
@@ -29,6 +34,10 @@ _TEMPLATES = {
     "podtemplates": ("template",),
 }
 """Where workloads keep the pods that they will make."""
+_OTHER_SUBRESOURCES: Final = frozenset(
+    {"attach", "binding", "eviction", "exec", "log", "portforward", "proxy", "status"}
+)
+"""Subresources of pods that change nothing here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +49,11 @@ class _Policy:
 
     def __str__(self) -> str:
         return f"{self.level}:{self.version}"
+
+    def violations(self, metadata: Obj, spec: Obj) -> list[Violation]:
+        """What a pod does against it."""
+        minor = NEWEST if self.version == "latest" else int(self.version.removeprefix("v1."))
+        return violations(self.level, metadata, spec, minor)
 
 
 class PodSecurity:
@@ -60,8 +74,8 @@ class PodSecurity:
         kind = request.resource.group_resource
         if kind == "namespaces" and not request.subresource:
             self._check_namespace(request, objects)
-        elif kind == "pods" and request.subresource in ("", "ephemeralcontainers"):
-            if request.old is None or _images(request.obj) != _images(request.old):
+        elif kind == "pods" and request.subresource not in _OTHER_SUBRESOURCES:
+            if request.old is None or _significant(request.obj, request.old):
                 self._evaluate(request, objects, request.obj, enforced=True)
         elif kind in _TEMPLATES and not request.subresource:
             template = dig(request.obj, *_TEMPLATES[kind])
@@ -69,63 +83,101 @@ class PodSecurity:
                 self._evaluate(request, objects, template, enforced=False)
 
     def _policy(self, labels: Obj, mode: str) -> _Policy:
-        level = labels.get(PREFIX + mode) or (self._default if mode == "enforce" else "privileged")
+        level = labels.get(PREFIX + mode)
+        if level is None:
+            level = self._default if mode == "enforce" else "privileged"
+        elif level not in LEVELS:
+            level = "restricted" if mode == "enforce" else "privileged"  # a mistake does not open the namespace
         version = labels.get(f"{PREFIX}{mode}-version") or "latest"
-        if level not in LEVELS:
-            return _Policy("restricted", "latest")  # a mistake does not open the namespace
         return _Policy(level, version if _VERSION.fullmatch(version) else "latest")
 
     def _evaluate(self, request: AdmissionRequest, objects: Objects, pod: Obj, *, enforced: bool) -> None:
         namespace = objects.lookup("namespaces", "", request.namespace)
         labels = ((namespace or {}).get("metadata") or {}).get("labels") or {}
+        enforce, audit, warn = (self._policy(labels, mode) for mode in MODES)
+        wrong = _label_errors(labels)
+        if not wrong and all(p.level == "privileged" for p in (audit, warn, *([enforce] if enforced else ()))):
+            return
+        if wrong:
+            told = list(map(str, wrong))
+            text = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
+            request.annotations[f"{PREFIX}error"] = f"Failed to parse policy: {text}"
         meta, spec = pod.get("metadata") or {}, pod.get("spec") or {}
+        refused = enforce.violations(meta, spec) if enforced else []
         if enforced:
-            policy = self._policy(labels, "enforce")
-            request.annotations[f"{PREFIX}enforce-policy"] = str(policy)
-            if found := violations(policy.level, meta, spec):
-                why = f'violates PodSecurity "{policy}": {", ".join(map(str, found))}'
-                raise errors.forbidden(request.resource.plural, request.resource.group, request.name, why)
-        for mode in ("audit", "warn"):
-            policy = self._policy(labels, mode)
-            found = violations(policy.level, meta, spec)
-            if not found:
-                continue
-            text = f'would violate PodSecurity "{policy}": {", ".join(map(str, found))}'
-            if mode == "warn":
-                request.warnings.append(text)
-            else:
-                request.annotations[f"{PREFIX}audit-violations"] = text
+            request.annotations[f"{PREFIX}enforce-policy"] = str(enforce)
+        if found := audit.violations(meta, spec):
+            request.annotations[f"{PREFIX}audit-violations"] = f"would violate {_told(audit, found)}"
+        if refused:
+            why = f"violates {_told(enforce, refused)}"
+            raise request.refused(why)
+        if found := warn.violations(meta, spec):
+            request.warnings.append(f"would violate {_told(warn, found)}")
 
     def _check_namespace(self, request: AdmissionRequest, objects: Objects) -> None:
         assert request.obj is not None
         labels = request.obj["metadata"].get("labels") or {}
         old = ((request.old or {}).get("metadata") or {}).get("labels") or {}
-        found = [error for error in _label_errors(labels) if error not in _label_errors(old)]
-        if found:
+        found = _label_errors(labels)
+        if found and (request.operation == "CREATE" or found != _label_errors(old)):
             raise errors.invalid("Namespace", "", request.name, found)
-        policy = self._policy(labels, "enforce")
-        if request.operation != "UPDATE" or policy == self._policy(old, "enforce"):
+        policy, before = self._policy(labels, "enforce"), self._policy(old, "enforce")
+        stricter = LEVELS.index(policy.level) > LEVELS.index(before.level)
+        if request.operation != "UPDATE" or policy.level == "privileged" or policy == before:
             return
-        warnings: dict[str, list[str]] = {}
-        for pod in objects.select("pods", request.name):
-            wrong = violations(policy.level, pod["metadata"], pod.get("spec") or {})
-            if wrong:
-                reasons = ", ".join(v.reason for v in wrong)
-                warnings.setdefault(reasons, []).append(pod["metadata"]["name"])
-        if warnings:
-            request.warnings.append(
-                f'existing pods in namespace "{request.name}" violate the new PodSecurity enforce level "{policy}"'
-            )
-            for reasons, names in sorted(warnings.items(), key=lambda item: item[1][0]):
-                others = len(names) - 1
-                more = f" (and {others} other pod{'s' if others > 1 else ''})" if others else ""
-                request.warnings.append(f"{names[0]}{more}: {reasons}")
+        if policy.version != before.version or stricter:
+            request.warnings += _told_of_pods(request.name, policy, objects.select("pods", request.name))
 
 
-def _images(pod: Obj) -> list[tuple[str, str]]:
-    spec = pod.get("spec") or {}
-    parts = ("initContainers", "containers", "ephemeralContainers")
-    return [(c.get("name", ""), c.get("image", "")) for part in parts for c in spec.get(part) or ()]
+def _told(policy: _Policy, found: list[Violation]) -> str:
+    return f'PodSecurity "{policy}": {", ".join(map(str, found))}'
+
+
+def _told_of_pods(namespace: str, policy: _Policy, pods: list[Obj]) -> list[str]:
+    """Which pods of a namespace break its new level: those that break it alike together, by their first."""
+    by_reasons: dict[str, list[str]] = {}
+    for pod in islice(_one_of_each_controller_first(pods), MOST_PODS):
+        if wrong := policy.violations(pod["metadata"], pod.get("spec") or {}):
+            by_reasons.setdefault(", ".join(v.reason for v in wrong), []).append(pod["metadata"]["name"])
+    warnings = []
+    if len(pods) > MOST_PODS:
+        checked = f"the first {MOST_PODS} of {len(pods)} existing pods"
+        warnings.append(f"new PodSecurity enforce level only checked against {checked}")
+    if by_reasons:
+        warnings.append(
+            f'existing pods in namespace "{namespace}" violate the new PodSecurity enforce level "{policy}"'
+        )
+    lines = []
+    for reasons, names in by_reasons.items():
+        others = len(names) - 1
+        more = f" (and {others} other pod{'s' if others > 1 else ''})" if others else ""
+        lines.append(f"{min(names)}{more}: {reasons}")
+    return warnings + sorted(lines)
+
+
+def _one_of_each_controller_first(pods: list[Obj]) -> list[Obj]:
+    first: list[Obj] = []
+    rest: list[Obj] = []
+    seen: set[str | None] = set()
+    for pod in pods:
+        owners = pod["metadata"].get("ownerReferences") or ()
+        uid = next((owner["uid"] for owner in owners if owner.get("controller")), None)
+        (rest if uid is not None and uid in seen else first).append(pod)
+        seen.add(uid)
+    return first + rest
+
+
+def _significant(new: Obj, old: Obj) -> bool:
+    """Whether an update changes what the levels look at: images, added containers, old seccomp annotations."""
+
+    def seen(pod: Obj, part: str) -> list[tuple[str, str]]:
+        annotations = pod["metadata"].get("annotations") or {}
+        containers = dig(pod, "spec", part, default=[])
+        return [(c.get("image", ""), annotations.get(seccomp_annotation(c.get("name", "")), "")) for c in containers]
+
+    profiles = [(pod["metadata"].get("annotations") or {}).get(SECCOMP_OF_POD) for pod in (new, old)]
+    parts = ("containers", "initContainers", "ephemeralContainers")
+    return profiles[0] != profiles[1] or any(seen(new, part) != seen(old, part) for part in parts)
 
 
 def _label_errors(labels: Obj) -> Errors:

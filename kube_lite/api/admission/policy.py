@@ -7,9 +7,9 @@ that it takes as ``params``. A variable is worked out when an expression first m
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from kube_lite.api.admission import conditions
 from kube_lite.api.admission.matching import is_exempt, matching_resource, selected
@@ -19,12 +19,12 @@ from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
 from kube_lite.resources.selectors import matches
 
-GROUP = "admissionregistration.k8s.io"
-_VARIABLE = re.compile(r"\bvariables\.([A-Za-z_]\w*)")
+GROUP: Final = "admissionregistration.k8s.io"
+_VARIABLE: Final = re.compile(r"\bvariables\.([A-Za-z_]\w*)")
 
 
 class Misconfigured(Exception):
-    """Raised when a binding cannot be used, such as for want of its parameters."""
+    """Raised when a policy or binding cannot be used, such as for want of its parameters."""
 
 
 class Evaluation:
@@ -38,9 +38,11 @@ class Evaluation:
         self._known: dict[str, Any] = {}
 
     @property
-    def names(self) -> str:
-        """``'policy' with binding 'binding'``."""
-        return f"'{self.policy['metadata']['name']}' with binding '{self.binding['metadata']['name']}'"
+    def key(self) -> str:
+        """What tells it from others of the same request."""
+        meta = (self._values.get("params") or {}).get("metadata") or {}
+        parts = (self.policy["metadata"]["name"], self.binding["metadata"]["name"])
+        return "/".join((*parts, meta.get("namespace", ""), meta.get("name", "")))
 
     def value(self, expression: str) -> Any:
         """What an expression comes to. :raises program.CelError: it cannot be compiled or evaluated"""
@@ -71,7 +73,8 @@ class Binding:
     """A binding whose policy is for the request, with the resource as which the policy sees it."""
 
     policy: Obj
-    binding: Obj
+    binding: Obj | None
+    """None for a policy that no binding can make use of."""
     resource: Resource
 
     @property
@@ -79,11 +82,23 @@ class Binding:
         """Whether what goes wrong is passed over."""
         return bool(self.policy["spec"].get("failurePolicy") == "Ignore")
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """Of the policy and of the binding."""
+        binding = self.binding["metadata"]["name"] if self.binding is not None else ""
+        return self.policy["metadata"]["name"], binding
+
     def evaluations(self, request: AdmissionRequest, objects: Objects) -> Iterator[Evaluation]:
         """One for each parameter, or a single one. :raises Misconfigured: there are no parameters"""
-        values = conditions.variables(request, self.resource, objects)
-        for params in _params(self.policy, self.binding, request, objects):
-            yield Evaluation(self.policy, self.binding, {**values, "params": params})
+        if self.binding is None:
+            raise Misconfigured(f"failed to configure policy: {_unknown_kind(self.policy)}")
+        try:
+            params = _params(self.policy, self.binding, request, objects)
+        except Misconfigured as error:
+            raise Misconfigured(f"failed to configure binding: {error}") from error
+        for param in params:
+            values = conditions.variables(request, self.resource, objects)
+            yield Evaluation(self.policy, self.binding, {**values, "params": param})
 
 
 def bound(kind: str, request: AdmissionRequest, objects: Objects) -> list[Binding]:
@@ -100,6 +115,9 @@ def bound(kind: str, request: AdmissionRequest, objects: Objects) -> list[Bindin
         own = [b for b in bindings if b["spec"].get("policyName") == policy["metadata"]["name"]]
         resource = _matched(policy["spec"].get("matchConstraints"), request, objects) if own else None
         if resource is None:
+            continue
+        if policy["spec"].get("paramKind") and _kind_of_params(policy, objects) is None:
+            found.append(Binding(policy, None, resource))
             continue
         for binding in own:
             narrowed = binding["spec"].get("matchResources")
@@ -123,21 +141,33 @@ def _matched(
     return None if matching_resource(excluded, request, objects, policy) is not None else resource
 
 
-def _named(rules: list[Obj], request: AdmissionRequest) -> list[Obj]:
+def _named(rules: Iterable[Obj], request: AdmissionRequest) -> list[Obj]:
     return [rule for rule in rules if not rule.get("resourceNames") or request.name in rule["resourceNames"]]
 
 
+def _kind_of_params(policy: Obj, objects: Objects) -> Resource | None:
+    kind = policy["spec"]["paramKind"]
+    return objects.of_kind(kind.get("apiVersion", ""), kind.get("kind", ""))
+
+
+def _unknown_kind(policy: Obj) -> str:
+    kind = policy["spec"]["paramKind"]
+    group, _, version = str(kind.get("apiVersion", "")).rpartition("/")
+    return f"failed to find resource referenced by paramKind: '{group}/{version}, Kind={kind.get('kind', '')}'"
+
+
 def _params(policy: Obj, binding: Obj, request: AdmissionRequest, objects: Objects) -> list[Obj | None]:
-    kind, ref = policy["spec"].get("paramKind"), binding["spec"].get("paramRef")
-    if not kind or not ref:
+    ref = binding["spec"].get("paramRef")
+    if not policy["spec"].get("paramKind") or not ref:
         return [None]
-    resource = objects.of_kind(kind.get("apiVersion", ""), kind.get("kind", ""))
+    resource = _kind_of_params(policy, objects)
     if resource is None:
-        wanted = f"{kind.get('apiVersion')}, Kind={kind.get('kind')}"
-        raise Misconfigured(f"failed to find resource referenced by paramKind: '{wanted}'")
-    namespace = ""
+        raise Misconfigured(_unknown_kind(policy))
+    namespace = ref.get("namespace") or ""
+    if namespace and not resource.namespaced:
+        raise Misconfigured("paramRef.namespace must not be provided for a cluster-scoped `paramKind`")
     if resource.namespaced:
-        namespace = ref.get("namespace") or request.namespace
+        namespace = namespace or request.shown_namespace
         if not namespace:
             raise Misconfigured(
                 "cannot use namespaced paramRef in policy binding that matches cluster-scoped resources"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
-from kube_lite.errors import forbidden
 from kube_lite.resources.meta import Obj
 
 PRIORITY_CLASSES = "priorityclasses.scheduling.k8s.io"
@@ -34,7 +33,7 @@ class Priority:
                 f"the integer value of priority ({given}) must not be provided in pod spec; "
                 f"priority admission controller computed {value} from the given PriorityClass name"
             )
-            raise forbidden("pods", "", request.name, why)
+            raise request.refused(why)
         spec["priority"] = value
         stated = spec.get("preemptionPolicy")
         if stated is not None and stated != policy:
@@ -42,18 +41,35 @@ class Priority:
                 f"the string value of PreemptionPolicy ({stated}) must not be provided in pod spec; "
                 f"priority admission controller computed {policy} from the given PriorityClass name"
             )
-            raise forbidden("pods", "", request.name, why)
+            raise request.refused(why)
         spec["preemptionPolicy"] = policy
+
+    async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
+        """Let one class alone be the default. :raises Forbidden: there is one already"""
+        if not request.is_(PRIORITY_CLASSES) or request.obj is None or not request.obj.get("globalDefault"):
+            return
+        if request.operation not in ("CREATE", "UPDATE"):
+            return
+        present = _default(objects)
+        name = present["metadata"]["name"] if present else ""
+        if name and (request.operation == "CREATE" or name != request.name):
+            why = f"PriorityClass {name} is already marked as default. Only one default can exist"
+            raise request.refused(why)
 
     def _class_of(self, request: AdmissionRequest, objects: Objects, name: str) -> Obj | None:
         if name:
             found = objects.lookup(PRIORITY_CLASSES, "", name)
             if found is None:
                 why = f"no PriorityClass with name {name} was found"
-                raise forbidden("pods", "", request.name, why)
+                raise request.refused(why)
             return found
-        defaults = [c for c in objects.select(PRIORITY_CLASSES) if c.get("globalDefault")]
-        return min(defaults, key=lambda c: int(c.get("value") or 0)) if defaults else None
+        return _default(objects)
+
+
+def _default(objects: Objects) -> Obj | None:
+    """The default class; where two came to be at once the lower one, so that nobody is raised by accident."""
+    defaults = [c for c in objects.select(PRIORITY_CLASSES) if c.get("globalDefault")]
+    return min(defaults, key=lambda c: int(c.get("value") or 0)) if defaults else None
 
 
 def _keep(new: Obj, old: Obj) -> None:

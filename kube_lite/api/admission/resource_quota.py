@@ -50,6 +50,9 @@ class _Charge:
 
     request: AdmissionRequest
     usage: Amounts
+    """What the object counts for."""
+    growth: Amounts
+    """By how much the write raises that."""
     shares: list[_Share] = field(default_factory=list)
     done: bool = False
     refusal: errors.ApiError | None = None
@@ -98,7 +101,8 @@ class _Balance:
         concerned = kind in quota_usage.limited_kinds(self.hard)
         if not concerned or obj is None or not quota_usage.in_scope(self.quota, kind, obj):
             return None
-        return {name: amount for name, amount in charge.usage.items() if name in self.hard}
+        source = charge.usage if _enters(self.quota, request) else charge.growth
+        return {name: amount for name, amount in source.items() if amount and name in self.hard}
 
     def refusal(self, asked: Amounts) -> str:
         """Why that is too much, or ''."""
@@ -143,13 +147,15 @@ class ResourceQuota:
         kind = request.resource.group_resource
         if kind == QUOTAS and request.subresource == "status":
             self._check_count(request)
-        if not any(_limits(quota, kind) for quota in objects.select(QUOTAS, request.namespace)):
-            return
-        usage = _growth(request)
+        quotas = [quota for quota in objects.select(QUOTAS, request.namespace) if _limits(quota, kind)]
+        usage = _usage(request) if quotas else {}
         if not usage:
             return
+        growth = usage if request.old is None else minus(usage, quota_usage.usage(kind, request.old))
+        if not any(growth.values()) and not any(_enters(quota, request) for quota in quotas):
+            return
         ledger = self._ledgers.setdefault(request.namespace, _Ledger())
-        charge = _Charge(request, usage)
+        charge = _Charge(request, usage, growth)
         ledger.waiting.append(charge)
         try:
             async with ledger.lock:
@@ -189,17 +195,22 @@ def _limits(quota: Obj, kind: str) -> bool:
     return any(kind in quota_usage.limited_kinds((quota.get(part) or {}).get("hard") or {}) for part in _PARTS)
 
 
-def _growth(request: AdmissionRequest) -> Amounts:
-    """By how much the write raises usage."""
-    kind, obj = request.resource.group_resource, request.obj
+def _usage(request: AdmissionRequest) -> Amounts:
+    """What the object counts for, of a write that can raise it."""
+    obj = request.obj
     if obj is None or not request.namespace or request.operation not in ("CREATE", "UPDATE"):
         return {}
     if request.subresource and not request.is_("pods", "resize"):
         return {}
-    usage = quota_usage.usage(kind, obj)
-    if request.operation == "UPDATE" and request.old is not None:
-        usage = minus(usage, quota_usage.usage(kind, request.old))
-    return {name: amount for name, amount in usage.items() if amount}
+    return quota_usage.usage(request.resource.group_resource, obj)
+
+
+def _enters(quota: Obj, request: AdmissionRequest) -> bool:
+    """Whether a write brings an object under a quota that did not cover it before."""
+    kind, obj, old = request.resource.group_resource, request.obj, request.old
+    if obj is None or not quota_usage.in_scope(quota, kind, obj):
+        return False
+    return old is None or not quota_usage.in_scope(quota, kind, old)
 
 
 async def _settle(ledger: _Ledger, namespace: str, objects: Objects) -> None:
@@ -232,7 +243,7 @@ def _decide(charge: _Charge, balances: list[_Balance]) -> None:
     whys += [balance.refusal(asked) for balance, asked in concerned]
     why = next(filter(None, whys), "")
     if why:
-        charge.refusal = errors.forbidden(request.resource.plural, request.resource.group, request.name, why)
+        charge.refusal = request.refused(why)
     elif not request.dry_run:
         charge.shares = [balance.grant(asked) for balance, asked in concerned]
 

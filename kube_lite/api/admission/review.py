@@ -33,6 +33,10 @@ class Denied(errors.ApiError):
         self.reason = str(status.get("reason") or "")  # type: ignore[misc]
 
 
+class UnknownPatch(BadReview):
+    """Raised when an answer changes the object in a way that does not exist."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a webhook said."""
@@ -67,8 +71,8 @@ def request_fields(request: AdmissionRequest, resource: Resource) -> Obj:
         asked["subResource"] = asked["requestSubResource"] = request.subresource
     if request.name:
         asked["name"] = request.name
-    if request.namespace:
-        asked["namespace"] = request.namespace
+    if request.shown_namespace:
+        asked["namespace"] = request.shown_namespace
     asked["operation"] = request.operation
     asked["userInfo"] = request.user.to_json()
     asked["dryRun"] = request.dry_run
@@ -90,19 +94,21 @@ def build(request: AdmissionRequest, resource: Resource, uid: str, version: str)
     return {"kind": "AdmissionReview", "apiVersion": f"{GROUP}/{version}", "request": asked}
 
 
-def read(review: Any, uid: str, version: str) -> Answer:
+def read(review: Any, uid: str, version: str, *, mutating: bool) -> Answer:
     """The answer in a review. :raises BadReview: it is none"""
     review = review if isinstance(review, dict) else {}
-    if version == "v1" and (review.get("kind"), review.get("apiVersion")) != ("AdmissionReview", f"{GROUP}/v1"):
-        group, _, given = str(review.get("apiVersion") or "/").rpartition("/")
-        got = f"{group}/{given}, Kind={review.get('kind') or ''}"
-        raise BadReview(f"expected webhook response of {GROUP}/v1, Kind=AdmissionReview, got {got}")
     response = review.get("response")
     if not isinstance(response, dict):
         raise BadReview("webhook response was absent")
     if version == "v1" and response.get("uid") != uid:
         raise BadReview(f'expected response.uid="{uid}", got "{response.get("uid") or ""}"')
-    patch = _patch(response, version)
+    if version == "v1" and (review.get("kind"), review.get("apiVersion")) != ("AdmissionReview", f"{GROUP}/v1"):
+        group, _, given = str(review.get("apiVersion") or "/").rpartition("/")
+        got = f"{group}/{given}, Kind={review.get('kind') or ''}"
+        raise BadReview(f"expected webhook response of {GROUP}/v1, Kind=AdmissionReview, got {got}")
+    if version == "v1" and not mutating:
+        _without_patch(response)
+    patch = _patch(response, version) if mutating else b""
     allowed = response.get("allowed") is True
     status = response.get("status")
     annotations = response.get("auditAnnotations")
@@ -115,18 +121,26 @@ def read(review: Any, uid: str, version: str) -> Answer:
     )
 
 
+def _without_patch(response: Mapping[str, Any]) -> None:
+    for name in ("patch", "patchType"):
+        if response.get(name) not in (None, ""):
+            raise BadReview(f"validating webhook may not return response.{name}")
+
+
 def _patch(response: Mapping[str, Any], version: str) -> bytes:
     encoded, kind = response.get("patch"), response.get("patchType")
     if not encoded:
         if version == "v1" and kind is not None:
             raise BadReview("webhook returned response.patchType but not response.patch")
         return b""
-    if version == "v1" and kind != "JSONPatch":
+    if version == "v1" and not kind:
         raise BadReview(
             "webhook returned response.patch but not response.patchType"
             if kind is None
-            else f'webhook returned invalid response.patchType of "{kind}"'
+            else 'webhook returned invalid response.patchType of ""'
         )
+    if version == "v1" and kind != "JSONPatch":
+        raise UnknownPatch(f'unsupported patch type "{kind}"')
     try:
         return base64.b64decode(encoded, validate=True)
     except (binascii.Error, TypeError, ValueError) as error:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
-from kube_lite.errors import Forbidden, forbidden
+from kube_lite.errors import Forbidden
 from kube_lite.resources.meta import Obj, dig
 
 CLASSES = "runtimeclasses.node.k8s.io"
@@ -27,7 +25,7 @@ class RuntimeClass:
         found = objects.lookup(CLASSES, "", name)
         if found is None:
             why = f'pod rejected: RuntimeClass "{name}" not found'
-            raise forbidden("pods", "", request.name, why)
+            raise request.refused(why)
         self._overhead(request, spec, found)
         self._scheduling(request, spec, found)
 
@@ -38,7 +36,7 @@ class RuntimeClass:
         spec = request.obj.get("spec") or {}
         if spec.get("overhead") and not spec.get("runtimeClassName"):
             why = "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
-            raise forbidden("pods", "", request.name, why)
+            raise request.refused(why)
 
     @staticmethod
     def _overhead(request: AdmissionRequest, spec: Obj, runtime_class: Obj) -> None:
@@ -50,7 +48,7 @@ class RuntimeClass:
                 if fixed
                 else "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead"
             )
-            raise forbidden("pods", "", request.name, why)
+            raise request.refused(why)
         if fixed:
             spec["overhead"] = dict(fixed)
 
@@ -63,12 +61,42 @@ class RuntimeClass:
                 raise _conflict(request, label, chosen[label], value)
         if chosen:
             spec["nodeSelector"] = chosen
-        present: list[Any] = list(spec.get("tolerations") or ())
-        added = [t for t in scheduling.get("tolerations") or () if t not in present]
-        if added:
-            spec["tolerations"] = [*present, *map(dict, added)]
+        tolerations = [*(spec.get("tolerations") or ()), *(scheduling.get("tolerations") or ())]
+        if scheduling and tolerations:
+            spec["tolerations"] = _merged(tolerations)
+
+
+def _merged(tolerations: list[Obj]) -> list[Obj]:
+    """Those that no other one covers; of equal ones the first."""
+    kept: list[Obj] = []
+    for index, own in enumerate(tolerations):
+        later = (other for other in tolerations[index + 1 :] if other != own)
+        if not any(_covers(other, own) for other in (*kept, *later)):
+            kept.append(dict(own))
+    return kept
+
+
+def _covers(wide: Obj, narrow: Obj) -> bool:
+    if wide == narrow:
+        return True
+    everything = not wide.get("key") and wide.get("operator") == "Exists"
+    if wide.get("key") != narrow.get("key") and not everything:
+        return False
+    if wide.get("effect") and wide["effect"] != narrow.get("effect"):
+        return False
+    if wide.get("effect") == "NoExecute" and wide.get("tolerationSeconds") is not None:
+        seconds = narrow.get("tolerationSeconds")
+        if seconds is None or seconds > wide["tolerationSeconds"]:
+            return False
+    match wide.get("operator") or "Equal":
+        case "Equal":
+            alike = (narrow.get("value") or "") == (wide.get("value") or "")
+            return narrow.get("operator") == "Equal" and alike
+        case "Exists":
+            return True
+    return False
 
 
 def _conflict(request: AdmissionRequest, label: str, own: str, wanted: str) -> Forbidden:
     why = f"conflict: runtimeClass.scheduling.nodeSelector[{label}] = {wanted}; pod.spec.nodeSelector[{label}] = {own}"
-    return forbidden("pods", "", request.name, why)
+    return request.refused(why)

@@ -6,9 +6,9 @@ What a violated rule does is the binding's to say: Deny, Warn, Audit. Messages a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from kube_lite import errors
-from kube_lite.api.admission.conditions import ConditionError
+from kube_lite.api.admission.conditions import ConditionError, failed
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.api.admission.policy import Binding, Evaluation, Misconfigured, bound
 from kube_lite.api.admission.review import Denied
@@ -16,10 +16,12 @@ from kube_lite.api.http import encode_json
 from kube_lite.resources.cel import program
 from kube_lite.resources.meta import Obj
 
-FAILURES = "validation.policy.admission.k8s.io/validation_failure"
-_CODES = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413, "Invalid": 422}
-MAX_MESSAGE = 5 * 1024
+FAILURES: Final = "validation.policy.admission.k8s.io/validation_failure"
+_CODES: Final = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413, "Invalid": 422}
+MAX_MESSAGE: Final = 5 * 1024
 """Characters of a message made by an expression."""
+MAX_ANNOTATION: Final = 10 * 1024
+"""Characters of the value of an audit annotation; the rest is cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class _Violation:
     message: str
     reason: str = "Invalid"
     index: int = 0
+    always: bool = False
+    """It refuses the request, whatever the binding does about rules that do not hold."""
 
 
 class ValidatingAdmissionPolicy:
@@ -39,59 +43,66 @@ class ValidatingAdmissionPolicy:
     async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
         """Evaluate. :raises Denied: a rule with a Deny binding does not hold"""
         denials: list[tuple[Binding, _Violation]] = []
-        audited: list[Obj] = []
+        notes: dict[str, list[str]] = {}
         for binding in bound("validatingadmissionpolicies", request, objects):
-            actions = binding.binding["spec"].get("validationActions") or ["Deny"]
-            policy, by = binding.policy["metadata"]["name"], binding.binding["metadata"]["name"]
-            for violation in _violations(binding, request, objects):
-                if "Deny" in actions:
+            actions = binding.binding["spec"].get("validationActions") or ["Deny"] if binding.binding else []
+            for violation in _violations(binding, request, objects, notes):
+                if violation.always or "Deny" in actions:
                     denials.append((binding, violation))
-                if "Warn" in actions:
-                    request.warnings.append(
-                        f"Validation failed for ValidatingAdmissionPolicy '{policy}' with binding '{by}': "
-                        f"{violation.message}"
-                    )
-                if "Audit" in actions:
-                    audited.append(
-                        {
-                            "message": violation.message,
-                            "policy": policy,
-                            "binding": by,
-                            "expressionIndex": violation.index,
-                            "validationActions": actions,
-                        }
-                    )
-        if audited:
-            request.annotations[FAILURES] = encode_json(audited).decode()
+                if not violation.always:
+                    _tell(binding, violation, actions, request)
+        request.annotations.update((key, ", ".join(values)) for key, values in notes.items())
         if denials:
             raise _denied(request, *denials[0])
 
 
+def _tell(binding: Binding, violation: _Violation, actions: list[str], request: AdmissionRequest) -> None:
+    policy, by = binding.names
+    if "Warn" in actions:
+        about = f"ValidatingAdmissionPolicy '{policy}' with binding '{by}'"
+        request.warnings.append(f"Validation failed for {about}: {violation.message}")
+    if "Audit" in actions and FAILURES not in request.annotations:  # one alone is noted, as upstream
+        note = {
+            "message": violation.message,
+            "policy": policy,
+            "binding": by,
+            "expressionIndex": violation.index,
+            "validationActions": actions,
+        }
+        request.annotations[FAILURES] = encode_json([note]).decode()
+
+
 def _denied(request: AdmissionRequest, binding: Binding, violation: _Violation) -> Denied:
-    policy, by = binding.policy["metadata"]["name"], binding.binding["metadata"]["name"]
-    why = f"ValidatingAdmissionPolicy '{policy}' with binding '{by}' denied request: {violation.message}"
-    refused = errors.forbidden(request.resource.plural, request.resource.group, request.name, why)
+    policy, by = binding.names
+    about = f"ValidatingAdmissionPolicy '{policy}'" + (f" with binding '{by}'" if by else "")
+    why = f"{about} denied request: {violation.message}"
+    refused = request.refused(why)
     details = {**refused.details, "causes": [{"message": why}]}
     code = _CODES.get(violation.reason, 422)
     return Denied({"message": refused.message, "reason": violation.reason, "code": code, "details": details})
 
 
-def _violations(binding: Binding, request: AdmissionRequest, objects: Objects) -> list[_Violation]:
+def _violations(
+    binding: Binding, request: AdmissionRequest, objects: Objects, notes: dict[str, list[str]]
+) -> list[_Violation]:
+    """What a binding has against the request; ``notes`` gets its audit annotations."""
     found: list[_Violation] = []
     try:
         for evaluation in binding.evaluations(request, objects):
-            if evaluation.applies():
-                found.extend(_evaluate(binding, evaluation, request))
+            try:
+                if evaluation.applies():
+                    found.extend(_evaluate(binding, evaluation))
+                    found.extend(_annotate(binding, evaluation, notes))
+            except ConditionError as error:
+                if not binding.fails_open:
+                    found.append(_Violation(str(error)))
     except Misconfigured as error:
         if not binding.fails_open:
-            found.append(_Violation(f"failed to configure binding: {error}"))
-    except ConditionError as error:
-        if not binding.fails_open:
-            found.append(_Violation(str(error)))
+            found.append(_Violation(str(error), always=True))
     return found
 
 
-def _evaluate(binding: Binding, evaluation: Evaluation, request: AdmissionRequest) -> list[_Violation]:
+def _evaluate(binding: Binding, evaluation: Evaluation) -> list[_Violation]:
     found: list[_Violation] = []
     for index, validation in enumerate(binding.policy["spec"].get("validations") or ()):
         expression = validation.get("expression", "")
@@ -99,14 +110,11 @@ def _evaluate(binding: Binding, evaluation: Evaluation, request: AdmissionReques
             holds = evaluation.value(expression)
         except program.CelError as error:
             if not binding.fails_open:
-                why = f"expression '{expression}' resulted in error: {error}"
-                found.append(_Violation(why, index=index))
+                found.append(_Violation(failed(expression, error), index=index))
             continue
         if holds is not True:
             reason = validation.get("reason") or "Invalid"
             found.append(_Violation(_message(validation, evaluation), reason, index))
-    for annotation in binding.policy["spec"].get("auditAnnotations") or ():
-        _annotate(binding, evaluation, annotation, request, found)
     return found
 
 
@@ -117,20 +125,24 @@ def _message(validation: Obj, evaluation: Evaluation) -> str:
             text = evaluation.value(made)
         except program.CelError:
             text = None
-        if isinstance(text, str) and text.strip() and "\n" not in text and len(text) <= MAX_MESSAGE:
-            return text.strip()
-    return validation.get("message") or f"failed expression: {validation.get('expression', '').strip()}"
+        text = text.strip() if isinstance(text, str) else ""
+        if text and "\n" not in text and len(text) <= MAX_MESSAGE:
+            return text
+    return (validation.get("message") or "").strip() or f"failed expression: {validation.get('expression', '').strip()}"
 
 
-def _annotate(
-    binding: Binding, evaluation: Evaluation, annotation: Obj, request: AdmissionRequest, found: list[_Violation]
-) -> None:
-    expression = annotation.get("valueExpression", "")
-    try:
-        value = evaluation.value(expression)
-    except program.CelError as error:
-        if not binding.fails_open:
-            found.append(_Violation(f"expression '{expression}' resulted in error: {error}"))
-        return
-    if isinstance(value, str) and value.strip():
-        request.annotations[f"{binding.policy['metadata']['name']}/{annotation['key']}"] = value.strip()
+def _annotate(binding: Binding, evaluation: Evaluation, notes: dict[str, list[str]]) -> list[_Violation]:
+    found: list[_Violation] = []
+    for annotation in binding.policy["spec"].get("auditAnnotations") or ():
+        expression = annotation.get("valueExpression", "")
+        try:
+            value = evaluation.value(expression)
+        except program.CelError as error:
+            if not binding.fails_open:
+                found.append(_Violation(failed(expression, error), always=True))
+            continue
+        text = value.strip()[:MAX_ANNOTATION] if isinstance(value, str) else ""
+        values = notes.setdefault(f"{binding.names[0]}/{annotation['key']}", []) if text else []
+        if text and text not in values:
+            values.append(text)
+    return found

@@ -13,6 +13,7 @@ import random
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import anyio
 
@@ -20,9 +21,10 @@ from kube_lite import errors
 from kube_lite.api import codec, managed, patch
 from kube_lite.api.admission import conditions, review
 from kube_lite.api.admission.matching import converted, is_exempt, matching_resource, selected
-from kube_lite.api.admission.plugin import AdmissionRequest, Objects
+from kube_lite.api.admission.plugin import AdmissionRequest, Objects, Reinvocation
 from kube_lite.api.admission.webhook_call import CallFailed, WebhookCaller
 from kube_lite.api.http import decode_json, encode_json
+from kube_lite.api.json_patch import PatchFailed
 from kube_lite.client.protocol import JSON_PATCH
 from kube_lite.resources import decode
 from kube_lite.resources.meta import Obj
@@ -34,6 +36,16 @@ MUTATING = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
 VALIDATING = "validatingwebhookconfigurations.admissionregistration.k8s.io"
 TIMEOUT = 10
 """Seconds for an answer where the webhook does not say (upstream's default)."""
+OVERDUE = "Timeout: request did not complete within requested timeout - context deadline exceeded"
+_ANNOTATIONS: Final = {
+    MUTATING: "mutation.webhook.admission.k8s.io/",
+    VALIDATING: "validating.webhook.admission.k8s.io/",
+}
+
+
+def internal(text: str) -> errors.InternalError:
+    """The server's own failure."""
+    return errors.InternalError(f"Internal error occurred: {text}", {"causes": [{"message": text}]})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,9 @@ class _Hook:
 
     webhook: Obj
     key: str
+    configuration: str
+    place: str
+    """What its audit annotations begin with, and its place among the webhooks asked."""
 
     @property
     def name(self) -> str:
@@ -53,14 +68,17 @@ class _Hook:
 
     def failed(self, why: str) -> errors.InternalError:
         """What the client sees when the webhook could not be asked."""
-        text = f'failed calling webhook "{self.name}": {why}'
-        return errors.InternalError(f"Internal error occurred: {text}", {"causes": [{"message": text}]})
+        return internal(f'failed calling webhook "{self.name}": {why}')
 
 
-def _hooks(objects: Objects, kind: str) -> Iterator[_Hook]:
+def _hooks(objects: Objects, kind: str, again: bool = False) -> Iterator[_Hook]:
+    position = 0
     for configuration in objects.select(kind):
+        meta = configuration["metadata"]
         for webhook in configuration.get("webhooks") or ():
-            yield _Hook(webhook, f"{configuration['metadata']['uid']}/{webhook.get('name')}")
+            place = f"{_ANNOTATIONS[kind]}round_{int(again)}_index_{position}"
+            yield _Hook(webhook, f"{meta['uid']}/{webhook.get('name')}", meta["name"], place)
+            position += 1
 
 
 class _Dispatch:
@@ -84,8 +102,7 @@ class _Dispatch:
             except conditions.ConditionError as error:
                 if hook.ignores_failure:
                     return None
-                about = request.resource
-                raise errors.forbidden(about.plural, about.group, request.name, str(error)) from error
+                raise request.refused(str(error)) from error
             if not met:
                 return None
         if request.dry_run and webhook.get("sideEffects") not in ("None", "NoneOnDryRun"):
@@ -93,21 +110,25 @@ class _Dispatch:
         return resource
 
     async def _ask(
-        self, hook: _Hook, request: AdmissionRequest, resource: Resource, objects: Objects
+        self, hook: _Hook, request: AdmissionRequest, resource: Resource, objects: Objects, *, mutating: bool = False
     ) -> review.Answer | None:
         """The answer; None when there is none and that is to be passed over. :raises ApiError: refused or failed"""
         listed = hook.webhook.get("admissionReviewVersions") or ["v1"]
         version = next((v for v in listed if v in review.VERSIONS), "v1")
         uid = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
         body = review.build(request, resource, uid, version)
-        seconds = float(hook.webhook.get("timeoutSeconds") or TIMEOUT)
+        seconds = min(float(hook.webhook.get("timeoutSeconds") or TIMEOUT), request.deadline - anyio.current_time())
         try:
+            if seconds <= 0:
+                raise CallFailed(OVERDUE)
             raw = await self._caller.post(hook.webhook.get("clientConfig") or {}, body, seconds, objects)
-            answer = review.read(raw, uid, version)
-        except CallFailed as error:
-            return self._failed(hook, str(error), error)
+            answer = review.read(raw, uid, version, mutating=mutating)
+        except (CallFailed, review.UnknownPatch) as error:
+            if anyio.current_time() >= request.deadline:
+                raise errors.Timeout(OVERDUE) from error
+            return self._failed(hook, request, str(error), error)
         except review.BadReview as error:
-            return self._failed(hook, f"received invalid webhook response: {error}", error)
+            return self._failed(hook, request, f"received invalid webhook response: {error}", error)
         request.warnings.extend(answer.warnings)
         for name, value in answer.annotations.items():
             request.annotations[f"{hook.name}/{name}"] = str(value)
@@ -116,9 +137,10 @@ class _Dispatch:
         return answer
 
     @staticmethod
-    def _failed(hook: _Hook, why: str, error: Exception) -> None:
+    def _failed(hook: _Hook, request: AdmissionRequest, why: str, error: Exception) -> None:
         if not hook.ignores_failure:
             raise hook.failed(why) from error
+        request.annotations[f"failed-open.{hook.place}"] = hook.name
         logger.warning("failed calling webhook %s, which is passed over: %s", hook.name, why)
 
 
@@ -131,44 +153,89 @@ class MutatingAdmissionWebhook(_Dispatch):
         """Ask every webhook concerned, in order. :raises ApiError: one refuses, or cannot be asked"""
         if is_exempt(request):
             return
-        again = set(request.reinvocable) if request.reinvocation else None
-        for hook in list(_hooks(objects, MUTATING)):
-            if again is not None and hook.key not in again:
+        hooks = list(_hooks(objects, MUTATING, request.reinvocation))
+        if not hooks:
+            return
+        again = request.reinvocations.setdefault(self.name, Reinvocation())
+        again.begin(request)
+        for hook in hooks:
+            if request.reinvocation and hook.key not in again.due:
                 continue
             resource = await self._concerned(hook, request, objects)
             if resource is None:
                 continue
-            changed = await self._mutate(hook, request, resource, objects)
+            changed = False
+            try:
+                changed = await self._mutate(hook, request, resource, objects)
+            finally:
+                note = {"configuration": hook.configuration, "webhook": hook.name, "mutated": changed}
+                request.annotations[hook.place] = encode_json(note).decode()
             if changed:
+                again.changed()
                 request.reinvoke |= not request.reinvocation
-                request.reinvocable |= request.invoked
             if hook.webhook.get("reinvocationPolicy") == "IfNeeded":
-                request.invoked.add(hook.key)
+                again.invoked.add(hook.key)
+        again.end(request)
 
     async def _mutate(self, hook: _Hook, request: AdmissionRequest, resource: Resource, objects: Objects) -> bool:
-        answer = await self._ask(hook, request, resource, objects)
-        if answer is None or not answer.patch or request.obj is None or request.operation == "CONNECT":
+        answer = await self._ask(hook, request, resource, objects, mutating=True)
+        if answer is None or not answer.patch or request.operation == "CONNECT":
             return False
+        try:
+            change = patch.read(JSON_PATCH, answer.patch)
+        except errors.ApiError as error:
+            why = f"received undecodable patch in webhook response: {error.message}"
+            self._failed(hook, request, why, error)
+            return False
+        if not change.value:
+            return False
+        if request.obj is None:
+            about = f'admission webhook "{hook.name}" attempted to modify the object'
+            raise internal(f"{about}, which is not supported for this operation")
         seen = converted(request.obj, request.resource, resource)
         assert seen is not None
-        try:
-            new = _patched(resource, seen, answer.patch)
-        except errors.ApiError as error:
-            self._failed(hook, error.message, error)
-            return False
-        back = converted(new, resource, request.resource)
+        back = converted(_patched(resource, seen, change), resource, request.resource)
         if back is None or back == request.obj:
             return False
+        _keep_owners(back, request)
         request.obj = back
         return True
 
 
-def _patched(resource: Resource, obj: Obj, raw: bytes) -> Obj:
-    """The object after a webhook's JSON patch: pruned and with defaults. :raises ApiError: it is none any more"""
-    change = patch.read(JSON_PATCH, raw)
-    type_ = codec.type_of(resource)
-    new: Obj = decode_json(encode_json(change.apply(type_, obj)))
-    return finished(resource, new)
+def _keep_owners(new: Obj, request: AdmissionRequest) -> None:
+    """A webhook that does not know all of ``managedFields`` must not break them: they stay as they were."""
+    entries = new["metadata"].get("managedFields") or ()
+    why = next(filter(None, (_undecodable(entry, i) for i, entry in enumerate(entries))), "")
+    if not why:
+        return
+    new["metadata"]["managedFields"] = ((request.obj or {}).get("metadata") or {}).get("managedFields") or []
+    request.warnings.append(
+        ".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated mutating "
+        f"admission controller; please fix your requests: {why}"
+    )
+
+
+def _undecodable(entry: Obj, position: int) -> str:
+    if entry.get("operation") not in ("Apply", "Update"):
+        return "operation must be `Apply` or `Update`"
+    if not entry.get("apiVersion"):
+        return "apiVersion must not be empty"
+    kind = entry.get("fieldsType") or ""
+    if kind == "FieldsV1":
+        return ""
+    stated = f'invalid fieldsType "{kind}"' if kind else "missing fieldsType"
+    return f"{stated} in managed fields entry {position}"
+
+
+def _patched(resource: Resource, obj: Obj, change: patch.Patch) -> Obj:
+    """The object after a webhook's JSON patch: pruned and with defaults. :raises InternalError: it is none any more"""
+    try:
+        new: Obj = decode_json(encode_json(change.apply(codec.type_of(resource), obj)))
+        return finished(resource, new)
+    except PatchFailed as error:
+        raise internal(error.why) from error
+    except errors.ApiError as error:
+        raise internal(error.message) from error
 
 
 def finished(resource: Resource, new: Obj) -> Obj:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import ipaddress
+import math
 import random
 import ssl
 from collections.abc import Mapping
@@ -72,7 +73,7 @@ class WebhookCaller:
 
     def _where(self, config: Mapping[str, Any], timeout: float, objects: Objects) -> tuple[str, str, str]:
         """The URL as shown, the URL to connect to, and the name that the certificate must have."""
-        query = f"timeout={timeout:g}s"
+        query = f"timeout={math.ceil(timeout)}s"
         url = config.get("url")
         if url:
             shown = urlunsplit(urlsplit(str(url))._replace(query=query))

@@ -115,7 +115,7 @@ class Aggregator:
         request = Request(request_info.parse("GET", path, query), scope={"query_string": query.encode()}, user=user)
         self._plane.authorizer.require(attributes_of(user, request.info))
         answer = await backend.pass_on(request, path)
-        body = answer.body
+        body = bytes(answer.body)
         try:
             if answer.stream is not None:
                 body = b"".join([chunk async for chunk in answer.stream])

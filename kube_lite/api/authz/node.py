@@ -102,6 +102,21 @@ class NodeAuthorizer:
             return ALLOWED
         return f"no relationship found between node '{node}' and this object"
 
+    def _slice(self, node: str, a: Attributes) -> Answer:
+        if a.subresource:
+            return "cannot authorize ResourceSlice subresources"
+        if a.verb == "create":
+            return ALLOWED  # whose devices they are is for admission to see
+        if a.verb in ("list", "watch", "deletecollection"):
+            only = a.field("spec.nodeName") == node
+            return ALLOWED if only else f"can only {a.verb} resourceslices with spec.nodeName field selector"
+        if a.verb not in ("get", "update", "patch", "delete"):
+            return "only the verbs of a ResourceSlice's own driver are allowed"
+        found = self._storage.lookup("resourceslices.resource.k8s.io", "", a.name)
+        if found is not None and dig(found, "spec", "nodeName") == node:
+            return ALLOWED
+        return f"no relationship found between node '{node}' and this object"
+
     def _token(self, node: str, a: Attributes) -> Answer:
         if a.verb != "create" or not a.name:
             return "can only create tokens for individual service accounts"
@@ -164,6 +179,7 @@ _SPECIAL: dict[tuple[str, str], Callable[[NodeAuthorizer, str, Attributes], Answ
     ("", "persistentvolumeclaims"): NodeAuthorizer._claim,
     ("", "persistentvolumes"): NodeAuthorizer._get_related,
     ("resource.k8s.io", "resourceclaims"): NodeAuthorizer._get_related,
+    ("resource.k8s.io", "resourceslices"): NodeAuthorizer._slice,
     ("storage.k8s.io", "volumeattachments"): NodeAuthorizer._attachment,
     ("", "serviceaccounts"): NodeAuthorizer._token,
     ("coordination.k8s.io", "leases"): NodeAuthorizer._lease,

@@ -152,6 +152,8 @@ class Program:
             raise CelError(f"compilation failed: {error}") from error
         self._context = library.Context({"format": {}})
         self._add_functions()
+        self._for_nulls: Any = None
+        """The same for variables that are null, once there were some."""
 
     def _add_functions(self) -> None:
         """Give the context what is called: each run copies it, so it holds no more than that."""
@@ -188,9 +190,12 @@ class Program:
         if self.depth:
             self._check_cost(used)
         self._context.update(used)
+        run = self._program
+        if None in used.values() or None in (used.get("variables") or {}).values():
+            run = self._on_nulls()
         try:
             with asking(authorizer):
-                return self._program.execute(self._context)
+                return run.execute(self._context)
         except KeyError as error:
             raise CelError(_missing(error.args[0] if error.args else "")) from error
         except IndexError as error:
@@ -201,6 +206,12 @@ class Program:
             raise CelError("no such overload") from error
         except (ValueError, RuntimeError, OverflowError, ArithmeticError) as error:
             raise CelError(_plain(str(error))) from error
+
+    def _on_nulls(self) -> Any:
+        if self._for_nulls is None:
+            self._for_nulls = _library().compile(rewrite(self._root, nulls=True))
+            self._context.add_function("__whole", lambda value: {} if value is None else value)
+        return self._for_nulls
 
     def _check_cost(self, variables: Mapping[str, Any]) -> None:
         """:raises CostExceeded: even a close look at the data does not show that the steps are few enough"""

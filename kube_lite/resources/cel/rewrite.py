@@ -11,6 +11,7 @@ What Kubernetes' CEL has and the library lacks becomes calls of functions that `
     {?'k': v}            __present([['?', 'k', v]])
     Object{a: 1}         {'a': 1}
     size(s)              __size(s)                   the library counts bytes, CEL characters
+    a.b, a[i]            __whole(a).b, __whole(a)[i] where variables are null: a key of null is a missing one
 """
 
 from __future__ import annotations
@@ -34,9 +35,13 @@ Names = Mapping[str, str]
 """What stands for a variable instead of its name."""
 
 
-def rewrite(root: Node) -> str:
-    """The tree as the library reads it."""
-    return _Writer().write(root, 0, {})
+def rewrite(root: Node, *, nulls: bool = False) -> str:
+    """The tree as the library reads it.
+
+    :param nulls: for variables that may be null, of which the library says ``no such overload``, and CEL that there
+        is no such key
+    """
+    return _Writer(nulls).write(root, 0, {})
 
 
 def _is_loop(node: Node) -> bool:
@@ -49,8 +54,9 @@ def is_qualified(node: Node) -> bool:
 
 
 class _Writer:
-    def __init__(self) -> None:
+    def __init__(self, nulls: bool = False) -> None:
         self._made = 0
+        self._nulls = nulls
 
     def write(self, node: Node, least: int, names: Names) -> str:
         """The text of a node, in brackets where it binds less tightly than ``least``."""
@@ -95,7 +101,10 @@ class _Writer:
         target = self.write(node.target, _MEMBER, names)
         if node.optional or _gives_optional(node.target):
             return f"__select({target}, '{node.name}')"
-        return f"{target}.{node.name}"
+        return f"{self._whole(target)}.{node.name}"
+
+    def _whole(self, held: str) -> str:
+        return f"__whole({held})" if self._nulls else held
 
     def _call(self, node: Node, names: Names) -> tuple[str, int]:
         binary = _BINARY.get(node.name)
@@ -112,7 +121,7 @@ class _Writer:
             held, position = self.write(node.args[0], _MEMBER, names), self.write(node.args[1], 0, names)
             if node.name == "_[?_]" or _gives_optional(node.args[0]):
                 return f"__index({held}, {position})", _MEMBER
-            return f"{held}[{position}]", _MEMBER
+            return f"{self._whole(held)}[{position}]", _MEMBER
         return self._function(node, names), _MEMBER
 
     def _function(self, node: Node, names: Names) -> str:

@@ -17,7 +17,7 @@ from kube_lite.resources.kinds.webhookconfiguration import (
 )
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status_alone
 
 ACTIONS = frozenset({"Audit", "Deny", "Warn"})
 
@@ -178,7 +178,7 @@ def _policy(kind: str, plural: str, what: str, validating: bool) -> Resource:
         definition=f"io.k8s.api.admissionregistration.v1.{kind}",
         namespaced=False,
         categories=("api-extensions",),
-        subresources={"status": status()} if validating else {},
+        subresources={"status": status_alone()} if validating else {},
         allow_unconditional_update=False,
         default=_default_policy,
         validate=validate,

@@ -9,7 +9,7 @@ from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, index, invalid, not_supported, required
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource, status_alone
 from kube_lite.resources.rules import dns_subdomain, port_number
 
 MAX_GROUP_PRIORITY = 20000
@@ -96,7 +96,7 @@ RESOURCES = (
         definition="io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.APIService",
         namespaced=False,
         categories=("api-extensions",),
-        subresources={"status": status(validate=_validate_status)},
+        subresources={"status": status_alone(_validate_status)},
         name_rule=names.path_segment,
         generation=False,
         managed_fields=False,

@@ -268,7 +268,12 @@ RESOURCES = (
         short_names=("csr",),
         subresources={
             "status": status(prepare=_prepare_status, validate=_validate_status),
-            "approval": Subresource(name="approval", prepare=_prepare_approval, validate=_validate_conditions),
+            "approval": Subresource(
+                name="approval",
+                prepare=_prepare_approval,
+                validate=_validate_conditions,
+                resets=("spec", "status.certificate"),
+            ),
         },
         name_rule=names.any_name,
         generation=False,

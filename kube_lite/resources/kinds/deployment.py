@@ -142,7 +142,7 @@ RESOURCES = (
         short_names=("deploy",),
         categories=("all",),
         subresources={
-            "status": status(prepare=_prepare_status, validate=_validate_status),
+            "status": status(_prepare_status, _validate_status, ("spec", "metadata.labels")),
             "scale": SCALE,
         },
         scale=ScalePaths(),

@@ -10,7 +10,7 @@ from kube_lite.resources.flow_defaults import MANDATORY_SCHEMAS
 from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status_alone
 from kube_lite.resources.rules import dns_label, dns_subdomain
 
 MAX_PRECEDENCE = 10000
@@ -210,7 +210,7 @@ RESOURCES = (
         group="flowcontrol.apiserver.k8s.io",
         definition="io.k8s.api.flowcontrol.v1.FlowSchema",
         namespaced=False,
-        subresources={"status": status(validate=_validate_status)},
+        subresources={"status": status_alone(_validate_status)},
         default=_default,
         prepare_create=prepare_create,
         prepare_update=prepare_update,

@@ -11,7 +11,7 @@ from kube_lite.resources.flow_defaults import MANDATORY_LEVELS
 from kube_lite.resources.kinds.flowschema import condition_types
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status_alone
 
 SHARES = 30
 MAX_QUEUES = 10_000_000
@@ -142,7 +142,7 @@ RESOURCES = (
         group="flowcontrol.apiserver.k8s.io",
         definition="io.k8s.api.flowcontrol.v1.PriorityLevelConfiguration",
         namespaced=False,
-        subresources={"status": status(validate=lambda new, old: condition_types(new))},
+        subresources={"status": status_alone(lambda new, old: condition_types(new))},
         default=_default,
         prepare_create=prepare_create,
         prepare_update=prepare_update,

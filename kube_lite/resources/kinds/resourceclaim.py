@@ -8,7 +8,7 @@ from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, child, duplicate, index, invalid, required
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status_alone
 from kube_lite.resources.rules import dns_label, dns_subdomain
 
 _ONE_KIND = "exactly one of `exactly` or `firstAvailable` is required"
@@ -75,7 +75,7 @@ RESOURCES = (
         plural="resourceclaims",
         group="resource.k8s.io",
         definition="io.k8s.api.resource.v1.ResourceClaim",
-        subresources={"status": status()},
+        subresources={"status": status_alone()},
         generation=False,
         default=_default_claim,
         prepare_create=prepare_create,

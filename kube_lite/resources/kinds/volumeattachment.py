@@ -12,7 +12,7 @@ from kube_lite.resources.kinds.pod.volumes import validate_driver_name
 from kube_lite.resources.kinds.replicaset import prepare_update
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.metadata import validate_common
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status
+from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status_alone
 from kube_lite.resources.rules import dns_subdomain
 
 
@@ -78,7 +78,7 @@ RESOURCES = (
         group="storage.k8s.io",
         definition="io.k8s.api.storage.v1.VolumeAttachment",
         namespaced=False,
-        subresources={"status": status()},
+        subresources={"status": status_alone()},
         generation=False,
         allow_unconditional_update=False,
         prepare_create=_prepare_create,

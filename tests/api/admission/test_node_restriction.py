@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from kube_lite.api.local import LocalClient
 from kube_lite.api.user import AUTHENTICATED, NODES, User
@@ -25,6 +30,12 @@ def pod(name: str, node: str, **more: Any) -> Obj:
     return {"metadata": {"name": name}, "spec": {**spec, **more}}
 
 
+TOKENS = [
+    {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "t", "audience": "vault"}}]}},
+    {"name": "d", "csi": {"driver": "d.example.com"}},
+]
+
+
 async def world() -> tuple[LocalClient, Obj]:
     """The client of node n1, and uids by name; n1 has the pod ``mine``, n2 ``theirs``."""
     plane = await started_plane()
@@ -34,8 +45,19 @@ async def world() -> tuple[LocalClient, Obj]:
     for node, name in (("n1", "mine"), ("n2", "theirs")):
         made = await root.create("nodes", {"metadata": {"name": node, "labels": {"a": "1"}}})
         uids[node] = json.loads(made)["metadata"]["uid"]
-        uids[name] = json.loads(await root.create("pods", pod(name, node), "default"))["metadata"]["uid"]
+        uids[name] = json.loads(await root.create("pods", pod(name, node, volumes=TOKENS), "default"))["metadata"][
+            "uid"
+        ]
+        await root.create("resourceslices.resource.k8s.io", devices(node, node))
         await root.create(LEASES, {"metadata": {"name": node}}, "kube-node-lease")
+    driver = {"metadata": {"name": "d.example.com"}, "spec": {"tokenRequests": [{"audience": "safe"}]}}
+    await root.create("csidrivers.storage.k8s.io", driver)
+    rules = [{"apiGroups": [""], "resources": ["friend"], "verbs": ["request-serviceaccounts-token-audience"]}]
+    await root.create("clusterroles.rbac.authorization.k8s.io", {"metadata": {"name": "r"}, "rules": rules})
+    nodes = [{"kind": "Group", "name": NODES, "apiGroup": "rbac.authorization.k8s.io"}]
+    role = {"kind": "ClusterRole", "name": "r", "apiGroup": "rbac.authorization.k8s.io"}
+    binding = {"metadata": {"name": "b"}, "subjects": nodes, "roleRef": role}
+    await root.create("clusterrolebindings.rbac.authorization.k8s.io", binding)
     return plane.client(NODE, "kubelet"), uids
 
 
@@ -62,6 +84,38 @@ def token(bound: str, uid: str | None = "", kind: str = "Pod") -> Attempt:
         return client.create("serviceaccounts", wanted, "default", name="robot", subresource="token")
 
     return attempt
+
+
+def audience(*names: str) -> Attempt:
+    """A token for the pod ``mine`` and others than the API server."""
+
+    def attempt(client: LocalClient, uids: Obj) -> Awaitable[object]:
+        reference = {"apiVersion": "v1", "kind": "Pod", "name": "mine", "uid": uids["mine"]}
+        wanted = {"spec": {"boundObjectRef": reference, "audiences": list(names)}}
+        return client.create("serviceaccounts", wanted, "default", name="robot", subresource="token")
+
+    return attempt
+
+
+def devices(name: str, node: str) -> Obj:
+    pool = {"name": node, "generation": 1, "resourceSliceCount": 1}
+    return {"metadata": {"name": name}, "spec": {"driver": "d.example.com", "pool": pool, "nodeName": node}}
+
+
+def resource_slice(node: str) -> Attempt:
+    return lambda client, uids: client.create("resourceslices.resource.k8s.io", devices("s", node))
+
+
+def signing_request(name: str, signer: str = "kubernetes.io/kubelet-serving") -> Attempt:
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.COMMON_NAME, name), x509.NameAttribute(NameOID.ORGANIZATION_NAME, NODES)]
+    )
+    key = ec.generate_private_key(ec.SECP256R1())
+    asked = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    text = base64.b64encode(asked.public_bytes(serialization.Encoding.PEM)).decode()
+    spec = {"signerName": signer, "request": text, "usages": ["digital signature", "server auth"]}
+    obj = {"metadata": {"name": "r"}, "spec": spec}
+    return lambda client, uids: client.create("certificatesigningrequests.certificates.k8s.io", obj)
 
 
 def mirror(node: str = "n1", owner: str = "n1", owners: int = 1, **more: Any) -> Attempt:
@@ -126,6 +180,18 @@ ATTEMPTS: list[tuple[str, Attempt, bool]] = [
     ("token without a uid", token("mine", None), False),
     ("token with a wrong uid", token("mine", "wrong"), False),
     ("token bound to the node", token("n1", kind="Node"), False),
+    ("token for whom the pod projects one", audience("vault"), True),
+    ("token for whom a driver of the pod wants one", audience("safe"), True),
+    ("token for somebody else", audience("bank"), False),
+    ("token for somebody else that a role allows", audience("friend"), True),
+    ("token for two", audience("vault", "safe"), False),
+    ("own devices", resource_slice("n1"), True),
+    ("another node's devices", resource_slice("n2"), False),
+    ("remove own devices", lambda c, u: c.delete("resourceslices.resource.k8s.io", "n1"), True),
+    ("remove another node's devices", lambda c, u: c.delete("resourceslices.resource.k8s.io", "n2"), False),
+    ("a certificate for itself", signing_request("system:node:n1"), True),
+    ("a certificate for another node", signing_request("system:node:n2"), False),
+    ("a certificate of another signer", signing_request("system:node:n2", "example.com/s"), True),
     ("own pod's status", status("mine"), True),
     ("another pod's status", status("theirs"), False),
     ("own pod's labels through its status", status("mine", labels={"a": "b"}), False),

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from kube_lite import errors
+from kube_lite.api.admission.plugin import AdmissionRequest
+from kube_lite.api.admission.validating_policy import ValidatingAdmissionPolicy
 from kube_lite.api.local import LocalClient
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.plane import Plane
 from kube_lite.api.target import Target
-from tests.api.admission.stories import Json, made, play
+from tests.api.admission.stories import Json, made, play, pod
 from tests.plane import ADMIN
 
 RULE = {"operations": ["*"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["configmaps"]}
@@ -201,13 +203,14 @@ def test_containers_are_merged_by_name_and_a_later_mutation_sees_the_earlier() -
 
 def test_a_mutation_that_fails_refuses() -> None:
     async def story(client: LocalClient) -> None:
-        spec = {
-            "mutations": mutations((APPLY, "object.data.missing == 'x' ? Object{} : Object{}")),
-            "reinvocationPolicy": "Never",
-        }
+        expression = "object.data.missing == 'x' ? Object{} : Object{}"
+        spec: Json = {"mutations": mutations((APPLY, expression)), "reinvocationPolicy": "Never"}
         await policy(client, "mutating", spec)
         error = await refusal(client, config_map("a"))
-        assert "MutatingAdmissionPolicy 'p' with binding 'b' denied request: no such key" in error.message
+        why = f"expression '{expression}' resulted in error"
+        told = f"policy 'p' with binding 'b' denied request: {why}: no such key: data"
+        assert (error.message, error.code, error.reason) == (told, 403, "Invalid")
+        assert error.details["causes"] == [{"message": told}]
 
     play(story)
 
@@ -278,5 +281,140 @@ def test_rules_may_ask_what_the_requester_may_do() -> None:
         rules = [{"expression": allowed}, {"expression": account, "message": "the account may not"}]
         await policy(client, "validating", {"validations": rules})
         assert "the account may not" in (await refusal(client, config_map("a"))).message
+
+    play(story)
+
+
+NO_POLICY = "failed to configure policy: failed to find resource referenced by paramKind: '/v1, Kind=Frob'"
+NO_PARAMS = "failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction"
+
+
+@pytest.mark.parametrize(
+    ("kind", "namespace", "why"),
+    [
+        ("Frob", "", f"ValidatingAdmissionPolicy 'p' denied request: {NO_POLICY}"),
+        ("ConfigMap", "", f"ValidatingAdmissionPolicy 'p' with binding 'b' denied request: {NO_PARAMS}"),
+        ("Node", "x", "paramRef.namespace must not be provided for a cluster-scoped `paramKind`"),
+    ],
+)
+def test_what_is_set_up_wrongly_refuses_even_where_rules_only_warn(kind: str, namespace: str, why: str) -> None:
+    async def story(client: LocalClient) -> None:
+        spec = {"paramKind": {"apiVersion": "v1", "kind": kind}, "validations": [{"expression": "true"}]}
+        ref = {"name": "n", "parameterNotFoundAction": "Deny", **({"namespace": namespace} if namespace else {})}
+        await policy(client, "validating", spec, {"paramRef": ref, "validationActions": ["Warn"]})
+        assert (await refusal(client, config_map("a"))).message.endswith(why)
+
+    play(story)
+
+
+def test_nothing_is_found_below_null_and_everything_is_absent_there() -> None:
+    async def story(client: LocalClient) -> None:
+        rules = [
+            {"expression": "!has(params.data) && !has(oldObject.data) && params == null && variables.old == null"},
+            {"expression": "oldObject.data.k == 'x'"},
+        ]
+        variables = [{"name": "old", "expression": "oldObject"}]
+        param_kind = {"apiVersion": "v1", "kind": "ConfigMap"}
+        await policy(client, "validating", {"validations": rules, "variables": variables, "paramKind": param_kind})
+        told = (await refusal(client, config_map("a"))).message
+        assert told.endswith("expression 'oldObject.data.k == 'x'' resulted in error: no such key: data")
+
+    play(story)
+
+
+def test_conditions_that_cannot_be_told_are_all_named_and_messages_trimmed() -> None:
+    async def story(client: LocalClient) -> None:
+        conditions = [{"name": name, "expression": f"object.{name} == 1"} for name in ("m", "n")]
+        await policy(client, "validating", {"matchConditions": conditions, "validations": [{"expression": "true"}]})
+        failures = [f"expression 'object.{name} == 1' resulted in error: no such key: {name}" for name in ("m", "n")]
+        assert (await refusal(client, config_map("a"))).message.endswith(f"denied request: [{', '.join(failures)}]")
+        change = {"spec": {"matchConditions": None, "validations": [{"expression": "false", "message": "  no  "}]}}
+        await client.patch("validatingadmissionpolicies", "p", change)
+        assert (await refusal(client, config_map("a"))).message.endswith("denied request: no")
+
+    play(story)
+
+
+def test_audit_annotations_gather_what_all_parameters_say_and_their_failures_refuse() -> None:
+    planes: list[Plane] = []
+
+    async def story(client: LocalClient) -> None:
+        (plane,) = planes
+        for name in ("x", "y"):
+            await made(client, "configmaps", config_map(name, v=name))
+        annotations = [{"key": "k", "valueExpression": "string(params.data.v)"}]
+        spec = {"paramKind": {"apiVersion": "v1", "kind": "ConfigMap"}, "auditAnnotations": annotations}
+        ref = {"selector": {}, "parameterNotFoundAction": "Deny"}
+        await policy(client, "validating", spec, {"paramRef": ref, "validationActions": ["Audit"]})
+        resource = plane.registry.at("", "v1", "configmaps")
+        assert resource is not None
+        asked = AdmissionRequest("CREATE", resource, "", "default", "a", ADMIN, config_map("a"))
+        await ValidatingAdmissionPolicy().validate(asked, plane.verbs)
+        assert asked.annotations == {"p/k": "x, y"}
+        await made(client, "configmaps", config_map("z", w="z"))
+        with pytest.raises(errors.ApiError, match=r"'string\(params\.data\.v\)' resulted in error: no such key: v"):
+            await ValidatingAdmissionPolicy().validate(asked, plane.verbs)
+
+    play(story, prepare=planes.append)
+
+
+PATCH = "JSONPatch"
+
+
+@pytest.mark.parametrize(
+    ("mutation", "why"),
+    [
+        (
+            (APPLY, "Object{spec: Object.spec{nodeSelector: {'a': 'b'}}}"),
+            "error applying patch: invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: "
+            ".spec.nodeSelector",
+        ),
+        (
+            (APPLY, "Object{spec: Object.spec{containers: [Object.spec.containers{name: 'c', args: ['a']}]}}"),
+            "error applying patch: invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: "
+            ".spec.containers[0].args",
+        ),
+        (
+            (APPLY, "Object{spec: Object.spec{frob: 'x'}}"),
+            "error applying patch: failed to convert patch object to typed object: .spec.frob: field not declared in "
+            "schema",
+        ),
+        (
+            (PATCH, "[JSONPatch{op: 'replace', path: '/no/x', value: 'x'}]"),
+            "JSON Patch: replace operation does not apply: doc is missing path: /no/x: missing value",
+        ),
+        (
+            (PATCH, "[JSONPatch{op: 'add', path: '/spec/frob', value: 'x'}]"),
+            'Internal error occurred: strict decoding error: unknown field "spec.frob"',
+        ),
+        ((PATCH, "[JSONPatch{op: 'test', path: '/spec/hostname', value: 'x'}]"), ""),
+    ],
+)
+def test_a_mutation_that_does_not_fit_refuses_but_for_a_test_that_fails(mutation: tuple[str, str], why: str) -> None:
+    async def story(client: LocalClient) -> None:
+        rules = [{**RULE, "resources": ["pods"]}]
+        spec = {"mutations": mutations(mutation), "reinvocationPolicy": "Never"}
+        await policy(client, "mutating", {**spec, "matchConstraints": {"resourceRules": rules}})
+        if not why:
+            await made(client, "pods", pod("a"))
+            return
+        with pytest.raises(errors.ApiError) as caught:
+            await made(client, "pods", pod("a"))
+        assert caught.value.message.removeprefix("policy 'p' with binding 'b' denied request: ") == why
+
+    play(story)
+
+
+def test_those_who_ask_for_it_are_applied_once_more_and_the_others_not() -> None:
+    async def story(client: LocalClient) -> None:
+        count = "Object{metadata: Object.metadata{annotations: {'n': string(int(object.metadata.annotations.n) + 1)}}}"
+        rules = {"matchConstraints": {"resourceRules": [RULE]}}
+        for name, again in (("p1", "IfNeeded"), ("p2", "IfNeeded"), ("p3", "Never")):
+            spec = {**rules, "mutations": mutations((APPLY, count)), "reinvocationPolicy": again}
+            await client.create("mutatingadmissionpolicies", {"metadata": {"name": name}, "spec": spec})
+            bound = {"metadata": {"name": name}, "spec": {"policyName": name}}
+            await client.create("mutatingadmissionpolicybindings", bound)
+        obj = {"metadata": {"name": "a", "annotations": {"n": "0"}}}
+        assert (await made(client, "configmaps", obj))["metadata"]["annotations"] == {"n": "5"}
 
     play(story)

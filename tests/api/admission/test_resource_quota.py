@@ -110,6 +110,15 @@ def test_what_is_limited_must_be_stated() -> None:
     play(story)
 
 
+def test_of_a_pod_that_is_bounded_as_a_whole_nobody_asks_the_containers() -> None:
+    async def story(client: LocalClient) -> None:
+        await made(client, "resourcequotas", quota(cpu="1", memory="1Gi"))
+        await made(client, "pods", pod("a", spec={"resources": {"requests": {"cpu": "600m"}}}))
+        assert await used(client) == {"cpu": "600m", "memory": "0"}
+
+    play(story)
+
+
 def test_a_write_that_fails_later_gives_its_share_back() -> None:
     async def story(client: LocalClient) -> None:
         await made(client, "resourcequotas", quota(configmaps="3"))
@@ -196,6 +205,53 @@ def test_claims_are_counted_by_size_and_by_class() -> None:
         }
         message = await refusal(client, "persistentvolumeclaims", claim)
         assert "requested: gold.storageclass.storage.k8s.io/requests.storage=2Gi, used: gold" in message
+
+    play(story)
+
+
+def test_part_of_a_byte_counts_as_one() -> None:
+    async def story(client: LocalClient) -> None:
+        await made(client, "resourcequotas", quota(requests_storage="1Gi"))
+        spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1500m"}}}
+        await made(client, "persistentvolumeclaims", {"metadata": {"name": "v"}, "spec": spec})
+        assert await used(client) == {"requests.storage": "2"}
+
+    play(story)
+
+
+def devices(name: str, *requests: Json) -> Json:
+    named = [{"name": f"r{number}", **request} for number, request in enumerate(requests)]
+    return {"metadata": {"name": name}, "spec": {"devices": {"requests": named}}}
+
+
+def test_devices_are_counted_by_class_and_of_alternatives_the_most() -> None:
+    gpu = "gpu.deviceclass.resource.k8s.io/devices"
+    kind = "resourceclaims.resource.k8s.io"
+
+    async def story(client: LocalClient) -> None:
+        await made(client, "resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": {gpu: "8"}}})
+        choices = [{"name": f"c{count}", "deviceClassName": "gpu", "count": count} for count in (1, 3)]
+        exactly = {"exactly": {"deviceClassName": "gpu", "count": 2}}
+        await made(client, kind, devices("a", exactly, {"firstAvailable": choices}))
+        assert await used(client) == {gpu: "5"}
+        everything = devices("b", {"exactly": {"deviceClassName": "gpu", "allocationMode": "All"}})
+        assert f"requested: {gpu}=32, used: {gpu}=5" in await refusal(client, kind, everything)
+
+    play(story)
+
+
+def test_a_pod_that_comes_under_a_quota_by_a_change_is_counted_whole() -> None:
+    async def story(client: LocalClient) -> None:
+        await made(client, "resourcequotas", quota(pods="1", scopes=["Terminating"]))
+        deadline = {"spec": {"activeDeadlineSeconds": 100}}
+        for name in ("a", "b"):
+            await made(client, "pods", pod(name))
+        await client.patch("pods", "a", deadline, "default")
+        assert await used(client) == {"pods": "1"}
+        with pytest.raises(errors.Forbidden, match="requested: pods=1, used: pods=1, limited: pods=1"):
+            await client.patch("pods", "b", deadline, "default")
+        await client.patch("pods", "a", {"metadata": {"labels": {"a": "b"}}}, "default")
+        assert await used(client) == {"pods": "1"}
 
     play(story)
 

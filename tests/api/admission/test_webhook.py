@@ -195,7 +195,7 @@ def test_a_condition_that_fails_refuses(hook: Webhook) -> None:
     async def story(client: LocalClient) -> None:
         condition = {"name": "c", "expression": "object.data.missing == 'x'"}
         await register(client, "validating", hook.config(), matchConditions=[condition])
-        with pytest.raises(errors.Forbidden, match='configmaps "a" is forbidden: no such key: missing'):
+        with pytest.raises(errors.Forbidden, match=r"forbidden: expression '.*' resulted in error: no such key: m"):
             await made(client, "configmaps", config_map("a"))
 
     play(story)
@@ -211,6 +211,115 @@ def test_updates_and_deletions_carry_the_old_object(hook: Webhook) -> None:
         assert (update["operation"], delete["operation"]) == ("UPDATE", "DELETE")
         assert (update["oldObject"]["data"], update["object"]["data"]) == ({"k": "v"}, {"k": "w"})
         assert (delete["oldObject"]["data"], delete["object"]) == ({"k": "w"}, None)
+
+    play(story)
+
+
+def test_a_webhook_is_told_what_the_client_asked_for_and_of_a_namespace_its_own_name(hook: Webhook) -> None:
+    async def main() -> None:
+        plane = await started_plane(disabled=WITHOUT)
+        await register(admin(plane), "validating", hook.config(), rules=[{**RULE, "resources": ["*"]}])
+        maps = "/api/v1/namespaces/default/configmaps"
+        await call(plane.app, "POST", f"{maps}?fieldManager=me&fieldValidation=Strict", config_map("a"))
+        merge = {"content-type": "application/merge-patch+json"}
+        await call(plane.app, "PATCH", f"{maps}/a?fieldManager=me", {"data": {"k": "w"}}, merge)
+        await call(plane.app, "DELETE", f"{maps}/a", {"gracePeriodSeconds": 0, "propagationPolicy": "Orphan"})
+        await call(plane.app, "POST", "/api/v1/namespaces", {"metadata": {"name": "n"}})
+        told = [{k: v for k, v in request["options"].items() if k != "apiVersion"} for request in hook.seen]
+        assert told == [
+            {"kind": "CreateOptions", "fieldManager": "me", "fieldValidation": "Strict"},
+            {"kind": "UpdateOptions", "fieldManager": "me"},
+            {"kind": "DeleteOptions", "gracePeriodSeconds": 0, "propagationPolicy": "Orphan"},
+            {"kind": "CreateOptions"},
+        ]
+        assert [request["namespace"] for request in hook.seen] == ["default", "default", "default", "n"]
+
+    anyio.run(main)
+
+
+def test_a_name_is_drawn_after_those_who_may_change_it(hook: Webhook) -> None:
+    async def story(client: LocalClient) -> None:
+        await register(client, "mutating", hook.config("/m"), "m")
+        await register(client, "validating", hook.config("/v"), "v")
+        found = await made(client, "configmaps", {"metadata": {"generateName": "g-"}})
+        mutating, validating = hook.seen
+        assert ("name" in mutating, "name" in mutating["object"]["metadata"]) == (False, False)
+        assert validating["name"] == validating["object"]["metadata"]["name"] == found["metadata"]["name"]
+
+    play(story)
+
+
+def test_the_owners_of_fields_survive_a_webhook_that_breaks_them_and_repeated_owners_are_dropped(hook: Webhook) -> None:
+    async def main() -> None:
+        plane = await started_plane(disabled=WITHOUT)
+        owner = {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u"}
+        await register(admin(plane), "mutating", hook.config())
+        hook.respond = lambda request: json_patch(
+            {"op": "remove", "path": "/metadata/managedFields/0/fieldsType"},
+            {"op": "add", "path": "/metadata/ownerReferences/-", "value": owner},
+        )
+        obj = {"metadata": {"name": "a", "ownerReferences": [owner]}, "data": {"k": "v"}}
+        answer = await call(plane.app, "POST", "/api/v1/namespaces/default/configmaps", obj)
+        meta = answer.json()["metadata"]
+        assert meta["managedFields"][0]["fieldsV1"]["f:data"] == {".": {}, "f:k": {}}
+        assert meta["ownerReferences"] == [owner]
+        warnings = [value for name, value in answer.headers if name == "warning"]
+        assert "invalid state after admission" in warnings[0]
+        assert warnings[0].endswith('missing fieldsType in managed fields entry 0"')
+        assert "duplicate entries after mutating admission happens" in warnings[1]
+
+    anyio.run(main)
+
+
+@pytest.mark.parametrize("policy", ["Fail", "Ignore"])
+@pytest.mark.parametrize(
+    ("patch", "always", "why"),
+    [
+        (
+            {"op": "replace", "path": "/no/x", "value": 1},
+            True,
+            "replace operation does not apply: doc is missing path: /no/x: missing value",
+        ),
+        (
+            {"op": "remove", "path": "/data/x"},
+            True,
+            "error in remove for path: '/data/x': Unable to remove nonexistent key: x: missing value",
+        ),
+        ({"op": "add", "path": "/data", "value": "x"}, True, "json: cannot unmarshal string into Go struct field"),
+        ("patchType", False, 'failed calling webhook "w.example.com": unsupported patch type "Merge"'),
+        ("patch", False, 'failed calling webhook "w.example.com": received undecodable patch in webhook response: '),
+    ],
+)
+def test_a_patch_that_does_not_fit_is_an_error_whatever_the_failure_policy(
+    hook: Webhook, policy: str, patch: Json | str, always: bool, why: str
+) -> None:
+    async def story(client: LocalClient) -> None:
+        await register(client, "mutating", hook.config(), failurePolicy=policy)
+        answer = json_patch({} if isinstance(patch, str) else patch)
+        if isinstance(patch, str):
+            answer[patch] = {"patchType": "Merge", "patch": "e25vcGU="}[patch]
+        hook.respond = lambda request: answer
+        if policy == "Ignore" and not always:
+            await made(client, "configmaps", config_map("a"))
+            return
+        with pytest.raises(errors.InternalError) as caught:
+            await made(client, "configmaps", config_map("a"))
+        assert caught.value.message.startswith(f"Internal error occurred: {why}")
+
+    play(story)
+
+
+def test_nobody_changes_an_object_where_there_is_none_to_change(hook: Webhook) -> None:
+    async def story(client: LocalClient) -> None:
+        await made(client, "configmaps", config_map("a"))
+        await register(client, "mutating", hook.config(), "m")
+        hook.respond = lambda request: json_patch({"op": "add", "path": "/data", "value": {}})
+        with pytest.raises(errors.InternalError, match="attempted to modify the object, which is not supported for th"):
+            await client.delete("configmaps", "a", "default")
+        await client.delete("mutatingwebhookconfigurations", "m")
+        await register(client, "validating", hook.config(), "v")
+        with pytest.raises(errors.InternalError, match=r"validating webhook may not return response\.patch"):
+            await client.delete("configmaps", "a", "default")
 
     play(story)
 

@@ -31,6 +31,10 @@ class Webhook:
         self.bundle = bundle
         self.seen: list[Json] = []
         self.respond: Handler = lambda request: {"allowed": True}
+        self.answers: dict[str, Handler] = {}
+        """What it answers at some paths instead."""
+        self.paths: list[str] = []
+        """Where it was asked."""
         self.code = 200
         self.location = ""
 
@@ -88,10 +92,12 @@ def webhook(directory: Path, host: str = "127.0.0.1") -> Iterator[Webhook]:
     class Serve(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            path = self.path.partition("?")[0]
             hook.seen.append(review["request"])
+            hook.paths.append(path)
             answer = {**review, "request": None, "response": {"uid": review["request"]["uid"]}}
             if hook.code == 200:
-                answer["response"] |= hook.respond(review["request"])
+                answer["response"] |= hook.answers.get(path, hook.respond)(review["request"])
             body = json.dumps(answer).encode()
             self.send_response(hook.code)
             if hook.location:

@@ -9,7 +9,7 @@ from kube_lite.resources.kinds.customresourcedefinition.validation import (
     validate_update,
 )
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.registry import Resource, status
+from kube_lite.resources.registry import Resource, status_alone
 
 CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 """Finalizer under which a definition waits until its objects are gone."""
@@ -129,7 +129,7 @@ RESOURCES = (
         namespaced=False,
         short_names=("crd", "crds"),
         categories=("api-extensions",),
-        subresources={"status": status(validate=validate_status)},
+        subresources={"status": status_alone(validate_status)},
         allow_unconditional_update=False,
         owns_status=True,
         begin_delete=_begin_delete,

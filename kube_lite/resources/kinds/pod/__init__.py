@@ -79,7 +79,11 @@ RESOURCES = (
             "portforward": Subresource(name="portforward", verbs=_OPTIONS_VERBS, kind="PodPortForwardOptions"),
             "proxy": Subresource(name="proxy", verbs=_PROXY_VERBS, kind="PodProxyOptions"),
             "resize": Subresource(name="resize", prepare=update.prepare_resize, validate=update.validate_resize),
-            "status": status(prepare=update.prepare_pod_status, validate=update.validate_pod_status),
+            "status": status(
+                update.prepare_pod_status,
+                update.validate_pod_status,
+                ("spec", "metadata.deletionTimestamp", "metadata.ownerReferences"),
+            ),
         },
         default=default_pod,
         prepare_create=_prepare_create,

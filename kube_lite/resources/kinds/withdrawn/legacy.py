@@ -145,7 +145,7 @@ def _hooks(
         "prepare_update": through(current.prepare_update),
         "validate": checked(current.validate),
         "validate_update": checked(current.validate_update),
-        "warnings": lambda obj: current.warnings(up(obj)),
+        "warnings": lambda new, old: current.warnings(up(new), None if old is None else up(old)),
         "subresources": {name: beneath(sub) for name, sub in current.subresources.items()},
         "row": None if row is None else lambda obj, now: row(up(obj), now),
         "row_conditions": None if conditions is None else lambda obj: conditions(up(obj)),
