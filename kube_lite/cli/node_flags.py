@@ -47,11 +47,13 @@ def insecure(values: list[str]) -> tuple[str, ...]:
 
 
 def check_name(flag: str, name: str) -> str:
-    """A node name. :raises CommandError: not a DNS subdomain"""
+    """A node name. :raises CommandError: not a DNS subdomain, or too long for the label that a node has by its name"""
     import re
 
-    if len(name) > 253 or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name):
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name):
         raise CommandError(f"{flag} {name}: a node name has lower-case letters, digits, '-' and '.', such as node-1")
+    if len(name) > 63:
+        raise CommandError(f"{flag} {name}: a node name has at most 63 characters, not {len(name)}")
     return name
 
 

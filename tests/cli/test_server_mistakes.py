@@ -105,6 +105,7 @@ def test_a_wrong_flag_of_the_node_is_named_before_anything_starts(tmp_path: Path
     ("words", "told"),
     [
         ("--name Bad_1", "--name Bad_1: a node name has lower-case letters, digits, '-' and '.', such as node-1"),
+        (f"--name {'n' * 64}", f"--name {'n' * 64}: a node name has at most 63 characters, not 64"),
         ("--address here", "--address here: want an IP address, such as 10.0.0.2"),
         ("--server http://127.0.0.1:1", "--server http://127.0.0.1:1: want a URL such as https://10.0.0.1:6443"),
         ("--server https://127.0.0.1:x", "--server https://127.0.0.1:x: want a URL such as https://10.0.0.1:6443"),
