@@ -255,6 +255,6 @@ def _refusal(response: Response, raw: bytes) -> Exception:
     if not isinstance(status, dict) or status.get("kind") != "Status":
         text = raw[:2000].decode(errors="replace").strip()
         if response.headers.get("content-type", [""])[0].startswith(JSON):
-            text = ""  # such as the paths that there are
+            text = ""  # JSON that is no Status, as the paths that a server has, explains nothing
         status = {"message": text or f"the server answered {response.status} {response.reason}"}
     return from_status(status, response.status)
