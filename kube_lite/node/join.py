@@ -165,7 +165,9 @@ def _ask(server: str, ca: bytes, secret: str, name: str, request: bytes) -> dict
     except ValueError as error:
         raise JoinError(f"{server} answered the join with something that is not JSON ({code})") from error
     if code == 401:
-        raise JoinError(f"{server} refused the join: its node token is another one; copy its DIR/node.token again")
+        raise JoinError(
+            f"{server} refused the join: Unauthorized: its node token is another one; copy its DIR/node.token again"
+        )
     if code != 201:
         raise JoinError(f"{server} refused the join: {decoded.get('message', code)}")
     return decoded
