@@ -22,7 +22,7 @@ import anyio
 
 from kube_lite import clock, errors
 from kube_lite.api import audit as audit_log
-from kube_lite.api import codec, impersonation, origin, request_info, websocket
+from kube_lite.api import codec, impersonation, origin, pretty, request_info, websocket
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import Authenticator
 from kube_lite.api.authz.attributes import attributes_of
@@ -95,6 +95,8 @@ class App:
         code, message = 0, ""
         try:
             response, message = await self._answer(request)
+            if response is not None and pretty.wanted(request):
+                pretty.indent(response)
             if request.seat is not None and (response is None or response.stream is not None):
                 request.release_seat()  # a watch has begun
             if response is None:

@@ -16,11 +16,15 @@ from kube_lite.api.admission.plugin import Objects
 from kube_lite.api.admission.webhook_call import CallFailed, WebhookCaller
 from kube_lite.api.http import encode_json
 from kube_lite.resources.meta import Obj, dig
+from kube_lite.resources.metadata import validate_annotations, validate_labels
 
 Convert = Callable[[Sequence[Obj], str], Awaitable[list[Obj]]]
 TIMEOUT: Final = 30.0
 """Seconds for one review (apiextensions-apiserver ``webhook_converter``)."""
 _KNOWN: Final = ("v1", "v1beta1")
+_ANSWER: Final = "apiextensions.k8s.io/v1, Kind=ConversionReview"
+_WRITABLE: Final = ("labels", "annotations")
+"""Metadata that a webhook may change."""
 
 
 def webhook_of(crd: Obj, caller: WebhookCaller, objects: Objects) -> Convert | None:
@@ -40,8 +44,8 @@ def webhook_of(crd: Obj, caller: WebhookCaller, objects: Objects) -> Convert | N
         if pending:
             review = _Review(config, version, wanted, kind, caller, objects)
             new = await review.ask([obj for _, obj in pending])
-            for (i, old), converted in zip(pending, new, strict=True):
-                found[i] = _checked(old, converted, wanted, kind)
+            for position, ((i, old), converted) in enumerate(zip(pending, new, strict=True)):
+                found[i] = _checked(old, converted, wanted, kind, position)
         return found
 
     return convert
@@ -66,20 +70,35 @@ class _Review:
             "apiVersion": f"apiextensions.k8s.io/{self.version}",
             "request": {"uid": uid, "desiredAPIVersion": self.wanted, "objects": objects},
         }
-        start = f"conversion webhook for {objects[0]['apiVersion']}, Kind={self.kind} failed: "
+        what = f"conversion webhook for {objects[0]['apiVersion']}, Kind={self.kind}"
         try:
             answer = await self.caller.post(self.config, review, TIMEOUT, self.lookup)
         except CallFailed as error:
-            raise errors.InternalError(f"{start}{error}") from error
-        response: Any = dig(answer, "response", default={})
-        if dig(response, "result", "status") != "Success":
-            raise errors.InternalError(start + str(dig(response, "result", "message", default="")))
-        if response.get("uid") != uid:
-            raise errors.InternalError(f"{start}expected response.uid={uid!r}, got {response.get('uid')!r}")
-        converted: list[Obj] = response.get("convertedObjects") or []
+            text = str(error).removeprefix("failed to call webhook: ")
+            raise errors.InternalError(f"{what} failed: {text}") from error
+        problem = self._problem(answer, uid)
+        if problem:
+            raise errors.InternalError(f"{what} failed: {problem}")
+        converted: list[Obj] = answer["response"].get("convertedObjects") or []
         if len(converted) != len(objects):
-            raise errors.InternalError(f"{start}expected {len(objects)} converted objects, got {len(converted)}")
+            raise errors.InternalError(f"{what} returned {len(converted)} objects, expected {len(objects)}")
         return converted
+
+    def _problem(self, answer: Any, uid: str) -> str:
+        """What is wrong with an answer; reviews of v1beta1 need not say which review they answer."""
+        if self.version == "v1":
+            given = f"{dig(answer, 'apiVersion', default='')}, Kind={dig(answer, 'kind', default='')}"
+            if given != _ANSWER:
+                return f"expected webhook response of {_ANSWER}, got {given}"
+        response = dig(answer, "response")
+        if not isinstance(response, dict):
+            return "no response provided"
+        if self.version == "v1" and response.get("uid", "") != uid:
+            return f'expected response.uid="{uid}", got "{response.get("uid", "")}"'
+        status = dig(response, "result", "status", default="")
+        if status == "Success":
+            return ""
+        return dig(response, "result", "message") or f"response.result.status was '{status}', not 'Success'"
 
 
 def _number_of(objects: Sequence[Obj]) -> int:
@@ -87,17 +106,51 @@ def _number_of(objects: Sequence[Obj]) -> int:
     return int.from_bytes(hashlib.blake2b(encode_json(objects), digest_size=16).digest(), "big")
 
 
-def _checked(old: Obj, new: Any, wanted: str, kind: str) -> Obj:
+def _checked(old: Obj, new: Any, wanted: str, kind: str, position: int) -> Obj:
     """The converted object with the metadata that may not change. :raises InternalError: it is something else"""
-    start = f"conversion webhook for {old['apiVersion']}, Kind={kind} failed: "
-    if not isinstance(new, dict) or new.get("apiVersion") != wanted or new.get("kind") != kind:
-        raise errors.InternalError(f"{start}invalid converted object: must have apiVersion {wanted} and kind {kind}")
-    given = new.get("metadata") or {}
-    metadata = dict(old["metadata"])
-    if given.get("name") != metadata.get("name") or given.get("uid", metadata.get("uid")) != metadata.get("uid"):
-        raise errors.InternalError(f"{start}invalid metadata of converted object: name and uid must not change")
-    for name in ("labels", "annotations"):
-        metadata.pop(name, None)
-        if given.get(name):
-            metadata[name] = given[name]
+    start = f"conversion webhook for {old['apiVersion']}, Kind={kind} returned invalid"
+    problem = _identity(old, new, wanted, kind)
+    if problem:
+        raise errors.InternalError(f"{start} converted object at index {position}: {problem}")
+    given = new.get("metadata")
+    problem = "missing metadata in converted object" if not isinstance(given, dict) else _labels(old["metadata"], given)
+    if problem:
+        raise errors.InternalError(f"{start} metadata in object at index {position}: {problem}")
+    metadata = {name: value for name, value in old["metadata"].items() if name not in _WRITABLE}
+    metadata |= {name: given[name] for name in _WRITABLE if given.get(name)}
     return {**new, "metadata": metadata}
+
+
+def _identity(old: Obj, new: Any, wanted: str, kind: str) -> str:
+    """What makes a converted object another one than was given."""
+    new = new if isinstance(new, dict) else {}
+    if new.get("apiVersion") != wanted:
+        return f"invalid groupVersion (expected {wanted}, received {new.get('apiVersion', '')})"
+    if new.get("kind") != kind:
+        return f"invalid kind (expected {kind}, received {new.get('kind', '')})"
+    before, after = old["metadata"], new.get("metadata")
+    for name, shown in (
+        (("name", "name"), ("namespace", "namespace"), ("uid", "UID")) if isinstance(after, dict) else ()
+    ):
+        if after.get(name, "") != before.get(name, ""):
+            return f"must have the same {shown}: {before.get(name, '')} != {after.get(name, '')}"
+    return ""
+
+
+def _labels(old: Obj, new: Obj) -> str:
+    """What is wrong with the labels and annotations that a webhook gives an object."""
+    for name in _WRITABLE:
+        given = new.get(name)
+        if given is None or given == old.get(name):
+            continue
+        if not isinstance(given, dict):
+            return f"invalid metadata.{name} of type {type(given).__name__} in converted object"
+        for key, value in given.items():
+            if not isinstance(value, str):
+                return f"metadata.{name}[{key}] must be a string, but is {type(value).__name__} in converted object"
+        check = validate_labels if name == "labels" else validate_annotations
+        found = check(given, f"metadata.{name}")
+        if found:
+            told = ", ".join(map(str, found))
+            return f"[{told}]" if len(found) > 1 else told
+    return ""

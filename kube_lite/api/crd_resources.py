@@ -24,11 +24,14 @@ from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.metadata import finalizer_warnings
 from kube_lite.resources.registry import NAME_COLUMN, SCALE, Cells, Column, Resource, ScalePaths, Subresource, status
 from kube_lite.resources.structural.defaults import Fill, compile_defaults, has_defaults
-from kube_lite.resources.structural.problems import Check, Problem
+from kube_lite.resources.structural.embedded import compile_embedded
+from kube_lite.resources.structural.list_types import compile_lists
+from kube_lite.resources.structural.problems import BLOCKING, Check, Problem
 from kube_lite.resources.structural.ratchet import unchanged
 from kube_lite.resources.structural.replicas import validate_scale
 from kube_lite.resources.structural.rules import Rules, compile_rules
 from kube_lite.resources.structural.validate import compile_check
+from kube_lite.resources.structural.walk import Walk
 from kube_lite.resources.unpruned import keeping_unknown
 
 NOT_CHECKED: Final = invalid(
@@ -56,8 +59,12 @@ class _Compiled:
     check: Check
     fill: Fill | None
     rules: Rules | None
+    embedded: Walk | None
+    lists: Walk | None
     selectable: Mapping[str, Sequence[str]] = field(default_factory=dict)
     scale: ScalePaths | None = None
+    let_be: list[str] = field(default_factory=list)
+    """What the last validation let be, since it was wrong before: warned of at once, nothing comes between."""
 
     def default(self, obj: Obj) -> None:
         """Fill in defaults below the metadata."""
@@ -105,6 +112,7 @@ class _Compiled:
         return self._validate(new, old)
 
     def _validate(self, obj: Obj, old: Obj | None) -> Errors:
+        self.let_be.clear()
         problems: list[Problem] = []
         self.check(obj, None, problems)
         if problems and old is not None:
@@ -112,11 +120,25 @@ class _Compiled:
         found = [p.error for p in problems]
         if self.scale is not None:
             found.extend(validate_scale(obj, self.scale))
+        if self.embedded is not None:
+            self.embedded(obj, "", found)
+        if self.lists is not None and not (old is not None and self._lists_of(old)):
+            found.extend(self._lists_of(obj))
         if self.rules is not None:
-            if any(problem.blocks_rules for problem in problems):
+            if any(p.blocking for p in problems) or any(error.reason in BLOCKING for error in found):
                 found.append(NOT_CHECKED)
             else:
-                found.extend(self.rules.validate(obj, old))
+                found.extend(self.rules.validate(obj, old, self.let_be))
+        return found
+
+    def warnings(self, new: Obj, old: Obj | None) -> list[str]:
+        """What is told of a valid object: finalizers that others could take for theirs, and what was let be."""
+        return [*finalizer_warnings(new, old), *self.let_be]
+
+    def _lists_of(self, obj: Obj) -> Errors:
+        found: Errors = []
+        if self.lists is not None:
+            self.lists(obj, "", found)
         return found
 
     def fields(self, obj: Obj) -> dict[str, str]:
@@ -143,8 +165,48 @@ def versions_of(crd: Obj, caller: WebhookCaller, objects: Objects) -> list[Versi
     """Every version of a definition, served or not, in the order of the definition."""
     wanted = crd["spec"].get("versions") or ()
     types = {v["name"]: schemas.from_openapi(_openapi(crd, v)) for v in wanted}
-    webhook = conversion.webhook_of(crd, caller, objects)
-    return [_version(crd, version, types, webhook) for version in wanted]
+    webhook = _pruning(conversion.webhook_of(crd, caller, objects), types)
+    fill = _stored_defaults(crd)
+    return [_version(crd, version, types, webhook, fill) for version in wanted]
+
+
+def _pruning(webhook: conversion.Convert | None, types: Mapping[str, schemas.Type]) -> conversion.Convert | None:
+    """A conversion without what the version that is converted to does not know."""
+    if webhook is None:
+        return None
+    asked = webhook
+
+    async def convert(given: Sequence[Obj], wanted: str) -> list[Obj]:
+        type_ = types[wanted.rpartition("/")[2]]
+        found = await asked(given, wanted)
+        return [new if new is old else decode.decode(type_, new).obj for old, new in zip(given, found, strict=True)]
+
+    return convert
+
+
+def _stored_defaults(crd: Obj) -> Fill | None:
+    """What fills in defaults of the version in which an object is kept; None when none can be missing there.
+
+    They can be where the definition has changed, and where objects may be written in another version than they are
+    kept in: defaults are filled in as an object comes, and as it is read from the store, both in the version it is of.
+    """
+    versions = crd["spec"].get("versions") or ()
+    if len(versions) == 1 and int(crd["metadata"].get("generation") or 1) == 1:
+        return None
+    compiled = {
+        f"{crd['spec']['group']}/{version['name']}": compile_defaults(openapi)
+        for version in versions
+        if has_defaults(openapi := _openapi(crd, version))
+    }
+    if not compiled:
+        return None
+
+    def fill(obj: Obj) -> None:
+        of_version = compiled.get(obj["apiVersion"])
+        if of_version is not None:
+            of_version(obj)
+
+    return fill
 
 
 def _openapi(crd: Obj, version: Obj) -> Mapping[str, Any]:
@@ -152,7 +214,13 @@ def _openapi(crd: Obj, version: Obj) -> Mapping[str, Any]:
     return keeping_unknown(found) if crd["spec"].get("preserveUnknownFields") else found
 
 
-def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook: conversion.Convert | None) -> Version:
+def _version(
+    crd: Obj,
+    version: Obj,
+    types: Mapping[str, schemas.Type],
+    webhook: conversion.Convert | None,
+    fill: Fill | None,
+) -> Version:
     spec = crd["spec"]
     names = served_names(crd)
     stored = next((v["name"] for v in spec["versions"] if v.get("storage")), version["name"])
@@ -168,6 +236,8 @@ def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook:
         check=compile_check(openapi),
         fill=compile_defaults(openapi),
         rules=compile_rules(openapi),
+        embedded=compile_embedded(openapi),
+        lists=compile_lists(openapi),
         selectable=selectable,
         scale=_scale(subresources.get("scale")),
     )
@@ -192,7 +262,7 @@ def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook:
         prepare_update=compiled.prepare_update,
         validate=compiled.validate,
         validate_update=compiled.validate_update,
-        warnings=finalizer_warnings,
+        warnings=compiled.warnings,
         generation=False,
         allow_unconditional_update=False,
         columns=columns,
@@ -202,27 +272,28 @@ def _version(crd: Obj, version: Obj, types: Mapping[str, schemas.Type], webhook:
         storage_version="" if stored == version["name"] else stored,
         deprecation=_deprecation(crd, version),
         webhook=webhook,
-        **_conversions(crd, version, types, compiled, stored),
+        fill_stored=fill if webhook is not None else None,
+        **_conversions(crd, version, types, stored, None if webhook is not None else fill),
     )
     return Version(resource, bool(version.get("served")))
 
 
 def _conversions(
-    crd: Obj, version: Obj, types: Mapping[str, schemas.Type], compiled: _Compiled, stored: str
+    crd: Obj, version: Obj, types: Mapping[str, schemas.Type], stored: str, fill: Fill | None
 ) -> dict[str, Any]:
-    """How stored objects become those of a version: pruned by its schema, with its defaults filled in."""
+    """How stored objects become those of a version: with the defaults of their own, pruned by its schema."""
     group, name = crd["spec"]["group"], version["name"]
-    late = int(crd["metadata"].get("generation") or 1) > 1 and has_defaults(compiled.openapi)
-    found: dict[str, Any] = {"late_defaults": late}
-    if len(types) == 1 and not late:
+    found: dict[str, Any] = {"late_defaults": fill is not None}
+    if len(types) == 1 and fill is None:
         return found
     api_version = f"{group}/{name}"
     storage_version = f"{group}/{stored}"
 
     def from_storage(obj: Obj) -> Obj:
+        if fill is not None:
+            fill(obj)
         if obj["apiVersion"] != api_version:
             obj = {**decode.decode(types[name], obj).obj, "apiVersion": api_version}
-        compiled.default(obj)
         return obj
 
     def to_storage(obj: Obj) -> Obj:

@@ -27,7 +27,14 @@ from kube_lite.api.rest_hooks import Undo
 from kube_lite.api.target import Target
 from kube_lite.api.user import SERVER
 from kube_lite.api.verbs import Manner, Verbs
-from kube_lite.resources.kinds.customresourcedefinition import CLEANUP, set_condition
+from kube_lite.resources.kinds.customresourcedefinition import CLEANUP
+from kube_lite.resources.kinds.customresourcedefinition.conditions import (
+    conflicts,
+    describe,
+    is_servable,
+    set_condition,
+)
+from kube_lite.resources.kinds.customresourcedefinition.validation import is_established
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import Resource
 from kube_lite.store.ring import Item
@@ -38,14 +45,6 @@ logger = logging.getLogger(__name__)
 CRDS: Final = "customresourcedefinitions.apiextensions.k8s.io"
 RETRY_SECONDS: Final = 1.0
 """How long a definition waits whose reconciliation failed."""
-_NAMES: Final = ("plural", "singular", "kind", "listKind", "shortNames")
-_REASONS: Final = {
-    "plural": "PluralConflict",
-    "singular": "SingularConflict",
-    "shortNames": "ShortNamesConflict",
-    "kind": "KindConflict",
-    "listKind": "ListKindConflict",
-}
 
 
 class _Terminating:
@@ -132,6 +131,8 @@ class CustomResources:
                 logger.error("%s: cannot be served: %s", name, error)
                 return
             self._register(name, crd, versions)
+            if known is not None and served_names(known[0]) != served_names(crd):
+                self._reconsider(name, crd["spec"]["group"])
         if crd["metadata"].get("deletionTimestamp") is not None:
             self._refuse_creation(name)
 
@@ -166,11 +167,15 @@ class CustomResources:
         self._terminating.pop(self._storage.prefix(resource), None)
         self._verbs.hooks.pop(resource.group_resource, None)
         self._changed()
+        self._reconsider(name, resource.group)
+
+    def _reconsider(self, name: str, group: str) -> None:
+        """Others of the group may have the names now that a definition gave up."""
         for other, (crd, _) in list(self._served.items()):
-            if crd["spec"]["group"] == resource.group:
+            if crd["spec"]["group"] == group and other != name:
                 self._enqueue(other)
         for crd in self._storage.select(CRDS):
-            if name_of(crd) not in self._served and crd["spec"]["group"] == resource.group:
+            if name_of(crd) not in self._served and crd["spec"]["group"] == group and name_of(crd) != name:
                 self._sync(crd)
 
     def _refuse_creation(self, name: str) -> None:
@@ -196,20 +201,11 @@ class CustomResources:
             kinds |= {resource.kind, resource.list_kind_name}
         return resources, kinds
 
-    def _conflict(self, crd: Obj) -> tuple[str, str] | None:
-        """Which name is taken: its field and the name itself."""
-        resources, kinds = self._taken(crd)
-        wanted = crd["spec"]["names"]
-        for field in _NAMES:
-            taken = kinds if field in ("kind", "listKind") else resources
-            values = wanted.get(field) or ()
-            for value in [values] if isinstance(values, str) else values:
-                if value in taken:
-                    return field, value
-        return None
+    def _conflicts(self, crd: Obj) -> dict[str, str]:
+        return conflicts(crd, *self._taken(crd))
 
     def _acceptable(self, crd: Obj) -> bool:
-        return _condition(crd, "Established") == "True" or self._conflict(crd) is None
+        return is_established(crd) or (is_servable(crd) and not self._conflicts(crd))
 
     # ---- the task
 
@@ -244,33 +240,10 @@ class CustomResources:
                 await self._finish(name, crd)
             return
 
-        def named(state: Obj, current: Obj) -> None:
-            self._name(state, current)
+        def described(state: Obj, current: Obj) -> None:
+            describe(state, current, self._conflicts(current))
 
-        await self._write_status(name, named)
-
-    def _name(self, state: Obj, crd: Obj) -> None:
-        """NamesAccepted, Established and acceptedNames."""
-        wanted = crd["spec"]["names"]
-        conflict = self._conflict(crd)
-        accepted = dict(state.get("acceptedNames") or {})
-        for field in ("plural", "singular", "shortNames", "kind", "listKind", "categories"):
-            if conflict is None or field != conflict[0]:
-                if wanted.get(field):
-                    accepted[field] = wanted[field]
-                else:
-                    accepted.pop(field, None)
-        state["acceptedNames"] = accepted
-        if conflict is None:
-            set_condition(state, "NamesAccepted", True, "NoConflicts", "no conflicts found")
-            if _condition({"status": state}, "Established") != "True":
-                message = "the initial names have been accepted"
-                set_condition(state, "Established", True, "InitialNamesAccepted", message)
-        else:
-            field, value = conflict
-            set_condition(state, "NamesAccepted", False, _REASONS[field], f'"{value}" is already in use')
-            if _condition({"status": state}, "Established") != "True":
-                set_condition(state, "Established", False, "NotAccepted", "not all names are accepted")
+        await self._write_status(name, described)
 
     async def _write_status(self, name: str, change: Callable[[Obj, Obj], None]) -> None:
         async def changed(old: Obj) -> Obj:
@@ -329,11 +302,6 @@ class CustomResources:
 
     async def _delete_all(self, resource: Resource, items: list[Item]) -> None:
         await deletion.delete_collection(self._verbs, Target(resource, "", ""), items, self._user, DeleteOptions())
-
-
-def _condition(crd: Obj, kind: str) -> str:
-    conditions = (crd.get("status") or {}).get("conditions") or ()
-    return next((str(c.get("status")) for c in conditions if c.get("type") == kind), "")
 
 
 def _served_part(crd: Obj) -> tuple[Obj, Obj]:

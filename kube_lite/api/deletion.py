@@ -53,7 +53,7 @@ async def delete(
         if item is None:
             raise errors.not_found(resource.plural, resource.group, target.name)
         old = storage.load(resource, await storage.incoming_one(resource, item.value))
-        _check_preconditions(target, old, options)
+        check_preconditions(target, old, options)
         request = AdmissionRequest(
             operation="DELETE",
             resource=resource,
@@ -79,7 +79,8 @@ async def delete(
     raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
 
 
-def _check_preconditions(target: Target, old: Obj, options: DeleteOptions) -> None:
+def check_preconditions(target: Target, old: Obj, options: DeleteOptions) -> None:
+    """:raises Conflict: the object is not the one that the client means"""
     resource, meta = target.resource, old["metadata"]
     if resource.group_resource == "namespaces":
         _check_namespace_preconditions(target, meta, options)

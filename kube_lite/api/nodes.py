@@ -16,9 +16,9 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from kube_lite import clock, errors
 from kube_lite.api import certs, kubelets
+from kube_lite.api.eviction import SUCCESS
 from kube_lite.api.http import Request, Response, encode_json, json_response
 from kube_lite.api.plane import Plane
-from kube_lite.api.subresources import SUCCESS
 from kube_lite.api.user import EXECUTORS, NODES, User
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.registry import Resource

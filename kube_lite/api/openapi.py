@@ -20,15 +20,15 @@ from kube_lite.api import openapi_v2
 from kube_lite.api.http import Request, Response, encode_json
 from kube_lite.api.negotiate import clauses
 from kube_lite.api.openapi_operations import (
-    ACTION,
     GVK,
     REASONS,
-    RESOURCE_LIST,
     Operation,
     Parameter,
+    about_version,
     definition_of,
     list_definition_of,
     operations,
+    overview,
     references,
 )
 from kube_lite.api.swagger import Part
@@ -177,27 +177,16 @@ def _operation(operation: Operation) -> Schema:
         content = {media: {"schema": _reference(answer)} for media in operation.produces}
         responses[str(code)] = {"description": REASONS[code], "content": content}
     shown["responses"] = {**responses, "401": {"description": "Unauthorized"}}
-    shown[ACTION] = operation.action
-    shown[GVK] = operation.gvk_extension
-    return shown
+    return shown | operation.extensions
 
 
-def _paths(resources: list[Resource], root: str) -> dict[str, Schema]:
-    paths: dict[str, Schema] = {
-        root + "/": {
-            "get": {
-                "description": "get available resources",
-                "responses": {
-                    "200": {"description": "OK", "content": {JSON: {"schema": _reference(RESOURCE_LIST)}}},
-                    "401": {"description": "Unauthorized"},
-                },
-            }
-        }
-    }
-    for resource in resources:
-        for operation in operations(resource):
-            item = paths.setdefault(operation.path, {})
-            item[operation.method] = _operation(operation)
+def _paths(resources: list[Resource]) -> dict[str, Schema]:
+    paths: dict[str, Schema] = {}
+    found = (operation for resource in resources for operation in operations(resource))
+    for operation in (about_version(resources[0].group, resources[0].version), *found):
+        item = paths.setdefault(operation.path, {})
+        item[operation.method] = _operation(operation)
+        if operation.path_parameters:
             item.setdefault("parameters", [_parameter(p) for p in operation.path_parameters])
     return {path: paths[path] for path in sorted(paths)}
 
@@ -257,7 +246,7 @@ class OpenAPI:
         return known[1], wanted
 
     def _build(self, resources: list[Resource]) -> Schema:
-        paths = _paths(resources, resources[0].path)
+        paths = _paths(resources)
         schemas = self._components(resources, set(references(paths)))
         return {
             "openapi": "3.0.0",
@@ -294,6 +283,7 @@ class OpenAPI:
         known = self._v2.get(form)
         if known is None or known[0] != wanted:
             found = [operation for resource in resources for operation in operations(resource)]
+            found += overview(self.group_versions())
             names = {o.body for o in found} | {answer for o in found for _, answer in o.answers}
             schemas = self._components(resources, names - {""})
             write = openapi_v2.protobuf if protobuf else openapi_v2.json_document

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ CUSTOM_PATCHES: Final = tuple(sorted(patch.CUSTOM_PATCHES))
 
 STATUS: Final = META + "Status"
 DELETE_OPTIONS: Final = META + "DeleteOptions"
+WATCH_EVENT: Final = META + "WatchEvent"
+VERSION_INFO: Final = "io.k8s.apimachinery.pkg.version.Info"
 PATCH: Final = META + "Patch"
 RESOURCE_LIST: Final = META + "APIResourceList"
 
@@ -42,7 +44,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one path. ``body`` and the values of ``answers`` are names of schemas, '' for none."""
+    """One method of one path. ``body`` and the values of ``answers`` are names of schemas, '' for none.
+
+    ``action`` and ``gvk`` say what is done to which kind; empty for documents about what is served.
+    """
 
     method: str
     path: str
@@ -59,10 +64,10 @@ class Operation:
     produces: tuple[str, ...] = ANSWERS
 
     @property
-    def gvk_extension(self) -> dict[str, str]:
-        """What stands under :data:`GVK`."""
+    def extensions(self) -> dict[str, Any]:
+        """What is done to which kind, as the documents say it."""
         group, version, kind = self.gvk
-        return {"group": group, "kind": kind, "version": version}
+        return {ACTION: self.action, GVK: {"group": group, "kind": kind, "version": version}} if kind else {}
 
 
 def references(schema: Any) -> Iterator[str]:
@@ -105,6 +110,39 @@ _DELETE: Final = (
     Parameter("orphanDependents", "Deprecated, use propagationPolicy.", "boolean"),
     Parameter("propagationPolicy", "What happens to dependants: 'Orphan', 'Background' or 'Foreground'."),
 )
+_COMMAND: Final = Parameter("command", "What to run, a word for each time it is given.")
+_CONTAINER: Final = Parameter("container", "The container; needed where a pod has several.")
+_STREAMS: Final = (
+    _CONTAINER,
+    Parameter("stderr", "Redirect the standard error stream.", "boolean"),
+    Parameter("stdin", "Redirect the standard input stream.", "boolean"),
+    Parameter("stdout", "Redirect the standard output stream.", "boolean"),
+    Parameter("tty", "Use a terminal.", "boolean"),
+)
+_LOG: Final = (
+    _CONTAINER,
+    Parameter("follow", "Go on with what is written later.", "boolean"),
+    Parameter("insecureSkipTLSVerifyBackend", "Do not check the certificate of the kubelet.", "boolean"),
+    Parameter("limitBytes", "The most bytes to answer.", "integer"),
+    _PRETTY,
+    Parameter("previous", "The log of the container that ran before.", "boolean"),
+    Parameter("sinceSeconds", "Leave out what is older than so many seconds.", "integer"),
+    Parameter("stream", "'All' (the default), 'Stdout' or 'Stderr'."),
+    Parameter("tailLines", "The last lines only, so many.", "integer"),
+    Parameter("timestamps", "Begin each line with its time.", "boolean"),
+)
+_PATH: Final = Parameter("path", "The path below the object's own.")
+_CONNECT: Final[dict[str, tuple[Parameter, ...]]] = {
+    "PodExecOptions": (_COMMAND, *_STREAMS),
+    "PodAttachOptions": _STREAMS,
+    "PodPortForwardOptions": (Parameter("ports", "The ports to forward.", "integer"),),
+    "PodProxyOptions": (_PATH,),
+    "ServiceProxyOptions": (_PATH,),
+    "NodeProxyOptions": (_PATH,),
+}
+"""What connections ask for, by the kind that stands for it."""
+_PROXY_METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch")
+_CONNECT_METHODS: Final = ("get", "post")
 _NAME: Final = Parameter("name", "name of the object", place="path")
 _NAMESPACE: Final = Parameter("namespace", "object name and auth scope, such as for teams and projects", place="path")
 
@@ -136,8 +174,42 @@ def operations(resource: Resource) -> Iterator[Operation]:
     """Everything that can be done with a resource and its subresources."""
     yield from _collection(resource)
     yield from _item(resource)
+    if "watch" in resource.verbs and not resource.custom:
+        yield from _watches(resource)
     for sub in resource.subresources.values():
-        yield from _subresource(resource, sub)
+        if sub.kind in _CONNECT:
+            yield from _connections(resource, sub)
+        else:
+            yield from _subresource(resource, sub)
+
+
+def overview(group_versions: Iterable[tuple[str, str]]) -> Iterator[Operation]:
+    """The documents about what is served, and who issues tokens."""
+    yield _about("/api/", "getCoreAPIVersions", "core", "get available API versions", META + "APIVersions")
+    yield _about("/apis/", "getAPIVersions", "apis", "get available API versions", META + "APIGroupList")
+    yield _about("/version/", "getCodeVersion", "version", "get the code version", VERSION_INFO)
+    issuer = "getServiceAccountIssuerOpenID"
+    yield _about("/.well-known/openid-configuration/", issuer + "Configuration", "WellKnown", "get the issuer", "")
+    yield _about("/openid/v1/jwks/", issuer + "Keyset", "openid", "get the issuer's keys", "")
+    served = list(group_versions)
+    for group in sorted({group for group, _ in served if group}):
+        name = _camel(group, "").removesuffix("V")
+        tag = group.removesuffix(".k8s.io").replace(".", "_")
+        yield _about(f"/apis/{group}/", f"get{name}APIGroup", tag, "get information of a group", META + "APIGroup")
+    for group, version in served:
+        yield about_version(group, version)
+
+
+def about_version(group: str, version: str) -> Operation:
+    """The document about what a group and version serves."""
+    path = f"/apis/{group}/{version}/" if group else f"/api/{version}/"
+    tag = f"{group.removesuffix('.k8s.io').replace('.', '_') or 'core'}_{version}"
+    name = f"get{_camel(group, version)}APIResources"
+    return _about(path, name, tag, "get available resources", RESOURCE_LIST)
+
+
+def _about(path: str, name: str, tag: str, description: str, answer: str) -> Operation:
+    return Operation("get", path, name, tag, description, "", ("", "", ""), (), (), ((200, answer),), produces=(JSON,))
 
 
 def _scope(resource: Resource) -> tuple[str, str, tuple[Parameter, ...]]:
@@ -155,6 +227,7 @@ class _Maker:
         self.prefix = _camel(resource.group, resource.version)
         self.tag = f"{resource.group.removesuffix('.k8s.io').replace('.', '_') or 'core'}_{resource.version}"
         self.gvk = (resource.group, resource.version, resource.kind)
+        self.custom = resource.custom
 
     def make(
         self,
@@ -182,7 +255,7 @@ class _Maker:
             answers=answers,
             body=body,
             consumes=consumes,
-            produces=produces,
+            produces=(JSON, YAML) if self.custom else produces,
         )
 
 
@@ -232,6 +305,43 @@ def _item(resource: Resource) -> Iterator[Operation]:
         yield maker.make("patch", "patch", "patch", about, stored, _APPLY, PATCH, patches)
 
 
+def _watches(resource: Resource) -> Iterator[Operation]:
+    """The older paths of watches, on which some clients still build."""
+    kind = resource.kind
+    about = f"watch objects of kind {kind}; deprecated, list them with the parameter 'watch'"
+    scope, namespace = ("Namespaced", (_NAMESPACE,)) if resource.namespaced else ("", ())
+    collection = f"{resource.path}/watch/{'namespaces/{namespace}/' if resource.namespaced else ''}{resource.plural}"
+    places = [
+        (collection, f"{scope}{kind}List", "watchlist", namespace),
+        (collection + "/{name}", scope + kind, "watch", (_NAME, *namespace)),
+    ]
+    if resource.namespaced:
+        everywhere = f"{resource.path}/watch/{resource.plural}"
+        places.append((everywhere, f"{kind}ListForAllNamespaces", "watchlist", ()))
+    for path, noun, action, parameters in places:
+        maker = _Maker(resource, path, (*parameters, _PRETTY, *_LIST), noun)
+        yield maker.make("get", "watch", action, about, ((200, WATCH_EVENT),), produces=STREAMS)
+
+
+def _connections(resource: Resource, sub: Subresource) -> Iterator[Operation]:
+    """What is passed on to a container, a pod or a node, whatever it is."""
+    collection, scope, _ = _scope(resource)
+    path = f"{collection}/{{name}}/{sub.name}"
+    place = (_NAME, _NAMESPACE) if resource.namespaced else (_NAME,)
+    noun = f"{scope}{resource.kind}{sub.name[:1].upper()}{sub.name[1:]}"
+    makers = [_Maker(resource, path, (*place, *_CONNECT[sub.kind]), noun)]
+    proxy = _PATH in _CONNECT[sub.kind]
+    if proxy:
+        below = Parameter("path", "the path that is asked for", place="path")
+        makers.append(_Maker(resource, path + "/{path}", (*place, below, _PATH), noun + "WithPath"))
+    for maker in makers:
+        maker.gvk = (sub.group, sub.version or resource.version, sub.kind)
+        for method in _PROXY_METHODS if proxy else _CONNECT_METHODS:
+            about = f"connect {method.upper()} requests to {sub.name} of {resource.kind}"
+            named = method.capitalize() + maker.noun
+            yield maker.make(method, "connect", "connect", about, ((200, ""),), produces=("*/*",), noun=named)
+
+
 def _subresource(resource: Resource, sub: Subresource) -> Iterator[Operation]:
     collection, scope, parameters = _scope(resource)
     if sub.kind:
@@ -244,6 +354,10 @@ def _subresource(resource: Resource, sub: Subresource) -> Iterator[Operation]:
     maker = _Maker(resource, f"{collection}/{{name}}/{sub.name}", (_NAME, *parameters), noun)
     maker.gvk = gvk
     about = f"{sub.name} of the specified {resource.kind}"
+    if sub.name == "log":
+        maker.parameters = (_NAME, _NAMESPACE, *_LOG)
+        yield maker.make("get", "read", "get", f"read {about}", ((200, ""),), produces=("text/plain", *ANSWERS))
+        return
     stored = ((200, one), (201, one))
     patches = CUSTOM_PATCHES if resource.custom else PATCHES
     if "get" in sub.verbs:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from kube_lite.api.openapi_operations import ACTION, GVK, REASONS, Operation, Parameter
+from kube_lite.api.openapi_operations import GVK, REASONS, Operation, Parameter
 from kube_lite.api.protobuf_wire import field, number, text
 from kube_lite.api.swagger import Part, fitted, operations_of
 
@@ -111,9 +111,7 @@ def _operation(operation: Operation) -> Schema:
         },
         "401": {"description": "Unauthorized"},
     }
-    shown[ACTION] = operation.action
-    shown[GVK] = operation.gvk_extension
-    return shown
+    return shown | operation.extensions
 
 
 def json_document(
@@ -131,7 +129,8 @@ def json_document(
     for operation in found:
         item = paths.setdefault(operation.path, {})
         item[operation.method] = _operation(operation)
-        item.setdefault("parameters", [_parameter(p) for p in operation.path_parameters])
+        if operation.path_parameters:
+            item.setdefault("parameters", [_parameter(p) for p in operation.path_parameters])
     definitions = {name: schema_v2(schema) for name, schema in schemas.items()}
     for part in elsewhere:
         fitting = fitted(part, definitions)
@@ -228,11 +227,11 @@ def _operation_message(operation: Operation) -> bytes:
         responses += field(1, _named(str(code), field(1, response)))
     responses += field(1, _named("401", field(1, text(1, "Unauthorized"))))
     parts += [field(9, responses), text(10, "https")]
-    parts.append(_extensions(13, {ACTION: operation.action, GVK: operation.gvk_extension}))
+    parts.append(_extensions(13, operation.extensions))
     return b"".join(parts)
 
 
-_METHODS: Final = {"get": 2, "put": 3, "post": 4, "delete": 5, "patch": 8}
+_METHODS: Final = {"get": 2, "put": 3, "post": 4, "delete": 5, "options": 6, "head": 7, "patch": 8}
 
 
 def _path_item(found: Sequence[Operation]) -> bytes:

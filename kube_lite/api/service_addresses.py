@@ -2,23 +2,31 @@
 
 What is taken is read from the stored Services at start, so an allocation survives restarts by being part of
 its Service. Reserving is in memory and synchronous, so two creations at once never get the same address.
+The lower part of each range is left to those who name what they want, as long as the upper part has something.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import random
 from collections.abc import Callable
 
 from kube_lite import errors
 from kube_lite.api.rest_hooks import Undo
 from kube_lite.resources import field
+from kube_lite.resources.kinds.service.validation import needs_health_check
 from kube_lite.resources.meta import Obj
 
 NODE_PORTS = (30000, 32767)
 """Upstream's --service-node-port-range."""
 _ADDRESSED = ("ClusterIP", "NodePort", "LoadBalancer")
 _PORTED = ("NodePort", "LoadBalancer")
+
+
+def _named_part(size: int, share: int, most: int) -> int:
+    """How many of a range of ``size`` are left to be named: a ``share``-th, at least 16 and at most ``most``."""
+    return 0 if size <= 16 else min(max(16, size // share), most)
 
 
 class ServiceAddresses:
@@ -48,8 +56,10 @@ class ServiceAddresses:
         """Give a new Service its address and ports. :raises Invalid: one it names is taken or out of range"""
         taken: list[Undo] = []
         try:
+            self._families(obj)
             self._address(obj, taken)
             self._node_ports(obj, set(), taken)
+            self._health_port(obj, 0, taken)
         except errors.ApiError:
             _undo(taken)
             raise
@@ -59,10 +69,12 @@ class ServiceAddresses:
         """Keep what stays, reserve what is new. :raises Invalid: one it names is taken"""
         taken: list[Undo] = []
         try:
+            self._families(new)
             if not _ips(old):
                 self._address(new, taken)
-            self._keep_ports(new, old)
             self._node_ports(new, _ports(old), taken)
+            kept = old["spec"].get("healthCheckNodePort", 0) if needs_health_check(old["spec"]) else 0
+            self._health_port(new, kept, taken)
         except errors.ApiError:
             _undo(taken)
             raise
@@ -79,6 +91,24 @@ class ServiceAddresses:
         self._ports -= _ports(obj)
 
     # ---- addresses
+
+    def _families(self, service: Obj) -> None:
+        """There is one family of addresses, so what is said of families is not kept.
+
+        Who demands both families is given the one, as by the recorded server.
+
+        :raises Invalid: only the other family will do
+        """
+        spec = service.get("spec") or {}
+        if spec.get("type") not in _ADDRESSED:
+            return
+        families = spec.pop("ipFamilies", None) or ()
+        spec.pop("ipFamilyPolicy", None)
+        own = f"IPv{self._network.version}"
+        free = spec.get("clusterIP") == "None" and not spec.get("selector")
+        if families and own not in families and not free:
+            wrong = field.invalid("spec.ipFamilies[0]", families[0], "not configured on this cluster")
+            raise errors.invalid("Service", "", service["metadata"].get("name") or "", [wrong])
 
     def _address(self, service: Obj, taken: list[Undo]) -> None:
         spec = service.get("spec") or {}
@@ -120,70 +150,78 @@ class ServiceAddresses:
         size = self._network.num_addresses
         if len(self._addresses) >= size - 2:
             raise errors.InternalError("Internal error occurred: failed to allocate a serviceIP: range is full")
+        named = _named_part(size - 2, 16, 256)
         for _ in range(64):
-            candidate = str(self._network[self._rng.randrange(2, size - 1)])
+            candidate = str(self._network[self._rng.randrange(2 + named, size - 1)])
             if candidate not in self._addresses:
                 return candidate
-        hosts = (str(self._network[i]) for i in range(2, size - 1))
+        upper, lower = range(2 + named, size - 1), range(2, 2 + named)
+        hosts = (str(self._network[i]) for part in (upper, lower) for i in part)
         return next(h for h in hosts if h not in self._addresses)
 
     # ---- node ports
 
-    @staticmethod
-    def _keep_ports(new: Obj, old: Obj) -> None:
-        """A port that states no node port keeps the one it had."""
-        if (new.get("spec") or {}).get("type") not in _PORTED:
-            return
-        before = {(p.get("protocol"), p.get("port")): p.get("nodePort") for p in old["spec"].get("ports") or ()}
-        for port in new["spec"].get("ports") or ():
-            kept = before.get((port.get("protocol"), port.get("port")))
-            if not port.get("nodePort") and kept:
-                port["nodePort"] = kept
-
     def _node_ports(self, service: Obj, own: set[int], taken: list[Undo]) -> None:
+        """Ports that share a number, of two protocols, share the node's port, unless that is said otherwise.
+
+        :param own: those the service has already
+        """
         spec = service.get("spec") or {}
         if spec.get("type") not in _PORTED:
             return
+        ports = spec.get("ports") or ()
+        shared = {port.get("port"): number for port in reversed(ports) if (number := port.get("nodePort"))}
         by_protocol: dict[int, set[str]] = {}
-        for index, port in enumerate(spec.get("ports") or ()):
-            number = port.get("nodePort")
-            protocol = port.get("protocol", "TCP")
-            if number:
-                if number in own or number in by_protocol:  # twice for one protocol: validation refuses that
-                    by_protocol.setdefault(number, set()).add(protocol)
+        for index, port in enumerate(ports):
+            number, protocol = port.get("nodePort"), port.get("protocol", "TCP")
+            if not number:
+                if spec["type"] == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts") is False:
                     continue
+                number = shared.get(port.get("port"), 0)
+                if not number or protocol in by_protocol.get(number, ()):
+                    number = shared[port.get("port")] = self._free_port()
+                port["nodePort"] = number
+            if number not in own and number not in by_protocol:  # twice for one protocol: validation refuses that
                 self._check_port(service, index, number)
-            else:
-                number = port["nodePort"] = self._free_port()
+                self._reserve(number, taken)
             by_protocol.setdefault(number, set()).add(protocol)
-            self._reserve(number, taken)
-        local = spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
-        if local and not spec.get("healthCheckNodePort"):
-            spec["healthCheckNodePort"] = self._free_port()
-            self._reserve(spec["healthCheckNodePort"], taken)
+
+    def _health_port(self, service: Obj, kept: int, taken: list[Undo]) -> None:
+        """Where load balancers ask which nodes have pods. :param kept: the one that the service had and still needs"""
+        spec = service.get("spec") or {}
+        if not needs_health_check(spec) or kept:
+            return
+        if not (number := spec.get("healthCheckNodePort")):
+            number = spec["healthCheckNodePort"] = self._free_port()
+        elif why := self._port_problem(number):
+            text = f"failed to allocate requested HealthCheck NodePort {number}: {why}"
+            raise errors.InternalError(f"Internal error occurred: {text}", {"causes": [{"message": text}]})
+        self._reserve(number, taken)
 
     def _reserve(self, number: int, taken: list[Undo]) -> None:
         self._ports.add(number)
         taken.append(lambda: self._ports.discard(number))
 
-    def _check_port(self, service: Obj, index: int, number: int) -> None:
+    def _port_problem(self, number: int) -> str:
         low, high = NODE_PORTS
-        why = ""
         if not low <= number <= high:
-            why = f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
-        elif number in self._ports:
-            why = "provided port is already allocated"
-        if why:
+            return f"provided port is not in the valid range. The range of valid ports is {low}-{high}"
+        return "provided port is already allocated" if number in self._ports else ""
+
+    def _check_port(self, service: Obj, index: int, number: int) -> None:
+        if why := self._port_problem(number):
             wrong = field.invalid(f"spec.ports[{index}].nodePort", number, why)
             raise errors.invalid("Service", "", service["metadata"].get("name") or "", [wrong])
 
     def _free_port(self) -> int:
         low, high = NODE_PORTS
+        named = _named_part(high - low + 1, 32, 128)
         for _ in range(64):
-            candidate = self._rng.randint(low, high)
+            candidate = self._rng.randint(low + named, high)
             if candidate not in self._ports:
                 return candidate
-        free = next((p for p in range(low, high + 1) if p not in self._ports), None)
+        candidates = itertools.chain(range(low + named, high + 1), range(low, low + named))
+        free = next((p for p in candidates if p not in self._ports), None)
         if free is None:
             raise errors.InternalError("Internal error occurred: failed to allocate a nodePort: range is full")
         return free

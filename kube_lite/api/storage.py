@@ -232,16 +232,15 @@ class Storage:
 
         :raises InternalError: the webhook failed
         """
-        if resource.webhook is None or all(self.is_stored_as(resource, value) for value in values):
+        fill = resource.fill_stored
+        if resource.webhook is None or (fill is None and all(self.is_stored_as(resource, v) for v in values)):
             return values
-        old = [decode_json(value) for value in values if not self.is_stored_as(resource, value)]
-        for obj in old:
-            obj["kind"] = resource.kind
-        new = iter(await resource.webhook(old, resource.api_version))
-        return [
-            v if self.is_stored_as(resource, v) else self.encoder(resource, obj := next(new))(_revision(obj))
-            for v in values
-        ]
+        old = [{"kind": resource.kind, **decode_json(value)} for value in values]
+        if fill is not None:
+            for obj in old:
+                fill(obj)
+        new = await resource.webhook(old, resource.api_version)
+        return [self.encoder(resource, obj)(_revision(obj)) for obj in new]
 
     async def in_version(self, resource: Resource, items: Sequence[Item]) -> list[Item]:
         """Records of a custom resource as ``resource``'s version has them, with the fields that it lets select.

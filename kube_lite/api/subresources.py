@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from kube_lite import clock, errors
-from kube_lite.api import codec, deletion, managed, options, patch, patching, scale_apply, table
+from kube_lite.api import codec, managed, options, patch, patching, scale_apply, table
 from kube_lite.api.admission.plugin import AdmissionRequest
 from kube_lite.api.dispatch import Dispatcher
+from kube_lite.api.eviction import SUCCESS, evict
 from kube_lite.api.http import Request, Response, decode_json, encode_json
 from kube_lite.api.negotiate import negotiate
-from kube_lite.api.options import WriteOptions
 from kube_lite.api.scale_apply import ScaleApplied, patched
 from kube_lite.api.target import Target
 from kube_lite.api.verbs import Manner, Shown
@@ -21,10 +21,6 @@ from kube_lite.resources import field, selectors
 from kube_lite.resources.ages import age
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, ScalePaths
-
-SUCCESS: Obj = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
-BUDGETS = "poddisruptionbudgets.policy"
-_VIOLATES = "Cannot evict pod as it would violate the pod's disruption budget."
 
 
 def _path(dotted: str) -> list[str]:
@@ -246,54 +242,12 @@ class Subresources:
     # ---- eviction
 
     async def eviction(self, request: Request, resource: Resource) -> Response:
-        """POST to ``pods/x/eviction``: a delete that disruption budgets may hold back.
+        """POST to ``pods/x/eviction``. :raises TooManyRequests: a budget does not allow it now"""
 
-        :raises TooManyRequests: a budget does not allow it now
-        """
-        info = request.info
-        value = codec.decode_part(request, await request.body(), codec.EVICTION)
-        name = dig(value, "metadata", "name")
-        if name != info.name:
-            raise errors.BadRequest("name in URL does not match name in Eviction object")
-        dry_run = _dry_run(options.write_options(request, "CreateOptions"), value.get("deleteOptions") or {})
-        item = self._storage.item(resource, info.namespace, info.name)
-        if item is None:
-            raise errors.not_found("pods", "", info.name)
-        pod = self._storage.load(resource, item.value)
-        await self._admit("eviction", request, resource, info.name, value, dry_run)
-        wanted = replace(codec.nested_delete_options(request, value.get("deleteOptions")), dry_run=dry_run)
-        if not _freely_evicted(pod):
-            await self._consume_budget(pod, wanted.dry_run, request)
-        target = Target(resource, info.namespace, info.name)
-        await deletion.delete(self._verbs, target, request.user, wanted, admitted=True)
-        return Response(201, encode_json(SUCCESS))
+        async def admit(eviction: Obj, dry_run: bool) -> None:
+            await self._admit("eviction", request, resource, request.info.name, eviction, dry_run)
 
-    async def _consume_budget(self, pod: Obj, dry_run: bool, request: Request) -> None:
-        namespace, labels = pod["metadata"]["namespace"], pod["metadata"].get("labels") or {}
-        matching = [
-            b
-            for b in self._storage.select(BUDGETS, namespace)
-            if dig(b, "spec", "selector") is not None
-            and selectors.matches(dig(b, "spec", "selector", default={}), labels)
-        ]
-        if not matching:
-            return
-        if len(matching) > 1:
-            raise errors.Unspecified(
-                "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
-            )
-        resource = self._storage.registry.named(BUDGETS)
-        assert resource is not None
-        name = matching[0]["metadata"]["name"]
-        target = Target(resource, namespace, name, resource.subresources["status"])
-
-        async def disrupted(old: Obj) -> Obj:
-            new: Obj = decode_json(encode_json(old))
-            _take_disruption(new, pod["metadata"]["name"])
-            return new
-
-        wanted = WriteOptions(dry_run=dry_run, field_manager="kube-apiserver")
-        await self._verbs.guaranteed_update(target, disrupted, request.user, wanted)
+        return await evict(self._verbs, request, resource, admit)
 
     # ---- namespaces/finalize
 
@@ -367,37 +321,3 @@ def _bound(old: Obj, binding: Obj, node: str) -> Obj:
     status["conditions"] = [*others, scheduled]
     new["status"] = status
     return new
-
-
-def _dry_run(asked: WriteOptions, wanted: Obj) -> bool:
-    """Whether an eviction changes nothing: said in the query, in its delete options, or in both alike.
-
-    :raises Unspecified: they disagree
-    """
-    sent = wanted.get("dryRun") or []
-    if asked.dry_run and sent not in ([], ["All"]):
-        text = f"Non-matching dry-run options in request and content: [All] and [{' '.join(sent)}]"
-        raise errors.Unspecified(text)
-    return asked.dry_run or bool(sent)
-
-
-def _freely_evicted(pod: Obj) -> bool:
-    """Pods that serve nobody need no budget: finished, not yet running, or going already."""
-    if pod["metadata"].get("deletionTimestamp") is not None:
-        return True
-    return dig(pod, "status", "phase") in ("Succeeded", "Failed", "Pending")
-
-
-def _take_disruption(budget: Obj, pod_name: str) -> None:
-    status = budget.setdefault("status", {})
-    name = budget["metadata"]["name"]
-    cause = ""
-    if status.get("observedGeneration", 0) < budget["metadata"].get("generation", 0):
-        cause = f"The disruption budget {name} is still being processed by the server."
-    elif status.get("disruptionsAllowed", 0) <= 0:
-        desired, current = status.get("desiredHealthy", 0), status.get("currentHealthy", 0)
-        cause = f"The disruption budget {name} needs {desired} healthy pods and has {current} currently"
-    if cause:
-        raise errors.TooManyRequests(_VIOLATES, {"causes": [{"reason": "DisruptionBudget", "message": cause}]})
-    status["disruptionsAllowed"] -= 1
-    status.setdefault("disruptedPods", {})[pod_name] = clock.timestamp()

@@ -20,7 +20,7 @@ Schema = dict[str, Any]
 
 _V2: Final = "#/definitions/"
 _V3: Final = "#/components/schemas/"
-_METHODS: Final = ("get", "put", "post", "delete", "patch")
+_METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch")
 
 
 @dataclass(frozen=True)

@@ -438,7 +438,7 @@ class Verbs:
         try:
             if not manner.trusted:
                 write_checks.check_update(resource, sub, new, old)
-                if sub is None and warnings is not None:
+                if warnings is not None and (sub is None or resource.custom):
                     warnings.extend(resource.warnings(new, old))
                 await self.admission.validate(request, self)
             managed.complete(resource, new, but=managed.shared(old, new))

@@ -142,8 +142,9 @@ def _update_errors(resource: Resource, sub: Subresource | None, new: Obj, old: O
     found = validate_common(meta, builtin=False) + change if whole else list(change)
     if standard and (finalizers := meta.get("finalizers")):
         change = change + validate_standard_finalizers(finalizers, "metadata.finalizers")
-    # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
-    new, old = _without_nulls(new, old)
+    if not resource.custom:  # to whose schemas nulls may mean something
+        # what is stored has nulls, printed for unset times; so has what was made from it (scale), a body has none
+        new, old = _without_nulls(new, old)
     if sub is not None:
         return found + change + sub.validate(new, old)
     for check in resource.update_checks:

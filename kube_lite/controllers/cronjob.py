@@ -137,7 +137,7 @@ class CronJobController(Controller):
         return Requeue((following - now).total_seconds() + SLACK) if following is not None else None
 
     def _plan(self, owner: CronJob) -> _Plan | None:
-        """The schedule; None when it cannot be read."""
+        """The schedule; None when it cannot be read or never comes."""
         spec = owner.spec
         try:
             zone: tzinfo = ZoneInfo(spec.time_zone) if spec.time_zone else UTC
@@ -146,11 +146,17 @@ class CronJobController(Controller):
             self._recorder.event(owner, WARNING, "UnknownTimeZone", message)
             return None
         try:
-            return _Plan(cron.parse(spec.schedule), zone)
+            plan = _Plan(cron.parse(spec.schedule), zone)
         except ValueError as error:
             message = f'unparseable schedule: "{spec.schedule}" : {error}'
             self._recorder.event(owner, WARNING, "UnparseableSchedule", message)
             return None
+        if plan.following(clock.now()) is None:
+            # the 31st of February; upstream compares two times, both of which are none
+            message = f"invalid schedule: {spec.schedule} : time difference between two schedules is less than 1 second"
+            self._recorder.event(owner, WARNING, "InvalidSchedule", message)
+            return None
+        return plan
 
     def _due(self, owner: CronJob, plan: _Plan, now: datetime) -> datetime | None:
         """The latest due time that has not been served."""

@@ -122,14 +122,14 @@ def cell(path: str, kind: str) -> Callable[[Obj, datetime], Any]:
 
     def make(obj: Obj, now: datetime) -> Any:
         found = find(obj)
-        if not found or found[0] is None:
+        if not found:
             return None
-        return _shown(found[0] if len(found) == 1 or kind != "string" else found, kind, now, several=len(found) > 1)
+        return _shown(found[0], kind, now)
 
     return make
 
 
-def _shown(value: Any, kind: str, now: datetime, *, several: bool) -> Any:
+def _shown(value: Any, kind: str, now: datetime) -> Any:
     if kind == "integer":
         return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
     if kind == "number":
@@ -138,17 +138,19 @@ def _shown(value: Any, kind: str, now: datetime, *, several: bool) -> Any:
         return value if isinstance(value, bool) else None
     if kind == "date":
         if not isinstance(value, str):
-            return "<invalid>"
+            return None
         try:
             return human_duration((now - parse_timestamp(value)).total_seconds())
         except ValueError:
             return UNKNOWN if not value else "<invalid>"
-    if several:
-        return ",".join(_text(one) for one in value)
     return _text(value)
 
 
 def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    if value is None:
+        return "<no value>"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, sort_keys=True)  # as Go orders maps

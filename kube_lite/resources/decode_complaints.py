@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from kube_lite.resources.field import show
 from kube_lite.resources.scalars import INT32_MAX, INT64_MAX, canonical_base64, canonical_quantity
 from kube_lite.resources.schema import (
     ANY,
@@ -28,6 +29,7 @@ from kube_lite.resources.schema import (
     Type,
     type_of,
 )
+from kube_lite.resources.structural.problems import go_value
 from kube_lite.resources.times import canonical, canonical_micro
 
 
@@ -66,8 +68,12 @@ def _problems(type_: Type, value: Any, struct: str, path: str) -> Iterator[str]:
     if kind == OBJECT and isinstance(value, dict):
         for key, sub in value.items():
             below = type_.fields.get(key)
-            if below is not None:
-                yield from _problems(below.type, sub, type_.go_struct, f"{path}.{key}" if path else key)
+            at = f"{path}.{key}" if path else key
+            if below is not None and type_.embedded and key == "metadata":
+                told = _problems(below.type, sub, "ObjectMeta", "")
+                yield from (f"{at}: Invalid value: {show(go_value(sub))}: {problem}" for problem in told)
+            elif below is not None:
+                yield from _problems(below.type, sub, type_.go_struct, at)
             elif type_.item is not None:
                 yield from _problems(type_.item, sub, struct, path)
     elif (kind == LIST and isinstance(value, list)) or (kind == MAP and isinstance(value, dict)):

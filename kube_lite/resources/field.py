@@ -33,6 +33,10 @@ class GoLiteral(str):
     __slots__ = ()
 
 
+OMITTED = GoLiteral("")
+"""In place of a value that is not printed: an object or a list."""
+
+
 def go_strings(values: Iterable[str], name: str = "[]string") -> GoLiteral:
     """A list of strings as Go prints it, under the name of its type."""
     return GoLiteral(f"{name}{{{', '.join(show(value) for value in values)}}}")
@@ -94,7 +98,8 @@ def required(path: str, detail: str = "") -> FieldError:
 
 def invalid(path: str, value: Any, detail: str) -> FieldError:
     """A value of the right type that breaks a rule."""
-    return FieldError("FieldValueInvalid", path, _message(f"Invalid value: {show(value)}", detail))
+    head = "Invalid value" if value is OMITTED else f"Invalid value: {show(value)}"
+    return FieldError("FieldValueInvalid", path, _message(head, detail))
 
 
 def not_supported(path: str, value: Any, supported: Iterable[str]) -> FieldError:
@@ -107,7 +112,7 @@ def not_supported(path: str, value: Any, supported: Iterable[str]) -> FieldError
 
 def duplicate(path: str, value: Any) -> FieldError:
     """A value that must be unique occurs twice."""
-    return FieldError("FieldValueDuplicate", path, f"Duplicate value: {show(value)}")
+    return FieldError("FieldValueDuplicate", path, "Duplicate value" + ("" if value is OMITTED else f": {show(value)}"))
 
 
 def forbidden(path: str, detail: str) -> FieldError:

@@ -55,7 +55,8 @@ def texts(values: Mapping[str, Quantity]) -> dict[str, str]:
     return {name: str(amount) for name, amount in values.items()}
 
 
-def _total(spec: Obj, part: str) -> Amounts:
+def container_total(spec: Obj, part: str) -> Amounts:
+    """What the containers come to at their peak, of ``requests`` or ``limits``, whatever the pod as a whole states."""
     total: Amounts = {}
     for container in spec.get("containers") or ():
         total = plus(total, amounts((container.get("resources") or {}).get(part)))
@@ -69,7 +70,11 @@ def _total(spec: Obj, part: str) -> Amounts:
         else:
             own = plus(own, sidecars)
         peak = largest(peak, own)
-    total = largest(total, peak)
+    return largest(total, peak)
+
+
+def _total(spec: Obj, part: str) -> Amounts:
+    total = container_total(spec, part)
     for name, amount in amounts((spec.get("resources") or {}).get(part)).items():
         if name in _POD_LEVEL or name.startswith("hugepages-"):
             total[name] = amount

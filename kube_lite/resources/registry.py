@@ -186,7 +186,10 @@ class Resource:
     update_checks: Sequence[UpdateCheck] = (UpdateCheck.CHANGE,)
     """What comes before ``validate_update``."""
     warnings: Callable[[Obj, Obj | None], Sequence[str]] = lambda new, old: ()
-    """Texts of Warning headers about an object that is valid all the same; ``old`` is None where it is new."""
+    """Texts of Warning headers about an object that is valid all the same; ``old`` is None where it is new.
+
+    They are asked for right after it was validated.
+    """
     name_rule: Callable[[str, bool], Sequence[str]] | None = None
     """``(name, is_prefix) -> problems``; None means DNS subdomain."""
 
@@ -239,7 +242,9 @@ class Resource:
     convert_from_storage: Callable[[Obj], Obj] | None = None
     convert_to_storage: Callable[[Obj], Obj] | None = None
     late_defaults: bool = False
-    """Of a custom resource: defaults were added after objects may have been stored, so reads must fill them in."""
+    """Of a custom resource: objects may be stored without defaults of their version, so reads must fill them in."""
+    fill_stored: Callable[[Obj], None] | None = None
+    """Of a custom resource that a webhook converts: fills in defaults of the version in which an object is kept."""
     compared_as_text: bool = False
     """Clients compare a part of the object byte by byte with their own encoding, which is Go's."""
     webhook: Callable[[Sequence[Obj], str], Awaitable[list[Obj]]] | None = None

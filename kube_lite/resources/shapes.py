@@ -164,8 +164,10 @@ PRINTED_STRINGS_OF = _words("""
 """)
 """Structs whose required strings may well be empty; elsewhere validation asks for them."""
 
-KEPT_LISTS_OF = _words("api.autoscaling.v2.HPAScalingRules.policies")
-"""Lists that are told from missing ones when they are empty: validation refuses those, defaults fill in these."""
+KEPT_LISTS_OF = _words("""
+    api.autoscaling.v2.HPAScalingRules.policies apiextensions.v1.JSONSchemaProps.dependencies
+""")
+"""Lists and maps that are told from missing ones when they are empty: validation refuses those."""
 
 LIST_KEY_DEFAULTS = {
     "api.core.v1.Container.ports": {"protocol": "TCP"},

@@ -168,16 +168,22 @@ def test_status_is_written_through_its_subresource_alone() -> None:
     _run(story)
 
 
-def test_each_version_shows_its_own_fields_and_defaults() -> None:
+def test_each_version_shows_its_own_fields_and_the_defaults_of_the_one_that_is_stored() -> None:
     async def story(plane: Plane, client: LocalClient) -> None:
-        extra = _schema(size={"type": "integer"}, extra={"type": "string", "default": "e"})
-        old, new = _version("v1", _schema(spec=SIZE), storage=True), _version("v2", _schema(spec=extra))
+        def fields(**defaults: Any) -> Obj:
+            texts = {name: {"type": "string"} for name in ("old", "new") if name not in defaults}
+            return _schema(spec=_schema(size={"type": "integer"}, **texts, **defaults))
+
+        old = _version("v1", fields(old={"type": "string", "default": "o"}), storage=True)
+        new = _version("v2", fields(new={"type": "string", "default": "n"}))
         await client.create(CRDS, _crd(old, new))
         await client.create("foos.v1.ex.io", _foo("a", size=1), "default")
         shown = json.loads(await client.get("foos.v2.ex.io", "a", "default"))
-        assert (shown["apiVersion"], shown["spec"]) == ("ex.io/v2", {"size": 1, "extra": "e"})
+        assert (shown["apiVersion"], shown["spec"]) == ("ex.io/v2", {"size": 1, "old": "o"})
+        made = json.loads(await client.create("foos.v2.ex.io", _foo("b", "v2", size=2), "default"))
+        assert made["spec"] == {"size": 2, "old": "o", "new": "n"}
         listed = await client.list("foos.v1.ex.io", "default")
-        assert json.loads(listed.items[0])["spec"] == {"size": 1}
+        assert [json.loads(item)["spec"] for item in listed.items] == [{"size": 1, "old": "o"}, made["spec"]]
 
     _run(story)
 
@@ -235,6 +241,8 @@ class _Webhook(WebhookCaller):
         super().__init__(random.Random(0))
         self.asked = 0
         self.down = False
+        self.spoiled: Obj = {}
+        """What it answers instead of the truth: parts of the review, its response, and (``made``) of objects."""
 
     async def post(self, config: Mapping[str, Any], body: Obj, timeout: float, objects: Objects) -> Any:
         """See ``WebhookCaller``."""
@@ -247,9 +255,15 @@ class _Webhook(WebhookCaller):
         converted = []
         for obj in request["objects"]:
             spec = {names[1] if k == names[0] else k: v for k, v in obj["spec"].items()}
-            converted.append({**obj, "apiVersion": wanted, "spec": spec})
-        result = {"status": "Success"}
-        return {"response": {"uid": request["uid"], "result": result, "convertedObjects": converted}}
+            made = {**obj, "apiVersion": wanted, "spec": spec, **self.spoiled.get("made", {})}
+            converted.append({**made, "metadata": {**obj["metadata"], **made["metadata"]}})
+        response = {"uid": request["uid"], "result": {"status": "Success"}, "convertedObjects": converted}
+        spoiled = self.spoiled.get("response", {})
+        return {
+            **body,
+            "kind": self.spoiled.get("kind", "ConversionReview"),
+            "response": None if spoiled is None else {**response, **spoiled},
+        }
 
 
 def _numbers(name: str) -> Obj:
@@ -282,6 +296,64 @@ def test_a_webhook_converts_what_is_read_and_written_in_another_version() -> Non
         async with client.watch("foos.v2.ex.io", "default") as events:
             first = await anext(aiter(events))
         assert json.loads(first[0].object)["spec"] == {"length": 4}
+
+    _run(story, plane)
+
+
+@pytest.mark.parametrize(
+    ("review", "told"),
+    [
+        (
+            {"kind": "Other"},
+            "failed: expected webhook response of apiextensions.k8s.io/v1, Kind=ConversionReview, got ",
+        ),
+        ({"response": None}, "failed: no response provided"),
+        ({"response": {"uid": "x"}}, 'failed: expected response.uid="'),
+        ({"response": {"result": {"status": "Failure", "message": "no way"}}}, "failed: no way"),
+        ({"response": {"result": {}}}, "failed: response.result.status was '', not 'Success'"),
+        ({"response": {"convertedObjects": []}}, "returned 0 objects, expected 1"),
+        ({"made": {"kind": "Bar"}}, "at index 0: invalid kind (expected Foo, received Bar)"),
+        ({"made": {"apiVersion": "ex.io/v9"}}, "invalid groupVersion (expected ex.io/v2, received ex.io/v9)"),
+        ({"made": {"metadata": {"name": "b"}}}, "at index 0: must have the same name: a != b"),
+        ({"made": {"metadata": {"uid": "42"}}}, "must have the same UID: "),
+        (
+            {"made": {"metadata": {"labels": {"a": "x y"}}}},
+            "returned invalid metadata in object at index 0: metadata.labels",
+        ),
+        ({"made": {"metadata": {"annotations": {"a": 1}}}}, "metadata.annotations[a] must be a string"),
+    ],
+)
+def test_what_a_webhook_may_not_answer(review: Obj, told: str) -> None:
+    plane, webhook, crd = _with_webhook()
+    webhook.spoiled = review
+
+    async def story(plane: Plane, client: LocalClient) -> None:
+        await client.create(CRDS, crd)
+        await client.create("foos.v1.ex.io", _foo("a", size=3), "default")
+        for asked in (
+            client.get("foos.v2.ex.io", "a", "default"),
+            client.list("foos.v2.ex.io", "default"),
+            client.patch("foos.v2.ex.io", "a", {"metadata": {"labels": {"x": "y"}}}, "default"),
+            client.delete("foos.v2.ex.io", "a", "default"),
+        ):
+            with pytest.raises(errors.InternalError) as refused:
+                await asked
+            assert told in str(refused.value)
+
+    _run(story, plane)
+
+
+def test_a_webhook_changes_labels_and_annotations_and_nothing_else_of_metadata() -> None:
+    plane, webhook, crd = _with_webhook()
+    meta = {"labels": {"l": "1"}, "annotations": {"a": "2"}, "finalizers": ["x.io/y"], "generation": 42, "odd": 1}
+    webhook.spoiled = {"made": {"metadata": meta}}
+
+    async def story(plane: Plane, client: LocalClient) -> None:
+        await client.create(CRDS, crd)
+        await client.create("foos.v1.ex.io", _foo("a", size=3), "default")
+        found = json.loads(await client.get("foos.v2.ex.io", "a", "default"))["metadata"]
+        assert (found["labels"], found["annotations"], found["generation"]) == ({"l": "1"}, {"a": "2"}, 1)
+        assert not {"finalizers", "odd"} & set(found)
 
     _run(story, plane)
 
@@ -344,3 +416,37 @@ def test_objects_of_every_stored_version_go_with_their_definition_though_its_web
             await client.get(CRDS, crd["metadata"]["name"])
 
     _run(story, plane)
+
+
+def test_what_a_schema_refuses_is_let_be_where_it_was_already() -> None:
+    async def story(plane: Plane, client: LocalClient) -> None:
+        await client.create(CRDS, _crd(_version("v1", _schema(spec=OPEN), storage=True)))
+        await anyio.sleep(0.1)
+        path = "/apis/ex.io/v1/namespaces/default/foos"
+        made = await call(plane.app, "POST", path, json.dumps(_foo("a", n=5, empty=None)).encode(), JSON)
+        assert made.json()["spec"] == {"n": 5, "empty": None}
+        rule = {"rule": "self < 3", "message": "too many"}
+        properties = {"n": {"type": "integer", "x-kubernetes-validations": [rule]}, "s": {"type": "string"}}
+        strict = _schema(spec={"type": "object", "properties": properties})
+        versions = [_version("v1", strict, storage=True)]
+        await client.patch(CRDS, "foos.ex.io", {"spec": {"versions": versions}})
+        await anyio.sleep(0.1)
+        kept = await call(plane.app, "PATCH", f"{path}/a", b'{"spec": {"s": "x"}}', MERGE)
+        assert (kept.code, kept.json()["spec"]) == (200, {"n": 5, "s": "x"})
+        refused = await call(plane.app, "PATCH", f"{path}/a", b'{"spec": {"n": 6}}', MERGE)
+        assert (refused.code, "too many" in refused.json()["message"]) == (422, True)
+        odd = await call(plane.app, "PATCH", f"{path}/a", b'{"metadata": {"finalizers": ["odd"]}}', MERGE)
+        assert [v for k, v in odd.headers if k == "warning" and "finalizer" in v]
+
+    _run(story)
+
+
+def test_an_empty_map_of_dependencies_is_refused_and_none_is_not() -> None:
+    async def story(plane: Plane, client: LocalClient) -> None:
+        for dependencies, code in (({}, 422), (None, 201)):
+            crd = _crd(_version("v1", {"type": "object", "dependencies": dependencies}, storage=True))
+            path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+            answer = await call(plane.app, "POST", path, json.dumps(crd).encode(), JSON)
+            assert answer.code == code, answer.json()
+
+    _run(story)

@@ -91,6 +91,59 @@ def test_every_reference_leads_somewhere_and_ids_are_unique(openapi: OpenAPI) ->
     assert len(ids) == len(set(ids))
 
 
+POD = "/api/v1/namespaces/{namespace}/pods/{name}"
+
+
+@pytest.mark.parametrize(
+    ("path", "ids", "asked"),
+    [
+        (POD + "/exec", ["connectCoreV1GetNamespacedPodExec", "connectCoreV1PostNamespacedPodExec"], "command"),
+        (POD + "/log", ["readCoreV1NamespacedPodLog"], "tailLines"),
+        (POD + "/portforward", [f"connectCoreV1{m}NamespacedPodPortforward" for m in ("Get", "Post")], "ports"),
+        (
+            "/api/v1/nodes/{name}/proxy/{path}",
+            [
+                f"connectCoreV1{method}NodeProxyWithPath"
+                for method in ("Get", "Put", "Post", "Delete", "Options", "Head", "Patch")
+            ],
+            "path",
+        ),
+        ("/api/v1/watch/namespaces/{namespace}/pods", ["watchCoreV1NamespacedPodList"], "resourceVersion"),
+        ("/api/v1/watch/pods", ["watchCoreV1PodListForAllNamespaces"], "labelSelector"),
+        ("/api/v1/watch/nodes/{name}", ["watchCoreV1Node"], "watch"),
+        ("/api/v1/", ["getCoreV1APIResources"], ""),
+    ],
+)
+def test_clients_made_from_the_documents_find_what_is_no_plain_verb(
+    openapi: OpenAPI, path: str, ids: list[str], asked: str
+) -> None:
+    for item in (document(openapi, "", "v1")["paths"][path], msgspec.json.decode(openapi.v2(False)[0])["paths"][path]):
+        assert [op["operationId"] for op in item.values() if isinstance(op, dict)] == ids
+        assert not asked or asked in [p["name"] for p in item["parameters"]]
+    streams = path.endswith(("/exec", "/log", "/portforward", "{path}"))
+    schema = next(iter(item.values()))["responses"]["200"]["schema"]
+    assert (schema == {"type": "string"}) is streams
+
+
+def test_the_v2_document_tells_what_is_served(openapi: OpenAPI) -> None:
+    paths = msgspec.json.decode(openapi.v2(False)[0])["paths"]
+    wanted = {"/api/": "CoreAPIVersions", "/apis/": "APIVersions", "/apis/apps/": "AppsAPIGroup"}
+    wanted |= {"/version/": "CodeVersion", "/apis/rbac.authorization.k8s.io/v1/": "RbacAuthorizationV1APIResources"}
+    assert {path: paths[path]["get"]["operationId"] for path in wanted} == {k: "get" + v for k, v in wanted.items()}
+    assert "x-kubernetes-action" not in paths["/version/"]["get"]
+    assert b"getCodeVersion" in openapi.v2(True)[0]
+
+
+def test_custom_resources_are_watched_by_their_lists_only() -> None:
+    assert not [path for path in document(OpenAPI(custom_registry()), "example.com", "v1")["paths"] if "watch" in path]
+
+
+def test_no_required_field_is_named_twice(openapi: OpenAPI) -> None:
+    schemas = msgspec.json.decode(openapi.v2(False)[0])["definitions"]
+    required = {name: schema.get("required", []) for name, schema in schemas.items()}
+    assert [name for name, fields in required.items() if len(set(fields)) < len(fields)] == []
+
+
 def custom_registry() -> Registry:
     registry = Registry()
     registry.add(

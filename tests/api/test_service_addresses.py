@@ -186,6 +186,66 @@ def test_local_traffic_gets_a_port_for_health_checks() -> None:
     run(story)
 
 
+def test_ports_of_two_protocols_share_the_port_of_the_node() -> None:
+    async def story(plane: Plane) -> None:
+        both = [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}]
+        made = await create(plane, service("dns", *both, type="NodePort"))
+        assert len({port["nodePort"] for port in made["ports"]}) == 1
+        named = [both[0], {**both[1], "nodePort": 30053}]
+        made = await create(plane, service("named", *named, type="NodePort"))
+        assert [port["nodePort"] for port in made["ports"]] == [30053, 30053]
+
+    run(story)
+
+
+def test_a_balancer_that_wants_no_node_ports_gets_none_but_those_it_names() -> None:
+    async def story(plane: Plane) -> None:
+        ports = [{"port": 1}, {"port": 2, "nodePort": 30002}]
+        made = await create(plane, service("s", *ports, type="LoadBalancer", allocateLoadBalancerNodePorts=False))
+        assert [port.get("nodePort") for port in made["ports"]] == [None, 30002]
+
+    run(story)
+
+
+def test_a_port_of_health_checks_can_be_named_once() -> None:
+    async def story(plane: Plane) -> None:
+        wanted: dict[str, Any] = {
+            "type": "LoadBalancer",
+            "externalTrafficPolicy": "Local",
+            "healthCheckNodePort": 30999,
+        }
+        await create(plane, service("s", 80, **wanted))
+        with pytest.raises(errors.InternalError, match="failed to allocate requested HealthCheck NodePort 30999"):
+            await create(plane, service("t", 80, **wanted))
+        cluster = {"spec": {"externalTrafficPolicy": "Cluster"}}
+        spec = json.loads(await admin(plane).patch("services", "s", cluster, "default"))["spec"]
+        assert "healthCheckNodePort" not in spec
+        assert (await create(plane, service("t", 80, **wanted)))["healthCheckNodePort"] == 30999
+
+    run(story)
+
+
+def test_what_is_picked_leaves_the_lower_part_of_a_range_to_be_named() -> None:
+    async def story(plane: Plane) -> None:
+        for i in range(40):
+            spec = await create(plane, service(f"s{i}", 80, type="NodePort"))
+            assert spec["ports"][0]["nodePort"] >= 30086
+            assert spec["clusterIP"].split(".")[2] != "0"
+
+    run(story)
+
+
+def test_a_family_that_the_cluster_has_not_is_refused() -> None:
+    async def story(plane: Plane) -> None:
+        with pytest.raises(errors.Invalid, match=r'spec\.ipFamilies\[0\].*"IPv6": not configured on this cluster'):
+            await create(plane, service("s", ipFamilies=["IPv6"]))
+        made = await create(plane, service("s", ipFamilies=["IPv4"], ipFamilyPolicy="PreferDualStack"))
+        assert "ipFamilies" not in made
+        assert "ipFamilyPolicy" not in made
+
+    run(story)
+
+
 def test_what_stored_services_hold_is_taken_after_a_restart() -> None:
     async def story() -> None:
         plane = await small("10.0.0.0/29")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
+from kube_lite.api.eviction import BUDGETS
 from kube_lite.api.plane import Plane
 from tests.api.wire import Answer, call, run
 from tests.plane import admin
@@ -77,11 +80,14 @@ def test_an_ephemeral_container_gets_the_defaults_of_every_container() -> None:
     run(story)
 
 
-async def _running(plane: Plane, name: str) -> None:
+async def _running(plane: Plane, name: str, *, ready: bool = True) -> None:
     client = admin(plane)
     spec = {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}
-    await client.create("pods", {"metadata": {"name": name, "labels": {"a": "b"}}, "spec": spec}, "default")
-    await client.patch("pods", name, {"status": {"phase": "Running"}}, "default", subresource="status")
+    owner = {"apiVersion": "v1", "kind": "ReplicationController", "name": "rc", "uid": "1", "controller": True}
+    meta = {"name": name, "labels": {"a": "b"}, "ownerReferences": [owner]}
+    await client.create("pods", {"metadata": meta, "spec": spec}, "default")
+    status = {"phase": "Running", "conditions": [{"type": "Ready", "status": str(ready)}]}
+    await client.patch("pods", name, {"status": status}, "default", subresource="status")
 
 
 async def _evict(plane: Plane, name: str, query: str = "") -> Answer:
@@ -95,13 +101,13 @@ def test_an_eviction_takes_from_the_budget_until_it_is_used_up() -> None:
         for name in ("a", "b", "c"):
             await _running(plane, name)
         budget = {"metadata": {"name": "pdb"}, "spec": {"minAvailable": 2, "selector": {"matchLabels": {"a": "b"}}}}
-        await client.create("poddisruptionbudgets.policy", budget, "default")
+        await client.create(BUDGETS, budget, "default")
         early = await _evict(plane, "a")
         assert early.refusal() == (429, "TooManyRequests")
         assert "is still being processed" in early.json()["details"]["causes"][0]["message"]
         status = {"observedGeneration": 1, "disruptionsAllowed": 1, "desiredHealthy": 2, "currentHealthy": 3}
         counted = {"status": {**status, "expectedPods": 3}}
-        await client.patch("poddisruptionbudgets.policy", "pdb", counted, "default", subresource="status")
+        await client.patch(BUDGETS, "pdb", counted, "default", subresource="status")
         assert (await _evict(plane, "a", "?dryRun=All")).code == 201
         assert (await _evict(plane, "a")).code == 201
         held = await _evict(plane, "b")
@@ -110,15 +116,48 @@ def test_an_eviction_takes_from_the_budget_until_it_is_used_up() -> None:
         assert held.json()["details"]["causes"][0]["message"] == (
             "The disruption budget pdb needs 2 healthy pods and has 3 currently"
         )
-        left = json.loads(await client.get("poddisruptionbudgets.policy", "pdb", "default"))["status"]
+        left = json.loads(await client.get(BUDGETS, "pdb", "default"))["status"]
         assert (left["disruptionsAllowed"], list(left["disruptedPods"])) == (0, ["a"])
-        assert json.loads(await client.get("pods", "a", "default"))["metadata"]["deletionTimestamp"]
+        evicted = json.loads(await client.get("pods", "a", "default"))
+        assert evicted["metadata"]["deletionTimestamp"]
+        condition = evicted["status"]["conditions"][-1]
+        assert (condition["type"], condition["reason"]) == ("DisruptionTarget", "EvictionByEvictionAPI")
         assert "deletionTimestamp" not in json.loads(await client.get("pods", "b", "default"))["metadata"]
         # one that goes already, or has ended, needs no budget
         assert (await _evict(plane, "a")).code == 201
         await client.patch("pods", "b", {"status": {"phase": "Succeeded"}}, "default", subresource="status")
         assert (await _evict(plane, "b")).code == 201
         assert (await _evict(plane, "none")).refusal() == (404, "NotFound")
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    ("policy", "healthy", "code"),
+    [(None, 2, 201), (None, 1, 429), ("IfHealthyBudget", 1, 429), ("AlwaysAllow", 1, 201)],
+)
+def test_a_pod_that_is_not_ready_takes_nothing_from_the_budget(policy: str | None, healthy: int, code: int) -> None:
+    async def story(plane: Plane) -> None:
+        client = admin(plane)
+        await _running(plane, "a", ready=False)
+        spec = {"minAvailable": 2, "selector": {"matchLabels": {"a": "b"}}, "unhealthyPodEvictionPolicy": policy}
+        await client.create(BUDGETS, {"metadata": {"name": "pdb"}, "spec": spec}, "default")
+        status = {"disruptionsAllowed": 0, "desiredHealthy": 2, "currentHealthy": healthy, "expectedPods": 3}
+        counted = {"status": {**status, "observedGeneration": 1}}
+        await client.patch(BUDGETS, "pdb", counted, "default", subresource="status")
+        assert (await _evict(plane, "a")).code == code
+        assert "disruptedPods" not in json.loads(await client.get(BUDGETS, "pdb", "default"))["status"]
+
+    run(story)
+
+
+def test_an_eviction_holds_to_its_preconditions() -> None:
+    async def story(plane: Plane) -> None:
+        await _running(plane, "a")
+        for wanted, code in (({"resourceVersion": "1"}, 409), ({"uid": "x"}, 409), ({}, 201)):
+            options = {"preconditions": wanted}
+            body = {"kind": "Eviction", "metadata": {"name": "a"}, "deleteOptions": options}
+            assert (await call(plane.app, "POST", f"{PODS}/a/eviction", body, JSON)).code == code
 
     run(story)
 
@@ -147,7 +186,7 @@ def test_two_budgets_for_one_pod_are_not_supported() -> None:
         await _running(plane, "a")
         for name in ("one", "two"):
             budget = {"metadata": {"name": name}, "spec": {"minAvailable": 0, "selector": {}}}
-            await admin(plane).create("poddisruptionbudgets.policy", budget, "default")
+            await admin(plane).create(BUDGETS, budget, "default")
         refused = await _evict(plane, "a")
         assert refused.refusal() == (500, "")
         assert "more than one PodDisruptionBudget" in refused.json()["message"]

@@ -140,6 +140,32 @@ def test_a_time_past_its_deadline_is_left_out() -> None:
     clock.run_virtual(main())
 
 
+@pytest.mark.parametrize(
+    ("spec", "reason", "message"),
+    [
+        (
+            {"schedule": "59 23 31 2 *"},
+            "InvalidSchedule",
+            "invalid schedule: 59 23 31 2 * : time difference between two schedules is less than 1 second",
+        ),
+        (
+            {"schedule": "0 0 * * *", "timeZone": "Mars/Base"},
+            "UnknownTimeZone",
+            'invalid timeZone: "Mars/Base": unknown time zone Mars/Base',
+        ),
+    ],
+)
+def test_a_schedule_that_never_comes_is_told(spec: Obj, reason: str, message: str) -> None:
+    async def main() -> None:
+        world = World()
+        await world.client.create(CRON, cron_job(**spec), NS)
+        async with running(world, ["cronjob"], kubelet=False):
+            await anyio.sleep(1)
+        assert (world.events()[:1], names(world)) == ([("CronJob", reason, message)], [])
+
+    clock.run_virtual(main())
+
+
 def test_ended_jobs_are_kept_up_to_the_limits() -> None:
     async def main() -> None:
         world = World()

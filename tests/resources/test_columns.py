@@ -12,7 +12,7 @@ from kube_lite.resources.columns import PathError, cell, compile_path, simple_pa
 NOW = datetime(2026, 1, 1, 1, 0, tzinfo=UTC)
 OBJ = {
     "metadata": {"creationTimestamp": "2026-01-01T00:00:00Z", "labels": {"a.b/c": "v"}},
-    "spec": {"n": 3, "f": 1.5, "on": True, "items": ["x", "y"], "m": {"k": 1}},
+    "spec": {"n": 3, "f": 1.5, "on": True, "items": ["x", "y"], "m": {"k": 1}, "null": None},
     "status": {"conditions": [{"type": "A", "status": "False"}, {"type": "Ready", "status": "True"}]},
 }
 
@@ -31,9 +31,12 @@ OBJ = {
         (r".metadata.labels.a\.b/c", "string", "v"),
         (".metadata.labels['a.b/c']", "string", "v"),
         ('.status.conditions[?(@.type=="Ready")].status', "string", "True"),
-        (".status.conditions[*].type", "string", "A,Ready"),
+        (".status.conditions[*].type", "string", "A"),
         (".metadata.creationTimestamp", "date", "60m"),
         (".spec.on", "integer", None),
+        (".spec.on", "date", None),
+        (".spec.null", "string", "<no value>"),
+        (".spec.null", "integer", None),
     ],
 )
 def test_a_cell_shows_what_the_path_finds(path: str, kind: str, shown: Any) -> None:

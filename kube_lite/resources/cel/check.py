@@ -20,6 +20,7 @@ from kube_lite.resources.cel.types import (
     ERROR,
     INT,
     NULL,
+    QUALIFIED_TYPES,
     CelType,
     filled,
     list_of,
@@ -148,6 +149,8 @@ class _Checker:
         qualified = node.path
         if qualified in scope:
             return scope[qualified]
+        if qualified in QUALIFIED_TYPES:
+            return CelType("type", (CelType(qualified),))
         holder = self.of(node.target, scope)
         optional = node.optional
         if holder.name == "optional_type":

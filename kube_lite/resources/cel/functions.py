@@ -6,14 +6,14 @@ have tells them apart itself.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
 from kube_lite.resources import names
-from kube_lite.resources.cel.values import FORMAT, VALUE_FUNCTIONS, marked_text
+from kube_lite.resources.cel import times
+from kube_lite.resources.cel.texts import formatted, string
+from kube_lite.resources.cel.values import FORMAT, VALUE_FUNCTIONS
 from kube_lite.resources.formats import FORMATS
 from kube_lite.resources.regexes import go_regex
 
@@ -63,47 +63,6 @@ def _replace(text: str, old: str, new: str, limit: int = -1) -> str:
 
 def _join(values: Sequence[str], separator: str = "") -> str:
     return separator.join(values)
-
-
-def _format(text: str, values: Sequence[Any]) -> str:
-    remaining = iter(values)
-
-    def shown(match: re.Match[str]) -> str:
-        verb = match[0]
-        if verb == "%%":
-            return "%"
-        value = next(remaining)
-        if verb == "%s":
-            return to_text(value)
-        if verb[-1] == "d":
-            return str(int(value))
-        return str(("%" + verb[1:]) % value)
-
-    return re.sub(r"%%|%(?:\.\d+)?[sdfexXob]", shown, text)
-
-
-def to_text(value: Any) -> str:
-    """A value as ``string()`` shows it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None:
-        return "null"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(to_text(v) for v in value) + "]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{to_text(k)}: {to_text(v)}" for k, v in value.items()) + "}"
-    return str(value)
-
-
-def _string(value: Any) -> str:
-    """``string()``, which the library lacks for booleans; times as Go prints them."""
-    if isinstance(value, datetime):
-        return value.isoformat().replace("+00:00", "Z")
-    if isinstance(value, timedelta):
-        return f"{value.total_seconds():g}s"
-    if (shown := marked_text(value)) is not None:
-        return shown
-    return value.decode() if isinstance(value, bytes) else to_text(value)
 
 
 def _ascii(text: str, *, upper: bool) -> str:
@@ -193,11 +152,11 @@ _FORMAT_RULES: Final[Mapping[str, Callable[[str], Sequence[str]]]] = {
     "dns1035Label": names.dns_1035_label,
     "qualifiedName": names.qualified_name,
     "labelValue": names.label_value,
-    "uri": lambda text: () if FORMATS["uri"](text) else ("must be a valid URI",),
-    "uuid": lambda text: () if FORMATS["uuid"](text) else ("must be a valid UUID",),
-    "byte": lambda text: () if FORMATS["byte"](text) else ("must be base64",),
-    "date": lambda text: () if FORMATS["date"](text) else ("must be a date",),
-    "datetime": lambda text: () if FORMATS["date-time"](text) else ("must be a date and time",),
+    "uri": lambda text: () if FORMATS["uri"](text) else (f'parse "{text}": invalid URI for request',),
+    "uuid": lambda text: () if FORMATS["uuid"](text) else ("does not match the UUID format",),
+    "byte": lambda text: () if FORMATS["byte"](text) else ("invalid base64",),
+    "date": lambda text: () if FORMATS["date"](text) else ("invalid date",),
+    "datetime": lambda text: () if FORMATS["date-time"](text) else ("invalid datetime",),
 }
 
 
@@ -248,10 +207,15 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "trim": lambda text: text.strip(),
     "lowerAscii": lambda text: _ascii(text, upper=False),
     "upperAscii": lambda text: _ascii(text, upper=True),
-    "format": _format,
+    "format": formatted,
     "find": _find,
     "findAll": _find_all,
-    "string": _string,
+    "__string": string,
+    "__int": times.integer,
+    "__timestamp": times.timestamp,
+    "__duration": times.duration,
+    "__time_part": times.part,
+    "__matches": lambda text, pattern: go_regex(pattern).search(text) is not None,
     "jsonpatch.escapeKey": lambda key: key.replace("~", "~0").replace("/", "~1"),
     "sets.contains": lambda a, b: all(x in a for x in b),
     "sets.intersects": lambda a, b: any(x in a for x in b),

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from typing import Any, Final
 
 from kube_lite.resources.cel import authorizer as authorizing
-from kube_lite.resources.cel import functions
+from kube_lite.resources.cel import functions, unordered
 from kube_lite.resources.cel.authorizer import AuthorizerValue, asking
 from kube_lite.resources.cel.check import check
 from kube_lite.resources.cel.cost import estimate
 from kube_lite.resources.cel.declared import MACROS, overloads
 from kube_lite.resources.cel.parse import ParseError, located, parse
 from kube_lite.resources.cel.rewrite import depth, free, is_qualified, rewrite
-from kube_lite.resources.cel.types import of_value
+from kube_lite.resources.cel.types import CelType, of_value
 
 CALL_COST_LIMIT: Final = 1_000_000
 """Steps of one expression at most (apiserver ``celconfig.PerCallLimit``)."""
@@ -88,6 +88,9 @@ def _functions() -> Mapping[str, Callable[..., Any]]:
     def ends(position: int) -> Callable[[Any], Any]:
         return lambda values: some(values[position]) if values else none()
 
+    def kept(value: Any) -> Any:
+        return value if isinstance(value, library.OptionalValue) else some(value)
+
     def named(name: str) -> Any:
         known = functions.FUNCTIONS.get(name) if name in functions.FORMAT_NAMES else None
         return some(known()) if known is not None else none()
@@ -99,6 +102,7 @@ def _functions() -> Mapping[str, Callable[..., Any]]:
         "__index": index,
         "__present": present,
         "__present_items": present_items,
+        "__held": kept,
         "__format_named": named,
         "first": ends(0),
         "last": ends(-1),
@@ -126,9 +130,13 @@ def weight(value: Any, limit: int = CALL_COST_LIMIT) -> int:
 
 
 class Program:
-    """A compiled expression. :raises CelError: it cannot be read, or uses an unknown function"""
+    """A compiled expression.
 
-    def __init__(self, source: str) -> None:
+    :param lists: the types left of operators on lists whose order does not count, by offset (see ``unordered``)
+    :raises CelError: it cannot be read, or uses an unknown function
+    """
+
+    def __init__(self, source: str, lists: Mapping[int, CelType] | None = None) -> None:
         if len(source) > MAX_LENGTH:
             raise CelError(f"the expression is longer than {MAX_LENGTH} characters")
         self.source = source
@@ -145,13 +153,17 @@ class Program:
         self._places = {name.name: name.offset for name in reversed(names)}
         self.variables: frozenset[str] = frozenset(self._places)
         """Names of variables that it mentions."""
+        self._lists = tuple(lists or ())
         library = _library()
         try:
-            self._program = library.compile(rewrite(self._root))
+            self._program = library.compile(rewrite(self._root, self._lists))
         except (ValueError, RuntimeError) as error:
             raise CelError(f"compilation failed: {error}") from error
         self._context = library.Context({"format": {}})
         self._add_functions()
+        for offset, type_ in (lists or {}).items():
+            self._context.add_function(f"__same_{offset}", partial(unordered.same, type_))
+            self._context.add_function(f"__joined_{offset}", partial(unordered.joined, type_))
         self._for_nulls: Any = None
         """The same for variables that are null, once there were some."""
 
@@ -209,7 +221,7 @@ class Program:
 
     def _on_nulls(self) -> Any:
         if self._for_nulls is None:
-            self._for_nulls = _library().compile(rewrite(self._root, nulls=True))
+            self._for_nulls = _library().compile(rewrite(self._root, self._lists, nulls=True))
             self._context.add_function("__whole", lambda value: {} if value is None else value)
         return self._for_nulls
 
@@ -237,13 +249,17 @@ def _compiled(source: str) -> Program:
     return Program(source)
 
 
-def compile(source: str, variables: Collection[str] | None = None) -> Program:  # the field's word
+def compile(  # the field's word
+    source: str, variables: Collection[str] | None = None, scope: Mapping[str, CelType] | None = None
+) -> Program:
     """The program of an expression.
 
     :param variables: the names it may mention; None for any
+    :param scope: the types of its variables, where they may hold lists whose order does not count
     :raises CelError: it is none, or mentions others
     """
-    program = _compiled(source)
+    lists = unordered.operators(source, scope) if scope is not None else {}
+    program = Program(source, lists) if lists else _compiled(source)
     unknown = sorted(program.variables - set(variables)) if variables is not None else []
     if unknown:
         raise program.undeclared(unknown[0])

@@ -11,16 +11,20 @@ What Kubernetes' CEL has and the library lacks becomes calls of functions that `
     {?'k': v}            __present([['?', 'k', v]])
     Object{a: 1}         {'a': 1}
     size(s)              __size(s)                   the library counts bytes, CEL characters
+    set == other         __same_OFFSET(set, other)   where the order of a list's items does not count (unordered)
+    t.getHours(zone)     __time_part(t, 'getHours', zone)
     a.b, a[i]            __whole(a).b, __whole(a)[i] where variables are null: a key of null is a missing one
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from kube_lite.resources.cel.declared import NAMESPACES
 from kube_lite.resources.cel.parse import Node
+from kube_lite.resources.cel.times import PARTS
+from kube_lite.resources.cel.types import QUALIFIED_TYPES
 
 _LEVELS: Final = (("||",), ("&&",), ("<", "<=", ">", ">=", "==", "!=", "in"), ("+", "-"), ("*", "/", "%"))
 _BINARY: Final = {
@@ -29,19 +33,30 @@ _BINARY: Final = {
 _UNARY, _MEMBER = 6, 7
 _LOOPS: Final = frozenset({"all", "exists", "exists_one", "existsOne", "filter", "map"})
 _TWO: Final = frozenset({"all", "exists", "exists_one", "existsOne"})
-_FUNCTIONS: Final = {"size": "__size", "existsOne": "exists_one", "bool": "__bool"}
+_FUNCTIONS: Final = {
+    "existsOne": "exists_one",
+    **{name: f"__{name}" for name in ("size", "bool", "string", "int", "timestamp", "duration")},
+}
+
+_SAMPLES: Final = {
+    "google.protobuf.Timestamp": "__timestamp(0)",
+    "google.protobuf.Duration": "__duration(0)",
+    **dict.fromkeys(QUALIFIED_TYPES[2:], "{}"),
+}
+"""Names of types for which the library has none, and values of them; Kubernetes' own are held as maps."""
 
 Names = Mapping[str, str]
 """What stands for a variable instead of its name."""
 
 
-def rewrite(root: Node, *, nulls: bool = False) -> str:
+def rewrite(root: Node, unordered: Collection[int] = (), *, nulls: bool = False) -> str:
     """The tree as the library reads it.
 
+    :param unordered: offsets of operators that become calls of ``__same_OFFSET`` and ``__joined_OFFSET``
     :param nulls: for variables that may be null, of which the library says ``no such overload``, and CEL that there
         is no such key
     """
-    return _Writer(nulls).write(root, 0, {})
+    return _Writer(unordered, nulls).write(root, 0, {})
 
 
 def _is_loop(node: Node) -> bool:
@@ -54,8 +69,9 @@ def is_qualified(node: Node) -> bool:
 
 
 class _Writer:
-    def __init__(self, nulls: bool = False) -> None:
+    def __init__(self, unordered: Collection[int] = (), nulls: bool = False) -> None:
         self._made = 0
+        self._unordered = unordered
         self._nulls = nulls
 
     def write(self, node: Node, least: int, names: Names) -> str:
@@ -98,6 +114,8 @@ class _Writer:
 
     def _select(self, node: Node, names: Names) -> str:
         assert node.target is not None
+        if node.path in _SAMPLES:
+            return f"type({_SAMPLES[node.path]})"
         target = self.write(node.target, _MEMBER, names)
         if node.optional or _gives_optional(node.target):
             return f"__select({target}, '{node.name}')"
@@ -107,6 +125,9 @@ class _Writer:
         return f"__whole({held})" if self._nulls else held
 
     def _call(self, node: Node, names: Names) -> tuple[str, int]:
+        if node.target is None and node.offset in self._unordered and node.name in ("_==_", "_!=_", "_+_"):
+            called = f"__{'joined' if node.name == '_+_' else 'same'}_{node.offset}({self._all(node.args, names)})"
+            return (f"!{called}", _UNARY) if node.name == "_!=_" else (called, _MEMBER)
         binary = _BINARY.get(node.name)
         if binary is not None and node.target is None:
             sign, level = binary
@@ -126,6 +147,8 @@ class _Writer:
 
     def _function(self, node: Node, names: Names) -> str:
         target = node.target
+        if target is None and node.name == "matches":
+            return f"__matches({self._all(node.args, names)})"
         if target is None:
             return f"{_FUNCTIONS.get(node.name, node.name)}({self._all(node.args, names)})"
         if is_qualified(node):
@@ -140,6 +163,8 @@ class _Writer:
         held = self.write(target, _MEMBER, names)
         if _is_loop(node) and (node.name in _LOOPS or node.name in _OTHER_LOOPS):
             return self._loop(node, held, names)
+        if node.name in PARTS and node.args:
+            return f"__time_part({held}, '{node.name}', {self._all(node.args, names)})"
         return f"{held}.{_FUNCTIONS.get(node.name, node.name)}({self._all(node.args, names)})"
 
     def _loop(self, node: Node, held: str, names: Names) -> str:
@@ -147,7 +172,7 @@ class _Writer:
         inner = _without(names, variable)
         if node.name in ("optMap", "optFlatMap"):
             made = f"[{held}.value()].map({variable}, {self.write(node.args[1], 0, inner)})[0]"
-            some = f"optional.of({made})" if node.name == "optMap" else made
+            some = f"optional.of({made})" if node.name == "optMap" else f"__held({made})"
             return f"({held}.hasValue() ? {some} : optional.none())"
         if node.name == "sortBy":
             return f"__sort_by({held}, {held}.map({variable}, {self.write(node.args[1], 0, inner)}))"
@@ -197,6 +222,8 @@ def free(node: Node, bound: frozenset[str] = frozenset()) -> list[Node]:
     """The names that an expression takes from outside, where they stand first."""
     if node.kind == "ident":
         return [] if node.name in bound else [node]
+    if node.kind == "select" and node.path in QUALIFIED_TYPES:
+        return []
     found: list[Node] = []
     if node.target is not None and not (is_qualified(node) and node.kind == "call"):
         found += free(node.target, bound)

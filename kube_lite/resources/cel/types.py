@@ -26,7 +26,7 @@ class CelType:
     """A type. ``params`` are those of lists, maps, optionals and types; ``fields`` those of an object.
 
     ``most`` bounds bytes, items or entries; None where nothing is known. ``least`` is the least that a value takes
-    in JSON, in bytes.
+    in JSON, in bytes. ``keys`` is set for lists whose order does not count: what tells items apart, nothing in a set.
     """
 
     name: str
@@ -34,6 +34,7 @@ class CelType:
     fields: Mapping[str, CelType] | None = field(default=None, compare=False)
     most: int | None = field(default=None, compare=False)
     least: int = field(default=1, compare=False)
+    keys: tuple[str, ...] | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         if not self.params:
@@ -59,6 +60,11 @@ TIMESTAMP: Final = CelType("google.protobuf.Timestamp", least=20)
 DURATION: Final = CelType("google.protobuf.Duration", least=2)
 TYPE: Final = CelType("type")
 INT_OR_STRING: Final = CelType("dyn", least=1)
+QUALIFIED_TYPES: Final = (
+    *("google.protobuf.Timestamp", "google.protobuf.Duration"),
+    *("net.IP", "net.CIDR", "kubernetes.URL", "kubernetes.Quantity", "kubernetes.Semver"),
+)
+"""Names of types that are written with dots."""
 NUMBERS: Final = frozenset({"int", "uint", "double"})
 
 
@@ -94,7 +100,11 @@ def unify(wanted: CelType, given: CelType, known: dict[str, CelType]) -> bool:
         return True
     if given.name == "null_type" and (wanted.fields is not None or wanted.name == "optional_type"):
         return True
-    if wanted.name != given.name or len(wanted.params) != len(given.params):
+    if wanted.name != given.name:
+        return False
+    if not wanted.params or not given.params:  # a type without parameters is that of any, as in type(x) == list
+        return True
+    if len(wanted.params) != len(given.params):
         return False
     return all(unify(a, b, known) for a, b in zip(wanted.params, given.params, strict=True))
 
@@ -180,7 +190,11 @@ def _list(schema: Mapping[str, Any]) -> CelType | None:
     if item is None:
         return None
     most = schema.get("maxItems")
-    return list_of(item, (REQUEST_BYTES - 2) // (item.least + 1) if most is None else most)
+    made = list_of(item, (REQUEST_BYTES - 2) // (item.least + 1) if most is None else most)
+    list_type, keys = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys") or ()
+    if list_type not in ("set", "map"):
+        return made
+    return replace(made, keys=tuple(escape(name) or name for name in keys) if list_type == "map" else ())
 
 
 def _object(schema: Mapping[str, Any], whole: bool) -> CelType | None:

@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from kube_lite.resources import quantity
 
@@ -20,6 +20,10 @@ IP: Final = "@ip"
 CIDR: Final = "@cidr"
 FORMAT: Final = "@format"
 SEMVER: Final = "@semver"
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
+_LINK_LOCAL_MULTICAST: Final = (ipaddress.ip_network("224.0.0.0/24"), ipaddress.ip_network("ff02::/16"))
+_ESCAPED: Final = "/:@!$&'()*+,;=~%"
+"""Characters of a path that stand as they are, and what is escaped already."""
 _SEMVER_TEXT: Final = re.compile(
     r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?", re.ASCII
 )
@@ -53,6 +57,8 @@ def _is_url(text: str) -> bool:
         parts = urlsplit(text)
         parts.port  # noqa: B018  # reading it checks it
     except ValueError:
+        return False
+    if _CONTROL.search(text) or " " in parts.netloc:
         return False
     return text.startswith("/") or bool(parts.scheme and (parts.netloc or parts.path))
 
@@ -132,13 +138,26 @@ def _as_integer(value: Any) -> int:
 def _ip(value: Any) -> dict[str, str]:
     if _holds(value, CIDR):
         return {IP: value[CIDR].partition("/")[0]}
-    return {IP: str(ipaddress.ip_address(value))}
+    return {IP: str(_parsed(value))}
+
+
+def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """An address without a zone that is not one of IPv4 in the clothes of IPv6. :raises ValueError: it is not"""
+    found = ipaddress.ip_address(text)
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.scope_id is not None:
+            raise ValueError(f'IP Address "{text}" with zone value is not allowed')
+        if found.ipv4_mapped is not None:
+            raise ValueError(f'IPv4-mapped IPv6 address "{text}" is not allowed')
+    return found
 
 
 def _cidr(text: str) -> dict[str, str]:
-    ipaddress.ip_network(text, strict=False)
-    if "/" not in text:
+    address, slash, length = text.partition("/")
+    _parsed(address)
+    if not slash or not length.isdigit() or length != str(int(length)):
         raise ValueError(f"invalid CIDR address: {text}")
+    ipaddress.ip_network(text, strict=False)
     return {CIDR: text}
 
 
@@ -147,7 +166,13 @@ def _network(value: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 def _address(value: Any) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    return ipaddress.ip_address(value[IP] if _holds(value, IP) else value)
+    return ipaddress.ip_address(value[IP]) if _holds(value, IP) else _parsed(value)
+
+
+def _is_global_unicast(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    """As Go's ``net/netip`` has it: private addresses too, broadcast and those of one link not."""
+    special = address.is_unspecified or address.is_loopback or address.is_multicast or address.is_link_local
+    return not special and str(address) != "255.255.255.255"
 
 
 def _contains_ip(net: Any, address: Any) -> bool:
@@ -160,14 +185,14 @@ def _contains_cidr(net: Any, other: Any) -> bool:
 
 
 VALUE_FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
-    "__ip_isCanonical": lambda text: str(ipaddress.ip_address(text)) == text,
+    "__ip_isCanonical": lambda text: str(_parsed(text)) == text,
     "url": _url,
     "isURL": _is_url,
     "getScheme": lambda url: urlsplit(url[URL]).scheme,
     "getHost": _host,
     "getHostname": _hostname,
     "getPort": _port,
-    "getEscapedPath": lambda url: urlsplit(url[URL]).path,
+    "getEscapedPath": lambda url: quote(urlsplit(url[URL]).path, safe=_ESCAPED),
     "getQuery": lambda url: parse_qs(urlsplit(url[URL]).query, keep_blank_values=True),
     "quantity": _quantity,
     "isQuantity": _is(_quantity),
@@ -177,7 +202,7 @@ VALUE_FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "add": lambda a, b: _with_nanos(_nanos(a) + _nanos(b)),
     "sub": lambda a, b: _with_nanos(_nanos(a) - _nanos(b)),
     "sign": lambda q: (_nanos(q) > 0) - (_nanos(q) < 0),
-    "isInteger": lambda q: _nanos(q) % quantity.NANO == 0,
+    "isInteger": lambda q: _nanos(q) % quantity.NANO == 0 and abs(_nanos(q)) < 2**63 * quantity.NANO,
     "asInteger": _as_integer,
     "asApproximateFloat": lambda q: _nanos(q) / quantity.NANO,
     "ip": _ip,
@@ -186,8 +211,8 @@ VALUE_FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "isLoopback": lambda ip: _address(ip).is_loopback,
     "isUnspecified": lambda ip: _address(ip).is_unspecified,
     "isLinkLocalUnicast": lambda ip: _address(ip).is_link_local and not _address(ip).is_multicast,
-    "isLinkLocalMulticast": lambda ip: _address(ip).is_multicast,
-    "isGlobalUnicast": lambda ip: not (_address(ip).is_multicast or _address(ip).is_loopback),
+    "isLinkLocalMulticast": lambda ip: any(_address(ip) in net for net in _LINK_LOCAL_MULTICAST),
+    "isGlobalUnicast": lambda ip: _is_global_unicast(_address(ip)),
     "cidr": _cidr,
     "isCIDR": _is(_cidr),
     "containsIP": _contains_ip,

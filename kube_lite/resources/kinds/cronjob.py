@@ -10,6 +10,7 @@ from kube_lite.resources.ages import age, since
 from kube_lite.resources.field import Errors, invalid, not_supported, required
 from kube_lite.resources.kinds.job import default_job_template, validate_job_spec
 from kube_lite.resources.kinds.pod.template import TEMPLATE_COLUMNS, template_cells
+from kube_lite.resources.kinds.pod.template_warnings import changed_template_warnings, name_warnings
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.labelselector import go_selector
 from kube_lite.resources.meta import Obj, name_of
@@ -104,6 +105,15 @@ def _row(obj: Obj, now: datetime) -> Cells:
     ]
 
 
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    found = name_warnings(new) if old is None else []
+    found += changed_template_warnings(new, old, "spec.jobTemplate.spec.template")
+    if old is not None and "TZ" in ((new.get("spec") or {}).get("schedule") or ""):
+        where = "see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
+        found.append(f"cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, {where}")
+    return found
+
+
 RESOURCES = (
     Resource(
         kind="CronJob",
@@ -117,6 +127,7 @@ RESOURCES = (
         default=_default,
         prepare_create=prepare_create,
         prepare_update=prepare_update,
+        warnings=_warnings,
         validate=_validate,
         validate_update=lambda new, old: _validate(new),
         columns=(

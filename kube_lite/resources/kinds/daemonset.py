@@ -15,6 +15,7 @@ from kube_lite.resources.kinds.pod.template import (
     template_cells,
     validate_selected_template,
 )
+from kube_lite.resources.kinds.pod.template_warnings import workload_warnings
 from kube_lite.resources.kinds.replicaset import prepare_update, validate_selector_kept
 from kube_lite.resources.labelselector import go_selector, is_empty, text_of_map, validate_label_selector
 from kube_lite.resources.meta import Obj, metadata, name_of, without_nulls
@@ -154,6 +155,7 @@ RESOURCES = (
         default=_default,
         prepare_create=_prepare_create,
         prepare_update=_prepare_update,
+        warnings=workload_warnings(named=False),
         validate=_validate,
         validate_update=lambda new, old: _validate(new) + validate_selector_kept(new, old),
         columns=(

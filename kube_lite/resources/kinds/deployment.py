@@ -14,6 +14,7 @@ from kube_lite.resources.kinds.pod.template import (
     validate_selected_template,
     validate_workload_selector,
 )
+from kube_lite.resources.kinds.pod.template_warnings import workload_warnings
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update, validate_selector_kept
 from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import (
@@ -149,6 +150,7 @@ RESOURCES = (
         default=_default,
         prepare_create=prepare_create,
         prepare_update=prepare_update,
+        warnings=workload_warnings(named=True),
         validate=_validate,
         validate_update=lambda new, old: _validate(new) + validate_selector_kept(new, old),
         columns=(

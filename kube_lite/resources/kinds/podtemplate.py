@@ -6,6 +6,7 @@ from datetime import datetime
 
 from kube_lite.resources.field import Errors
 from kube_lite.resources.kinds.pod.template import default_template, template_cells, validate_template
+from kube_lite.resources.kinds.pod.template_warnings import changed_template_warnings
 from kube_lite.resources.labelselector import text_of_map
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import NAME_COLUMN, Cells, Column, Resource
@@ -28,6 +29,7 @@ RESOURCES = (
         plural="podtemplates",
         definition="io.k8s.api.core.v1.PodTemplate",
         default=default_template,
+        warnings=lambda new, old: changed_template_warnings(new, old, "template"),
         validate=_validate,
         validate_update=lambda new, old: _validate(new),
         columns=(NAME_COLUMN, Column("Containers"), Column("Images"), Column("Pod Labels")),

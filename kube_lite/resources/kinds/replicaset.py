@@ -13,6 +13,7 @@ from kube_lite.resources.kinds.pod.template import (
     validate_selected_template,
     validate_workload_selector,
 )
+from kube_lite.resources.kinds.pod.template_warnings import workload_warnings
 from kube_lite.resources.labelselector import go_selector
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
@@ -121,6 +122,7 @@ RESOURCES = (
         default=_default,
         prepare_create=prepare_create,
         prepare_update=prepare_update,
+        warnings=workload_warnings(named=True),
         validate=_validate,
         validate_update=lambda new, old: _validate(new) + validate_selector_kept(new, old),
         columns=COUNT_COLUMNS,

@@ -7,6 +7,7 @@ from datetime import datetime
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, required
 from kube_lite.resources.kinds.pod.template import default_template, template_cells, validate_selected_template
+from kube_lite.resources.kinds.pod.template_warnings import workload_warnings
 from kube_lite.resources.kinds.replicaset import (
     COUNT_COLUMNS,
     prepare_create,
@@ -82,6 +83,7 @@ RESOURCES = (
         default=_default,
         prepare_create=prepare_create,
         prepare_update=prepare_update,
+        warnings=workload_warnings(named=True),
         validate=_validate,
         validate_update=lambda new, old: _validate(new),
         columns=COUNT_COLUMNS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, forbidden, invalid, required
+from kube_lite.resources.field import Errors, child, forbidden, index, invalid, required
 from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.persistentvolumeclaim import default_claim
 from kube_lite.resources.kinds.pod.template import (
@@ -15,6 +15,8 @@ from kube_lite.resources.kinds.pod.template import (
     validate_selected_template,
     validate_workload_selector,
 )
+from kube_lite.resources.kinds.pod.template_warnings import changed_template_warnings
+from kube_lite.resources.kinds.pod.warnings import claim_spec_warnings
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
@@ -146,6 +148,20 @@ def _row(obj: Obj, now: datetime) -> Cells:
     return [name_of(obj), ready, age(obj, now), *template_cells(spec)]
 
 
+def _warnings(new: Obj, old: Obj | None) -> list[str]:
+    found = changed_template_warnings(new, old, "spec.template")
+    spec = new.get("spec") or {}
+    if old is None or spec != old.get("spec"):
+        for i, claim in enumerate(spec.get("volumeClaimTemplates") or ()):
+            at = index("spec.volumeClaimTemplates", i)
+            # upstream's path of a change has a step that is no field
+            found.extend(claim_spec_warnings(claim.get("spec") or {}, at if old is None else child(at, "Spec")))
+    if (spec.get("revisionHistoryLimit") or 0) < 0:
+        detail = "a negative value retains all historical revisions; a value >= 0 is recommended"
+        found.append(f"spec.revisionHistoryLimit: {detail}")
+    return found
+
+
 RESOURCES = (
     Resource(
         kind="StatefulSet",
@@ -163,6 +179,7 @@ RESOURCES = (
         default=_default,
         prepare_create=prepare_create,
         prepare_update=prepare_update,
+        warnings=_warnings,
         validate=_validate,
         validate_update=_validate_update,
         columns=(NAME_COLUMN, Column("Ready"), AGE_COLUMN, *TEMPLATE_COLUMNS),

@@ -1,168 +1,239 @@
-"""Whether a custom resource's schema is structural, and what else upstream demands of it.
+"""Whether the schema of a CustomResourceDefinition's version is in order.
 
-Only structural schemas can be pruned and defaulted: every node says its type outside of anyOf and the like, and what
-stands inside those never adds a field. Messages are those of ``apiextensions-apiserver``.
+Four questions, in this order: does it use keywords as Kubernetes does (here), is it structural (``structure``), are
+its defaults valid (``default_check``), and are its CEL rules in order (``rule_check``). The last is asked only of
+parts with which nothing else is wrong. Messages are those of ``apiextensions-apiserver``, the order that of v1.20.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from kube_lite.resources.field import Errors, child, forbidden, index, invalid, key, not_supported, required
-from kube_lite.resources.regexes import go_regex
-from kube_lite.resources.structural.problems import Problem
-from kube_lite.resources.structural.rule_check import validate_rules
-from kube_lite.resources.structural.validate import compile_check
-
-Schema = Mapping[str, Any]
+from kube_lite.resources.field import (
+    Errors,
+    GoLiteral,
+    child,
+    forbidden,
+    go_strings,
+    index,
+    invalid,
+    key,
+    not_supported,
+    required,
+)
+from kube_lite.resources.structural.default_check import validate_defaults
+from kube_lite.resources.structural.problems import Schema, mapping
+from kube_lite.resources.structural.rule_check import validate_rules, validate_words
+from kube_lite.resources.structural.structure import validate_structure
 
 _TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
 _LIST_TYPES: Final = ("atomic", "set", "map")
 _MAP_TYPES: Final = ("atomic", "granular")
-_FALSE, _UNDEFINED = "must be false to be structural", "must be undefined to be structural"
-_EXTENSIONS: Final = {
-    "x-kubernetes-preserve-unknown-fields": _FALSE,
-    "x-kubernetes-embedded-resource": _FALSE,
-    "x-kubernetes-int-or-string": _FALSE,
-    "x-kubernetes-list-type": _UNDEFINED,
-    "x-kubernetes-list-map-keys": "must be empty to be structural",
-    "x-kubernetes-map-type": _UNDEFINED,
-}
-"""What stands only where a schema says which fields there are, and how that is told."""
-_EMPTY_TOO: Final = ("$ref", "additionalItems")
+_SUBSCHEMAS: Final = ("items", "additionalProperties", "not")
+_NAMED: Final = ("properties", "patternProperties", "definitions", "dependencies")
+_LISTED: Final = ("allOf", "oneOf", "anyOf")
+_UNSUPPORTED: Final = ("id", "additionalItems", "patternProperties", "definitions", "dependencies", "$ref")
+_EMPTY_TOO: Final = frozenset({"$ref", "additionalItems", "dependencies"})
 """Keywords that are refused even when they say nothing."""
-_FORBIDDEN: Final = {
-    "definitions": "definitions is not supported",
-    "dependencies": "dependencies is not supported",
-    "id": "id is not supported",
-    "patternProperties": "patternProperties is not supported",
-    "additionalItems": "additionalItems is not supported",
-    "$ref": "$ref is not supported",
+_IDENTITY: Final = frozenset({"metadata", "kind", "apiVersion"})
+_AT_ROOT: Final = {
+    "Description": "description",
+    "Type": "type",
+    "Format": "format",
+    "Title": "title",
+    "Maximum": "maximum",
+    "ExclusiveMaximum": "exclusiveMaximum",
+    "Minimum": "minimum",
+    "ExclusiveMinimum": "exclusiveMinimum",
+    "MaxLength": "maxLength",
+    "MinLength": "minLength",
+    "Pattern": "pattern",
+    "MaxItems": "maxItems",
+    "MinItems": "minItems",
+    "UniqueItems": "uniqueItems",
+    "MultipleOf": "multipleOf",
+    "Required": "required",
+    "Items": "items",
+    "Properties": "properties",
+    "ExternalDocs": "externalDocs",
+    "Example": "example",
+    "XPreserveUnknownFields": "x-kubernetes-preserve-unknown-fields",
+    "XValidations": "x-kubernetes-validations",
 }
+"""What a root may say whose status is validated apart from it: Go's name of each keyword."""
 
 
-_OBJECT_AT_ROOT = "must be object at the root"
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What surrounds a node: whether it is the root or describes an object's identity, and why it has no defaults."""
+
+    root: bool = False
+    in_meta: bool = False
+    no_defaults: str = ""
 
 
-def validate_schema(schema: Schema, path: str) -> Errors:
-    """What is wrong with the schema of one version."""
-    found = _node(schema, path, is_root=True)
+@dataclass(slots=True)
+class _Found:
+    """Problems, and the nodes (by ``id``) at or below which there are some."""
+
+    errors: Errors = field(default_factory=list)
+    broken: set[int] = field(default_factory=set)
+
+
+def validate_schema(schema: Schema, path: str, *, has_status: bool = False, structural: bool = True) -> Errors:
+    """What is wrong with the schema of one version.
+
+    :param has_status: whether a version with this schema has the status subresource
+    :param structural: whether it must be structural, as all but some definitions of v1beta1 must
+    """
+    found = _root(schema, path) if has_status else []
     if schema.get("nullable"):
         found.append(forbidden(child(path, "nullable"), "nullable cannot be true at the root"))
-    if found:
+    keywords = _Found()
+    _node(schema, path, _Place(root=True), keywords)
+    found += keywords.errors
+    if not structural:
         return found
-    if _names_a_dialect(schema):
-        return [invalid(path, "", "OpenAPIV3Schema 'schema' is not supported")]
-    return _defaults(schema, path, is_root=True) + validate_rules(schema, path)
+    if unsupported := unsupported_keyword(schema):
+        return found or [invalid(path, "", f"OpenAPIV3Schema '{unsupported}' is not supported")]
+    told = validate_structure(schema, path) or validate_defaults(schema, path)
+    return found + (told or validate_rules(schema, path, keywords.broken))
 
 
-def _node(schema: Schema, path: str, *, is_root: bool = False, in_logic: bool = False) -> Errors:
-    found: Errors = [
-        forbidden(child(path, name), detail)
-        for name, detail in _FORBIDDEN.items()
+def unsupported_keyword(schema: Schema) -> str:
+    """A keyword that no structural schema can have, if this one or one inside it does; else empty."""
+    if schema.get("$schema"):
+        return "schema"
+    for name in _UNSUPPORTED:
+        if schema.get(name) or (name == "additionalItems" and schema.get(name) is not None):
+            return name
+    if isinstance(schema.get("items"), list) or schema.get("x-kubernetes-preserve-unknown-fields") is False:
+        return "items" if isinstance(schema.get("items"), list) else "x-kubernetes-preserve-unknown-fields"
+    return next(filter(None, (unsupported_keyword(sub) for sub in _inner(schema))), "")
+
+
+def _inner(schema: Schema) -> list[Schema]:
+    inner = [schema.get(name) for name in _SUBSCHEMAS]
+    inner += [sub for name in _NAMED for sub in mapping(schema.get(name)).values()]
+    inner += [sub for name in _LISTED for sub in schema.get(name) or ()]
+    return [sub for sub in inner if isinstance(sub, Mapping)]
+
+
+def _root(schema: Schema, path: str) -> Errors:
+    """Status is validated by what stands under its name, so nothing above may say more of it."""
+    kind = schema.get("type", "")
+    if kind not in ("", "object"):
+        detail = 'only "object" is allowed as the type at the root of the schema if the status subresource is enabled'
+        return [invalid(child(path, "type"), kind, detail)]
+    said = {name for name, value in schema.items() if value not in (None, "", False, [], {})}
+    if said <= set(_AT_ROOT.values()):
+        return []
+    shown = GoLiteral("apiextensions.JSONSchemaProps{" + ", ".join(sorted(said)) + "}")
+    allowed = f"[{' '.join(_AT_ROOT)}]"
+    detail = f"only {allowed} fields are allowed at the root of the schema if the status subresource is enabled"
+    return [invalid(path, shown, detail)]
+
+
+def _node(schema: Schema, path: str, place: _Place, found: _Found) -> None:
+    before = len(found.errors)
+    found.errors += _keywords(schema, path, place)
+    _below(schema, path, place, found)
+    found.errors += _lists(schema, path)
+    for i, rule in enumerate(schema.get("x-kubernetes-validations") or ()):
+        found.errors += validate_words(rule, index(child(path, "x-kubernetes-validations"), i), schema)
+    if len(found.errors) > before:
+        found.broken.add(id(schema))
+
+
+def _keywords(schema: Schema, path: str, place: _Place) -> Errors:
+    found: Errors = []
+    kind = schema.get("type", "")
+    if kind and kind not in _TYPES:
+        found.append(not_supported(child(path, "type"), kind, _TYPES))
+    if place.no_defaults and schema.get("default") is not None:
+        found.append(forbidden(child(path, "default"), f"must not be set {place.no_defaults}"))
+    found += [
+        forbidden(child(path, name), f"{name} is not supported")
+        for name in _UNSUPPORTED
         if schema.get(name) or (name in _EMPTY_TOO and schema.get(name) is not None)
     ]
-    if schema.get("x-kubernetes-preserve-unknown-fields") is False:
-        at = child(path, "x-kubernetes-preserve-unknown-fields")
-        found.append(invalid(at, False, "must be true or undefined"))
+    if kind == "null":
+        detail = "type cannot be set to null, use nullable as an alternative"
+        found.append(forbidden(child(path, "type"), detail))
+    if schema.get("items") and isinstance(schema["items"], list):
+        found.append(forbidden(child(path, "items"), "items must be a schema object and not an array"))
+    if place.in_meta and schema.get("x-kubernetes-embedded-resource"):
+        detail = "must not be used inside of resource meta"
+        found.append(forbidden(child(path, "x-kubernetes-embedded-resource"), detail))
     if schema.get("uniqueItems"):
         detail = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
         found.append(forbidden(child(path, "uniqueItems"), detail))
-    found += _type(schema, path, is_root, in_logic)
-    found += _lists(schema, path)
-    pattern = schema.get("pattern")
-    if pattern:
-        try:
-            go_regex(pattern)
-        except re.error as error:
-            detail = f"must be a valid regular expression, but isn't: {error}"
-            found.append(invalid(child(path, "pattern"), pattern, detail))
-    if in_logic:
-        found += [
-            forbidden(child(path, name), detail)
-            for name, detail in _EXTENSIONS.items()
-            if schema.get(name) or (detail is _UNDEFINED and schema.get(name) is not None)
-        ]
-    return found + _below(schema, path, in_logic=in_logic)
+    additional = schema.get("additionalProperties")
+    if schema.get("properties") and additional is not None and additional is not True:
+        detail = "additionalProperties and properties are mutual exclusive"
+        found.append(forbidden(child(path, "additionalProperties"), detail))
+    if schema.get("x-kubernetes-preserve-unknown-fields") is False:
+        at = child(path, "x-kubernetes-preserve-unknown-fields")
+        found.append(invalid(at, False, "must be true or undefined"))
+    return found
 
 
-def _type(schema: Schema, path: str, is_root: bool, in_logic: bool) -> Errors:
-    wanted = schema.get("type", "")
-    at = child(path, "type")
-    either = schema.get("x-kubernetes-int-or-string")
-    if wanted and wanted not in _TYPES:
-        unknown = not_supported(at, wanted, _TYPES)
-        if in_logic:
-            return [unknown, forbidden(at, "must be empty to be structural")]
-        return [unknown, invalid(at, wanted, _OBJECT_AT_ROOT)] if is_root else [unknown]
-    if in_logic:
-        if wanted and not (either or _is_int_or_string_choice(schema)):
-            return [forbidden(at, "must be empty to be structural")]
-        return []
-    if is_root and wanted not in ("", "object"):
-        return [invalid(at, wanted, _OBJECT_AT_ROOT)]
-    if either:
-        if wanted:
-            detail = "must be empty if x-kubernetes-int-or-string is true"
-            return [forbidden(at, detail)]
-        return []
-    if schema.get("x-kubernetes-embedded-resource"):
-        if wanted != "object":
-            detail = "must be object if x-kubernetes-embedded-resource is true"
-            return [invalid(at, wanted, detail) if wanted else required(at, detail)]
-        if not schema.get("properties") and not schema.get("x-kubernetes-preserve-unknown-fields"):
-            detail = (
-                "must not be empty if x-kubernetes-embedded-resource is true "
-                "without x-kubernetes-preserve-unknown-fields"
-            )
-            return [required(child(path, "properties"), detail)]
-    if not wanted and not schema.get("x-kubernetes-preserve-unknown-fields"):
-        items = "for specified array items" if path.endswith(".items") else "for specified object fields"
-        return [required(at, f"must not be empty {'at the root' if is_root else items}")]
-    return []
+def _below(schema: Schema, path: str, place: _Place, found: _Found) -> None:
+    plain = replace(place, root=False)
+    additional = schema.get("additionalProperties")
+    if isinstance(additional, Mapping):
+        reason = "inside additionalProperties applying to object metadata" if place.in_meta else place.no_defaults
+        _node(additional, child(path, "additionalProperties"), replace(plain, no_defaults=reason), found)
+    for name, sub in mapping(schema.get("properties")).items():
+        below = plain
+        if name in _IDENTITY and (place.root or schema.get("x-kubernetes-embedded-resource")):
+            reason = f"in top-level {name}" if place.root else place.no_defaults
+            below = replace(below, in_meta=True, no_defaults=reason)
+        _node(sub, key(child(path, "properties"), name), below, found)
+    if schema.get("not") is not None:
+        _node(schema["not"], child(path, "not"), plain, found)
+    for name in _LISTED:
+        for i, sub in enumerate(schema.get(name) or ()):
+            _node(sub, index(child(path, name), i), plain, found)
+    for name in ("definitions", "dependencies"):
+        for word, sub in mapping(schema.get(name)).items():
+            if isinstance(sub, Mapping):
+                _node(sub, key(child(path, name), word), plain, found)
+    items = schema.get("items")
+    if isinstance(items, Mapping):
+        _node(items, child(path, "items"), plain, found)
+    for i, sub in enumerate(items if isinstance(items, list) else ()):
+        _node(sub, index(child(path, "items"), i), plain, found)
 
 
-def _is_int_or_string_choice(schema: Schema) -> bool:
-    return set(schema) == {"type"} and schema["type"] in ("integer", "string")
+# ---- lists and maps
 
 
 def _lists(schema: Schema, path: str) -> Errors:
+    list_type, keys = schema.get("x-kubernetes-list-type"), schema.get("x-kubernetes-list-map-keys") or ()
+    at, keys_at = child(path, "x-kubernetes-list-type"), child(path, "x-kubernetes-list-map-keys")
     found: Errors = []
-    list_type = schema.get("x-kubernetes-list-type")
-    keys = schema.get("x-kubernetes-list-map-keys") or ()
-    at = child(path, "x-kubernetes-list-type")
-    keys_at = child(path, "x-kubernetes-list-map-keys")
-    items = schema.get("items")
-    if list_type is not None:
-        found += _must_be(schema, path, "array", "x-kubernetes-list-type")
-        if list_type not in _LIST_TYPES:
-            found.append(not_supported(at, list_type, _LIST_TYPES))
-    if list_type == "map" and not keys:
-        found.append(required(keys_at, "must not be empty if x-kubernetes-list-type is map"))
-    if keys and list_type != "map":
-        detail = "must be map if x-kubernetes-list-map-keys is non-empty"
-        found.append(invalid(at, list_type, detail) if list_type else required(at, detail))
-    if schema.get("type") == "array" and not isinstance(items, Mapping):
-        found.append(required(child(path, "items"), "must be specified"))
-    elif list_type == "map" and isinstance(items, Mapping):
-        properties, needed = items.get("properties") or {}, items.get("required") or ()
-        for i, name in enumerate(keys):
-            if name not in properties:
-                detail = "entries must all be names of item properties"
-                found.append(invalid(index(keys_at, i), name, detail))
-            elif name not in needed and "default" not in properties[name]:
-                detail = (
-                    "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required "
-                    "property"
-                )
-                found.append(required(child(key(child(child(path, "items"), "properties"), name), "default"), detail))
     map_type = schema.get("x-kubernetes-map-type")
     if map_type is not None:
         found += _must_be(schema, path, "object", "x-kubernetes-map-type")
         if map_type not in _MAP_TYPES:
             found.append(not_supported(child(path, "x-kubernetes-map-type"), map_type, _MAP_TYPES))
+    if list_type is not None:
+        wrong = _must_be(schema, path, "array", "x-kubernetes-list-type")
+        found += wrong or (_set_items(schema, path) if list_type == "set" else [])
+        if list_type not in _LIST_TYPES:
+            found.append(not_supported(at, list_type, _LIST_TYPES))
+    if keys and list_type != "map":
+        detail = "must be map if x-kubernetes-list-map-keys is non-empty"
+        found.append(required(at, detail) if list_type is None else invalid(at, list_type, detail))
+    if list_type == "map":
+        if not keys:
+            found.append(required(keys_at, "must not be empty if x-kubernetes-list-type is map"))
+        found += _map_items(schema, path, keys)
+    if list_type in ("set", "map") and isinstance(schema.get("items"), Mapping):
+        found += _never_null(schema["items"], child(path, "items"), list_type, keys)
     return found
 
 
@@ -174,102 +245,55 @@ def _must_be(schema: Schema, path: str, wanted: str, extension: str) -> Errors:
     return [invalid(at, given, detail) if given else required(at, detail)]
 
 
-def _names_a_dialect(schema: Schema) -> bool:
-    """Whether the schema, or one inside it, has a ``$schema``."""
-    if schema.get("$schema"):
-        return True
-    inner = [*(schema.get("properties") or {}).values(), schema.get("items"), schema.get("additionalProperties")]
-    for name in ("allOf", "anyOf", "oneOf"):
-        inner += schema.get(name) or []
-    inner.append(schema.get("not"))
-    return any(_names_a_dialect(sub) for sub in inner if isinstance(sub, Mapping))
+def _set_items(schema: Schema, path: str) -> Errors:
+    """Sets hold what is compared as a whole."""
+    items = mapping(schema.get("items"))
+    extension, default = {
+        "array": ("x-kubernetes-list-type", "atomic"),
+        "object": ("x-kubernetes-map-type", None),
+    }.get(items.get("type", ""), ("", "atomic"))
+    if (items.get(extension) or default) == "atomic":
+        return []
+    detail = "must be atomic as item of a list with x-kubernetes-list-type=set"
+    return [invalid(child(child(path, "items"), extension), items.get("x-kubernetes-list-type"), detail)]
 
 
-def _below(schema: Schema, path: str, *, in_logic: bool) -> Errors:
+def _map_items(schema: Schema, path: str, keys: Any) -> Errors:
+    """Lists with keys hold objects whose keys are scalars of their own."""
+    items, at = schema.get("items"), child(path, "items")
+    if items is None:
+        return [required(at, "must have a schema if x-kubernetes-list-type is map")]
+    if not isinstance(items, Mapping):
+        return [invalid(at, GoLiteral("[]"), "must only have a single schema if x-kubernetes-list-type is map")]
+    kind = items.get("type", "")
+    if kind != "object":
+        return [invalid(child(at, "type"), kind, "must be object if parent array's x-kubernetes-list-type is map")]
     found: Errors = []
-    properties = schema.get("properties") or {}
-    additional = schema.get("additionalProperties")
-    if properties and additional:
-        detail = "additionalProperties and properties are mutual exclusive"
-        found.append(forbidden(child(path, "additionalProperties"), detail))
-    for name, sub in properties.items():
-        found += _node(sub, key(child(path, "properties"), name), in_logic=in_logic)
-    if isinstance(additional, Mapping):
-        found += _node(additional, child(path, "additionalProperties"), in_logic=in_logic)
-    items = schema.get("items")
-    if isinstance(items, list) and items:
-        found.append(forbidden(child(path, "items"), "items must be a schema object and not an array"))
-    elif isinstance(items, Mapping):
-        found += _node(items, child(path, "items"), in_logic=in_logic)
-    for name in ("allOf", "anyOf", "oneOf"):
-        for i, sub in enumerate(schema.get(name) or ()):
-            if not (schema.get("x-kubernetes-int-or-string") and _is_int_or_string_choice(sub)):
-                found += _logic(schema, sub, index(child(path, name), i))
-    if schema.get("not"):
-        found += _logic(schema, schema["not"], child(path, "not"))
+    known, seen = mapping(items.get("properties")), set()
+    keys_at = child(path, "x-kubernetes-list-map-keys")
+    for name in keys:
+        if name not in known:
+            found.append(invalid(keys_at, go_strings(keys), "entries must all be names of item properties"))
+        elif known[name].get("type") in ("array", "object"):
+            detail = "must be a scalar type if parent array's x-kubernetes-list-type is map"
+            found.append(invalid(child(key(child(at, "properties"), name), "type"), kind, detail))
+        if name in seen:
+            found.append(invalid(keys_at, go_strings(keys), "must not contain duplicate entries"))
+        seen.add(name)
     return found
 
 
-def _logic(outer: Schema, inner: Schema, path: str) -> Errors:
-    """A schema below anyOf and the like; the fields that it names must be named outside, too."""
+def _never_null(items: Schema, at: str, list_type: str, keys: Any) -> Errors:
     found: Errors = []
-    if inner.get("additionalProperties") is not None:
-        found.append(forbidden(child(path, "additionalProperties"), _UNDEFINED))
-    for name, detail in (
-        ("default", _UNDEFINED),
-        ("description", "must be empty to be structural"),
-        ("title", "must be empty to be structural"),
-        ("nullable", _FALSE),
-    ):
-        if inner.get(name) or (name == "default" and name in inner):
-            found.append(forbidden(child(path, name), detail))
-    found += _node(inner, path, in_logic=True)
-    return found + _completeness(outer, inner, path)
-
-
-def _completeness(outer: Schema, inner: Schema, path: str) -> Errors:
-    found: Errors = []
-    known = outer.get("properties") or {}
-    for name, sub in (inner.get("properties") or {}).items():
-        if name in known:
-            found += _completeness(known[name], sub, key(child(path, "properties"), name))
-        elif not isinstance(outer.get("additionalProperties"), Mapping) and not outer.get(
-            "x-kubernetes-preserve-unknown-fields"
-        ):
-            where = path.rpartition(".anyOf")[0] or path.rpartition(".oneOf")[0] or path.rpartition(".allOf")[0]
-            place = key(child(where or path.rpartition(".not")[0], "properties"), name)
-            found.append(required(place, f"because it is defined in {key(child(path, 'properties'), name)}"))
-    return found
-
-
-# ---- defaults
-
-
-def _defaults(schema: Schema, path: str, *, is_root: bool = False) -> Errors:
-    found: Errors = []
-    if "default" in schema:
-        if is_root:
-            found.append(forbidden(child(path, "default"), "must not be set at the root"))
-        else:
-            found += _default(schema, child(path, "default"))
-    for name, sub in (schema.get("properties") or {}).items():
-        if is_root and name == "metadata":
+    if items.get("nullable"):
+        found.append(forbidden(child(at, "nullable"), f"cannot be nullable when x-kubernetes-list-type is {list_type}"))
+    known, needed = mapping(items.get("properties")), items.get("required") or ()
+    for name in keys if list_type == "map" else ():
+        if name not in known:
             continue
-        found += _defaults(sub, key(child(path, "properties"), name))
-    for name in ("items", "additionalProperties"):
-        sub = schema.get(name)
-        if isinstance(sub, Mapping):
-            found += _defaults(sub, child(path, name))
+        place, start = key(child(at, "properties"), name), "this property is in x-kubernetes-list-map-keys, so it"
+        if name not in needed and known[name].get("default") is None:
+            found.append(required(child(place, "default"), f"{start} must have a default or be a required property"))
+        if known[name].get("nullable"):
+            found.append(forbidden(child(place, "nullable"), f"{start} cannot be nullable"))
     return found
-
-
-def _default(schema: Schema, at: str) -> Errors:
-    """A default must be valid itself."""
-    problems: list[Problem] = []
-    compile_check(schema)(schema["default"], None, problems)
-    return [
-        type(p.error)(
-            p.error.reason, at + (f".{p.error.field}" if p.error.field not in ("", "<nil>") else ""), p.error.message
-        )
-        for p in problems
-    ]

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kube_lite.resources.structural.problems import Schema, mapping
+from kube_lite.resources.structural.problems import Schema
 
 Fill = Callable[[Any], None]
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
+    """A deep copy of a JSON value."""
     if isinstance(value, dict):
-        return {k: _copied(v) for k, v in value.items()}
-    return [_copied(v) for v in value] if isinstance(value, list) else value
+        return {k: copied(v) for k, v in value.items()}
+    return [copied(v) for v in value] if isinstance(value, list) else value
 
 
 def compile_defaults(schema: Schema) -> Fill | None:
@@ -30,7 +31,7 @@ def compile_defaults(schema: Schema) -> Fill | None:
 
 def _fill_items(items: Schema) -> Fill | None:
     below = compile_defaults(items)
-    replaces = "default" in items and not items.get("nullable")
+    replaces = items.get("default") is not None and not items.get("nullable")
     if below is None and not replaces:
         return None
 
@@ -39,7 +40,7 @@ def _fill_items(items: Schema) -> Fill | None:
             return
         for position, value in enumerate(values):
             if value is None and replaces:
-                values[position] = _copied(items["default"])
+                values[position] = copied(items["default"])
             elif below is not None:
                 below(value)
 
@@ -49,32 +50,36 @@ def _fill_items(items: Schema) -> Fill | None:
 def _fill_object(schema: Schema) -> Fill | None:
     properties = schema.get("properties") or {}
     additional = schema.get("additionalProperties")
-    other = compile_defaults(additional) if isinstance(additional, Mapping) else None
-    other_default = isinstance(additional, Mapping) and "default" in additional and not additional.get("nullable")
-    if not properties and other is None and not other_default:
+    if not properties and not isinstance(additional, Mapping):
         return None
+    other = compile_defaults(additional) if isinstance(additional, Mapping) else None
+    other_default = additional.get("default") if isinstance(additional, Mapping) else None
+    drops_others = isinstance(additional, Mapping) and not additional.get("nullable")
     below = {name: made for name, sub in properties.items() if (made := compile_defaults(sub)) is not None}
-    defaults = {name: sub["default"] for name, sub in properties.items() if "default" in sub}
+    defaults = {name: sub["default"] for name, sub in properties.items() if sub.get("default") is not None}
     nullable = frozenset(name for name, sub in properties.items() if sub.get("nullable"))
     known = frozenset(properties)
+
+    def is_dropped(name: str) -> bool:
+        return name not in nullable if name in known else drops_others and other_default is None
 
     def fill(values: Any) -> None:
         if not isinstance(values, dict):
             return
-        for name in [n for n, v in values.items() if v is None and n in known and n not in nullable]:
+        for name in [name for name, value in values.items() if value is None and is_dropped(name)]:
             del values[name]
         for name, default in defaults.items():
             if name not in values:
-                values[name] = _copied(default)
+                values[name] = copied(default)
         for name, fill_one in below.items():
             if name in values:
                 fill_one(values[name])
-        if other is None and not other_default:
+        if other is None and other_default is None:
             return
         for name, value in values.items():
             if name not in known:
-                if value is None and other_default:
-                    values[name] = _copied(mapping(additional)["default"])
+                if value is None and drops_others:
+                    values[name] = copied(other_default)
                 elif other is not None:
                     other(value)
 

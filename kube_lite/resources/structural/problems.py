@@ -17,25 +17,27 @@ from kube_lite.resources import field
 Schema = Mapping[str, Any]
 Path = tuple[Any, str | int] | None
 """``(parent, step)``: a name or an index below the parent; None is the object itself."""
-_BLOCKING: Final = frozenset({"FieldValueNotSupported", "FieldValueRequired"})
+BLOCKING: Final = frozenset({"FieldValueNotSupported", "FieldValueRequired"})
+"""Reasons of errors after which CEL rules are not run (apiextensions-apiserver ``hasBlockingErr``)."""
+
+
+class MapKey(str):
+    """A step into additional properties, where messages show it in brackets, not as a field."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A broken rule, and where the value that breaks it lies: what ratcheting compares with the old object.
 
-    ``blocking`` marks those after which CEL rules are not run (apiextensions-apiserver ``hasBlockingErr``): wrong
-    types and sizes, which are told as plain invalid values, as v1.20 did.
+    ``blocking`` marks more errors after which CEL rules are not run: wrong types and sizes, which are told as plain
+    invalid values, as v1.20 did.
     """
 
     at: Path
     error: FieldError
     blocking: bool = False
-
-    @property
-    def blocks_rules(self) -> bool:
-        """Whether rules would fail on this value for no reason of their own."""
-        return self.blocking or self.error.reason in _BLOCKING
 
 
 Check = Callable[[Any, Path, list[Problem]], None]
@@ -56,7 +58,7 @@ def text(path: Path) -> str:
     """``spec.items[0].name``."""
     out = ""
     for step in steps(path):
-        if isinstance(step, int):
+        if isinstance(step, int | MapKey):
             out += f"[{step}]"
         else:
             out += f".{step}" if out else step

@@ -6,7 +6,7 @@ one object (apiextensions-apiserver ``ValidateCustomResourceDefinitionOpenAPISch
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from kube_lite.resources.field import (
     required,
     show,
 )
+from kube_lite.resources.structural.field_path import Found, find_field
 from kube_lite.resources.structural.problems import Schema
 from kube_lite.resources.structural.rules import RULES, has_rules
 
@@ -39,6 +40,7 @@ _MOST_CONTRIBUTORS: Final = 4
 class _Costs:
     """What the rules met so far may cost together, and each."""
 
+    broken: Collection[int] = ()
     total: int = 0
     each: list[tuple[int, str]] = field(default_factory=list)
 
@@ -56,11 +58,11 @@ class _Place:
         return _Place(times, self.untold)
 
 
-def validate_rules(schema: Schema, path: str) -> Errors:
-    """What is wrong with the rules of a whole schema."""
+def validate_rules(schema: Schema, path: str, broken: Collection[int] = ()) -> Errors:
+    """What is wrong with the rules of a whole schema; those of ``broken`` nodes (by ``id``) are not looked at."""
     if not has_rules(schema):
         return []
-    costs = _Costs()
+    costs = _Costs(broken)
     found = _node(schema, path, _Place(root=True), costs)
     if costs.total > STATIC_TOTAL_LIMIT:
         ordered = sorted(costs.each, reverse=True)[:_MOST_CONTRIBUTORS]
@@ -71,7 +73,7 @@ def validate_rules(schema: Schema, path: str) -> Errors:
 
 def _node(schema: Schema, path: str, place: _Place, costs: _Costs) -> Errors:
     found: Errors = []
-    rules = schema.get(RULES) or ()
+    rules = (schema.get(RULES) or ()) if id(schema) not in costs.broken else ()
     type_ = (of_schema(schema, root=place.root) or DYN) if rules else DYN
     for i, raw in enumerate(rules):
         found += _rule(raw, index(child(path, RULES), i), schema, type_, place, costs)
@@ -107,18 +109,8 @@ _TEXTS: Final = (("Rule", "rule"), ("Message", "message"), ("MessageExpression",
 
 
 def _rule(raw: Mapping[str, Any], at: str, schema: Schema, type_: CelType, place: _Place, costs: _Costs) -> Errors:
-    source = (raw.get("rule") or "").strip()
-    if not source:
-        return [required(child(at, "rule"), "rule is not specified")]
-    found = _words(raw, source, at, schema)
-    uses_old = "oldSelf" in syntax.names(source)
     optional = bool(raw.get("optionalOldSelf"))
-    if optional and not uses_old:
-        detail = "may not be set to true when oldSelf is not used in rule"
-        found.append(invalid(child(at, "optionalOldSelf"), True, detail))
-    if uses_old and place.untold and not optional:
-        detail = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {place.untold}"
-        found.append(forbidden(child(at, "rule"), detail))
+    found: Errors = []
     scope = {"self": type_, "oldSelf": optional_of(type_) if optional else type_}
     rule = examine(raw["rule"], scope)
     if rule.problem:
@@ -127,9 +119,20 @@ def _rule(raw: Mapping[str, Any], at: str, schema: Schema, type_: CelType, place
         found.append(invalid(child(at, "rule"), _shown(raw), "cel expression must evaluate to a bool"))
     else:
         found += _cost(rule, child(at, "rule"), "estimated rule cost", type_, place, costs)
-    if raw.get("messageExpression"):
-        found += _message(raw, at, type_, scope, place, costs)
-    return found
+        if raw.get("messageExpression"):
+            found += _message(raw, at, type_, scope, place, costs)
+    return found + _old_self(raw, at, place, used=not rule.problem and "oldSelf" in syntax.names(raw["rule"]))
+
+
+def _old_self(raw: Mapping[str, Any], at: str, place: _Place, *, used: bool) -> Errors:
+    """The old value is there where it can be told which it is."""
+    if used and place.untold:
+        detail = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {place.untold}"
+        return [invalid(child(at, "rule"), raw["rule"], detail)]
+    if not used and raw.get("optionalOldSelf") is not None:
+        at = child(at, "optionalOldSelf")
+        return [invalid(at, raw["optionalOldSelf"], "may not be set if oldSelf is not used in rule")]
+    return []
 
 
 def _message(
@@ -152,49 +155,38 @@ def _cost(found: Examined, at: str, what: str, type_: CelType, place: _Place, co
     return [forbidden(at, exceeded(what, cost, STATIC_LIMIT))] if cost > STATIC_LIMIT else []
 
 
-def _words(raw: Mapping[str, Any], source: str, at: str, schema: Schema) -> Errors:
-    """What is wrong beside the expressions."""
+def validate_words(raw: Mapping[str, Any], at: str, schema: Schema) -> Errors:
+    """What is wrong with a rule beside its expressions."""
     found: Errors = []
-    message = raw.get("message") or ""
-    if message and not message.strip():
+    source, message = (raw.get("rule") or "").strip(), raw.get("message") or ""
+    if not source:
+        found.append(required(child(at, "rule"), "rule is not specified"))
+    elif message and not message.strip():
         found.append(invalid(child(at, "message"), message, "message must be non-empty if specified"))
-    elif "\n" in message.strip():
+    elif _has_break(message.strip()):
         found.append(invalid(child(at, "message"), message, "message must not contain line breaks"))
-    elif "\n" in source and not message:
+    elif _has_break(source) and not message.strip():
         found.append(required(child(at, "message"), "message must be specified if rule contains line breaks"))
     made = raw.get("messageExpression")
     if made and not made.strip():
         detail = "messageExpression must be non-empty if specified"
         found.append(required(child(at, "messageExpression"), detail))
     reason = raw.get("reason")
-    if reason and reason not in _REASONS:
-        found.append(not_supported(child(at, "reason"), reason, _REASONS))
-    place = raw.get("fieldPath")
-    if place and not _is_path(place, schema):
-        found.append(invalid(child(at, "fieldPath"), place, "fieldPath must be a valid path"))
+    if reason is not None and reason not in _REASONS:
+        found.append(not_supported(child(at, "reason"), reason, frozenset(_REASONS)))
+    return found + _field_path(raw.get("fieldPath") or "", child(at, "fieldPath"), schema)
+
+
+def _has_break(text: str) -> bool:
+    return "\n" in text or "\r" in text
+
+
+def _field_path(text: str, at: str, schema: Schema) -> Errors:
+    found: Errors = []
+    if text and not text.strip():
+        found.append(invalid(at, text, "fieldPath must be non-empty if specified"))
+    if _has_break(text):
+        found.append(invalid(at, text, "fieldPath must not contain line breaks"))
+    if text and not isinstance(find_field(text, schema), Found):
+        found.append(invalid(at, text, "fieldPath must be a valid path"))
     return found
-
-
-def _is_path(text: str, schema: Schema) -> bool:
-    """Whether a path as ``.a['b.c'].d`` leads to a field of the schema."""
-    rest, node = text.strip(), schema
-    while rest:
-        step: str
-        if rest.startswith("['"):
-            step, found, rest = rest[2:].partition("']")
-            if not found:
-                return False
-        elif rest.startswith("."):
-            end = next((i for i, c in enumerate(rest[1:], 1) if c in ".["), len(rest))
-            step, rest = rest[1:end], rest[end:]
-        else:
-            return False
-        properties = node.get("properties") or {}
-        additional = node.get("additionalProperties")
-        if step in properties:
-            node = properties[step]
-        elif isinstance(additional, Mapping):
-            node = additional
-        else:
-            return False
-    return True

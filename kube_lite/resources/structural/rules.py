@@ -18,9 +18,12 @@ from kube_lite.errors import FieldError
 from kube_lite.resources import field as fields
 from kube_lite.resources.cel import program, syntax
 from kube_lite.resources.cel.program import CelError, CostExceeded, Program, optional
-from kube_lite.resources.field import Errors, invalid, required
+from kube_lite.resources.cel.types import CelType, of_schema, optional_of
+from kube_lite.resources.field import OMITTED, Errors, invalid, required
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.structural.problems import Path, Schema, canonical, key_of, text, type_name
+from kube_lite.resources.structural.field_path import Found, find_field
+from kube_lite.resources.structural.problems import MapKey, Path, Schema, key_of, text
+from kube_lite.resources.structural.ratchet import same
 
 RULES: Final = "x-kubernetes-validations"
 OBJECT_COST_LIMIT: Final = 10_000_000
@@ -33,8 +36,8 @@ _UNIT_SECONDS: Final = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.
 
 View = Callable[[Any], Any]
 """Turns a value into what expressions see of it."""
-_Pair = tuple[Any, Any]
-"""A value and what it was before."""
+_Pair = tuple[Any, Any, Schema]
+"""A value, what it was before, and its schema."""
 _NONE: Final = object()
 """No old value, or none that can be told."""
 
@@ -56,6 +59,7 @@ class _Node:
 
     rules: list[_Rule]
     view: View | None
+    schema: Schema
     properties: dict[str, _Node] = field(default_factory=dict)
     additional: _Node | None = None
     items: _Node | None = None
@@ -68,20 +72,34 @@ class _Budget:
     left: int = OBJECT_COST_LIMIT
 
 
+@dataclass(slots=True)
+class _Run:
+    """What the rules of one object say: what is refused, and what is let be for having been there."""
+
+    budget: _Budget = field(default_factory=_Budget)
+    found: Errors = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
 class Rules:
     """All rules of one schema."""
 
     def __init__(self, root: _Node) -> None:
         self._root = root
 
-    def validate(self, obj: Obj, old: Obj | None) -> Errors:
-        """What the rules say of an object; ``old`` is what it was before an update."""
-        found: Errors = []
+    def validate(self, obj: Obj, old: Obj | None, warnings: list[str] | None = None) -> Errors:
+        """What the rules say of an object; ``old`` is what it was before an update.
+
+        :param warnings: takes what is wrong and let be, since it was so before
+        """
+        run = _Run()
         try:
-            _walk(self._root, obj, _NONE if old is None else old, None, found, _Budget())
+            _walk(self._root, obj, _NONE if old is None else old, None, run)
         except _OutOfBudget:
-            found.append(FieldError("FieldValueInvalid", "<nil>", f"Invalid value: null: {_OUT_OF_BUDGET}"))
-        return found
+            run.found.append(_at("", self._root.schema.get("type", ""), _OUT_OF_BUDGET))
+        if warnings is not None:
+            warnings += run.warnings
+        return run.found
 
 
 class _OutOfBudget(Exception):
@@ -92,7 +110,7 @@ def compile_rules(schema: Schema) -> Rules | None:
     """The rules of a schema, None when it has none. :raises CelError: one cannot be compiled"""
     if not has_rules(schema):
         return None
-    root = _compile(schema)
+    root = _compile(schema, root=True)
     return None if root is None else Rules(root)
 
 
@@ -103,9 +121,11 @@ def has_rules(schema: Any) -> bool:
     return False
 
 
-def _compile(schema: Schema) -> _Node | None:
-    rules = [_rule(raw) for raw in schema.get(RULES) or ()]
-    node = _Node(rules, view_of(schema) if rules else None)
+def _compile(schema: Schema, *, root: bool = False) -> _Node | None:
+    raw = schema.get(RULES) or ()
+    type_ = of_schema(schema, root=root) if raw and _has_unordered(schema) else None
+    rules = [_rule(one, schema, type_) for one in raw]
+    node = _Node(rules, view_of(schema) if rules else None, schema)
     properties = schema.get("properties") or {}
     node.known = frozenset(properties)
     for name, sub in properties.items():
@@ -121,18 +141,28 @@ def _compile(schema: Schema) -> _Node | None:
     return None
 
 
-def _rule(raw: Mapping[str, Any]) -> _Rule:
+def _has_unordered(schema: Any) -> bool:
+    """Whether a schema has lists somewhere whose order does not count."""
+    if not isinstance(schema, Mapping):
+        return False
+    return schema.get("x-kubernetes-list-type") in ("set", "map") or any(map(_has_unordered, schema.values()))
+
+
+def _rule(raw: Mapping[str, Any], schema: Schema, type_: CelType | None) -> _Rule:
+    optional_old = bool(raw.get("optionalOldSelf"))
+    scope = None if type_ is None else {"self": type_, "oldSelf": optional_of(type_) if optional_old else type_}
+    place = find_field(raw.get("fieldPath") or "", schema)
     source = raw.get("rule", "")
     variables = frozenset({"self", "oldSelf"})
     message = raw.get("messageExpression")
     return _Rule(
-        expression=program.compile(source, variables),
+        expression=program.compile(source, variables, scope),
         message=raw.get("message", ""),
         message_expression=program.compile(message, variables) if message else None,
         reason=raw.get("reason", ""),
-        field_path=raw.get("fieldPath", ""),
+        field_path=place.path if isinstance(place, Found) else "",
         transition="oldSelf" in syntax.names(source),
-        optional_old=bool(raw.get("optionalOldSelf")),
+        optional_old=optional_old,
     )
 
 
@@ -210,28 +240,39 @@ _STRING_VIEWS: Final[Mapping[str, View]] = {
 
 
 def _walk(
-    node: _Node, value: Any, old: Any, path: Path, found: Errors, budget: _Budget, nearest: _Pair | None = None
+    node: _Node, value: Any, old: Any, path: Path, run: _Run, nearest: _Pair | None = None, *, told: bool = True
 ) -> None:
-    """The rules at a value and below. ``nearest`` is the closest value around it whose old one can be told."""
+    """The rules at a value and below.
+
+    :param nearest: the closest value around it whose old one can be told, with its schema
+    :param told: whether what has not changed may stay wrong here
+    """
     if value is None:
         return
-    if old is not _NONE:
-        nearest = (value, old)
+    if old is not _NONE and told:
+        nearest = (value, old, node.schema)
     for rule in node.rules:
         broken: Errors = []
-        _evaluate(rule, node, value, old, path, broken, budget)
+        _evaluate(rule, node, value, old, path, broken, run.budget)
+        if not broken:
+            continue
         # what an update leaves as it was may stay wrong, but a transition is always looked at
-        if broken and (rule.transition or nearest is None or canonical(nearest[0]) != canonical(nearest[1])):
-            found += broken
+        if rule.transition or nearest is None or not same(*nearest):
+            run.found += broken
+        else:
+            run.warnings += map(str, broken)
     if isinstance(value, dict):
         before = old if isinstance(old, dict) else {}
         for name, below in _below(node, value):
-            _walk(below, value[name], before.get(name, _NONE), (path, name), found, budget, nearest)
+            # objects of another version are converted before, so these two never differ
+            kept = told and not (path is None and name in ("apiVersion", "kind"))
+            step = name if name in node.known else MapKey(name)
+            _walk(below, value[name], before.get(name, _NONE), (path, step), run, nearest if kept else None, told=kept)
     elif isinstance(value, list) and node.items is not None:
         known = _by_key(node, old)
         for position, item in enumerate(value):
             previous = known.get(node.identify(item), _NONE) if node.identify is not None else _NONE
-            _walk(node.items, item, previous, (path, position), found, budget, nearest)
+            _walk(node.items, item, previous, (path, position), run, nearest, told=told)
 
 
 def _below(node: _Node, value: Mapping[str, Any]) -> Iterator[tuple[str, _Node]]:
@@ -262,56 +303,53 @@ def _evaluate(rule: _Rule, node: _Node, value: Any, old: Any, path: Path, found:
     budget.left -= 1 + rule.expression.depth * 100
     if budget.left < 0:
         raise _OutOfBudget
-    at, shown = text(path), type_name(value)
-    told = rule.message or f"failed rule: {_one_line(rule.expression.source)}"
+    at, kind = text(path), node.schema.get("type", "")
+    named = rule.message.strip() or rule.expression.source.strip()
     try:
         holds = rule.expression.evaluate(variables)
     except CostExceeded as error:
-        detail = f"'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {told}"
-        found.append(_at(at, shown, detail))
+        detail = f"'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {named}"
+        found.append(_at(at, kind, detail))
         return
     except CelError as error:
         if str(error) == "no such overload":
             start = f"'{error}': call arguments did not match a supported operator, function or macro signature"
-            found.append(_at(at, shown, f"{start} for rule: {told}"))
+            found.append(_at(at, kind, f"{start} for rule: {named}"))
         else:
-            found.append(_at(at, shown, f"{error} evaluating rule: {told}"))
+            found.append(_at(at, kind, f"{error} evaluating rule: {named}"))
         return
     if holds is not True:
-        found.append(_failure(rule, at, shown, _message(rule, variables, told), value))
+        plain = rule.message.strip() or f"failed rule: {named}"
+        shown = OMITTED if kind in ("object", "array") else value
+        found.append(_failure(rule, at, shown, _message(rule, variables, plain)))
 
 
 def _same(value: Any) -> Any:
     return value
 
 
-def _one_line(source: str) -> str:
-    return source.strip()
-
-
-def _at(path: str, shown: str, detail: str) -> FieldError:
+def _at(path: str, shown: Any, detail: str) -> FieldError:
     return fields.invalid(path or "<nil>", shown, detail)
 
 
-def _message(rule: _Rule, variables: Mapping[str, Any], told: str) -> str:
+def _message(rule: _Rule, variables: Mapping[str, Any], plain: str) -> str:
     """What the message expression says; where it fails, or says nothing fit to print, the plain message."""
     if rule.message_expression is None:
-        return told
+        return plain
     try:
         made = rule.message_expression.evaluate(variables)
     except CelError:
-        return told
-    if not isinstance(made, str) or not made.strip() or "\n" in made or len(made.encode()) > LONGEST_RULE_MESSAGE:
-        return told
-    return made.strip()
+        return plain
+    made = made.strip() if isinstance(made, str) else ""
+    return plain if not made or "\n" in made or len(made.encode()) > LONGEST_RULE_MESSAGE else made
 
 
-def _failure(rule: _Rule, path: str, shown: str, detail: str, value: Any) -> FieldError:
-    at = (path + rule.field_path).removeprefix(".") or "<nil>"
+def _failure(rule: _Rule, path: str, shown: Any, detail: str) -> FieldError:
+    at = ".".join(filter(None, (path, rule.field_path))) or "<nil>"
     if rule.reason == "FieldValueRequired":
         return required(at, detail)
     if rule.reason == "FieldValueForbidden":
         return fields.forbidden(at, detail)
     if rule.reason == "FieldValueDuplicate":
-        return fields.duplicate(at, value)
+        return fields.duplicate(at, shown)
     return invalid(at, shown, detail)

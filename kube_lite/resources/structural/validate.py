@@ -21,9 +21,7 @@ from kube_lite.resources.structural.problems import (
     Problem,
     Schema,
     canonical,
-    go_value,
     invalid,
-    key_of,
     text,
     type_name,
     wrong_type,
@@ -53,24 +51,28 @@ def compile_check(schema: Schema) -> Check:
     checks: list[Check] = []
     wanted = schema.get("type", "")
     if schema.get("x-kubernetes-int-or-string"):
+        wanted = "integer,string"
         checks += _int_or_string(schema)
     elif wanted:
         checks.append(_typed(schema, wanted))
     elif _is_constrained(schema):
         checks.append(_untyped(schema))
-    if "enum" in schema:
-        checks.append(_enum(schema["enum"]))
+    enum = _enum(schema["enum"]) if schema.get("enum") else None
+    if enum is not None:
+        checks.append(enum)
     checks += _combinations(schema)
-    if schema.get("x-kubernetes-embedded-resource"):
-        checks.append(_embedded)
     if not checks:
         return _anything
-    nullable = bool(schema.get("nullable"))
-    if len(checks) == 1 and not nullable:
+    null = None if schema.get("nullable") else wanted
+    if len(checks) == 1 and null and enum is None:
         return checks[0]
 
     def check(value: Any, path: Path, problems: list[Problem]) -> None:
-        if value is None and nullable:
+        if value is None:  # of which only the type and the choices are asked
+            if null:
+                problems.append(wrong_type(path, value, null))
+            if enum is not None:
+                enum(value, path, problems)
             return
         for one in checks:
             one(value, path, problems)
@@ -180,8 +182,7 @@ def _array(schema: Schema) -> Check | None:
     most, least, unique = schema.get("maxItems"), schema.get("minItems"), bool(schema.get("uniqueItems"))
     items = schema.get("items")
     item = compile_check(items) if isinstance(items, Mapping) else _anything
-    different = _different(schema)
-    if most is None and least is None and not unique and item is _anything and different is None:
+    if most is None and least is None and not unique and item is _anything:
         return None
 
     def check(values: list[Any], path: Path, problems: list[Problem]) -> None:
@@ -194,28 +195,6 @@ def _array(schema: Schema) -> Check | None:
             problems.append(invalid(path, len(values), f"should have at most {most} items", blocking=True))
         if unique and len({canonical(v) for v in values}) < len(values):
             problems.append(invalid(path, values, "shouldn't contain duplicates"))
-        if different is not None:
-            different(values, path, problems)
-
-    return check
-
-
-def _different(schema: Schema) -> Check | None:
-    """Uniqueness of the items of sets and of lists with keys."""
-    identify = key_of(schema)
-    if identify is None:
-        return None
-    keys = schema.get("x-kubernetes-list-map-keys") or ()
-    is_map = schema.get("x-kubernetes-list-type") == "map"
-
-    def check(values: list[Any], path: Path, problems: list[Problem]) -> None:
-        seen: set[str] = set()
-        for position, value in enumerate(values):
-            known = identify(value)
-            if known in seen:
-                shown = {k: value.get(k) for k in keys if k in value} if is_map and isinstance(value, dict) else value
-                problems.append(Problem(path, field.duplicate(text((path, position)), go_value(shown))))
-            seen.add(known)
 
     return check
 
@@ -250,15 +229,22 @@ def _object(schema: Schema) -> Check | None:
 
 
 def _enum(choices: Sequence[Any]) -> Check:
+    """One of the choices; null is none, though it be listed."""
     strings = {c for c in choices if type(c) is str}
-    others = {canonical(c) for c in choices}
+    others = {canonical(_whole(c)) for c in choices if c is not None}
     shown = [c if isinstance(c, str) else canonical(c) for c in choices]
 
     def check(value: Any, path: Path, problems: list[Problem]) -> None:
-        if (value not in strings) if type(value) is str else (canonical(value) not in others):
+        known = value in strings if type(value) is str else value is not None and canonical(_whole(value)) in others
+        if not known:
             problems.append(Problem(path, field.not_supported(text(path), value, shown)))
 
     return check
+
+
+def _whole(value: Any) -> Any:
+    """A number without a fraction as an integer, as which it is compared."""
+    return int(value) if type(value) is float and value.is_integer() else value
 
 
 def _combinations(schema: Schema) -> list[Check]:
@@ -270,12 +256,3 @@ def _combinations(schema: Schema) -> list[Check]:
     if schema.get("not"):
         checks.append(none_of(compile_check(schema["not"])))
     return checks
-
-
-def _embedded(value: Any, path: Path, problems: list[Problem]) -> None:
-    """An embedded resource says what it is."""
-    if not isinstance(value, dict):
-        return
-    for name in ("apiVersion", "kind"):
-        if not value.get(name):
-            problems.append(Problem(path, field.required(text((path, name)), "must not be empty")))

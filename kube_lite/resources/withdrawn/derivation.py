@@ -67,7 +67,8 @@ def _edited(derived: Derived, name: str, raw: bytes) -> bytes:
         for gone in edit.removed:
             properties.pop(gone, None)
         properties.update(edit.added)
-        needed = [edit.renamed.get(field, field) for field in schema.get("required") or ()]
+        # a field may take the name of one that is gone, which was required, too
+        needed = dict.fromkeys(edit.renamed.get(field, field) for field in schema.get("required") or ())
         schema["required"] = [field for field in needed if field in properties and field not in edit.optional]
         schema["required"] += [field for field in edit.required if field not in needed]
     if name in derived.top_level:

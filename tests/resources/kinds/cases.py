@@ -21,6 +21,7 @@ TWICE = "FieldValueDuplicate"
 NOT_HERE = "FieldValueForbidden"
 NOWHERE = "FieldValueNotFound"
 LONG = "FieldValueTooLong"
+MANY = "FieldValueTooMany"
 
 Cause = tuple[str, str, str]
 """Reason, field, and a part of the message."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kube_lite.resources.kinds.service.validation import SOURCE_RANGES
+from kube_lite.resources.kinds.service.validation import SOURCE_RANGES, TOPOLOGY_HINTS, TOPOLOGY_MODE
 from tests.resources.kinds.cases import (
     BAD,
     NEEDED,
@@ -16,6 +16,7 @@ from tests.resources.kinds.cases import (
     UNKNOWN,
     Cause,
     Change,
+    assert_causes,
     assert_create,
     assert_update,
     changed,
@@ -62,6 +63,7 @@ def test_defaults_that_follow_the_type(change: Change, path: tuple[str, ...], va
 
 
 PORT = "spec.ports[0]"
+CLASS = "spec.loadBalancerClass"
 
 
 @pytest.mark.parametrize(
@@ -143,6 +145,22 @@ PORT = "spec.ports[0]"
             {"spec.healthCheckNodePort": 30000},
             [(BAD, "spec.healthCheckNodePort", "can only be set on LoadBalancer service")],
         ),
+        ("class of nothing", {"spec.type": "LoadBalancer", "spec.loadBalancerClass": ""}, [(BAD, CLASS, "")] * 2),
+        (
+            "one family twice",
+            {"spec.clusterIPs": ["10.0.0.1", "10.0.0.2"], "spec.clusterIP": "10.0.0.1"},
+            [(BAD, "spec.clusterIPs", "no more than one IP for each IP family")],
+        ),
+        (
+            "distribution",
+            {"spec.trafficDistribution": "x"},
+            [(UNKNOWN, "spec.trafficDistribution", '"PreferClose", "PreferSameNode", "PreferSameZone"')],
+        ),
+        (
+            "two topologies",
+            {"metadata.annotations": {TOPOLOGY_MODE: "Auto", TOPOLOGY_HINTS: "Disabled"}},
+            [(BAD, f"metadata.annotations[{TOPOLOGY_MODE}]", "when both are specified")],
+        ),
         ("no external name", {"spec.type": "ExternalName"}, [(NEEDED, "spec.externalName", "")]),
         (
             "external name with address",
@@ -172,7 +190,7 @@ def test_a_new_service(name: str, change: Change, causes: list[Cause]) -> None:
             {"spec.loadBalancerSourceRanges": ["x"]},
             [(BAD, "spec.LoadBalancerSourceRanges", '"[x]": must be a list of IP ranges')],
         ),
-        ("kubelet", BALANCER, {"spec.ports.0.port": 10250}, [(BAD, PORT, "used by kubelet")]),
+        ("port of the kubelet", BALANCER, {"spec.ports.0.port": 10250}, []),
     ],
 )
 def test_services_of_other_types(name: str, obj: Change, change: Change, causes: list[Cause]) -> None:
@@ -192,6 +210,91 @@ def test_the_address_never_changes() -> None:
     assert_update(
         KIND, stored, {"spec.clusterIP": "10.0.0.2"}, [(BAD, "spec.clusterIPs[0]", "may not change once set")]
     )
+
+
+LOCAL = changed(BALANCER, {"spec.externalTrafficPolicy": "Local", "spec.healthCheckNodePort": 30999})
+OPEN = changed(NODE_PORT, {"spec.ports": [{"name": "a", "port": 80, "nodePort": 30080}]})
+
+
+@pytest.mark.parametrize(
+    ("stored", "change", "path", "value"),
+    [
+        (OPEN, {"spec.ports": [{"name": "a", "port": 81}]}, "ports", 30080),
+        (OPEN, {"spec.ports": [{"name": "b", "port": 80}]}, "ports", None),
+        (OPEN, {"spec.type": "ClusterIP"}, "ports", None),
+        (LOCAL, {"spec.healthCheckNodePort": None}, "healthCheckNodePort", 30999),
+        (LOCAL, {"spec.externalTrafficPolicy": "Cluster"}, "healthCheckNodePort", None),
+        (LOCAL, {"spec.type": "ClusterIP"}, "externalTrafficPolicy", None),
+        (
+            changed(BALANCER, {"spec.loadBalancerClass": "a/b", "spec.allocateLoadBalancerNodePorts": False}),
+            {"spec.type": "NodePort"},
+            "loadBalancerClass",
+            None,
+        ),
+        (changed(VALID, {"spec.clusterIP": "10.0.0.1"}), {"spec.clusterIP": ""}, "clusterIP", "10.0.0.1"),
+    ],
+)
+def test_what_a_change_keeps_and_drops(stored: Change, change: Change, path: str, value: object) -> None:
+    new, causes = update(KIND, stored, change)
+    assert causes == []
+    spec = new["spec"]
+    assert (spec["ports"][0].get("nodePort") if path == "ports" else spec.get(path)) == value
+
+
+def test_the_port_of_health_checks_stays() -> None:
+    causes = [(NOT_HERE, "spec.healthCheckNodePort", "field is immutable")]
+    assert_update(KIND, LOCAL, {"spec.healthCheckNodePort": 30998}, causes)
+
+
+def test_a_service_without_balancer_has_none_in_its_status() -> None:
+    old, _ = create(KIND, BALANCER)
+    old["status"] = {"loadBalancer": {"ingress": [{"ip": "1.1.1.1"}]}}
+    new = changed(old, {"spec.type": "NodePort"})
+    KIND.prepare_update(new, old)
+    assert new["status"] == {"loadBalancer": {}}
+
+
+@pytest.mark.parametrize(
+    ("obj", "ingress", "causes"),
+    [
+        (BALANCER, {"ip": "1.1.1.1", "ipMode": "VIP"}, []),
+        (BALANCER, {"ip": "1.1.1.1"}, [(NEEDED, "status.loadBalancer.ingress[0].ipMode", "when `ip` is set")]),
+        (BALANCER, {"ip": "1.1.1.1", "ipMode": "x"}, [(UNKNOWN, "status.loadBalancer.ingress[0].ipMode", "Proxy")]),
+        (BALANCER, {"hostname": "a", "ipMode": "VIP"}, [(NOT_HERE, "status.loadBalancer.ingress[0].ipMode", "ip")]),
+        (NODE_PORT, {"hostname": "a"}, [(NOT_HERE, "status.loadBalancer.ingress", "`spec.type` is 'LoadBalancer'")]),
+    ],
+)
+def test_a_status(obj: Change, ingress: Change, causes: list[Cause]) -> None:
+    old, _ = create(KIND, obj)
+    new = changed(old, {"status.loadBalancer.ingress": [ingress]})
+    assert_causes([(e.reason, e.field, e.message) for e in KIND.subresources["status"].validate(new, old)], causes)
+
+
+@pytest.mark.parametrize(
+    ("change", "texts"),
+    [
+        ({}, []),
+        ({"spec.externalIPs": ["8.8.8.8"]}, ["spec.externalIPs is deprecated and may no longer be implemented"]),
+        ({"spec.externalName": "a"}, ['spec.externalName is ignored when spec.type is not "ExternalName"']),
+        ({"spec.clusterIP": "FD00::1"}, ['spec.clusterIPs[0]: IPv6 address "FD00::1" should be in RFC 5952']),
+        (
+            {"spec.clusterIP": "None", "spec.sessionAffinity": "ClientIP"},
+            ["spec.SessionAffinity is ignored for headless services"],
+        ),
+        (
+            {"spec.type": "LoadBalancer", "spec.loadBalancerSourceRanges": ["10.0.0.1/8"]},
+            ['"10.0.0.1/8" is ambiguous in this context (should be "10.0.0.0/8" or "10.0.0.1/32"?)'],
+        ),
+        ({"spec.trafficDistribution": "PreferClose"}, ['"PreferClose" is deprecated; use "PreferSameZone"']),
+        ({"metadata.annotations": {TOPOLOGY_HINTS: "Auto"}}, [f"is deprecated, please use {TOPOLOGY_MODE} instead"]),
+    ],
+)
+def test_what_is_told_of_all_the_same(change: Change, texts: list[str]) -> None:
+    made, causes = create(KIND, changed(VALID, change))
+    assert causes == []
+    told = list(KIND.warnings(made, None))
+    assert len(told) == len(texts)
+    assert all(part in text for part, text in zip(texts, told, strict=True)), told
 
 
 @pytest.mark.parametrize(

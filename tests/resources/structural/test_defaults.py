@@ -37,3 +37,16 @@ def test_a_null_that_is_not_allowed_counts_as_missing() -> None:
     obj: dict[str, Any] = {"spec": {"kept": None, "dropped": None, "filled": None}}
     fill(obj)
     assert obj == {"spec": {"kept": None, "filled": "f"}}
+
+
+def test_a_null_of_a_map_is_dropped_where_it_is_not_allowed() -> None:
+    fill = compile_defaults(
+        _spec(
+            plain={"type": "object", "additionalProperties": {"type": "string"}},
+            nullable={"type": "object", "additionalProperties": {"type": "string", "nullable": True}},
+        )
+    )
+    assert fill is not None
+    obj: dict[str, Any] = {"spec": {"plain": {"a": None, "b": "x"}, "nullable": {"a": None}}}
+    fill(obj)
+    assert obj == {"spec": {"plain": {"b": "x"}, "nullable": {"a": None}}}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kube_lite.resources.structural.rule_check import validate_rules
+from kube_lite.resources.structural.rule_check import validate_rules, validate_words
 
 
 def _found(node: dict[str, Any], *rules: dict[str, Any]) -> list[str]:
@@ -24,16 +24,13 @@ NAME = {"type": "string", "maxLength": 20}
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ({"rule": ""}, "r.x-kubernetes-validations[0].rule: Required value: rule is not specified"),
         ({"rule": "self.size &&"}, "compilation failed: ERROR: <input>"),
         ({"rule": "frob(self)"}, "undeclared reference to 'frob' (in container '')"),
         ({"rule": "other == 1"}, "undeclared reference to 'other' (in container '')"),
         ({"rule": "self.missing == 1"}, "undefined field 'missing'"),
         ({"rule": "self.size == 'a'"}, "found no matching overload for '_==_' applied to '(int, string)'"),
         ({"rule": "self.size"}, "cel expression must evaluate to a bool"),
-        ({"rule": "true", "reason": "Frob"}, 'reason: Unsupported value: "Frob"'),
-        ({"rule": "true", "fieldPath": ".missing"}, "fieldPath must be a valid path"),
-        ({"rule": "true", "optionalOldSelf": True}, "may not be set to true when oldSelf is not used in rule"),
+        ({"rule": "true", "optionalOldSelf": False}, "may not be set if oldSelf is not used in rule"),
         ({"rule": "true", "messageExpression": "'a' +"}, "messageExpression: Invalid value: "),
         ({"rule": "true", "messageExpression": "1"}, "messageExpression must evaluate to a string"),
     ],
@@ -41,6 +38,48 @@ NAME = {"type": "string", "maxLength": 20}
 def test_a_rule_that_cannot_run_is_refused_with_the_definition(rule: dict[str, Any], message: str) -> None:
     found = _found(_object(size=SIZE, name=NAME), rule)
     assert any(message in text for text in found), found
+
+
+@pytest.mark.parametrize(
+    ("rule", "told"),
+    [
+        ({"rule": " "}, "r.rule: Required value: rule is not specified"),
+        ({"rule": "true", "message": " "}, 'r.message: Invalid value: " ": message must be non-empty if specified'),
+        ({"rule": "true", "message": "a\nb"}, "message must not contain line breaks"),
+        (
+            {"rule": "true\n&& true"},
+            "r.message: Required value: message must be specified if rule contains line breaks",
+        ),
+        (
+            {"rule": "true", "messageExpression": " "},
+            "r.messageExpression: Required value: messageExpression must be non-",
+        ),
+        (
+            {"rule": "true", "reason": "Frob"},
+            'reason: Unsupported value: "Frob": supported values: "FieldValueDuplicate"',
+        ),
+        ({"rule": "true", "fieldPath": ".missing"}, "fieldPath must be a valid path"),
+        ({"rule": "true", "fieldPath": ".size["}, "fieldPath must be a valid path"),
+        ({"rule": "true", "fieldPath": "\n"}, "fieldPath must be non-empty if specified"),
+        ({"rule": "true", "fieldPath": ".map['a.b']"}, ""),
+        ({"rule": "true", "fieldPath": "['size']"}, ""),
+    ],
+)
+def test_what_stands_beside_a_rule_s_expressions(rule: dict[str, Any], told: str) -> None:
+    node = _object(size=SIZE, map={"type": "object", "additionalProperties": NAME})
+    found = [str(error) for error in validate_words(rule, "r", node)]
+    assert any(told in text for text in found) if told else not found, found
+
+
+def test_an_old_value_is_there_where_it_can_be_told() -> None:
+    rules = [{"rule": "self == oldSelf"}, {"rule": "self == oldSelf.orValue('')", "optionalOldSelf": True}]
+    listed = {"type": "array", "maxItems": 3, "items": {**NAME, "x-kubernetes-validations": rules}}
+    found = [str(error) for error in validate_rules(_object(l=listed), "r")]
+    at = "r.properties[l].items.x-kubernetes-validations"
+    assert [text.partition(": ")[0] for text in found] == [f"{at}[0].rule", f"{at}[1].rule"]
+    assert found[0].endswith(
+        "oldSelf cannot be used on the uncorrelatable portion of the schema within r.properties[l]"
+    )
 
 
 @pytest.mark.parametrize(

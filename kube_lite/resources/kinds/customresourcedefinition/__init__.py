@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kube_lite import clock
+from kube_lite.resources.kinds.customresourcedefinition.conditions import set_condition
 from kube_lite.resources.kinds.customresourcedefinition.validation import (
     validate_create,
     validate_status,
@@ -82,28 +82,6 @@ def _prepare_update(new: Obj, old: Obj) -> None:
         if version.get("storage") and version.get("name") not in stored:
             stored.append(version.get("name", ""))
     new["status"] = {**state, "storedVersions": stored}
-
-
-def set_condition(state: Obj, kind: str, value: bool, reason: str, message: str) -> None:
-    """Put a condition into a CRD's status; its time moves only when its value does."""
-    conditions = [dict(c) for c in state.get("conditions") or ()]
-    state["conditions"] = conditions
-    truth = "True" if value else "False"
-    for known in conditions:
-        if known.get("type") == kind:
-            if known.get("status") != truth:
-                known["lastTransitionTime"] = clock.timestamp()
-            known.update(status=truth, reason=reason, message=message)
-            return
-    conditions.append(
-        {
-            "type": kind,
-            "status": truth,
-            "lastTransitionTime": clock.timestamp(),
-            "reason": reason,
-            "message": message,
-        }
-    )
 
 
 def _begin_delete(new: Obj, old: Obj) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from kube_lite.resources import names
-from kube_lite.resources.columns import PathError, simple_path
 from kube_lite.resources.field import Errors, child, duplicate, index, invalid, required, too_many
 from kube_lite.resources.kinds.customresourcedefinition.printed import HOISTED, go_versions, is_shared
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.structural.check import validate_schema
+from kube_lite.resources.structural.field_path import Found, find_field
 
+_NOT_SELECTABLE = (
+    "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed."
+)
+SCHEMA_NEEDED = "schemas are required"
 _STORAGE = "must have exactly one version marked as storage version"
 _COLUMN_TYPES = ("boolean", "date", "integer", "number", "string")
 _COLUMN_FORMATS = ("byte", "date", "date-time", "double", "float", "int32", "int64", "password")
@@ -57,7 +61,7 @@ def _scale(scale: Obj, at: str) -> Errors:
     return found
 
 
-def _version(version: Obj, path: str, shared: Collection[str]) -> Errors:
+def _version(version: Obj, path: str, shared: Collection[str], structural: bool) -> Errors:
     """Problems of one version but for the parts that all versions share."""
     name = version.get("name", "")
     found: Errors = [invalid(child(path, "name"), name, ",".join(names.dns_1035_label(name)))]
@@ -65,7 +69,8 @@ def _version(version: Obj, path: str, shared: Collection[str]) -> Errors:
         found.clear()
     found.extend(_deprecation(version, child(path, "deprecationWarning")))
     own = {part: None if part in shared else version.get(part) for part in HOISTED}
-    found.extend(_schema(own["schema"], child(path, "schema")))
+    has_status = _has_status(version)
+    found.extend(_schema(own["schema"], child(path, "schema"), has_status=has_status, structural=structural))
     found.extend(_subresources(own["subresources"], child(path, "subresources")))
     found.extend(_columns(own["additionalPrinterColumns"], child(path, "additionalPrinterColumns")))
     return found + _selectable(version, path)
@@ -94,9 +99,15 @@ def _deprecation(version: Obj, at: str) -> Errors:
     return found
 
 
-def _schema(validation: Obj | None, path: str) -> Errors:
+def _has_status(version: Obj) -> bool:
+    return (version.get("subresources") or {}).get("status") is not None
+
+
+def _schema(validation: Obj | None, path: str, *, has_status: bool, structural: bool) -> Errors:
     schema = (validation or {}).get("openAPIV3Schema")
-    return [] if schema is None else validate_schema(schema, child(path, "openAPIV3Schema"))
+    if schema is None:
+        return []
+    return validate_schema(schema, child(path, "openAPIV3Schema"), has_status=has_status, structural=structural)
 
 
 def _subresources(subresources: Obj | None, path: str) -> Errors:
@@ -115,8 +126,6 @@ MOST_SELECTABLE = 8
 def _selectable(version: Obj, path: str) -> Errors:
     fields = version.get("selectableFields") or ()
     found: Errors = []
-    if len(fields) > MOST_SELECTABLE:
-        found.append(too_many(child(path, "selectableFields"), len(fields), MOST_SELECTABLE))
     schema = (version.get("schema") or {}).get("openAPIV3Schema") or {}
     seen: set[str] = set()
     for i, one in enumerate(fields):
@@ -125,35 +134,46 @@ def _selectable(version: Obj, path: str) -> Errors:
         if not text:
             found.append(required(at))
             continue
-        if text in seen:
-            found.append(duplicate(at, text))
-        seen.add(text)
-        try:
-            steps = simple_path(text)
-        except PathError:
-            found.append(invalid(at, text, "is an invalid path: not a simple json path"))
+        place = find_field(text, schema, brackets=False)
+        if not isinstance(place, Found):
+            found.append(invalid(at, text, f"is an invalid path: {place}"))
             continue
-        node = schema
-        for step in steps:
-            node = (node.get("properties") or {}).get(step) or {}
-        if steps[:1] == ["metadata"]:
+        if place.steps[:1] == ("metadata",):
             found.append(invalid(at, text, "must not point to fields in metadata"))
-        elif node.get("type") not in ("string", "boolean", "integer"):
-            found.append(invalid(at, text, "is an invalid path: does not refer to a valid field"))
+        if place.schema.get("type") not in ("string", "boolean", "integer"):
+            found.append(invalid(at, text, _NOT_SELECTABLE))
+        if place.path in seen:
+            found.append(duplicate(at, text))
+        seen.add(place.path)
+    if len(seen) > MOST_SELECTABLE:
+        found.append(too_many(child(path, "selectableFields"), len(seen), MOST_SELECTABLE))
     return found
 
 
-def validate_versions(spec: Obj) -> Errors:
-    """Problems of the list of versions, and of the first one, which old clients know as the version."""
+def _schemas(versions: list[Obj], old: list[Obj]) -> Errors:
+    """Every version has a schema; where one had none, as v1beta1 allows, those have one that are served and prune."""
+    lacking = [i for i, version in enumerate(versions) if _schema_of(version) is None]
+    if any(_schema_of(version) is None for version in old):
+        return []
+    return [required(f"{index('spec.versions', i)}.schema.openAPIV3Schema", SCHEMA_NEEDED) for i in lacking]
+
+
+def _schema_of(version: Obj) -> Obj | None:
+    found: Obj | None = (version.get("schema") or {}).get("openAPIV3Schema")
+    return found
+
+
+def validate_versions(spec: Obj, *, structural: bool = True, old: Obj | None = None) -> Errors:
+    """Problems of the list of versions, and of the first one, which old clients know as the version.
+
+    :param structural: whether schemas must be structural
+    :param old: the spec before an update
+    """
     versions = spec.get("versions") or []
-    found: Errors = [
-        required(f"{index('spec.versions', i)}.schema.openAPIV3Schema", "schemas are required")
-        for i, version in enumerate(versions)
-        if (version.get("schema") or {}).get("openAPIV3Schema") is None
-    ]
+    found = _schemas(versions, (old or {}).get("versions") or [])
     shared = [part for part in HOISTED if is_shared(versions, part)]
     for i, version in enumerate(versions):
-        found.extend(_version(version, index("spec.versions", i), shared))
+        found.extend(_version(version, index("spec.versions", i), shared, structural))
     seen = [version.get("name", "") for version in versions]
     if len(set(seen)) != len(seen):
         found.append(invalid("spec.versions", go_versions(spec.get("versions")), "must contain unique version names"))
@@ -165,8 +185,10 @@ def validate_versions(spec: Obj) -> Errors:
     return found
 
 
-def validate_shared_parts(versions: list[Obj]) -> Errors:
+def validate_shared_parts(versions: list[Obj], *, structural: bool = True) -> Errors:
     """Problems of what all versions share, which are told once, as if it stood above the versions."""
     one = {part: versions[0].get(part) if versions and is_shared(versions, part) else None for part in HOISTED}
-    found = _schema(one["schema"], "spec.validation") + _subresources(one["subresources"], "spec.subresources")
+    has_status = any(map(_has_status, versions))
+    found = _schema(one["schema"], "spec.validation", has_status=has_status, structural=structural)
+    found += _subresources(one["subresources"], "spec.subresources")
     return found + _columns(one["additionalPrinterColumns"], "spec.additionalPrinterColumns")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from kube_lite.resources.kinds.pod import columns, update
+from kube_lite.resources.kinds.pod import columns, resize, status_update, update
+from kube_lite.resources.kinds.pod.apparmor import set_profiles
 from kube_lite.resources.kinds.pod.defaults import default_pod
+from kube_lite.resources.kinds.pod.label_keys import merge_label_keys
 from kube_lite.resources.kinds.pod.qos import qos_class
 from kube_lite.resources.kinds.pod.seccomp import synchronise_seccomp
 from kube_lite.resources.kinds.pod.validation import validate_pod
+from kube_lite.resources.kinds.pod.warnings import pod_warnings
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import REPLACED, Resource, Subresource, status
 
@@ -18,6 +21,8 @@ def _prepare_create(pod: Obj) -> None:
     """A new pod is pending, whatever status was sent."""
     spec = pod.get("spec") or {}
     synchronise_seccomp(pod)
+    set_profiles(pod)
+    merge_label_keys(pod)
     pod["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
     if spec.get("schedulingGates"):
         pod["status"]["conditions"] = [
@@ -78,10 +83,10 @@ RESOURCES = (
             "log": Subresource(name="log", verbs=("get",)),
             "portforward": Subresource(name="portforward", verbs=_OPTIONS_VERBS, kind="PodPortForwardOptions"),
             "proxy": Subresource(name="proxy", verbs=_PROXY_VERBS, kind="PodProxyOptions"),
-            "resize": Subresource(name="resize", prepare=update.prepare_resize, validate=update.validate_resize),
+            "resize": Subresource(name="resize", prepare=resize.prepare_resize, validate=resize.validate_resize),
             "status": status(
-                update.prepare_pod_status,
-                update.validate_pod_status,
+                status_update.prepare_pod_status,
+                status_update.validate_pod_status,
                 ("spec", "metadata.deletionTimestamp", "metadata.ownerReferences"),
             ),
         },
@@ -90,6 +95,7 @@ RESOURCES = (
         prepare_update=update.prepare_pod_update,
         validate=validate_pod,
         validate_update=update.validate_pod_update,
+        warnings=pod_warnings,
         grace_period=_grace_period,
         columns=columns.COLUMNS,
         row=columns.row,

@@ -1,4 +1,4 @@
-"""Validation of containers: ports, mounts, probes, hooks, and what differs between the three sorts."""
+"""Validation of containers: ports, mounts, and what differs between the three sorts."""
 
 from __future__ import annotations
 
@@ -19,17 +19,14 @@ from kube_lite.resources.field import (
 )
 from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.pod.environment import validate_env, validate_env_from
+from kube_lite.resources.kinds.pod.lifecycle import validate_life, validate_resize_policy, validate_restarts
 from kube_lite.resources.kinds.pod.requirements import validate_requirements
 from kube_lite.resources.kinds.pod.security import validate_container_security
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.rules import nonnegative, port_number, port_number_or_name
+from kube_lite.resources.rules import port_number
 
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
-MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
-RESTART_POLICIES = ("Always", "OnFailure", "Never")
-_HANDLERS = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
-_ONE_HANDLER = "may not specify more than 1 handler type"
 _NOT_IN_INIT = "must not be set for init containers"
 _HOOKS = {"lifecycle": "Lifecycle", "livenessProbe": "Probe", "readinessProbe": "Probe", "startupProbe": "Probe"}
 """What only containers that keep running may have, and the type of each."""
@@ -42,6 +39,8 @@ class PodFacts:
     volumes: Mapping[str, Obj]
     claims: Collection[str]
     grace_period: int
+    restart_policy: str = "Always"
+    host_users: bool = True
 
 
 def _ports(ports: list[Obj], path: str) -> Errors:
@@ -188,104 +187,6 @@ def _devices(container: Obj, path: str, volumes: Mapping[str, Obj]) -> Errors:
     return found
 
 
-def _http_get(action: Obj, path: str) -> Errors:
-    found: Errors = []
-    if not action.get("path"):
-        found.append(required(child(path, "path")))
-    found.extend(port_number_or_name(action.get("port", 0), child(path, "port")))
-    if action.get("scheme") not in ("HTTP", "HTTPS"):
-        found.append(not_supported(child(path, "scheme"), action.get("scheme", ""), ("HTTP", "HTTPS")))
-    for header in action.get("httpHeaders") or ():
-        name = header.get("name", "")
-        found.extend(invalid(child(path, "httpHeaders"), name, p) for p in names.http_header_name(name))
-    return found
-
-
-def _handler(handler: Obj, path: str, grace_period: int) -> Errors:
-    found: Errors = []
-    given = [name for name in _HANDLERS if handler.get(name) is not None]
-    for name in given[1:]:
-        found.append(forbidden(child(path, name), _ONE_HANDLER))
-    if not given:
-        return [required(path, "must specify a handler type")]
-    name, action = given[0], handler[given[0]]
-    at = child(path, name)
-    if name == "exec":
-        if not action.get("command"):
-            found.insert(0, required(child(at, "command")))
-    elif name == "httpGet":
-        found[:0] = _http_get(action, at)
-    elif name == "sleep":
-        if not 0 <= action.get("seconds", 0) <= grace_period:
-            detail = (
-                "must be non-negative and less than terminationGracePeriodSeconds "
-                f"({grace_period}). Set terminationGracePeriodSeconds to a larger value to increase this limit."
-            )
-            found.insert(0, invalid(at, action.get("seconds", 0), detail))
-    else:
-        found[:0] = port_number_or_name(action.get("port", 0), child(at, "port"))
-    return found
-
-
-_PROBE_FIELDS = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
-
-
-def _probe(probe: Obj, path: str, kind: str, grace_period: int) -> Errors:
-    found = _handler(probe, path, grace_period)
-    for name in _PROBE_FIELDS:
-        value = probe.get(name, 0)
-        if value < 0:
-            found.extend(nonnegative(value, child(path, name)))
-    grace = probe.get("terminationGracePeriodSeconds")
-    at = child(path, "terminationGracePeriodSeconds")
-    if grace is not None:
-        if grace <= 0:
-            found.append(invalid(at, grace, "must be greater than 0"))
-        if kind == "readinessProbe":
-            found.append(invalid(at, grace, "must not be set for readinessProbes"))
-    if kind != "readinessProbe" and probe.get("successThreshold") != 1:
-        found.append(invalid(child(path, "successThreshold"), probe.get("successThreshold", 0), "must be 1"))
-    return found
-
-
-def _life(container: Obj, path: str, grace_period: int) -> Errors:
-    """Hooks, probes and the way a container's last words are found, in upstream's order."""
-    found: Errors = []
-    if lifecycle := container.get("lifecycle"):
-        at = child(path, "lifecycle")
-        for name in ("postStart", "preStop"):
-            if (handler := lifecycle.get(name)) is not None:
-                found.extend(_handler(handler, child(at, name), grace_period))
-    for kind in ("livenessProbe", "startupProbe"):
-        if (probe := container.get(kind)) is not None:
-            found.extend(_probe(probe, child(path, kind), kind, grace_period))
-    policy = container.get("terminationMessagePolicy", "")
-    if policy not in MESSAGE_POLICIES:
-        at = child(path, "terminationMessagePolicy")
-        detail = "must be 'File' or 'FallbackToLogsOnError'"
-        found.append(invalid(at, policy, detail) if policy else required(at, detail))
-    if (probe := container.get("readinessProbe")) is not None:
-        found.extend(_probe(probe, child(path, "readinessProbe"), "readinessProbe", grace_period))
-    return found
-
-
-def _resize_policy(policies: list[Obj], path: str) -> Errors:
-    found: Errors = []
-    seen: set[str] = set()
-    for i, policy in enumerate(policies):
-        name, restart = policy.get("resourceName", ""), policy.get("restartPolicy", "")
-        if name in seen:
-            found.append(duplicate(index(path, i), name))
-        seen.add(name)
-        if name not in ("cpu", "memory"):
-            found.append(not_supported(child(path, "resourceName"), name, ("cpu", "memory")))
-        if restart not in ("NotRequired", "RestartContainer"):
-            at = child(path, "restartPolicy")
-            choices = ("NotRequired", "RestartContainer")
-            found.append(not_supported(at, restart, choices) if restart else required(at))
-    return found
-
-
 def _common(container: Obj, path: str, facts: PodFacts, seen: set[str] | None = None) -> Errors:
     """What holds for every sort of container.
 
@@ -303,7 +204,7 @@ def _common(container: Obj, path: str, facts: PodFacts, seen: set[str] | None = 
         seen.add(name)
     if not image:
         found.append(required(child(path, "image")))
-    found.extend(_life(container, path, facts.grace_period))
+    found.extend(validate_life(container, path, facts.grace_period))
     if ports := container.get("ports"):
         found.extend(_ports(ports, child(path, "ports")))
     if env := container.get("env"):
@@ -321,9 +222,9 @@ def _common(container: Obj, path: str, facts: PodFacts, seen: set[str] | None = 
     if resources := container.get("resources"):
         found.extend(validate_requirements(resources, child(path, "resources"), facts.claims))
     if policies := container.get("resizePolicy"):
-        found.extend(_resize_policy(policies, child(path, "resizePolicy")))
+        found.extend(validate_resize_policy(policies, child(path, "resizePolicy"), facts.restart_policy))
     if context := container.get("securityContext"):
-        found.extend(validate_container_security(context, child(path, "securityContext")))
+        found.extend(validate_container_security(context, child(path, "securityContext"), host_users=facts.host_users))
     return found
 
 
@@ -337,9 +238,8 @@ def validate_containers(containers: list[Obj], path: str, facts: PodFacts) -> Er
     for i, container in enumerate(containers):
         at = index(path, i)
         found.extend(_common(container, at, facts, seen))
-        policy = container.get("restartPolicy")
-        if policy is not None and policy not in RESTART_POLICIES:
-            found.append(not_supported(child(at, "restartPolicy"), policy, RESTART_POLICIES))
+        if "restartPolicy" in container or "restartPolicyRules" in container:
+            found.extend(validate_restarts(container, at))
         host_ports = host_ports or bool(container.get("ports"))
     if host_ports:
         found.extend(host_port_conflicts(containers, path, set()))
@@ -353,9 +253,8 @@ def validate_init_containers(containers: list[Obj], others: list[Obj], path: str
     for i, container in enumerate(containers):
         at = index(path, i)
         found.extend(_common(container, at, facts, own))
-        policy = container.get("restartPolicy")
-        if policy is not None and policy not in RESTART_POLICIES:
-            found.append(not_supported(child(at, "restartPolicy"), policy, RESTART_POLICIES))
+        if "restartPolicy" in container or "restartPolicyRules" in container:
+            found.extend(validate_restarts(container, at))
     for container in containers:
         found.extend(host_port_conflicts([container], path, set()))
     seen = {container.get("name", "") for container in others}
@@ -379,22 +278,26 @@ def validate_init_containers(containers: list[Obj], others: list[Obj], path: str
 
 def validate_images_of_a_pod(containers: list[Obj], path: str) -> Errors:
     """What only containers of pods are asked for, not those of templates."""
-    found: Errors = []
-    for i, container in enumerate(containers):
-        image = container.get("image", "")
-        if image != image.strip():
-            at = child(index(path, i), "image")
-            found.append(invalid(at, image, "must not have leading or trailing whitespace"))
-    return found
+    return [error for i, container in enumerate(containers) for error in _image_spaces(container, index(path, i))]
+
+
+def _image_spaces(container: Obj, path: str) -> Errors:
+    image = container.get("image", "")
+    if image == image.strip():
+        return []
+    return [invalid(child(path, "image"), image, "must not have leading or trailing whitespace")]
 
 
 _NOT_IN_EPHEMERAL = (
-    "lifecycle",
-    "livenessProbe",
     "ports",
-    "readinessProbe",
+    "resources",
     "resizePolicy",
+    "restartPolicy",
+    "restartPolicyRules",
+    "livenessProbe",
+    "readinessProbe",
     "startupProbe",
+    "lifecycle",
 )
 
 
@@ -403,11 +306,12 @@ def validate_ephemeral_containers(
 ) -> Errors:
     """``ephemeralContainers``: names unlike any other, targets that exist, and few fields."""
     found: Errors = []
-    targets = {container.get("name", "") for container in regular}
-    seen = targets | {container.get("name", "") for container in init}
+    targets = {container.get("name", "") for container in (*regular, *init)}
+    seen = set(targets)
     for i, container in enumerate(containers):
         at = index(path, i)
         found.extend(_common(container, at, facts))
+        found.extend(_image_spaces(container, at))
         name, target = container.get("name", ""), container.get("targetContainerName", "")
         if name in seen:
             found.append(duplicate(child(at, "name"), name))
@@ -416,12 +320,12 @@ def validate_ephemeral_containers(
             found.append(not_found(child(at, "targetContainerName"), target))
         for name in _NOT_IN_EPHEMERAL:
             if container.get(name):
-                found.append(forbidden(child(at, name), "cannot be set for an Ephemeral Container"))
-        if container.get("resources"):
-            found.append(forbidden(child(at, "resources"), "cannot be set for an Ephemeral Container"))
+                found.append(forbidden(child(at, name), _EPHEMERAL))
         for j, mount in enumerate(container.get("volumeMounts") or ()):
             for name in ("subPath", "subPathExpr"):
                 if mount.get(name):
-                    where = child(index(child(at, "volumeMounts"), j), name)
-                    found.append(forbidden(where, "cannot be set for an Ephemeral Container"))
+                    found.append(forbidden(child(index(child(at, "volumeMounts"), j), name), _EPHEMERAL))
     return found
+
+
+_EPHEMERAL = "cannot be set for an Ephemeral Container"

@@ -13,7 +13,9 @@ from functools import lru_cache
 from typing import Any
 
 from kube_lite.resources import quantity
+from kube_lite.resources.kinds.pod.requirements import HUGE_PAGES, POD_RESOURCES
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.pod_resources import container_total
 
 GRACE_PERIOD = 30
 """Seconds between SIGTERM and SIGKILL (upstream's DefaultTerminationGracePeriodSeconds)."""
@@ -231,27 +233,32 @@ def default_pod_spec(spec: Obj) -> None:
         default_resource_list(overhead)
 
 
-_POD_LEVEL = ("cpu", "memory")
-"""Resources that a pod as a whole can be given, apart from huge pages."""
-
-
 def _default_pod_resources(spec: Obj) -> None:
-    """Requests of the pod as a whole: those of its containers together, else its limits."""
+    """What the pod as a whole asks for and may use, where it states a part of that and its containers the rest."""
     resources = spec["resources"]
-    limits = resources.get("limits")
-    if not limits:
+    if not resources.get("limits") and not resources.get("requests"):
         return
-    requests = resources.setdefault("requests", {})
-    for name in _POD_LEVEL:
-        asked = [c["resources"].get("requests", {}).get(name) for c in spec.get("containers") or ()]
-        if name not in requests and any(asked):
-            total = quantity.Quantity(0)
-            for text in asked:
-                total = total + quantity.parse(text or "0")
-            requests[name] = str(total)
-    for name, text in limits.items():
-        if name in _POD_LEVEL or name.startswith("hugepages-"):
-            requests.setdefault(name, text)
+    limits, requests = dict(resources.get("limits") or {}), dict(resources.get("requests") or {})
+    bounds = container_total(spec, "limits")
+    for name, total in bounds.items():
+        if name.startswith(HUGE_PAGES) and name not in requests:
+            limits.setdefault(name, str(total))
+    if limits:
+        for name, total in container_total(spec, "requests").items():
+            if name in POD_RESOURCES:
+                requests.setdefault(name, str(total))
+        for name, text in limits.items():
+            if name in POD_RESOURCES or name.startswith(HUGE_PAGES):
+                requests.setdefault(name, text)
+    for name in () if limits else POD_RESOURCES & bounds.keys():
+        if all(name in c["resources"].get("limits", {}) for part in _LIMITED for c in spec.get(part) or ()):
+            limits[name] = str(bounds[name])
+    for part, amounts in (("limits", limits), ("requests", requests)):
+        if amounts:
+            resources[part] = amounts
+
+
+_LIMITED = ("containers", "initContainers")
 
 
 def default_host_ports(spec: Obj) -> None:

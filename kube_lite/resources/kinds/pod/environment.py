@@ -57,9 +57,11 @@ def validate_field_ref(ref: Obj, path: str, allowed: frozenset[str]) -> Errors:
     subscripted = bool(bracket) and rest.endswith("']")
     known = base in ("metadata.annotations", "metadata.labels") if subscripted else field_path in _KNOWN_FIELDS
     if version != "v1" or not known:
-        problem = (
-            f"field label not supported: {field_path}" if version == "v1" else f"unsupported pod version: {version}"
-        )
+        problem = f"field label not supported: {field_path}"
+        if version != "v1":
+            problem = f"unsupported pod version: {version}"
+        elif subscripted:
+            problem = f"field label does not support subscript: {field_path}"
         return [invalid(at, field_path, f"error converting fieldPath: {problem}")]
     if subscripted:
         subscript = rest[:-2]
@@ -87,10 +89,14 @@ def validate_resource_ref(ref: Obj, path: str, *, volume: bool) -> Errors:
             detail = "only divisor's values 1m and 1 are supported with the cpu resource"
             found.append(invalid(at, name, detail))
         elif kind in ("memory", "ephemeral-storage") and divisor not in _SIZES:
-            shown = "memory" if kind == "memory" else "local ephemeral storage"
-            detail = f"only divisor's values {', '.join(_SIZES)} are supported with the {shown} resource"
-            found.append(invalid(at, name, detail))
+            found.append(invalid(at, name, _bad_size("memory" if kind == "memory" else "local ephemeral storage")))
+        elif kind.startswith("hugepages-") and divisor not in _SIZES:
+            found.append(invalid(at, name, _bad_size("hugepages")))
     return found
+
+
+def _bad_size(what: str) -> str:
+    return f"only divisor's values {', '.join(_SIZES)} are supported with the {what} resource"
 
 
 def _key_ref(ref: Obj, path: str) -> Errors:
@@ -165,8 +171,9 @@ def validate_env_from(sources: list[Obj], path: str) -> Errors:
             count += 1
             if not (referenced := ref.get("name", "")):
                 found.append(required(child(child(at, name), "name")))
-            else:
-                found.extend(dns_subdomain(referenced, child(child(at, name), "name")))
+            else:  # upstream takes what could be the start of a name
+                problems = names.subdomain_name(referenced, True)
+                found.extend(invalid(child(child(at, name), "name"), referenced, problem) for problem in problems)
         if count != 1:
             detail = _ONE_SOURCE if count else "must specify one of: `configMapRef` or `secretRef`"
             found.append(invalid(path, "", detail))

@@ -9,6 +9,7 @@ import msgspec
 
 from kube_lite.resources.field import Errors, child, forbidden, index, invalid, required
 from kube_lite.resources.kinds.pod.environment import VOLUME_FIELDS, validate_field_ref, validate_resource_ref
+from kube_lite.resources.labelselector import go_selector, validate_label_selector
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.rules import no_backsteps
 
@@ -99,11 +100,7 @@ def _token(source: Obj, path: str, volume: str) -> Errors:
         found.append(
             invalid(child(path, "expirationSeconds"), seconds, "may not specify a duration larger than 2^32 seconds")
         )
-    if not source.get("path"):
-        found.append(required(child(volume, "path")))
-    else:
-        found.extend(no_backsteps(source["path"], child(volume, "path")))
-    return found
+    return found + relative_path(source.get("path", ""), child(volume, "path"))
 
 
 _PROJECTIONS = ("secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle", "podCertificate")
@@ -123,10 +120,31 @@ def _projection(source: Obj, path: str, volume: str) -> Errors:
         elif name == "serviceAccountToken":
             found.extend(_token(part, at, volume))
         elif name == "clusterTrustBundle":
-            found.extend(relative_path(part.get("path", ""), child(at, "path")))
+            found.extend(_trust_bundle(part, at))
     if len(given) > 1:
-        found.append(forbidden(path, "may not specify more than 1 volume type"))
+        found.append(forbidden(path, "may not specify more than 1 volume type per source"))
     return found
+
+
+def _trust_bundle(source: Obj, path: str) -> Errors:
+    """Certificates, of one bundle by its name or of all of a signer."""
+    name, signer, selector = source.get("name"), source.get("signerName"), source.get("labelSelector")
+    found: Errors = []
+    if name is not None and signer is not None:
+        found.append(invalid(path, source, "only one of name and signerName may be used"))
+    elif name is not None:
+        if not name:
+            found.append(required(child(path, "name"), "must be a valid object name"))
+        if selector is not None:
+            detail = "labelSelector must be unset if name is specified"
+            found.append(invalid(child(path, "labelSelector"), go_selector(selector), detail))
+    elif signer is not None:
+        if not signer:
+            found.append(required(child(path, "signerName"), "must be a valid signer name"))
+        found.extend(validate_label_selector(selector, child(path, "labelSelector")))
+    else:
+        found.append(required(path, "either name or signerName must be specified"))
+    return found + relative_path(source.get("path", ""), child(path, "path"))
 
 
 def projected(source: Obj, path: str) -> Errors:

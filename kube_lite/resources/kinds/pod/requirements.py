@@ -7,15 +7,28 @@ from functools import lru_cache
 
 from kube_lite.errors import FieldError
 from kube_lite.resources import names, quantity
-from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, key, not_found, required
+from kube_lite.resources.field import (
+    Errors,
+    child,
+    duplicate,
+    forbidden,
+    index,
+    invalid,
+    key,
+    not_found,
+    not_supported,
+    required,
+)
 from kube_lite.resources.go.types import go_quantity
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.rules import NOT_NEGATIVE
+from kube_lite.resources.rules import NOT_NEGATIVE, dns_label
 
 HUGE_PAGES = "hugepages-"
 QUOTA_HUGE_PAGES = (HUGE_PAGES, f"requests.{HUGE_PAGES}")
 
 CONTAINER_RESOURCES = frozenset({"cpu", "memory", "ephemeral-storage"})
+POD_RESOURCES = frozenset({"cpu", "memory"})
+"""Resources that a pod as a whole can be given, apart from huge pages."""
 
 QUOTA_RESOURCES = frozenset(
     {
@@ -113,6 +126,14 @@ def validate_container_resource_name(name: str, path: str) -> Errors:
     return [invalid(path, name, problem) for problem in _container_problems(name)]
 
 
+def _pod_resource_name(name: str, path: str) -> Errors:
+    """A resource that a pod as a whole can ask for."""
+    found = validate_resource_name(name, path)
+    if not found and name not in POD_RESOURCES and not name.startswith(HUGE_PAGES):
+        found.append(not_supported(path, name, ("cpu", HUGE_PAGES, "memory")))
+    return found
+
+
 def validate_amount(name: str, text: str, path: str) -> Errors:
     """An amount: not negative, and whole where halves make no sense."""
     # Upstream prints the amount as text in one message and as a struct in the other.
@@ -139,11 +160,10 @@ def _page_size(name: str, text: str, path: str) -> Errors:
     try:
         size = quantity.parse(name.removeprefix(HUGE_PAGES)).nanos
     except ValueError:
+        size = 0
+    if size > 0 and not size % quantity.NANO and not quantity.parse(text).nanos % size:
         return []
-    if size > 0 and quantity.parse(text).nanos % size:
-        detail = f"{text} is not positive integer multiple of {name.removeprefix(HUGE_PAGES)}"
-        return [invalid(path, text, detail)]
-    return []
+    return [invalid(path, text, f"{text} is not positive integer multiple of {name}")]
 
 
 def _compare(name: str, asked: str, limits: Obj, path: str) -> FieldError | None:
@@ -165,21 +185,37 @@ def _compare(name: str, asked: str, limits: Obj, path: str) -> FieldError | None
 
 def _claims(claims: list[Obj], known: Collection[str], path: str) -> Errors:
     found: Errors = []
-    seen: set[tuple[str, str]] = set()
+    seen: set[str] = set()
     for i, claim in enumerate(claims):
         at, name, request = index(path, i), claim.get("name", ""), claim.get("request", "")
         if not name:
-            found.append(required(child(at, "name")))
-        elif (name, request) in seen:
-            found.append(duplicate(child(at, "name"), f"{name}/{request}" if request else name))
-        elif name not in known:
-            found.append(not_found(child(at, "name"), name))
-        seen.add((name, request))
+            found.append(required(at))
+            continue
+        whole = f"{name}/{request}" if request else name
+        if name in seen:
+            found.append(duplicate(at, name))
+        else:
+            found.extend(dns_label(request, child(at, "request")) if request else [])
+            overlaps = whole in seen if request else any(one.startswith(f"{name}/") for one in seen)
+            if overlaps:
+                found.append(duplicate(at, whole))
+            seen.add(whole)
+        if name not in known:
+            found.append(_unknown_claim(name, known, at))
     return found
 
 
-def validate_requirements(resources: Obj, path: str, claims: Collection[str] = ()) -> Errors:
-    """``resources`` of a container: names, amounts, and that no request is above its limit."""
+def _unknown_claim(name: str, known: Collection[str], path: str) -> FieldError:
+    error = not_found(path, name)
+    which = f": {', '.join(sorted(known))}" if known else " which is empty"
+    detail = f"must be one of the names in pod.spec.resourceClaims{which}"
+    return FieldError(error.reason, error.field, f"{error.message}: {detail}")
+
+
+def validate_requirements(
+    resources: Obj, path: str, claims: Collection[str] = (), *, whole_pod: bool = False
+) -> Errors:
+    """``resources`` of a container or (``whole_pod``) a pod: names, amounts, and that no request is above its limit."""
     found: Errors = []
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
     huge = compute = False
@@ -190,9 +226,9 @@ def validate_requirements(resources: Obj, path: str, claims: Collection[str] = (
             elif name.startswith(HUGE_PAGES):
                 huge = True
             # Paths are built for what is wrong only: this runs for every container that is written.
-            if _container_problems(name) or _amount_problems(name, text) or huge:
+            if whole_pod or _container_problems(name) or _amount_problems(name, text) or huge:
                 at = key(child(path, part), name)
-                found.extend(validate_container_resource_name(name, at))
+                found.extend((_pod_resource_name if whole_pod else validate_container_resource_name)(name, at))
                 found.extend(validate_amount(name, text, at))
                 if name.startswith(HUGE_PAGES):
                     found.extend(_page_size(name, text, at))

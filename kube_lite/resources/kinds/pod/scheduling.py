@@ -5,6 +5,7 @@ from __future__ import annotations
 from kube_lite.resources import names
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, not_supported, required
 from kube_lite.resources.go.types import go_value
+from kube_lite.resources.kinds.pod.label_keys import validate_spread_keys, validate_term_keys
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.rules import POSITIVE, qualified_name
@@ -16,7 +17,7 @@ _BAD_OPERATOR = "not a valid selector operator"
 _BAD_WEIGHT = "must be in the range 1-100"
 
 
-def _node_requirement(requirement: Obj, path: str) -> Errors:
+def _node_requirement(requirement: Obj, path: str, *, any_value: bool) -> Errors:
     found: Errors = []
     operator, values = requirement.get("operator", ""), requirement.get("values") or ()
     at = child(path, "values")
@@ -32,9 +33,8 @@ def _node_requirement(requirement: Obj, path: str) -> Errors:
     else:
         found.append(invalid(child(path, "operator"), operator, _BAD_OPERATOR))
     found.extend(qualified_name(requirement.get("key", ""), child(path, "key")))
-    if operator in ("In", "NotIn"):
-        for i, value in enumerate(values):
-            found.extend(invalid(index(at, i), value, problem) for problem in names.label_value(value))
+    for i, value in enumerate(() if any_value else values):
+        found.extend(invalid(index(at, i), value, problem) for problem in names.label_value(value))
     return found
 
 
@@ -55,11 +55,14 @@ def _node_field_requirement(requirement: Obj, path: str) -> Errors:
     return found
 
 
-def validate_node_selector_term(term: Obj, path: str) -> Errors:
-    """One term: expressions over labels and fields."""
+def validate_node_selector_term(term: Obj, path: str, *, any_value: bool = False) -> Errors:
+    """One term: expressions over labels and fields.
+
+    :param any_value: whether values may be what no label can be, as in wishes
+    """
     found: Errors = []
     for i, requirement in enumerate(term.get("matchExpressions") or ()):
-        found.extend(_node_requirement(requirement, index(child(path, "matchExpressions"), i)))
+        found.extend(_node_requirement(requirement, index(child(path, "matchExpressions"), i), any_value=any_value))
     for i, requirement in enumerate(term.get("matchFields") or ()):
         found.extend(_node_field_requirement(requirement, index(child(path, "matchFields"), i)))
     return found
@@ -85,22 +88,8 @@ def _node_affinity(affinity: Obj, path: str) -> Errors:
         at = index(child(path, _PREFERRED), i)
         if not 1 <= wish.get("weight", 0) <= 100:
             found.append(invalid(child(at, "weight"), wish.get("weight", 0), _BAD_WEIGHT))
-        found.extend(validate_node_selector_term(wish.get("preference") or {}, child(at, "preference")))
-    return found
-
-
-def _label_keys(term: Obj, path: str) -> Errors:
-    found: Errors = []
-    selector = term.get("labelSelector")
-    match, mismatch = term.get("matchLabelKeys") or (), term.get("mismatchLabelKeys") or ()
-    for name, keys in (("matchLabelKeys", match), ("mismatchLabelKeys", mismatch)):
-        if keys and selector is None:
-            found.append(forbidden(child(path, name), "must not be specified when labelSelector is not set"))
-        for i, key in enumerate(keys):
-            at = index(child(path, name), i)
-            found.extend(qualified_name(key, at))
-            if name == "matchLabelKeys" and key in mismatch:
-                found.append(invalid(at, key, "exists in both matchLabelKeys and mismatchLabelKeys"))
+        preference = wish.get("preference") or {}
+        found.extend(validate_node_selector_term(preference, child(at, "preference"), any_value=True))
     return found
 
 
@@ -110,7 +99,7 @@ def _pod_affinity_term(term: Obj, path: str) -> Errors:
     found.extend(validate_label_selector(term.get("namespaceSelector"), child(path, "namespaceSelector")))
     for name in term.get("namespaces") or ():
         found.extend(invalid(child(path, "namespace"), name, problem) for problem in names.dns_label(name))
-    found.extend(_label_keys(term, path))
+    found.extend(validate_term_keys(term, path))
     key = term.get("topologyKey", "")
     if not key:
         found.append(required(child(path, "topologyKey"), "can not be empty"))
@@ -180,10 +169,8 @@ def _spread_constraint(constraint: Obj, path: str) -> Errors:
     found: Errors = []
     if constraint.get("maxSkew", 0) <= 0:
         found.append(invalid(child(path, "maxSkew"), constraint.get("maxSkew", 0), POSITIVE))
-    if not (key := constraint.get("topologyKey", "")):
+    if not constraint.get("topologyKey"):
         found.append(required(child(path, "topologyKey"), "can not be empty"))
-    else:
-        found.extend(qualified_name(key, child(path, "topologyKey")))
     action = constraint.get("whenUnsatisfiable", "")
     if action not in ("DoNotSchedule", "ScheduleAnyway"):
         choices = ("DoNotSchedule", "ScheduleAnyway")
@@ -198,7 +185,7 @@ def _spread_constraint(constraint: Obj, path: str) -> Errors:
         policy = constraint.get(name)
         if policy is not None and policy not in ("Honor", "Ignore"):
             found.append(not_supported(child(path, name), policy, ("Honor", "Ignore")))
-    found.extend(_label_keys({**constraint, "mismatchLabelKeys": ()}, path))
+    found.extend(validate_spread_keys(constraint, path))
     found.extend(validate_label_selector(constraint.get("labelSelector"), child(path, "labelSelector")))
     return found
 
@@ -206,14 +193,12 @@ def _spread_constraint(constraint: Obj, path: str) -> Errors:
 def validate_spread_constraints(constraints: list[Obj], path: str) -> Errors:
     """Each constraint, and that no two say the same."""
     found: Errors = []
-    seen: set[tuple[str, str]] = set()
+    pairs = [(constraint.get("topologyKey", ""), constraint.get("whenUnsatisfiable", "")) for constraint in constraints]
     for i, constraint in enumerate(constraints):
-        at = index(path, i)
+        at, pair = index(path, i), pairs[i]
         found.extend(_spread_constraint(constraint, at))
-        pair = (constraint.get("topologyKey", ""), constraint.get("whenUnsatisfiable", ""))
-        if pair in seen:
+        if pair in pairs[i + 1 :]:
             found.append(duplicate(child(at, "{topologyKey, whenUnsatisfiable}"), f"{{{pair[0]}, {pair[1]}}}"))
-        seen.add(pair)
     return found
 
 

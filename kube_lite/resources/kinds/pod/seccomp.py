@@ -6,10 +6,13 @@ one, and an annotation without its field sets the field.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Final
 
+from kube_lite.resources.field import Errors, child, forbidden, invalid
+from kube_lite.resources.kinds.pod.each import LISTS, each_container
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.rules import no_backsteps
 
 POD: Final = "seccomp.security.alpha.kubernetes.io/pod"
 CONTAINER: Final = "container.seccomp.security.alpha.kubernetes.io/"
@@ -22,15 +25,12 @@ def synchronise_seccomp(pod: Obj) -> None:
     annotations = dict((pod.get("metadata") or {}).get("annotations") or {})
     before = len(annotations)
     _synchronise(spec, annotations, POD)
-    for container in _containers(spec):
-        _synchronise(container, annotations, CONTAINER + str(container.get("name", "")))
+    for name in LISTS:
+        for container in spec.get(name) or ():
+            if annotations or "securityContext" in container:
+                _synchronise(container, annotations, CONTAINER + str(container.get("name", "")))
     if len(annotations) != before:
         pod["metadata"]["annotations"] = annotations
-
-
-def _containers(spec: Obj) -> Iterator[Obj]:
-    for name in ("initContainers", "containers", "ephemeralContainers"):
-        yield from spec.get(name) or ()
 
 
 def _synchronise(holder: Obj, annotations: dict[str, str], key: str) -> None:
@@ -63,3 +63,36 @@ def _profile(text: str) -> Obj | None:
     if text.startswith(_LOCALHOST) and len(text) > len(_LOCALHOST):
         return {"type": "Localhost", "localhostProfile": text.removeprefix(_LOCALHOST)}
     return None
+
+
+def validate_seccomp(annotations: Mapping[str, str], spec: Obj, path: str, spec_path: str) -> Errors:
+    """Annotations name profiles, and say what the fields say."""
+    given = [name for name in annotations if name == POD or name.startswith(CONTAINER)]
+    if not given:
+        return []
+    found: Errors = []
+    for name in given:
+        text, at = annotations[name], child(path, name)
+        if text.startswith(_LOCALHOST):
+            local = text.removeprefix(_LOCALHOST)
+            found.extend([invalid(at, local, "must be a relative path")] if local.startswith("/") else [])
+            found.extend(no_backsteps(local, at))
+        elif _profile(text) is None:
+            found.append(invalid(at, text, "must be a valid seccomp profile"))
+    found.extend(_mismatch(spec, annotations.get(POD), spec_path))
+    for container, at in each_container(spec, spec_path):
+        found.extend(_mismatch(container, annotations.get(CONTAINER + str(container.get("name", ""))), at))
+    return found
+
+
+def _mismatch(holder: Obj, text: str | None, path: str) -> Errors:
+    profile = (holder.get("securityContext") or {}).get("seccompProfile")
+    if profile is None or text is None or profile.get("type") not in ("Localhost", "RuntimeDefault", "Unconfined"):
+        return []
+    at = child(child(path, "securityContext"), "seccompProfile")
+    said = "Localhost" if text.startswith(_LOCALHOST) else (_profile(text) or {}).get("type")
+    if said != profile["type"]:
+        return [forbidden(child(at, "type"), "seccomp type in annotation and field must match")]
+    if said == "Localhost" and text.removeprefix(_LOCALHOST) != profile.get("localhostProfile"):
+        return [forbidden(child(at, "localhostProfile"), "seccomp profile in annotation and field must match")]
+    return []

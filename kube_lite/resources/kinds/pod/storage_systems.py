@@ -24,6 +24,12 @@ AZURE_BLOB = ("https://", "https://{account-name}.blob.core.windows.net/{contain
 """The same of blobs."""
 RESERVED_OPTIONS = (".kubernetes.io", ".k8s.io")
 """Domains whose options a flex volume may not set."""
+MAX_ISCSI = 64
+"""Characters of an iSCSI volume's name and portal together, where an initiator is named."""
+LONG_ISCSI = (
+    "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is "
+    "specified."
+)
 MAX_TENANT = 64
 """Characters of the tenant of a Quobyte volume."""
 

@@ -31,7 +31,7 @@ def validate_template(template: Obj, path: str) -> Errors:
     meta, spec = template.get("metadata") or {}, template.get("spec") or {}
     # Upstream leaves ``metadata`` out of these paths.
     found = validate_template_metadata(meta, path)
-    found.extend(validate_pod_annotations(meta, spec, path))
+    found.extend(validate_pod_annotations(meta, spec, path, child(path, "spec")))
     found.extend(validate_pod_spec(spec, child(path, "spec"), is_pod=False))
     if spec.get("ephemeralContainers"):
         at = child(child(path, "spec"), "ephemeralContainers")

@@ -6,15 +6,17 @@ from typing import Any
 
 from kube_lite.errors import FieldError
 from kube_lite.resources import names, quantity
-from kube_lite.resources.field import Errors, child, forbidden, index, invalid, not_supported, required
+from kube_lite.resources.field import Errors, child, forbidden, index, invalid, not_supported, required, too_long
+from kube_lite.resources.kinds.pod.apparmor import validate_apparmor
 from kube_lite.resources.kinds.pod.containers import (
-    RESTART_POLICIES,
     PodFacts,
     validate_containers,
     validate_ephemeral_containers,
     validate_images_of_a_pod,
     validate_init_containers,
 )
+from kube_lite.resources.kinds.pod.each import LISTS, each_container
+from kube_lite.resources.kinds.pod.lifecycle import RESTART_POLICIES
 from kube_lite.resources.kinds.pod.requirements import validate_requirements
 from kube_lite.resources.kinds.pod.scheduling import (
     validate_affinity,
@@ -22,10 +24,13 @@ from kube_lite.resources.kinds.pod.scheduling import (
     validate_spread_constraints,
     validate_tolerations,
 )
+from kube_lite.resources.kinds.pod.seccomp import validate_seccomp
 from kube_lite.resources.kinds.pod.security import validate_pod_security
 from kube_lite.resources.kinds.pod.volumes import validate_volumes
+from kube_lite.resources.kinds.pod.windows import validate_host_process, validate_os
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import validate_labels
+from kube_lite.resources.pod_resources import container_total
 from kube_lite.resources.rules import dns_label, dns_subdomain, parse_ip
 
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
@@ -35,7 +40,11 @@ MAX_NAMESERVERS = 3
 MAX_SEARCHES = 32
 MAX_SEARCH_TEXT = 2048
 MAX_DEADLINE = 2**31 - 1
+MAX_HOSTNAME = 64
+"""Bytes of a hostname in the Linux kernel (HOST_NAME_MAX)."""
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+MIRROR = "kubernetes.io/config.mirror"
+"""Of a pod that its node runs whatever the API says."""
 
 
 def _dns_config(spec: Obj, path: str) -> Errors:
@@ -86,6 +95,9 @@ def _host_network_ports(spec: Obj, path: str, is_pod: bool) -> Errors:
     return found
 
 
+_OWN_USERS = "when `hostUsers` is false"
+
+
 def _security(spec: Obj, path: str, is_pod: bool) -> Errors:
     found: Errors = []
     if spec.get("hostNetwork"):
@@ -93,11 +105,24 @@ def _security(spec: Obj, path: str, is_pod: bool) -> Errors:
     if spec.get("hostUsers") is False:
         for name in ("hostNetwork", "hostPID", "hostIPC"):
             if spec.get(name):
-                found.append(forbidden(child(path, name), "when `hostUsers` is false"))
+                found.append(forbidden(child(path, name), _OWN_USERS))
+        for container, at in each_container(spec, path):
+            if container.get("volumeDevices"):
+                found.append(forbidden(child(at, "volumeDevices"), _OWN_USERS))
     context = spec.get("securityContext") or {}
     if context or spec.get("shareProcessNamespace"):  # which is part of that context in upstream's rules
         found.extend(validate_pod_security(spec, context, child(path, "securityContext")))
+    if "windowsOptions" in context or _has_windows_options(spec):
+        found.extend(validate_host_process(spec, path))
     return found
+
+
+def _has_windows_options(spec: Obj) -> bool:
+    for name in LISTS:
+        for container in spec.get(name) or ():
+            if (context := container.get("securityContext")) and "windowsOptions" in context:
+                return True
+    return False
 
 
 def _claims(spec: Obj, path: str) -> Errors:
@@ -126,23 +151,23 @@ def _claims(spec: Obj, path: str) -> Errors:
 
 
 def _pod_level_resources(spec: Obj, path: str) -> Errors:
-    """``spec.resources``: requests of the pod may not be below those of its containers together."""
+    """``spec.resources``: its requests bear those of the containers together, its limits each of theirs."""
     resources = spec["resources"]
-    found = validate_requirements(resources, path)
-    for part in ("limits", "requests"):
-        for name in resources.get(part) or {}:
-            if name not in ("cpu", "memory") and not name.startswith("hugepages-"):
-                choices = ("cpu", "hugepages-", "memory")
-                found.append(not_supported(f"{path}.{part}[{name}]", name, choices))
-    for name, text in (resources.get("requests") or {}).items():
-        total = sum(
-            quantity.parse(amount).nanos
-            for container in spec.get("containers") or ()
-            if (amount := ((container.get("resources") or {}).get("requests") or {}).get(name)) is not None
-        )
-        if quantity.parse(text).nanos < total:
-            detail = f"must be greater than or equal to aggregate container requests of {quantity.Quantity(total)}"
+    found: Errors = []
+    if resources.get("claims") is not None:
+        found.append(forbidden(child(path, "claims"), "claims cannot be set for Resources at pod-level"))
+    found.extend(validate_requirements(resources, path, whole_pod=True))
+    asked, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    for name, total in container_total(spec, "requests").items():
+        text = asked.get(name)
+        if text is not None and quantity.parse(text) < total:
+            detail = f"must be greater than or equal to aggregate container requests of {total}"
             found.append(invalid(f"{path}.requests[{name}]", text, detail))
+    for i, container in enumerate(spec.get("containers") or ()):
+        for name, text in ((container.get("resources") or {}).get("limits") or {}).items():
+            if name in limits and quantity.parse(text) > quantity.parse(limits[name]):
+                at = f"{path}.containers[{i}][{name}].limits"
+                found.append(invalid(at, text, f"must be less than or equal to pod limits of {limits[name]}"))
     return found
 
 
@@ -172,6 +197,20 @@ def _identity(spec: Obj, path: str) -> Errors:
     for name in ("hostname", "subdomain"):
         if text := spec.get(name):
             found.extend(dns_label(text, child(path, name)))
+    if (text := spec.get("hostnameOverride")) is not None:
+        found.extend(_whole_hostname(spec, text, path))
+    return found
+
+
+def _whole_hostname(spec: Obj, text: str, path: str) -> Errors:
+    """A name that stands for the whole, as the kernel keeps it; nothing else may ask for one."""
+    at = child(path, "hostnameOverride")
+    found = dns_subdomain(text, at)
+    if len(text) > MAX_HOSTNAME:
+        found.append(too_long(at, MAX_HOSTNAME))
+    for name in ("setHostnameAsFQDN", "hostNetwork"):
+        if spec.get(name):
+            found.append(forbidden(at, f"may not be specified when `{name}` is true"))
     return found
 
 
@@ -196,13 +235,8 @@ def _rest(spec: Obj, path: str) -> Errors:
     if policy is not None and policy not in ("Never", "PreemptLowerPriority"):
         at, choices = child(path, "preemptionPolicy"), ("PreemptLowerPriority", "Never")
         found.append(not_supported(at, policy, choices) if policy else required(at))
-    if (system := spec.get("os")) is not None:
-        name = system.get("name", "")
-        at = child(child(path, "os"), "name")
-        if not name:
-            found.append(required(at, "cannot be empty"))
-        elif name not in ("linux", "windows"):
-            found.append(not_supported(at, name, ("linux", "windows")))
+    if spec.get("os") is not None:
+        found.extend(validate_os(spec, path))
     return found
 
 
@@ -211,12 +245,14 @@ def _facts(spec: Obj, volumes: dict[str, Obj]) -> PodFacts:
         volumes=volumes,
         claims=[claim.get("name", "") for claim in spec.get("resourceClaims") or ()],
         grace_period=spec.get("terminationGracePeriodSeconds", 30),
+        restart_policy=spec.get("restartPolicy", ""),
+        host_users=spec.get("hostUsers") is not False,
     )
 
 
-def validate_pod_spec(spec: Obj, path: str, *, is_pod: bool = True) -> Errors:
-    """Validate a defaulted PodSpec, of a pod or (``is_pod`` false) of a template."""
-    found, volumes = validate_volumes(spec.get("volumes") or [], child(path, "volumes"))
+def validate_pod_spec(spec: Obj, path: str, *, is_pod: bool = True, pod: str = "") -> Errors:
+    """Validate a defaulted PodSpec, of a pod of that name or (``is_pod`` false) of a template."""
+    found, volumes = validate_volumes(spec.get("volumes") or [], child(path, "volumes"), pod)
     if "resourceClaims" in spec:
         found.extend(_claims(spec, path))
     facts = _facts(spec, volumes)
@@ -246,28 +282,31 @@ def validate_pod_spec(spec: Obj, path: str, *, is_pod: bool = True) -> Errors:
     return found
 
 
-def validate_pod_annotations(meta: dict[str, Any], spec: Obj, path: str = "metadata") -> Errors:
+def validate_pod_annotations(
+    meta: dict[str, Any], spec: Obj, path: str = "metadata", spec_path: str = "spec"
+) -> Errors:
     """Annotations of a pod that Kubernetes itself reads."""
     annotations = meta.get("annotations")
     if not annotations:
         return []
     found: Errors = []
     at = child(path, "annotations")
-    mirror = "kubernetes.io/config.mirror"
-    if mirror in annotations and not spec.get("nodeName"):
+    if MIRROR in annotations and not spec.get("nodeName"):
         detail = "must set spec.nodeName if mirror pod annotation is set"
-        found.append(invalid(f"{at}[{mirror}]", annotations[mirror], detail))
+        found.append(invalid(f"{at}[{MIRROR}]", annotations[MIRROR], detail))
     if (cost := annotations.get(DELETION_COST)) is not None:
         digits = cost.removeprefix("-")
         plain = digits.isdecimal() and digits.isascii() and (digits == "0" or not digits.startswith("0"))
         if not plain or not -(2**31) <= int(cost) < 2**31:
             found.append(invalid(f"{at}[{DELETION_COST}]", cost, "must be a 32bit integer"))
+    found.extend(validate_seccomp(annotations, spec, at, spec_path))
+    found.extend(validate_apparmor(annotations, spec, at, spec_path))
     return found
 
 
-def validate_whole_pod_spec(spec: Obj) -> Errors:
-    """Validate the spec of a pod, with what holds for pods only and not for templates."""
-    found = validate_pod_spec(spec, "spec")
+def validate_whole_pod_spec(spec: Obj, pod: str = "") -> Errors:
+    """Validate the spec of a pod of that name, with what holds for pods only and not for templates."""
+    found = validate_pod_spec(spec, "spec", pod=pod)
     if not spec.get("serviceAccountName"):
         for i, volume in enumerate(spec.get("volumes") or ()):
             at = child(child(index("spec.volumes", i), "projected"), "sources")
@@ -283,8 +322,9 @@ def validate_whole_pod_spec(spec: Obj) -> Errors:
 def validate_pod(pod: Obj) -> Errors:
     """Validate a new pod, metadata apart."""
     spec = pod.get("spec") or {}
-    found = validate_pod_annotations(pod.get("metadata") or {}, spec)
-    found.extend(validate_whole_pod_spec(spec))
+    meta = pod.get("metadata") or {}
+    found = validate_pod_annotations(meta, spec)
+    found.extend(validate_whole_pod_spec(spec, meta.get("name") or ""))
     if spec.get("ephemeralContainers"):
         found.append(forbidden("spec.ephemeralContainers", "cannot be set on create"))
     if spec.get("schedulingGates") and spec.get("nodeName"):

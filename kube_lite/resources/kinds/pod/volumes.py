@@ -12,11 +12,14 @@ from kube_lite.resources.field import (
     invalid,
     not_supported,
     required,
+    show,
     too_long,
 )
 from kube_lite.resources.kinds.pod.projections import Check, downward, keyed, projected
 from kube_lite.resources.kinds.pod.storage_systems import (
     IN_NAMESPACE,
+    LONG_ISCSI,
+    MAX_ISCSI,
     azure_disk,
     both,
     fibre_channel,
@@ -94,6 +97,9 @@ def csi(source: Obj, path: str) -> Errors:
     return found
 
 
+_TEMPLATE_METADATA = frozenset({"annotations", "labels"})
+
+
 def _ephemeral(source: Obj, path: str) -> Errors:
     template = source.get("volumeClaimTemplate")
     if template is None:
@@ -102,7 +108,10 @@ def _ephemeral(source: Obj, path: str) -> Errors:
     from kube_lite.resources.kinds.persistentvolumeclaim import validate_claim_spec
 
     at = child(path, "volumeClaimTemplate")
-    found = validate_template_metadata(template.get("metadata") or {}, child(at, "metadata"))
+    meta = template.get("metadata") or {}
+    found = validate_template_metadata(meta, child(at, "metadata"))
+    set_ = (name for name, value in meta.items() if value and name not in _TEMPLATE_METADATA)
+    found.extend(forbidden(child(child(at, "metadata"), name), "cannot be set") for name in set_)
     return found + validate_claim_spec(template.get("spec") or {}, child(at, "spec"))
 
 
@@ -163,14 +172,33 @@ def _source(volume: Obj, path: str) -> Errors:
     return found
 
 
-def validate_volumes(volumes: list[Obj], path: str) -> tuple[Errors, dict[str, Obj]]:
-    """Names that are labels and unique, and one valid source each; also the valid volumes, which can be mounted."""
+def _names(volume: Obj, path: str, pod: str) -> Errors:
+    """Names that volumes make up together with others: of a claim, of an iSCSI session."""
+    found: Errors = []
+    name = volume.get("name", "")
+    if pod and name and "ephemeral" in volume:
+        claim = f"{pod}-{name}"
+        problems = names.dns_subdomain(claim)
+        found.extend(invalid(child(path, "name"), name, f"PVC name {show(claim)}: {problem}") for problem in problems)
+    target = volume.get("iscsi") or {}
+    if target.get("initiatorName") is not None and len(f"{name}:{target.get('targetPortal', '')}") > MAX_ISCSI:
+        found.append(invalid(child(path, "name"), name, LONG_ISCSI))
+    return found
+
+
+def validate_volumes(volumes: list[Obj], path: str, pod: str = "") -> tuple[Errors, dict[str, Obj]]:
+    """Names that are labels and unique, and one valid source each; also the valid volumes, which can be mounted.
+
+    :param pod: the name of the pod, where it has one already
+    """
     found: Errors = []
     valid: dict[str, Obj] = {}
     for i, volume in enumerate(volumes):
         at = index(path, i)
         name = volume.get("name", "")
         wrong = _source(volume, at)
+        if "ephemeral" in volume or "iscsi" in volume:
+            wrong.extend(_names(volume, at, pod))
         if not name:
             wrong.append(required(child(at, "name")))
         else:
@@ -181,4 +209,10 @@ def validate_volumes(volumes: list[Obj], path: str) -> tuple[Errors, dict[str, O
             found.extend(wrong)
         else:
             valid[name] = volume
+    made = {f"{pod}-{volume.get('name', '')}" for volume in volumes if "ephemeral" in volume} if pod else ()
+    for i, volume in enumerate(volumes) if made else ():
+        claim = (volume.get("persistentVolumeClaim") or {}).get("claimName")
+        if claim in made:
+            at = f"{index(path, i)}.persistentVolumeClaim.claimName"
+            found.append(invalid(at, claim, "must not reference a PVC that gets created for an ephemeral volume"))
     return found, valid

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from kube_lite.resources import names
 from kube_lite.resources.kinds.service.columns import COLUMNS, row
-from kube_lite.resources.kinds.service.validation import externally_accessible, validate, validate_update
+from kube_lite.resources.kinds.service.validation import (
+    PORTED,
+    externally_accessible,
+    needs_health_check,
+    validate,
+    validate_status,
+    validate_update,
+)
+from kube_lite.resources.kinds.service.warnings import service_warnings
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import REPLACED, Resource, Subresource, prepare_status_update, status
-from kube_lite.resources.rules import load_balancer_status
 
 AFFINITY_TIMEOUT = 10800
 """Seconds (3 hours) that ClientIP affinity lasts by default."""
@@ -33,7 +40,7 @@ def _default(obj: Obj) -> None:
             port["protocol"] = "TCP"
         if not port.get("targetPort"):
             port["targetPort"] = port.get("port", 0)
-    if kind in ("LoadBalancer", "NodePort") and not spec.get("externalTrafficPolicy"):
+    if kind in PORTED and not spec.get("externalTrafficPolicy"):
         spec["externalTrafficPolicy"] = "Cluster"
     if kind == "LoadBalancer":
         for ingress in ((obj.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ():
@@ -41,76 +48,67 @@ def _default(obj: Obj) -> None:
                 ingress.setdefault("ipMode", "VIP")
 
 
-def _normalize(spec: Obj) -> None:
-    """``clusterIP`` is the first of ``clusterIPs``; a client may know only one of them.
-
-    There is one family of addresses, so what is said about families is dropped, as servers without dual stack do.
-    """
-    for name in ("ipFamilies", "ipFamilyPolicy"):
-        spec.pop(name, None)
+def _prepare_create(obj: Obj) -> None:
+    """``clusterIP`` is the first of ``clusterIPs``; a client may know only one of them."""
+    obj["status"] = {"loadBalancer": {}}
+    spec = obj.setdefault("spec", {})
     if spec.get("clusterIP") and not spec.get("clusterIPs"):
         spec["clusterIPs"] = [spec["clusterIP"]]
-
-
-def _prepare_create(obj: Obj) -> None:
-    obj["status"] = {"loadBalancer": {}}
-    _normalize(obj.setdefault("spec", {}))
 
 
 def _prepare_update(new: Obj, old: Obj) -> None:
     """Status stays; what was allocated and is not named by the client stays too."""
     new["status"] = old.get("status", {})
     spec, before = new.setdefault("spec", {}), old.get("spec") or {}
-    kind, was = spec.get("type"), before.get("type")
-    if kind != "ExternalName" and was != "ExternalName":
-        if not spec.get("clusterIP") and not spec.get("clusterIPs"):
-            for name in ("clusterIP", "clusterIPs"):
-                if name in before:
-                    spec[name] = before[name]
-        elif spec.get("clusterIP") != before.get("clusterIP") and spec.get("clusterIPs") == before.get("clusterIPs"):
-            # Only the old field was changed: let it lead.
-            spec["clusterIPs"] = [spec["clusterIP"]] if spec.get("clusterIP") else []
-        for name in ("ipFamilies", "ipFamilyPolicy"):
-            if not spec.get(name) and name in before:
+    if spec.get("type") != "ExternalName" and before.get("type") != "ExternalName":
+        for name in ("clusterIP", "clusterIPs"):
+            if not spec.get(name) and before.get(name):
                 spec[name] = before[name]
     _keep_ports(spec, before)
+    if spec.get("clusterIP", "") != before.get("clusterIP", "") and spec.get("clusterIPs") == before.get("clusterIPs"):
+        # Only the old field was changed: let it lead.
+        spec["clusterIPs"] = [spec["clusterIP"]] if spec.get("clusterIP") else []
     _drop_of_other_types(spec, before)
-    _normalize(spec)
+    if spec.get("type") != "LoadBalancer":
+        new["status"] = {**new["status"], "loadBalancer": {}}
 
 
 def _keep_ports(spec: Obj, before: Obj) -> None:
-    if spec.get("type") in ("NodePort", "LoadBalancer"):
-        known = {(p.get("protocol"), p.get("port")): p.get("nodePort") for p in before.get("ports") or ()}
-        taken = {p.get("nodePort") for p in spec.get("ports") or ()}
+    """Node ports belong to the names of ports: another number or protocol is let through to the same."""
+    if spec.get("type") in PORTED and before.get("type") in PORTED:
+        known = {port.get("name", ""): port.get("nodePort") for port in before.get("ports") or ()}
+        taken = {port.get("nodePort") for port in spec.get("ports") or ()}
         for port in spec.get("ports") or ():
-            node_port = known.get((port.get("protocol"), port.get("port")))
+            node_port = known.get(port.get("name", ""))
             if not port.get("nodePort") and node_port and node_port not in taken:
                 port["nodePort"] = node_port
-    local = spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
-    if local and not spec.get("healthCheckNodePort") and before.get("healthCheckNodePort"):
+    health = needs_health_check(spec) and needs_health_check(before)
+    if health and not spec.get("healthCheckNodePort") and before.get("healthCheckNodePort"):
         spec["healthCheckNodePort"] = before["healthCheckNodePort"]
 
 
 def _drop_of_other_types(spec: Obj, before: Obj) -> None:
     """Fields that the old type had and the new one may not have, where the client left them as they were."""
     kind, was = spec.get("type"), before.get("type")
-    if kind == was:
-        return
-    if kind == "ExternalName":
-        for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"):
-            if spec.get(name) == before.get(name):
-                spec.pop(name, None)
-    if kind in ("ClusterIP", "ExternalName"):
-        old_ports = [port.get("nodePort") for port in before.get("ports") or ()]
-        if [port.get("nodePort") for port in spec.get("ports") or ()] == old_ports:
+    gone: list[str] = []
+    if kind == "ExternalName" != was:
+        same = all(spec.get(name) == before.get(name) for name in ("clusterIP", "clusterIPs"))
+        gone.extend(("clusterIP", "clusterIPs") if same else ())
+        gone.append("internalTrafficPolicy")
+    if kind not in PORTED and was in PORTED:
+        held = {port.get("nodePort") for port in before.get("ports") or ()}
+        if all(port.get("nodePort") in held for port in spec.get("ports") or () if port.get("nodePort")):
             for port in spec.get("ports") or ():
                 port.pop("nodePort", None)
-        if not externally_accessible(spec) and spec.get("externalTrafficPolicy") == before.get("externalTrafficPolicy"):
-            spec.pop("externalTrafficPolicy", None)
-    if kind != "LoadBalancer":
-        for name in ("allocateLoadBalancerNodePorts", "healthCheckNodePort", "loadBalancerClass"):
-            if spec.get(name) == before.get(name):
-                spec.pop(name, None)
+    if needs_health_check(before) and not needs_health_check(spec):
+        gone.append("healthCheckNodePort")
+    if kind != "LoadBalancer" == was:
+        gone.extend(("allocateLoadBalancerNodePorts", "loadBalancerClass"))
+    if externally_accessible(before) and not externally_accessible(spec):
+        gone.append("externalTrafficPolicy")
+    for name in gone:
+        if spec.get(name) == before.get(name):
+            spec.pop(name, None)
 
 
 RESOURCES = (
@@ -124,7 +122,7 @@ RESOURCES = (
         subresources={
             "status": status(
                 prepare=prepare_status_update,
-                validate=lambda new, old: load_balancer_status(new.get("status") or {}),
+                validate=validate_status,
             ),
             "proxy": Subresource(
                 name="proxy", verbs=("create", "delete", "get", "patch", "update"), kind="ServiceProxyOptions"
@@ -139,6 +137,7 @@ RESOURCES = (
         prepare_update=_prepare_update,
         validate=validate,
         validate_update=validate_update,
+        warnings=service_warnings,
         columns=COLUMNS,
         row=row,
         selectable=lambda obj: {

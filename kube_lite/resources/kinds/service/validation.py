@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, key, not_supported, required
+from kube_lite.resources.field import (
+    IMMUTABLE,
+    Errors,
+    child,
+    duplicate,
+    forbidden,
+    index,
+    invalid,
+    key,
+    not_supported,
+    required,
+)
 from kube_lite.resources.go.types import go_value
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import validate_labels
@@ -12,6 +23,7 @@ from kube_lite.resources.rules import (
     BAD_IP,
     dns_label,
     dns_subdomain,
+    load_balancer_status,
     parse_cidr,
     parse_ip,
     port_number,
@@ -29,10 +41,25 @@ SOURCE_RANGES = "service.beta.kubernetes.io/load-balancer-source-ranges"
 """The annotation that was there before ``loadBalancerSourceRanges``."""
 
 
+PORTED = ("LoadBalancer", "NodePort")
+"""Types whose ports are open on every node."""
+TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
+TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
+"""The annotation that came after it."""
+_DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
+_IP_MODES = ("Proxy", "VIP")
+_ONLY_BALANCER = "may only be used when `type` is 'LoadBalancer'"
+
+
+def needs_health_check(spec: Obj) -> bool:
+    """Whether load balancers must ask each node if it has pods."""
+    return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
+
+
 def externally_accessible(spec: Obj) -> bool:
     """Whether traffic from outside can arrive."""
     kind = spec.get("type")
-    return kind in ("LoadBalancer", "NodePort") or (kind == "ClusterIP" and bool(spec.get("externalIPs")))
+    return kind in PORTED or (kind == "ClusterIP" and bool(spec.get("externalIPs")))
 
 
 def is_headless(spec: Obj) -> bool:
@@ -66,12 +93,7 @@ def _port(port: Obj, path: str, needs_name: bool, seen: set[str]) -> Errors:
 def _by_type(spec: Obj) -> Errors:
     found: Errors = []
     kind = spec.get("type")
-    if kind == "LoadBalancer":
-        for i, port in enumerate(spec.get("ports") or ()):
-            if port.get("port") == 10250:
-                detail = "may not expose port 10250 externally since it is used by kubelet"
-                found.append(invalid(index("spec.ports", i), 10250, detail))
-    if kind in ("LoadBalancer", "NodePort") and is_headless(spec):
+    if kind in PORTED and is_headless(spec):
         found.append(invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services"))
     if kind == "ExternalName":
         for name in ("clusterIPs", "ipFamilies", "ipFamilyPolicy"):
@@ -140,6 +162,9 @@ def _cluster_ips(spec: Obj) -> Errors:
         elif i < len(families) and families[i] != f"IPv{parsed.version}":
             detail = f"expected an {families[i]} value as indicated by `ipFamilies[{i}]`"
             found.append(invalid(at, text, detail))
+    versions = [parsed.version for parsed in map(parse_ip, ips) if parsed is not None]
+    if len(versions) == len(ips) == 2 and versions[0] == versions[1]:
+        found.append(invalid("spec.clusterIPs", ips, "may specify no more than one IP for each IP family"))
     return found
 
 
@@ -172,16 +197,14 @@ def _load_balancer(spec: Obj, annotations: dict[str, str]) -> Errors:
         ranges = annotation.strip().split(",") if annotation.strip() else ["0.0.0.0/0"]
     if ranges:
         if not balancer:
-            found.append(forbidden(at, "may only be used when `type` is 'LoadBalancer'"))
+            found.append(forbidden(at, _ONLY_BALANCER))
         if any(parse_cidr(text.strip()) is None for text in ranges):
             found.append(invalid(at, shown, "must be a list of IP ranges. For example, 10.240.0.0/24,10.250.0.0/24 "))
     if spec.get("allocateLoadBalancerNodePorts") is not None and not balancer:
-        detail = "may only be used when `type` is 'LoadBalancer'"
-        found.append(forbidden("spec.allocateLoadBalancerNodePorts", detail))
-    if name := spec.get("loadBalancerClass"):
-        if not balancer:
-            found.append(forbidden("spec.loadBalancerClass", "may only be used when `type` is 'LoadBalancer'"))
-        found.extend(qualified_name(name, "spec.loadBalancerClass"))
+        found.append(forbidden("spec.allocateLoadBalancerNodePorts", _ONLY_BALANCER))
+    if (name := spec.get("loadBalancerClass")) is not None:
+        at = "spec.loadBalancerClass"
+        found.extend(qualified_name(name, at) if balancer else [forbidden(at, _ONLY_BALANCER)])
     return found
 
 
@@ -205,13 +228,21 @@ def _traffic(spec: Obj) -> Errors:
     internal = spec.get("internalTrafficPolicy")
     if internal is not None and internal not in _TRAFFIC:
         found.append(not_supported("spec.internalTrafficPolicy", internal, _TRAFFIC))
+    wish = spec.get("trafficDistribution")
+    if wish is not None and wish not in _DISTRIBUTIONS:
+        found.append(not_supported("spec.trafficDistribution", wish, _DISTRIBUTIONS))
     return found
 
 
 def validate(obj: Obj) -> Errors:
     """The rules for a new Service."""
-    spec = obj.get("spec") or {}
+    spec, annotations = obj.get("spec") or {}, (obj.get("metadata") or {}).get("annotations") or {}
     found: Errors = []
+    if TOPOLOGY_MODE in annotations and annotations.get(TOPOLOGY_HINTS, annotations[TOPOLOGY_MODE]) != (
+        mode := annotations[TOPOLOGY_MODE]
+    ):
+        detail = f"must match annotations[{TOPOLOGY_HINTS}] when both are specified"
+        found.append(invalid(key("metadata.annotations", TOPOLOGY_MODE), mode, detail))
     ports, kind = spec.get("ports") or [], spec.get("type", "")
     if not ports and not is_headless(spec) and kind != "ExternalName":
         found.append(required("spec.ports"))
@@ -235,7 +266,7 @@ def validate(obj: Obj) -> Errors:
                 at = child(index("spec.ports", i), "nodePort")
                 found.append(forbidden(at, "may not be used when `type` is 'ClusterIP'"))
     found.extend(_duplicate_ports(spec))
-    found.extend(_load_balancer(spec, (obj.get("metadata") or {}).get("annotations") or {}))
+    found.extend(_load_balancer(spec, annotations))
     found.extend(_traffic(spec))
     return found
 
@@ -255,4 +286,26 @@ def validate_update(new: Obj, old: Obj) -> Errors:
     both = after.get("type") == before.get("type") == "LoadBalancer"
     if both and after.get("loadBalancerClass") != before.get("loadBalancerClass"):
         found.append(invalid("spec.loadBalancerClass", after.get("loadBalancerClass"), "may not change once set"))
+    checked = needs_health_check(before) and needs_health_check(after)
+    if checked and after.get("healthCheckNodePort") != before.get("healthCheckNodePort"):
+        found.append(forbidden("spec.healthCheckNodePort", IMMUTABLE))
     return found + validate(new)
+
+
+def validate_status(new: Obj, old: Obj) -> Errors:
+    """Where a load balancer listens, which only Services of that type have."""
+    status = new.get("status") or {}
+    ingress = (status.get("loadBalancer") or {}).get("ingress") or ()
+    at = "status.loadBalancer.ingress"
+    if ingress and (new.get("spec") or {}).get("type") != "LoadBalancer":
+        return [forbidden(at, "may only be used when `spec.type` is 'LoadBalancer'")]
+    found = load_balancer_status(status)
+    for i, point in enumerate(ingress):
+        mode, where = point.get("ipMode"), child(index(at, i), "ipMode")
+        if mode is None:
+            found.extend([required(where, "must be specified when `ip` is set")] if point.get("ip") else [])
+        elif not point.get("ip"):
+            found.append(forbidden(where, "may not be specified when `ip` is not set"))
+        elif mode not in _IP_MODES:
+            found.append(not_supported(where, mode, _IP_MODES))
+    return found

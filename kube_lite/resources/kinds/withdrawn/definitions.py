@@ -13,19 +13,14 @@ from typing import Any
 from kube_lite.resources import names
 from kube_lite.resources.field import Errors, invalid
 from kube_lite.resources.kinds import customresourcedefinition
+from kube_lite.resources.kinds.customresourcedefinition.validation import PRUNES
+from kube_lite.resources.kinds.customresourcedefinition.versions import SCHEMA_NEEDED
 from kube_lite.resources.kinds.withdrawn.legacy import Conversion, Release, legacy
 from kube_lite.resources.meta import Obj
 
 _CURRENT = customresourcedefinition.RESOURCES[0]
 _SHARED = (("validation", "schema"), ("subresources", "subresources"), ("additionalPrinterColumns",) * 2)
 """Names at the top of an old definition, and in a version."""
-_STRUCTURAL = (
-    "must be object at the root",
-    "must not be empty at the root",
-    "must not be empty for specified array items",
-    "must not be empty for specified object fields",
-)
-"""What is said of schemas that leave types out."""
 
 
 def _columns(holder: Obj, old: str, new: str) -> Obj:
@@ -115,12 +110,9 @@ def _default(obj: Obj) -> None:
 
 
 def _told(obj: Obj, problems: Errors) -> Errors:
-    """Old definitions need no schema, and may keep unknown fields; then the schema need not be structural."""
+    """Old definitions need no schema, and may keep unknown fields."""
     spec = obj.get("spec") or {}
-    untold: tuple[str, ...] = ("schemas are required",)
-    if spec.get("preserveUnknownFields"):
-        untold += _STRUCTURAL
-    found = [p for p in problems if p.field != "spec.preserveUnknownFields" and not p.message.endswith(untold)]
+    found = [p for p in problems if not p.message.endswith((SCHEMA_NEEDED, PRUNES))]
     first, version = (spec.get("versions") or [{}])[0].get("name", ""), spec.get("version", "")
     if version and version != first and spec.get("versions"):
         if wrong := names.dns_1035_label(version):

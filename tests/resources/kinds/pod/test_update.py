@@ -8,8 +8,10 @@ from tests.resources.kinds.cases import (
     BAD,
     NEEDED,
     NOT_HERE,
+    NOWHERE,
     Cause,
     Change,
+    assert_causes,
     assert_update,
     changed,
     create,
@@ -21,6 +23,7 @@ from tests.resources.kinds.pod.test_validation import VALID
 KIND = resource("", "pods")
 SPEC = "pod updates may not change fields other than `spec.containers[*].image`"
 TOLERATION = {"key": "a", "operator": "Exists", "effect": "NoExecute"}
+E = "spec.ephemeralContainers[0]"
 STORED = changed(VALID, {"spec.tolerations": [TOLERATION], "spec.activeDeadlineSeconds": 100})
 
 
@@ -49,7 +52,7 @@ STORED = changed(VALID, {"spec.tolerations": [TOLERATION], "spec.activeDeadlineS
         (
             "gate",
             {"spec.schedulingGates": [{"name": "g"}]},
-            [(NOT_HERE, "spec.schedulingGates", "only deletion"), (NOT_HERE, "spec", SPEC)],
+            [(NOT_HERE, "spec.schedulingGates[0].name", "only deletion")],
         ),
         ("name", {"metadata.name": "y"}, [(BAD, "metadata.name", "field is immutable")]),
     ],
@@ -61,14 +64,6 @@ def test_a_change(name: str, change: Change, causes: list[Cause]) -> None:
 def test_a_plain_update_keeps_the_status() -> None:
     new, _ = update(KIND, STORED, {"status.phase": "Running"})
     assert new["status"]["phase"] == "Pending"
-
-
-def test_a_status_update_keeps_the_spec() -> None:
-    old, _ = create(KIND, STORED)
-    new = changed(old, {"status.phase": "Running", "spec.nodeName": "n", "status.qosClass": None})
-    KIND.subresources["status"].prepare(new, old)
-    assert new["status"] == {"phase": "Running", "qosClass": "BestEffort"}
-    assert "nodeName" not in new["spec"]
 
 
 def test_ephemeral_containers_are_only_added() -> None:
@@ -85,10 +80,38 @@ def test_ephemeral_containers_are_only_added() -> None:
     assert [e.field for e in sub.validate(gone, new)] == ["spec.ephemeralContainers"]
 
 
-def test_a_finished_container_does_not_run_again() -> None:
-    old, _ = create(KIND, changed(VALID, {"spec.restartPolicy": "Never"}))
-    ended = [{"name": "c", "state": {"terminated": {"exitCode": 0}}}]
-    old["status"]["containerStatuses"] = ended
-    new = changed(old, {"status.containerStatuses": [{"name": "c", "state": {"running": {}}}]})
-    errors = KIND.subresources["status"].validate(new, old)
-    assert [e.field for e in errors] == ["status.containerStatuses[0].state"]
+@pytest.mark.parametrize(
+    ("change", "causes"),
+    [
+        ({}, []),
+        ({"name": "e", "image": " i"}, [(BAD, f"{E}.image", "whitespace")]),
+        ({"targetContainerName": "x"}, [(NOWHERE, f"{E}.targetContainerName", "")]),
+        ({"targetContainerName": "i"}, []),
+        ({"restartPolicy": "Always"}, [(NOT_HERE, f"{E}.restartPolicy", "cannot be set for an Ephemeral Container")]),
+    ],
+)
+def test_a_new_ephemeral_container(change: Change, causes: list[Cause]) -> None:
+    old, _ = create(KIND, changed(VALID, {"spec.initContainers": [{"name": "i", "image": "x"}]}))
+    new = changed(old, {"spec.ephemeralContainers": [{"name": "e", "image": "i", **change}]})
+    KIND.default(new)
+    sub = KIND.subresources["ephemeralcontainers"]
+    sub.prepare(new, old)
+    assert_causes([(e.reason, e.field, e.message) for e in sub.validate(new, old)], causes)
+
+
+MIRROR = "kubernetes.io/config.mirror"
+PROFILE = "container.apparmor.security.beta.kubernetes.io/c"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "causes"),
+    [
+        ({}, {PROFILE: "unconfined"}, [(NOT_HERE, f"metadata.annotations[{PROFILE}]", "may not add AppArmor")]),
+        ({PROFILE: "unconfined"}, {}, [(NOT_HERE, f"metadata.annotations[{PROFILE}]", "may not remove or update")]),
+        ({MIRROR: "a"}, {MIRROR: "b"}, [(NOT_HERE, f"metadata.annotations[{MIRROR}]", "remove or update mirror pod")]),
+        ({MIRROR: "a"}, {MIRROR: "a", "b": "c"}, []),
+    ],
+)
+def test_annotations_that_stay(before: dict[str, str], after: dict[str, str], causes: list[Cause]) -> None:
+    stored = changed(VALID, {"metadata.annotations": before, "spec.nodeName": "n"})
+    assert_update(KIND, stored, {"metadata.annotations": after}, causes)

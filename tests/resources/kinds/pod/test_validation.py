@@ -16,6 +16,7 @@ from tests.resources.kinds.cases import (
     Cause,
     Change,
     assert_create,
+    changed,
     resource,
 )
 
@@ -23,6 +24,7 @@ KIND = resource("", "pods")
 VALID: dict[str, Any] = {"metadata": {"name": "x"}, "spec": {"containers": [{"name": "c", "image": "nginx"}]}}
 C = "spec.containers[0]"
 P = "spec.containers.0"
+CLAIMED: Change = {"spec.volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]}
 EMPTY_DIR = {"spec.volumes": [{"name": "v", "emptyDir": {}}]}
 
 SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
@@ -51,7 +53,7 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
     ("priority class", {"spec.priorityClassName": "A"}, [(BAD, "spec.priorityClassName", "")]),
     ("runtime class", {"spec.runtimeClassName": "A"}, [(BAD, "spec.runtimeClassName", "")]),
     ("preemption", {"spec.preemptionPolicy": "x"}, [(UNKNOWN, "spec.preemptionPolicy", "Never")]),
-    ("os", {"spec.os": {"name": "x"}}, [(UNKNOWN, "spec.os.name", '"linux", "windows"')]),
+    ("os", {"spec.os": {"name": "x"}}, [(UNKNOWN, "spec.os", '"linux", "windows"')]),
     ("host alias", {"spec.hostAliases": [{"ip": "x"}]}, [(BAD, "spec.hostAliases.ip", "valid IP address")]),
     (
         "pids",
@@ -77,6 +79,53 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
         "seccomp",
         {"spec.securityContext.seccompProfile.type": "Localhost"},
         [(NEEDED, "spec.securityContext.seccompProfile.localhostProfile", "Localhost")],
+    ),
+    (
+        "alien to linux",
+        {"spec.os": {"name": "linux"}, f"{P}.securityContext.windowsOptions": {"runAsUserName": "u"}},
+        [(NOT_HERE, f"{C}.securityContext.windowsOptions", "for a linux pod")],
+    ),
+    (
+        "alien to windows",
+        {"spec.os": {"name": "windows"}, "spec.hostPID": True, f"{P}.securityContext": {"privileged": False}},
+        [(NOT_HERE, "spec.hostPID", "for a windows pod"), (NOT_HERE, f"{C}.securityContext.privileged", "windows")],
+    ),
+    (
+        "host process",
+        {f"{P}.securityContext.windowsOptions.hostProcess": True},
+        [(BAD, "spec.hostNetwork", "must be true if pod contains any hostProcess containers")],
+    ),
+    (
+        "whole hostname",
+        {"spec.hostnameOverride": "a.b", "spec.setHostnameAsFQDN": True},
+        [(NOT_HERE, "spec.hostnameOverride", "`setHostnameAsFQDN`")],
+    ),
+    (
+        "sysctl of the node's network",
+        {"spec.hostNetwork": True, "spec.securityContext.sysctls": [{"name": "net/core/somaxconn"}]},
+        [(BAD, "spec.securityContext.sysctls[0].name", "may not be specified when 'hostNetwork' is true")],
+    ),
+    (
+        "selinux",
+        {"spec.securityContext.seLinuxChangePolicy": "x"},
+        [(UNKNOWN, "spec.securityContext.seLinuxChangePolicy", '"MountOption", "Recursive"')],
+    ),
+    (
+        "devices of own users",
+        {"spec.hostUsers": False, f"{P}.volumeDevices": [{"name": "v", "devicePath": "/x"}], **CLAIMED},
+        [(NOT_HERE, f"{C}.volumeDevices", "when `hostUsers` is false")],
+    ),
+    (
+        "resources of the whole",
+        {
+            "spec.resources": {"requests": {"cpu": "1", "ephemeral-storage": "1"}, "limits": {"cpu": "1"}},
+            f"{P}.resources": {"limits": {"cpu": "2"}},
+        },
+        [
+            (UNKNOWN, "spec.resources.requests[ephemeral-storage]", '"cpu", "hugepages-", "memory"'),
+            (BAD, "spec.resources.requests[cpu]", "aggregate container requests of 2"),
+            (BAD, "spec.resources.containers[0][cpu].limits", "pod limits of 1"),
+        ],
     ),
 ]
 
@@ -199,6 +248,36 @@ CONTAINER_ROWS: list[tuple[str, Change, list[Cause]]] = [
         {f"{P}.securityContext": {"privileged": True, "allowPrivilegeEscalation": False}},
         [(BAD, f"{C}.securityContext", "`privileged` to true")],
     ),
+    (
+        "unmasked",
+        {f"{P}.securityContext.procMount": "Unmasked"},
+        [(BAD, f"{C}.securityContext.procMount", "`hostUsers` must be false")],
+    ),
+    (
+        "capability",
+        {f"{P}.securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"add": ["SYS_ADMIN"]}}},
+        [],
+    ),
+    (
+        "apparmor name",
+        {f"{P}.securityContext.appArmorProfile": {"type": "Localhost", "localhostProfile": " x"}},
+        [(BAD, f"{C}.securityContext.appArmorProfile.localhostProfile", "padded with whitespace")],
+    ),
+    (
+        "huge pages",
+        {f"{P}.resources.limits": {"hugepages-2Mi": "3Mi", "cpu": "1"}},
+        [(BAD, f"{C}.resources.{part}[hugepages-2Mi]", "multiple of hugepages-2Mi") for part in ("limits", "requests")],
+    ),
+    (
+        "claim",
+        {f"{P}.resources.claims": [{"name": "d"}, {}]},
+        [(NOWHERE, f"{C}.resources.claims[0]", "which is empty"), (NEEDED, f"{C}.resources.claims[1]", "")],
+    ),
+    (
+        "subscript",
+        {f"{P}.env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name['x']"}}}]},
+        [(BAD, f"{C}.env[0].valueFrom.fieldRef.fieldPath", "does not support subscript")],
+    ),
     ("user", {f"{P}.securityContext.runAsUser": -1}, [(BAD, f"{C}.securityContext.runAsUser", "between 0 and")]),
     (
         "init probe",
@@ -221,6 +300,14 @@ CONTAINER_ROWS: list[tuple[str, Change, list[Cause]]] = [
         [],
     ),
 ]
+
+EPHEMERAL = {
+    "volumeClaimTemplate": {
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+}
+IQN = "iqn.2015-02.example.com:test"
+ISCSI = {"iqn": IQN, "initiatorName": IQN}
 
 VOLUME_ROWS: list[tuple[str, Change, list[Cause]]] = [
     (
@@ -312,6 +399,26 @@ VOLUME_ROWS: list[tuple[str, Change, list[Cause]]] = [
         },
         [(NOT_HERE, "spec.volumes[0].projected.sources[0].serviceAccountToken", "serviceAccountName is not set")],
     ),
+    (
+        "claim that is made",
+        {
+            "spec.volumes": [
+                {"name": "v", "ephemeral": EPHEMERAL},
+                {"name": "w", "persistentVolumeClaim": {"claimName": "x-v"}},
+            ]
+        },
+        [(BAD, "spec.volumes[1].persistentVolumeClaim.claimName", "gets created for an ephemeral volume")],
+    ),
+    (
+        "template with a name",
+        {"spec.volumes": [{"name": "v", "ephemeral": changed(EPHEMERAL, {"volumeClaimTemplate.metadata.name": "n"})}]},
+        [(NOT_HERE, "spec.volumes[0].ephemeral.volumeClaimTemplate.metadata.name", "cannot be set")],
+    ),
+    (
+        "long session",
+        {"spec.volumes": [{"name": "v", "iscsi": {**ISCSI, "targetPortal": "p" * 63}}]},
+        [(BAD, "spec.volumes[0].name", "must be under 64 characters")],
+    ),
     ("unnamed", {"spec.volumes": [{"emptyDir": {}}]}, [(NEEDED, "spec.volumes[0].name", "")]),
     ("twice", {"spec.volumes": [{"name": "v"}, {"name": "v"}]}, [(TWICE, "spec.volumes[1].name", '"v"')]),
     (
@@ -350,6 +457,15 @@ SCHEDULING_ROWS: list[tuple[str, Change, list[Cause]]] = [
         "operator",
         {f"{AFFINITY}.nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "x"}]}]},
         [(BAD, f"{AFFINITY}.nodeSelectorTerms[0].matchExpressions[0].operator", "selector operator")],
+    ),
+    (
+        "wish for what no label can be",
+        {
+            "spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 1, "preference": {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b c"]}]}}
+            ]
+        },
+        [],
     ),
     (
         "toleration key",
