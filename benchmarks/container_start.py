@@ -1,6 +1,6 @@
 """How long the native runtime takes: sandbox, container start, exec, stats, removal. Needs root.
 
-    python benchmarks/container_start.py [ROUNDS]
+    python -m benchmarks.container_start [ROUNDS]
 
 Prints median and minimum in milliseconds. A start is everything between the agent's call and its answer that the
 program has been executed: plan, cgroups with limits, clone, root, filter, exec, record on disk.
@@ -9,7 +9,6 @@ program has been executed: plan, cgroups with limits, clone, root, filter, exec,
 from __future__ import annotations
 
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import anyio
 
+from benchmarks import arguments
 from kube_lite.node.runtime import ContainerSpec, Resources, SandboxSpec
 from tests.linux.node import Node
 
@@ -73,4 +73,4 @@ async def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, int(sys.argv[1]) if len(sys.argv) > 1 else 40)
+    anyio.run(main, arguments.rounds(__doc__, 40))

@@ -12,11 +12,12 @@ import json
 import shutil
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from benchmarks import arguments
 
 RUNTIMES = ("crun", "runc")
 LINKS = ("bin", "lib", "lib64", "sbin")
@@ -82,5 +83,5 @@ def measured(rounds: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    for key, value in measured(int(sys.argv[1]) if len(sys.argv) > 1 else 30).items():
+    for key, value in measured(arguments.rounds(__doc__, 30)).items():
         print(f"{key.removesuffix('_ms')}: {value:.1f} ms")

@@ -108,7 +108,7 @@ ROWS = (
         "",
         "A wake-up is an encryption and a system call for each watcher (12 to 15 us with nothing of ours around them), "
         "and wake-ups are spread so that they leave half of the thread to everything else: 1,000 watchers are woken "
-        "40 times a second. The watchers' own decryption takes as much again, of the same two cores.",
+        "35 times a second. The watchers' own decryption takes as much again, of the same two cores.",
     ),
     Row("memory per idle watcher, plain", "idle_plain_kib", 30, "KiB", True),
     Row("memory per idle watcher, TLS", "idle_tls_kib", 64, "KiB", True),

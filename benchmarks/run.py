@@ -18,6 +18,7 @@ from pathlib import Path
 import uvloop
 
 from benchmarks import container_start, node, peers, report, server, store, watchers
+from benchmarks.arguments import count
 
 Figures = Mapping[str, float]
 
@@ -145,16 +146,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=list(BENCHMARKS), help="run these, and write no page")
     parser.add_argument("--quick", action="store_true", help="a tenth of everything, once; writes no page")
-    parser.add_argument("--runs", type=int, default=FULL.runs, help="runs of which the median counts")
+    parser.add_argument("--runs", type=count, default=FULL.runs, help="runs of which the median counts")
     parser.add_argument("--output", type=Path, default=Path("docs/performance.md"))
     options = parser.parse_args()
+    writes_page = not options.only and not options.quick
+    if writes_page and (options.output.is_dir() or not os.access(options.output.parent, os.W_OK)):
+        parser.error(f"--output {options.output}: want a file in a directory that may be written to")
     load = os.getloadavg()[0]
     scale = QUICK if options.quick else replace(FULL, runs=options.runs)
     figures = measure(options.only or list(BENCHMARKS), scale)
     text = report.table(figures)
     print(text)
-    if not options.only and not options.quick:
-        options.output.parent.mkdir(exist_ok=True)
+    if writes_page:
         options.output.write_text(report.page(text, figures, scale.runs, machine(), load))
 
 

@@ -13,6 +13,7 @@ import random
 import time
 from collections.abc import Sequence
 
+from benchmarks.arguments import count
 from kube_lite.resources.kinds.pod.view import Container, Pod, PodSpec, ResourceRequirements, Toleration
 from kube_lite.resources.meta import ObjectMeta, OwnerReference
 from kube_lite.resources.views import Node, NodeStatus
@@ -67,8 +68,8 @@ def measure(table: NodeTable, pods: Sequence[PodInfo]) -> float:
 def main() -> None:
     """Run all cases and print a line each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--nodes", type=int, default=5000)
-    parser.add_argument("--pods", type=int, default=2000)
+    parser.add_argument("--nodes", type=count, default=5000)
+    parser.add_argument("--pods", type=count, default=2000)
     options = parser.parse_args()
     for title, pods in (
         ("alike", make_pods(options.pods)),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import anyio
 
+from benchmarks.arguments import count
 from kube_lite.store.sqlite import open_sqlite
 from kube_lite.store.store import Store
 from kube_lite.store.watch_cache import WatchCaches
@@ -87,8 +88,8 @@ def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0, help="length of each write run")
-    parser.add_argument("--runs", type=int, default=3, help="runs of which the median is printed")
-    parser.add_argument("--objects", type=int, nargs="*", default=[10_000, 100_000], help="sizes to open")
+    parser.add_argument("--runs", type=count, default=3, help="runs of which the median is printed")
+    parser.add_argument("--objects", type=count, nargs="*", default=[10_000, 100_000], help="sizes to open")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="kl-bench-") as name:
         directory = Path(name)

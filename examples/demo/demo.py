@@ -7,6 +7,7 @@ Without root the same story runs on a simulated node, and every step that needs 
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -231,6 +232,7 @@ def grow_and_roll(api: Api, data_dir: Path, story: Story) -> None:
 
 def main() -> int:
     """Tell the story in a directory of its own, then look for what is left."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     real = os.geteuid() == 0
     story = Story()
     if not real:

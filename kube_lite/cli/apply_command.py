@@ -89,12 +89,15 @@ def selected(manifests: list[Manifest], selector: str) -> list[Manifest]:
     from kube_lite.resources.selectors import parse
 
     wanted = parse(selector)
-    return [m for m in manifests if wanted.matches((m.obj.get("metadata") or {}).get("labels") or {})]
+    return [m for m in manifests if wanted.matches(m.obj["metadata"].get("labels") or {})]
 
 
 def validation(value: str) -> str:
-    """``--validate`` as the server's fieldValidation."""
-    return {"true": "Strict", "strict": "Strict", "warn": "Warn"}.get(str(value).lower(), "Ignore")
+    """``--validate`` as the server's fieldValidation. :raises CommandError: another word than kubectl takes"""
+    levels = {"true": "Strict", "strict": "Strict", "warn": "Warn", "ignore": "Ignore", "false": "Ignore"}
+    if value.lower() not in levels:
+        raise CommandError(f"--validate {value}: want strict (or true), warn, or ignore (or false)")
+    return levels[value.lower()]
 
 
 class Apply:

@@ -52,10 +52,14 @@ class Api:
         self._verbosity = verbosity
         self._kept = Connection(lambda: self._open(timeout))
         self._warned: set[str] = set()
-        parts = urlsplit(target.server if "://" in target.server else f"https://{target.server}")
-        self._secure = parts.scheme == "https"
-        self._host = parts.hostname or "localhost"
-        self._port = parts.port or (443 if self._secure else 80)
+        try:
+            parts = urlsplit(target.server if "://" in target.server else f"https://{target.server}")
+            self._secure = parts.scheme == "https"
+            self._host = parts.hostname or "localhost"
+            self._port = parts.port or (443 if self._secure else 80)
+        except ValueError as error:
+            wanted = "want a URL such as https://10.0.0.1:6443"
+            raise CommandError(f"the kubeconfig's server {target.server}: {wanted} ({error})") from error
         self._prefix = parts.path.rstrip("/")
         self._tls: ssl.SSLContext | None = None
 
@@ -156,12 +160,17 @@ class Api:
             again = self._kept.used
             try:
                 response = self._send(self._kept, method, path, query, body, media_type, accept)
-                raw = response.read()
             except ConnectionError as error:
                 self._kept.close()
                 if not again:
                     raise Unreachable(f"The connection to the server {self._where()} was lost: {error}") from error
                 continue  # the server closed a kept connection meanwhile: the request did not reach it
+            try:
+                raw = response.read()
+            except OSError as error:  # this request did reach it, and must not be made twice
+                self._kept.close()
+                why = "no more of the answer came in time" if isinstance(error, TimeoutError) else error
+                raise Unreachable(f"The connection to the server {self._where()} was lost: {why}") from error
             if not response.keeps_connection:
                 self._kept.close()
             return response, raw
@@ -255,6 +264,6 @@ def _refusal(response: Response, raw: bytes) -> Exception:
     if not isinstance(status, dict) or status.get("kind") != "Status":
         text = raw[:2000].decode(errors="replace").strip()
         if response.headers.get("content-type", [""])[0].startswith(JSON):
-            text = ""  # such as the paths that there are
+            text = ""  # JSON that is no Status, as the paths that a server has, explains nothing
         status = {"message": text or f"the server answered {response.status} {response.reason}"}
     return from_status(status, response.status)

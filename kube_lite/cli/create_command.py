@@ -18,6 +18,7 @@ from kube_lite.cli import output
 from kube_lite.cli.connection import Api, Obj
 from kube_lite.cli.flags import add_connection_flags, open_api
 from kube_lite.cli.main import CommandError
+from kube_lite.cli.names import Kind
 from kube_lite.cli.targets import Kinds
 
 HELP = "create objects from files or arguments"
@@ -72,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
         return _token(args, api, words[1:])
     from kube_lite.cli.create_objects import made
 
-    _create(args, api, Kinds(api), made(words, command, args), args.namespace)
+    kinds, obj = Kinds(api), made(words, command, args)
+    _create(args, api, kinds, kinds.of(obj["apiVersion"], obj["kind"]), obj)
     return 0
 
 
@@ -95,22 +97,21 @@ def _from_files(args: argparse.Namespace, api: Api) -> int:
     failed = False
     for manifest in read(args.filename, args.recursive):
         try:
-            kinds.of_manifest(manifest)
-            manifest.namespace(api.namespace, args.namespace)
-            _create(args, api, kinds, manifest.obj, args.namespace)
+            kind = kinds.of_manifest(manifest)
+            manifest.namespace(api.namespace, args.namespace)  # of whatever kind, it may not be another than -n
+            _create(args, api, kinds, kind, manifest.obj)
         except ApiError as error:
             failed = True
             report(error, f'error when creating "{manifest.source}"')
     return 1 if failed else 0
 
 
-def _create(args: argparse.Namespace, api: Api, kinds: Kinds, obj: Obj, forced: str) -> None:
+def _create(args: argparse.Namespace, api: Api, kinds: Kinds, kind: Kind, obj: Obj) -> None:
     from kube_lite.cli.apply_command import validation
 
-    kind = kinds.of(obj["apiVersion"], obj["kind"])
-    metadata = obj.setdefault("metadata", {})
+    metadata = obj["metadata"]
     if kind.namespaced:
-        metadata["namespace"] = forced or metadata.get("namespace") or api.namespace
+        metadata["namespace"] = args.namespace or metadata.get("namespace") or api.namespace
     if args.save_config:
         from kube_lite.cli.three_way import with_last_applied
 

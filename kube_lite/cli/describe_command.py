@@ -13,7 +13,7 @@ import sys
 
 from kube_lite.cli.connection import Api, Obj
 from kube_lite.cli.flags import add_connection_flags, open_api
-from kube_lite.cli.targets import Kinds, Target, parse
+from kube_lite.cli.targets import Kinds, Target, in_files, parse
 
 HELP = "print what is known of an object, with its events"
 
@@ -38,9 +38,7 @@ def run(args: argparse.Namespace) -> int:
     kinds = Kinds(api)
     failed, printed = False, 0
     for target in _targets(args, api, kinds):
-        namespace = "" if args.all_namespaces else api.namespace
-        if target.namespace is not None:
-            namespace = target.namespace
+        namespace = target.within("" if args.all_namespaces else api.namespace)
         try:
             found = _objects(api, target, namespace, args.selector)
         except ApiError as error:
@@ -64,10 +62,7 @@ def _targets(args: argparse.Namespace, api: Api, kinds: Kinds) -> list[Target]:
             for target in parse(args.what, kinds)
             for names in ([[name] for name in target.names] or [[]])
         ]
-    from kube_lite.cli.manifests import read, without_arguments
-
-    without_arguments(args.what)
-    return [kinds.target(m, api.namespace, args.namespace) for m in read(args.filename)]
+    return in_files(args, api, kinds)
 
 
 def _objects(api: Api, target: Target, namespace: str, selector: str) -> list[Obj]:

@@ -22,7 +22,7 @@ from kube_lite.cli.connection import JSON, Api, Obj
 from kube_lite.cli.flags import add_connection_flags, open_api
 from kube_lite.cli.main import CommandError, api_error
 from kube_lite.cli.names import Kind
-from kube_lite.cli.targets import Kinds, Target, parse
+from kube_lite.cli.targets import Kinds, Target, in_files, parse
 
 if TYPE_CHECKING:
     from kube_lite.errors import ApiError
@@ -86,10 +86,7 @@ def _targets(args: argparse.Namespace, api: Api, kinds: Kinds) -> list[Target]:
         if any(t.names for t in targets) and args.all_namespaces:
             raise CommandError("a resource cannot be retrieved by name across all namespaces")
         return targets
-    from kube_lite.cli.manifests import read, without_arguments
-
-    without_arguments(args.what)
-    return [kinds.target(m, api.namespace, args.namespace) for m in read(args.filename, args.recursive)]
+    return in_files(args, api, kinds, args.recursive)
 
 
 class Get:
@@ -118,7 +115,7 @@ class Get:
         """The answers for a target: one list, or one answer for each name that exists."""
         answers = []
         names: Sequence[str | None] = target.names or [None]
-        namespace = self._namespace if target.namespace is None else target.namespace
+        namespace = target.within(self._namespace)
         for name in names:
             path = target.kind.path(namespace, name, self._args.subresource)
             try:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kube_lite.cli.main import CommandError
+from kube_lite.cli.node_flags import insecure, mirrors
 from kube_lite.cli.server_flags import DEFAULT_DATA_DIR
 from kube_lite.cli.tables import Columns
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from kube_lite.node.linux.images.store import ImageStore, PullProgress
     from kube_lite.node.runtime import ImageState
 
-BUILTIN = "kube-lite.local/python"
 HELP = "pull, import, list and remove images of this node"
 
 
@@ -53,13 +53,27 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(f"image {args.action}: want {wanted}")
     if not args.data_dir:
         raise CommandError(f"--data-dir is empty: want a directory, such as {DEFAULT_DATA_DIR}")
-    directory = node_directory(Path(args.data_dir).resolve())
-    if not directory.exists() and args.action in ("ls", "rm"):
-        raise CommandError(f"no node keeps images in {args.data_dir}; name its directory with --data-dir")
-    missing = [name for name in args.what if args.action == "import" and not Path(name).exists()]
-    if missing:
-        raise CommandError(f'the path "{missing[0]}" does not exist')
-    return anyio.run(_act, args, directory)
+    try:
+        directory = node_directory(Path(args.data_dir).resolve())
+        if not directory.exists() and args.action in ("ls", "rm"):
+            raise CommandError(f"no node keeps images in {args.data_dir}; name its directory with --data-dir")
+        missing = [name for name in args.what if args.action == "import" and not Path(name).exists()]
+        if missing:
+            raise CommandError(f'the path "{missing[0]}" does not exist')
+        _make(directory)
+        return anyio.run(_act, args, directory)
+    except PermissionError as error:
+        whose = "the images are those of the user who runs the node, mostly root"
+        raise CommandError(f"{error.filename}: permission denied; {whose}") from error
+
+
+def _make(directory: Path) -> None:
+    from kube_lite.live.directory import prepare
+
+    try:
+        prepare(directory)
+    except OSError as error:
+        raise CommandError(str(error)) from error
 
 
 def node_directory(given: Path) -> Path:
@@ -84,24 +98,17 @@ async def _act(args: argparse.Namespace, directory: Path) -> int:
     from kube_lite.node.linux.images.store import ImageStore
     from kube_lite.node.runtime import RuntimeFailure
 
-    mirrors = dict(_mirror(text) for text in args.registry_mirror)
-    store = ImageStore(directory, mirrors, args.insecure_registry, in_use=lambda: images_in_use(directory))
+    asked = mirrors(args.registry_mirror), insecure(args.insecure_registry)
+    store = ImageStore(directory, *asked, in_use=lambda: images_in_use(directory))
     try:
         await {"pull": _pull, "import": _import, "ls": _list, "rm": _remove}[args.action](store, args)
     except RuntimeFailure as error:
         raise CommandError(f"{error.reason}: {error.message}") from error
-    except (ImageInUse, ImageNotFound, PermissionError) as error:
+    except (ImageInUse, ImageNotFound) as error:
         raise CommandError(str(error)) from error
     finally:
         await store.close()
     return 0
-
-
-def _mirror(text: str) -> tuple[str, str]:
-    registry, equals, url = text.partition("=")
-    if not equals or "://" not in url:
-        raise CommandError(f"--registry-mirror {text}: want REGISTRY=URL, such as docker.io=http://127.0.0.1:5000")
-    return registry, url
 
 
 async def _pull(store: ImageStore, args: argparse.Namespace) -> None:
@@ -169,8 +176,10 @@ def _size(size: float) -> str:
 
 
 async def _remove(store: ImageStore, args: argparse.Namespace) -> None:
+    from kube_lite.node.linux.images.builtin import REGISTRY, REPOSITORY
+
     for name in args.what:
-        if name.partition(":")[0] == BUILTIN:
+        if name.partition(":")[0] == f"{REGISTRY}/{REPOSITORY}":
             raise CommandError(f"{name} is built in: it is made of this machine's own Python and takes no room")
         freed = await store.remove(name)
         print(f"{name} removed, {_size(freed)} freed", flush=True)

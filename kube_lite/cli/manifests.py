@@ -15,7 +15,7 @@ from kube_lite.cli.main import CommandError
 
 EXTENSIONS = (".json", ".yaml", ".yml")
 _MOST_BYTES = 50 * 1024 * 1024
-"""Of one URL: more is not a manifest."""
+"""Of one URL: more is not a manifest, and part of one may not be applied."""
 
 
 class Manifest:
@@ -30,11 +30,11 @@ class Manifest:
     @property
     def name(self) -> str:
         """``metadata.name``, empty where there is none."""
-        return str((self.obj.get("metadata") or {}).get("name") or "")
+        return str(self.obj["metadata"].get("name") or "")
 
     def namespace(self, default: str, forced: str = "") -> str:
         """The object's namespace, else ``default``. :raises CommandError: it is not the one of ``-n``"""
-        own = str((self.obj.get("metadata") or {}).get("namespace") or "")
+        own = str(self.obj["metadata"].get("namespace") or "")
         if own and forced and own != forced:
             raise CommandError(
                 f'the namespace from the provided object "{own}" does not match the namespace "{forced}". '
@@ -116,14 +116,16 @@ def _download(url: str) -> bytes:
 
     try:
         with urlopen(url, timeout=60) as response:
-            data: bytes = response.read(_MOST_BYTES)
-            return data
+            data: bytes = response.read(_MOST_BYTES + 1)
     except HTTPError as error:
         raise CommandError(f'unable to read URL "{url}", server reported {error.code} {error.reason}') from error
     except (OSError, HTTPException, ValueError) as error:
         reason = error.reason if isinstance(error, URLError) else error
         text = reason.strerror if isinstance(reason, OSError) and reason.strerror else str(reason)
         raise CommandError(f'unable to read URL "{url}": {text}') from error
+    if len(data) > _MOST_BYTES:
+        raise CommandError(f'unable to read URL "{url}": more than {_MOST_BYTES >> 20} MiB is no manifest')
+    return data
 
 
 def parse(data: bytes, source: str) -> list[Manifest]:

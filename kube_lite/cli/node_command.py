@@ -14,7 +14,15 @@ import time
 from pathlib import Path
 
 from kube_lite.cli.main import CommandError
-from kube_lite.cli.node_flags import add_node_flags, insecure, mirrors, own_name, require_root
+from kube_lite.cli.node_flags import (
+    add_node_flags,
+    check_address,
+    check_name,
+    insecure,
+    mirrors,
+    own_name,
+    require_root,
+)
 from kube_lite.cli.running import Stop, run_until_signal
 
 HELP = "a node executor that joins a server"
@@ -39,18 +47,18 @@ def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
 
     async def serve(stop: Stop) -> None:
-        from kube_lite.live.node import LiveNodeOptions, check_name, live_node
+        from kube_lite.live.node import LiveNodeOptions, live_node
         from kube_lite.node.join import JoinError
 
         options = LiveNodeOptions(
             server=args.server,
-            name=check_name(args.name),
+            name=check_name("--name", args.name),
             data_dir=Path(args.data_dir),
             token_file=Path(args.token_file) if args.token_file else None,
             registry_mirrors=mirrors(args.registry_mirror),
             insecure_registries=insecure(args.insecure_registry),
             keep_pods=args.keep_pods,
-            address=args.address,
+            address=check_address(args.address),
         )
         try:
             async with live_node(options) as node:

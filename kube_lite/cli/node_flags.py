@@ -46,6 +46,29 @@ def insecure(values: list[str]) -> tuple[str, ...]:
     return tuple(values)
 
 
+def check_name(flag: str, name: str) -> str:
+    """A node name. :raises CommandError: not a DNS subdomain, or too long for the label that a node has by its name"""
+    import re
+
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name):
+        raise CommandError(f"{flag} {name}: a node name has lower-case letters, digits, '-' and '.', such as node-1")
+    if len(name) > 63:
+        raise CommandError(f"{flag} {name}: a node name has at most 63 characters, not {len(name)}")
+    return name
+
+
+def check_address(address: str) -> str:
+    """A node's address, '' to find it. :raises CommandError: not an IP address"""
+    import ipaddress
+
+    if address:
+        try:
+            ipaddress.ip_address(address)
+        except ValueError:
+            raise CommandError(f"--address {address}: want an IP address, such as 10.0.0.2") from None
+    return address
+
+
 def own_name() -> str:
     """The name of a node that was not given any: the machine's, in lower case as the kubelet has it."""
     import socket

@@ -15,7 +15,7 @@ from kube_lite.cli.connection import MERGE_PATCH, Api
 from kube_lite.cli.flags import add_connection_flags, open_api, seconds
 from kube_lite.cli.main import CommandError
 from kube_lite.cli.names import Kind
-from kube_lite.cli.targets import Kinds, parse
+from kube_lite.cli.targets import Kinds, in_files, parse
 
 HELP = "set the number of replicas"
 
@@ -56,10 +56,7 @@ def _named(args: argparse.Namespace, api: Api) -> list[tuple[Kind, str, str]]:
     """Kinds, namespaces and names."""
     kinds = Kinds(api)
     if args.filename:
-        from kube_lite.cli.manifests import read, without_arguments
-
-        without_arguments(args.what)
-        targets = [kinds.target(m, api.namespace, args.namespace) for m in read(args.filename)]
+        targets = in_files(args, api, kinds)
         return [(target.kind, target.namespace or "", target.names[0]) for target in targets]
     found = []
     for target in parse(args.what, kinds):

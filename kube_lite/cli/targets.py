@@ -5,6 +5,7 @@ Names of built-in kinds come from a table; the server's discovery is asked only 
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,10 @@ class Target:
         self.names = list(names)
         self.namespace = namespace
         """Where a file says that they are; None for the command's own."""
+
+    def within(self, default: str) -> str:
+        """The namespace to look in: the file's, else ``default``."""
+        return default if self.namespace is None else self.namespace
 
 
 class Kinds:
@@ -112,6 +117,17 @@ def _discovered(document: dict[str, object]) -> list[Kind]:
                     )
                 )
     return found
+
+
+def in_files(args: argparse.Namespace, api: Api, kinds: Kinds, recursive: bool = False) -> list[Target]:
+    """The objects that the files of ``-f`` name, one target each.
+
+    :raises CommandError: there are words beside ``-f``, a file cannot be read, or none names an object
+    """
+    from kube_lite.cli.manifests import read, without_arguments
+
+    without_arguments(args.what)
+    return [kinds.target(manifest, api.namespace, args.namespace) for manifest in read(args.filename, recursive)]
 
 
 def parse(words: Sequence[str], kinds: Kinds) -> list[Target]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kube_lite.cli.main import CommandError
-from kube_lite.cli.node_flags import add_node_flags, insecure, mirrors, own_name, require_root
+from kube_lite.cli.node_flags import add_node_flags, check_name, insecure, mirrors, own_name, require_root
 from kube_lite.cli.running import Stop, run_until_signal
 from kube_lite.cli.server_flags import add_server_flags, server_settings
 
@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     if not args.no_node:
         require_root()
+        check_name("--node-name", args.node_name)
     mirrors(args.registry_mirror)
     insecure(args.insecure_registry)
     settings = server_settings(args)

@@ -17,7 +17,7 @@ from kube_lite.cli.connection import Api, Obj
 from kube_lite.cli.flags import add_connection_flags, open_api, progress, seconds
 from kube_lite.cli.main import CommandError
 from kube_lite.cli.names import Kind
-from kube_lite.cli.targets import Kinds, parse
+from kube_lite.cli.targets import Kinds, in_files, parse
 from kube_lite.cli.waiting import Deadline, states
 
 HELP = "wait for a condition or for deletion"
@@ -85,10 +85,7 @@ def _wait(api: Api, kind: Kind, namespace: str, name: str, verb: str, test: Test
 def _waited(args: argparse.Namespace, api: Api) -> list[tuple[Kind, str, str]]:
     kinds = Kinds(api)
     if args.filename:
-        from kube_lite.cli.manifests import read, without_arguments
-
-        without_arguments(args.what)
-        targets = [kinds.target(m, api.namespace, args.namespace) for m in read(args.filename)]
+        targets = in_files(args, api, kinds)
         return [(target.kind, target.namespace or "", target.names[0]) for target in targets]
     found = []
     for target in parse(args.what, kinds):

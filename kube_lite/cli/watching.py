@@ -19,9 +19,7 @@ def watch(args: argparse.Namespace, api: Api, target: Target) -> int:
     kind = target.kind
     tabular = output.is_table(args.output)
     accept = TABLE if tabular else JSON
-    namespace = "" if args.all_namespaces else api.namespace
-    if target.namespace is not None:
-        namespace = target.namespace
+    namespace = target.within("" if args.all_namespaces else api.namespace)
     path = kind.path(namespace)
     query = {"labelSelector": args.selector, "fieldSelector": args.field_selector}
     if target.names:

@@ -131,8 +131,13 @@ class HttpClient:
                 headers=headers,
                 timeout=httpx.Timeout(TIMEOUT, connect=CONNECT_TIMEOUT),
                 trust_env=False,
+                event_hooks={"request": [self._expect_name]} if connection.tls_server_name else None,
             )
         return self._http
+
+    async def _expect_name(self, request: httpx.Request) -> None:
+        """Ask for, and hold the certificate to, the name that the kubeconfig gives instead of the URL's."""
+        request.extensions["sni_hostname"] = self._connection.tls_server_name
 
     # --- addresses ---
 

@@ -244,7 +244,8 @@ def select(wanted: str) -> list[str]:
     terms = [term.strip() for term in wanted.split(",") if term.strip()]
     for term in terms:
         if term != "*" and term.removeprefix("-") not in full:
-            raise ValueError(f"{term.removeprefix('-')!r} is not in the list of known controllers")
+            unknown, known = term.removeprefix("-"), ", ".join(discover())
+            raise ValueError(f"--controllers: {unknown!r} is not in the list of known controllers: {known}")
     on = {full[term] for term in terms if term in full}
     off = {full[term[1:]] for term in terms if term.startswith("-")}
     return [name for name in discover() if name in on or ("*" in terms and name not in off)]

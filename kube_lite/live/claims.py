@@ -9,6 +9,7 @@ All of them end with the process, however it ends.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -62,5 +63,7 @@ def _only(what: str, refusal: str) -> Iterator[None]:
         try:
             claim.bind(f"\0kube-lite/{what}")
         except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
             raise Claimed(refusal) from error
         yield

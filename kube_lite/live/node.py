@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import re
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,7 +19,7 @@ import anyio
 
 from kube_lite import clock
 from kube_lite.client.http import HttpClient
-from kube_lite.live import claims
+from kube_lite.live import claims, directory
 from kube_lite.node.executor import NodeExecutor, NodeParts
 from kube_lite.node.join import Membership, join
 from kube_lite.node.linux.images.store import ImageStore
@@ -50,13 +48,6 @@ class LiveNodeOptions:
     """InternalIP; '' finds it."""
 
 
-def check_name(name: str) -> str:
-    """A node name. :raises ValueError: not a DNS subdomain"""
-    if len(name) > 253 or not re.fullmatch(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", name):
-        raise ValueError(f"--name {name}: a node name has lower-case letters, digits, '-' and '.', such as node-1")
-    return name
-
-
 def own_address(server: str) -> str:
     """This machine's address as other nodes see it: the one on the way to the server."""
     parts = urlsplit(server)
@@ -80,7 +71,7 @@ async def live_node(options: LiveNodeOptions) -> AsyncIterator[NodeExecutor]:
     :raises OSError: the directory cannot be had; says what to do
     """
     data_dir = options.data_dir.resolve()
-    _prepare_directory(data_dir)
+    directory.prepare(data_dir, "volumes")  # which hold secrets and are readable inside: nobody else may get there
     async with AsyncExitStack() as claimed:
         claimed.enter_context(claims.directory(data_dir))
         claimed.enter_context(claims.node_name(options.name))
@@ -103,17 +94,6 @@ async def _joined(options: LiveNodeOptions, data_dir: Path, claimed: AsyncExitSt
         tasks.start_soon(executor.run)
         yield executor
         tasks.cancel_scope.cancel()
-
-
-def _prepare_directory(path: Path) -> None:
-    """Make a node's directory, for its owner alone. :raises OSError: it cannot be had; says what to do"""
-    os.umask(0o077)  # volumes hold secrets and are readable inside: nobody else may get there
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (path / "volumes").mkdir(exist_ok=True, mode=0o700)
-    except OSError as error:
-        why = "there is a file of this name" if isinstance(error, FileExistsError) else error.strerror
-        raise OSError(f"--data-dir {path}: {why}; choose a directory that you may write to") from error
 
 
 async def _parts(options: LiveNodeOptions, settings: NodeSettings, member: Membership, pod_cidr: str) -> NodeParts:

@@ -16,7 +16,6 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import anyio
 
@@ -32,6 +31,7 @@ from kube_lite.api.user import User
 from kube_lite.client import kubeconfig
 from kube_lite.cluster import Cluster, ClusterOptions, cluster
 from kube_lite.controllers.settings import ControllerSettings
+from kube_lite.live import directory
 from kube_lite.settings import ServerSettings
 from kube_lite.store.compaction import HistorySettings, compact_regularly
 from kube_lite.store.sqlite import open_sqlite
@@ -64,7 +64,8 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
     :raises Locked: another server uses the directory
     :raises ExceptionGroup: with an OSError: the address cannot be bound; with a ValueError: a file cannot be read
     """
-    prepare_directory(settings.data_dir)
+    directory.prepare(settings.data_dir)
+    directory.check_owner(settings.data_dir)
     if settings.node_monitor_grace_period < SAFE_GRACE:
         grace = settings.node_monitor_grace_period
         logger.warning(
@@ -154,21 +155,6 @@ async def _build_extra(running: Cluster) -> None:
 
     scheduler = running.scheduler
     running.plane.app.extra = extra.build(scheduler.explain if scheduler is not None else None, running.plane)
-
-
-def prepare_directory(path: Path) -> None:
-    """Make the data directory, for its owner alone. :raises OSError: it cannot be had; says what to do"""
-    os.umask(0o077)
-    try:
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        why = "there is a file of this name" if isinstance(error, FileExistsError) else error.strerror
-        raise OSError(f"--data-dir {path}: {why}; choose a directory that you may write to") from error
-    owner = path.stat().st_uid
-    if owner not in (os.geteuid(), 0):
-        logger.warning("--data-dir %s belongs to user id %d, who can change all that is kept in it", path, owner)
-    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        raise OSError(f"--data-dir {path} belongs to user id {owner}; choose a directory that you may write to")
 
 
 def _cluster_options(settings: ServerSettings, advertise: str, authority: certs.Authority) -> ClusterOptions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kube_lite.node.durations import duration_text
 from kube_lite.node.settings import NodeSettings
 
 
@@ -13,9 +14,9 @@ def configuration(settings: NodeSettings) -> dict[str, Any]:
         "kind": "KubeletConfiguration",
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "enableServer": False,
-        "syncFrequency": duration(settings.volume_refresh),
-        "nodeStatusUpdateFrequency": duration(settings.heartbeat),
-        "nodeStatusReportFrequency": duration(settings.status_period),
+        "syncFrequency": duration_text(settings.volume_refresh),
+        "nodeStatusUpdateFrequency": duration_text(settings.heartbeat),
+        "nodeStatusReportFrequency": duration_text(settings.status_period),
         "nodeLeaseDurationSeconds": settings.lease_duration,
         "clusterDomain": settings.cluster_domain,
         "clusterDNS": list(settings.cluster_dns),
@@ -25,15 +26,5 @@ def configuration(settings: NodeSettings) -> dict[str, Any]:
         "cpuCFSQuotaPeriod": "100ms",
         "resolvConf": "/etc/resolv.conf",
         "systemReserved": dict(settings.reserved),
-        "crashLoopBackOff": {"maxContainerRestartPeriod": duration(settings.crash_backoff_max)},
+        "crashLoopBackOff": {"maxContainerRestartPeriod": duration_text(settings.crash_backoff_max)},
     }
-
-
-def duration(seconds: float) -> str:
-    """As Go prints a duration: ``10s``, ``1m0s``, ``1h0m0s``."""
-    minutes, rest = divmod(seconds, 60)
-    hours, minutes = divmod(int(minutes), 60)
-    text = f"{rest:g}s"
-    if hours or minutes:
-        text = f"{minutes}m{text}"
-    return f"{hours}h{text}" if hours else text

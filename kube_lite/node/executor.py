@@ -125,7 +125,7 @@ class NodeExecutor:
                 if self._transport is not None:
                     tasks.start_soon(Tunnel(self._transport, settings.name, self._operations(agent, context)).run)
                 await services.wait_synced()  # pods get the addresses of Services that exist
-                self._heartbeat.set_ready(True)
+                self._heartbeat.set_ready()
                 self.ready.set()
                 await agent.run()
             finally:

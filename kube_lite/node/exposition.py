@@ -118,21 +118,15 @@ def container_metrics(sample: Sample) -> bytes:
 def _limits(out: Exposition, sample: Sample, groups: Sequence[tuple[dict[str, str], Rated]]) -> None:
     """What containers may use, and how often they wanted more CPU than that."""
     limited = [(labels, used.usage) for labels, used in groups if used.usage.periods]
-    for name, about, attribute, unit in (
-        ("periods_total", "Number of elapsed enforcement period intervals.", "periods", 1),
-        ("throttled_periods_total", "Number of throttled period intervals.", "throttled_periods", 1),
-        (
-            "throttled_seconds_total",
-            "Total time duration the container has been throttled.",
-            "throttled_nanoseconds",
-            1e9,
-        ),
-    ):
-        rows = [
-            (labels, getattr(usage, attribute) / unit if unit > 1 else getattr(usage, attribute))
-            for labels, usage in limited
-        ]
-        out.family(f"container_cpu_cfs_{name}", "counter", about, rows)
+    periods = ((labels, used.periods) for labels, used in limited)
+    about = "Number of elapsed enforcement period intervals."
+    out.family("container_cpu_cfs_periods_total", "counter", about, periods)
+    throttled = ((labels, used.throttled_periods) for labels, used in limited)
+    about = "Number of throttled period intervals."
+    out.family("container_cpu_cfs_throttled_periods_total", "counter", about, throttled)
+    seconds = ((labels, _seconds(used.throttled_nanoseconds)) for labels, used in limited)
+    about = "Total time duration the container has been throttled."
+    out.family("container_cpu_cfs_throttled_seconds_total", "counter", about, seconds)
     memory, cpu = [], []
     for pod in sample.pods:
         declared = {c.name: c.resources.limits for c in (*pod.pod.spec.containers, *pod.pod.spec.init_containers)}
@@ -144,8 +138,8 @@ def _limits(out: Exposition, sample: Sample, groups: Sequence[tuple[dict[str, st
                 cpu.append((labels, quantity.milli(limits["cpu"]) * PERIOD // 1000))
     out.family("container_spec_memory_limit_bytes", "gauge", "Memory limit for the container.", memory)
     out.family("container_spec_cpu_quota", "gauge", "CPU quota of the container.", cpu)
-    periods = [(labels, PERIOD) for labels, _ in cpu]
-    out.family("container_spec_cpu_period", "gauge", "CPU period of the container.", periods)
+    period = [(labels, PERIOD) for labels, _ in cpu]
+    out.family("container_spec_cpu_period", "gauge", "CPU period of the container.", period)
 
 
 def _cadvisor(pod: PodSample, name: str = "", identity: str = "", image: str = "") -> dict[str, str]:

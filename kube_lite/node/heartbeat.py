@@ -64,15 +64,10 @@ class Heartbeat:
         self._changed = anyio.Event()
         self._uid = ""
 
-    def set_ready(self, ready: bool, why_not: str = "") -> None:
-        """Say whether pods can run here; written at once when it changed.
-
-        :param why_not: message of the condition while they cannot
-        """
-        reason = "" if ready else why_not or "not ready"
-        if reason != self._not_ready:
-            self._not_ready = reason
-            self._changed.set()
+    def set_ready(self) -> None:
+        """Say that pods can run here from now on; written at once."""
+        self._not_ready = ""
+        self._changed.set()
 
     def see(self, node: Node) -> None:
         """Take up extended resources that somebody has added to the node's capacity, and give up those that went.

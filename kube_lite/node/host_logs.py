@@ -32,20 +32,31 @@ async def reply(path: str, root: Path = ROOT) -> Reply:
 def _reply(path: str, root: Path) -> Reply:
     base = os.path.realpath(root)
     try:
-        wanted = os.path.realpath(os.path.join(base, path.lstrip("/")))
-        if wanted != base and not wanted.startswith(base + "/"):
-            raise FileNotFoundError(wanted)
-        mode = os.stat(wanted).st_mode
-        if stat.S_ISDIR(mode):
-            if not path.endswith("/"):
-                name = quote(os.path.basename(path.rstrip("/")) or "logs")
-                return whole(b"", code=301, headers={"location": f"{name}/"})
-            return whole(_page(wanted), "text/html; charset=utf-8")
-        if not stat.S_ISREG(mode):  # a pipe would block, a device could be anything
-            raise FileNotFoundError(wanted)
-        file = open(wanted, "rb", buffering=0)  # noqa: SIM115  # closed by whoever reads it
+        # only a handle: links may change at any moment, so what is judged is what has been reached
+        handle = os.open(os.path.join(base, path.lstrip("/")), os.O_PATH | os.O_CLOEXEC)
+        try:
+            return _reached(handle, base, path)
+        finally:
+            os.close(handle)
     except (OSError, ValueError):
         return whole(b"404 page not found\n", code=404)
+
+
+def _reached(handle: int, base: str, path: str) -> Reply:
+    """What a handle stands for. :raises OSError: it cannot be read, or lies elsewhere than below ``base``"""
+    itself = f"/proc/self/fd/{handle}"
+    place = os.readlink(itself)
+    if place != base and not place.startswith(base + "/"):
+        raise FileNotFoundError(place)
+    mode = os.fstat(handle).st_mode
+    if stat.S_ISDIR(mode):
+        if not path.endswith("/"):
+            name = quote(os.path.basename(path.rstrip("/")) or "logs")
+            return whole(b"", code=301, headers={"location": f"{name}/"})
+        return whole(_page(itself), "text/html; charset=utf-8")
+    if not stat.S_ISREG(mode):  # a pipe would block, a device could be anything
+        raise FileNotFoundError(place)
+    file = open(itself, "rb", buffering=0)  # noqa: SIM115  # closed by whoever reads it
     return Reply(_chunks(file), content_type="text/plain; charset=utf-8")
 
 

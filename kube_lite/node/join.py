@@ -13,12 +13,15 @@ import json
 import os
 import re
 import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from kube_lite.client.kubeconfig import Connection
 
+KEPT = "membership.json"
+"""The file by which a data directory is known to be a node's."""
 _TOKEN = re.compile(r"K10([0-9a-f]{64})::node:(\S+)")
 TIMEOUT = 10.0
 """Seconds for each of the two requests."""
@@ -40,7 +43,7 @@ class Membership:
 def read_token(path: Path) -> tuple[str, str]:
     """The CA's hash and the secret in a token file. :raises JoinError: not such a file"""
     try:
-        text = path.read_text().strip()
+        text = path.read_text(errors="replace").strip()
     except OSError as error:
         raise JoinError(
             f"cannot read the node token {path}: {error.strerror}; the server writes DIR/node.token"
@@ -56,11 +59,12 @@ def join(server: str, name: str, directory: Path, token_file: Path | None) -> Me
 
     :raises JoinError: the server cannot be reached, is not the one of the token, or refuses
     """
-    kept = directory / "membership.json"
-    if kept.exists() and (other := json.loads(kept.read_text()).get("name", name)) != name:
+    _address(server)
+    kept = _read_kept(directory)
+    if kept is not None and (other := kept.get("name", name)) != name:
         raise JoinError(f"{directory} is node {other}'s: start it as --name {other}, or choose another data directory")
-    if kept.exists() and (token_file is None or _same_cluster(directory, token_file)):
-        return _kept(directory, server)
+    if kept is not None and (token_file is None or _same_cluster(directory, token_file)):
+        return _membership(directory, server, kept)
     if token_file is None:
         raise JoinError("this node has not joined yet: give --token-file, a copy of the server's DIR/node.token")
     fingerprint, secret = read_token(token_file)
@@ -72,8 +76,33 @@ def join(server: str, name: str, directory: Path, token_file: Path | None) -> Me
     _write(directory / "node.key", key)
     _write(directory / "node.crt", str(answer["certificate"]).encode())
     known = {"name": name, **{k: str(answer[k]) for k in ("clusterCIDR", "serviceCIDR")}}
-    _write(kept, json.dumps(known).encode())
-    return _kept(directory, server)
+    _write(directory / KEPT, json.dumps(known).encode())
+    return _membership(directory, server, known)
+
+
+def _address(server: str) -> tuple[str, int]:
+    """Host and port. :raises JoinError: not the URL of a server"""
+    try:
+        parts = urlsplit(server)
+        if parts.scheme == "https" and parts.hostname:
+            return parts.hostname, parts.port or 443
+    except ValueError:  # the port is no number, or a bracket is open
+        pass
+    raise JoinError(f"--server {server}: want a URL such as https://10.0.0.1:6443")
+
+
+def _read_kept(directory: Path) -> dict[str, str] | None:
+    """What an earlier join left; None when there was none. :raises JoinError: it is damaged"""
+    path = directory / KEPT
+    if not path.exists():
+        return None
+    try:
+        found: dict[str, str] = json.loads(path.read_bytes())
+        if {"clusterCIDR", "serviceCIDR"} <= found.keys():
+            return found
+    except (ValueError, AttributeError):  # cut short, or no object
+        pass
+    raise JoinError(f"{path} is damaged: remove it, and join again with --token-file")
 
 
 def _same_cluster(directory: Path, token_file: Path) -> bool:
@@ -81,15 +110,14 @@ def _same_cluster(directory: Path, token_file: Path) -> bool:
     return hashlib.sha256((directory / "ca.crt").read_bytes()).hexdigest() == fingerprint
 
 
-def _kept(directory: Path, server: str) -> Membership:
-    cidrs = json.loads((directory / "membership.json").read_text())
+def _membership(directory: Path, server: str, known: Mapping[str, str]) -> Membership:
     connection = Connection(
         server=server,
         ca=(directory / "ca.crt").read_bytes(),
         client_certificate=(directory / "node.crt").read_bytes(),
         client_key=(directory / "node.key").read_bytes(),
     )
-    return Membership(connection, cidrs["clusterCIDR"], cidrs["serviceCIDR"])
+    return Membership(connection, known["clusterCIDR"], known["serviceCIDR"])
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -136,6 +164,10 @@ def _ask(server: str, ca: bytes, secret: str, name: str, request: bytes) -> dict
         decoded: dict[str, object] = json.loads(answer)
     except ValueError as error:
         raise JoinError(f"{server} answered the join with something that is not JSON ({code})") from error
+    if code == 401:
+        raise JoinError(
+            f"{server} refused the join: Unauthorized: its node token is another one; copy its DIR/node.token again"
+        )
     if code != 201:
         raise JoinError(f"{server} refused the join: {decoded.get('message', code)}")
     return decoded
@@ -144,10 +176,7 @@ def _ask(server: str, ca: bytes, secret: str, name: str, request: bytes) -> dict
 def _request(
     server: str, context: ssl.SSLContext, method: str, path: str, body: bytes, headers: dict[str, str]
 ) -> tuple[int, bytes]:
-    parts = urlsplit(server)
-    if parts.scheme != "https" or not parts.hostname:
-        raise JoinError(f"--server {server}: want a URL such as https://10.0.0.1:6443")
-    connection = http.client.HTTPSConnection(parts.hostname, parts.port or 443, timeout=TIMEOUT, context=context)
+    connection = http.client.HTTPSConnection(*_address(server), timeout=TIMEOUT, context=context)
     try:
         connection.request(method, path, body or None, headers)
         answer = connection.getresponse()

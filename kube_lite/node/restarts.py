@@ -171,13 +171,3 @@ class BackOff:
         """Drop every key that begins with ``prefix``."""
         for key in [k for k in self._entries if k.startswith(prefix)]:
             del self._entries[key]
-
-
-def duration_text(seconds: float) -> str:
-    """Whole seconds as Go prints a duration: ``10s``, ``1m20s``, ``5m0s``."""
-    whole = round(seconds)
-    hours, rest = divmod(whole, 3600)
-    minutes, second = divmod(rest, 60)
-    if hours:
-        return f"{hours}h{minutes}m{second}s"
-    return f"{minutes}m{second}s" if minutes else f"{second}s"

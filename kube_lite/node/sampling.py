@@ -93,8 +93,8 @@ class Sampler:
     def __init__(self, node: NodeContext, meter: Meter) -> None:
         self._node = node
         self._meter = meter
-        self._before: dict[str, tuple[float, int, int | None]] = {}
-        """By what was measured: when, its CPU time then, and the rate that was told."""
+        self._seen: dict[tuple[str, str], tuple[float, int, int | None]] = {}
+        """By pod and container, '' for all of it: when it was measured, its CPU time, and the rate that was told."""
         self._disks: dict[str, _PodDisk] = {}
         """By pod: what was last measured of its files."""
 
@@ -104,31 +104,33 @@ class Sampler:
         :param images: bytes that images take
         :param disks: whether to measure files too, which takes a while where there are many
         """
-        now, before, self._before = clock.now(), self._before, {}
-        pods = [await self._pod(worker, before, disks) for worker in workers if running(worker)]
-        present = {pod.pod.metadata.uid for pod in pods}
+        now = clock.now()
+        pods = [await self._pod(worker, disks) for worker in workers if running(worker)]
+        present = {"", *(pod.pod.metadata.uid for pod in pods)}
+        self._seen = {key: seen for key, seen in self._seen.items() if key[0] in present}
         self._disks = {uid: disk for uid, disk in self._disks.items() if uid in present}
-        used, interfaces, space = await clock.run_in_thread(self._machine)
-        rated = self._rated("", used, before)
-        return Sample(now, rated, machine.memory().get("MemTotal", 0), interfaces, space, images, pods)
+        used, memory, interfaces, space = await clock.run_in_thread(self._machine)
+        return Sample(now, self._rated("", "", used), memory, interfaces, space, images, pods)
 
-    def _machine(self) -> tuple[Usage, list[machine.Interface], machine.Space]:
-        return machine.usage(), machine.interfaces("/proc/net/dev"), machine.space(self._node.settings.data_dir)
+    def _machine(self) -> tuple[Usage, int, list[machine.Interface], machine.Space]:
+        memory = machine.memory().get("MemTotal", 0)
+        space = machine.space(self._node.settings.data_dir)
+        return machine.usage(), memory, machine.interfaces("/proc/net/dev"), space
 
-    async def _pod(self, worker: PodWorker, before: dict[str, tuple[float, int, int | None]], disks: bool) -> PodSample:
+    async def _pod(self, worker: PodWorker, disks: bool) -> PodSample:
         uid = worker.pod.metadata.uid
         states = running(worker)
         disk = await self._disk(worker, states) if disks else _PodDisk(0.0)
         found = [
             ContainerSample(
                 state,
-                self._rated(f"{uid}/{state.name}", await self._used(uid, state.name), before),
+                self._rated(uid, state.name, await self._used(uid, state.name)),
                 disk.layers.get(state.name, _EMPTY),
                 disk.logs.get(state.name, _EMPTY),
             )
             for state in states
         ]
-        whole = self._rated(uid, await self._used(uid), before)
+        whole = self._rated(uid, "", await self._used(uid))
         own = not worker.pod.spec.host_network
         network = machine.interfaces(f"/proc/{states[0].pid}/net/dev") if own else []
         return PodSample(worker.pod, worker.view.start_time, whole, found, network, disk.volumes)
@@ -153,13 +155,13 @@ class Sampler:
         except RuntimeFailure:
             return _NOTHING  # it has ended meanwhile
 
-    def _rated(self, key: str, usage: Usage, before: dict[str, tuple[float, int, int | None]]) -> Rated:
-        now, last = clock.monotonic(), before.get(key)
+    def _rated(self, pod: str, container: str, usage: Usage) -> Rated:
+        key = (pod, container)
+        now, last = clock.monotonic(), self._seen.get(key)
         if last is not None and now - last[0] < SHORTEST:
-            self._before[key] = last
             return Rated(usage, last[2])
         rate = None
         if last is not None and usage.cpu_nanoseconds >= last[1]:
             rate = int((usage.cpu_nanoseconds - last[1]) / (now - last[0]))
-        self._before[key] = now, usage.cpu_nanoseconds, rate
+        self._seen[key] = now, usage.cpu_nanoseconds, rate
         return Rated(usage, rate)

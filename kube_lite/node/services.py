@@ -18,6 +18,7 @@ from kube_lite.node import relay
 from kube_lite.node.environment import service_variables
 from kube_lite.node.proxy import PodNetwork, ServiceProxy, ServiceSpec
 from kube_lite.node.relay import ApiRelay
+from kube_lite.node.runtime import RuntimeFailure
 from kube_lite.node.settings import NodeSettings
 from kube_lite.resources.meta import dig
 from kube_lite.resources.views import Endpoint, EndpointSlice, Node, Service
@@ -32,8 +33,8 @@ LEFT_ALONE = ("service.kubernetes.io/service-proxy-name", "service.kubernetes.io
 AFFINITY_SECONDS = 10800
 """Default timeout of ClientIP affinity (upstream)."""
 
-RETRY = 1.0
-"""Seconds before what the network refused is tried again."""
+RETRY, RETRY_MAX = 1.0, 60.0
+"""Seconds before what the network refused is tried again; for routes they double each time that nothing changed."""
 
 
 def service_of(piece: EndpointSlice) -> str:
@@ -104,6 +105,10 @@ class _Dirty:
     def add(self, key: str) -> None:
         self._keys.add(key)
         self._event.set()
+
+    async def wait(self) -> None:
+        """Return when something has changed."""
+        await self._event.wait()
 
     async def take(self, delay: float) -> set[str]:
         """What changed, after waiting ``delay`` seconds for what follows."""
@@ -211,15 +216,19 @@ class Routes:
         await self._nodes.wait_synced()
         self._nodes.on_change(lambda old, new: self._dirty.add(""))
         self._dirty.add("")
+        tried, delay = self._applied, RETRY
         while True:
             await self._dirty.take(self._settings.services_delay)
             wanted = routes_of(self._nodes.list(), self._settings.name)
             if wanted == self._applied:
                 continue
+            delay = min(2 * delay, RETRY_MAX) if wanted == tried else RETRY
             try:
                 await self._network.set_routes(wanted)
                 self._applied = wanted
-            except Exception:
-                log.exception("routes were not applied; again in %g s", RETRY)
-                await anyio.sleep(RETRY)
+            except RuntimeFailure as error:
+                log.warning("%s; again in %g s", error.message, delay)
+                self._applied, tried = None, wanted
+                with anyio.move_on_after(delay):
+                    await self._dirty.wait()
                 self._dirty.add("")

@@ -65,7 +65,5 @@ class NodeSettings:
     """``leaseDurationSeconds`` (upstream)."""
     status_period: float = 300.0
     """Longest time without a node status write when nothing changed (upstream)."""
-    event_queue: int = 1000
-    """Events waiting to be written; the oldest is dropped when full."""
     services_delay: float = 0.02
     """Changes of Services and endpoints within this time are applied together; the aim is 100 ms in all."""

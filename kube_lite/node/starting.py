@@ -13,10 +13,10 @@ import anyio
 from kube_lite import clock
 from kube_lite.node import specs
 from kube_lite.node.context import NodeContext, pod_text
+from kube_lite.node.durations import duration_text
 from kube_lite.node.environment import ConfigError
 from kube_lite.node.hooks import Target
 from kube_lite.node.images import Images, PullFailure
-from kube_lite.node.restarts import duration_text
 from kube_lite.node.runtime import ContainerPhase, ContainerSpec, ContainerState, RuntimeFailure
 from kube_lite.node.status import Waiting
 from kube_lite.node.volumes import VolumeError
@@ -104,5 +104,5 @@ def crash_key(pod: Pod, container: Container) -> str:
 def crash_waiting(node: NodeContext, pod: Pod, container: Container) -> Waiting:
     """What a container shows that waits for its back-off."""
     delay = node.crash_backoff.delay(crash_key(pod, container))
-    message = f"back-off {duration_text(delay)} restarting failed container={container.name} pod={pod_text(pod)}"
+    message = f"back-off {duration_text(round(delay))} restarting failed container={container.name} pod={pod_text(pod)}"
     return Waiting("CrashLoopBackOff", message)

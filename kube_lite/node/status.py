@@ -88,14 +88,18 @@ def container_id(state: ContainerState) -> str:
     return known if not known or "://" in known else f"{SCHEME}://{known}"
 
 
+def _unlocated(identity: str) -> Json:
+    return {
+        "exitCode": 137,
+        "reason": "ContainerStatusUnknown",
+        "message": "The container could not be located when the pod was terminated",
+        "containerID": identity,
+    }
+
+
 def _terminated(state: ContainerState) -> Json:
     if state.phase is ContainerPhase.UNKNOWN:
-        return {
-            "exitCode": 137,
-            "reason": "ContainerStatusUnknown",
-            "message": "The container could not be located when the pod was terminated",
-            "containerID": container_id(state),
-        }
+        return _unlocated(container_id(state))
     ended: Json = {
         "exitCode": state.exit_code,
         "reason": state.reason or ("Completed" if state.exit_code == 0 else "Error"),
@@ -122,16 +126,35 @@ def _carried(old: ContainerStatus | None, attempt: int) -> Json | None:
     return {k: v for k, v in msgspec.to_builtins(state).items() if v not in (None, "") and (k != "signal" or v)}
 
 
+def _last_end(
+    tries: Mapping[int, ContainerState], newest: int, old: ContainerStatus | None, *, again: bool
+) -> Json | None:
+    """How the start before ended, by the runtime, or by the API where that knows nothing of it."""
+    previous = tries.get(newest - 1)
+    if previous is not None and restarts.ended(previous):
+        return _terminated(previous)
+    if not tries and again and old is not None and old.container_id and old.state.running is not None:
+        return _unlocated(old.container_id)
+    return _carried(old, newest if tries or again else 0)
+
+
+def attempts_known(old: ContainerStatus | None) -> int:
+    """How often a container of which the runtime knows nothing is known to have ended: with the node, if it ran."""
+    return 0 if old is None else old.restart_count + bool(old.container_id)
+
+
 def container_status(
-    declared: Container, view: PodView, old: ContainerStatus | None, *, init: bool, default: Waiting
+    declared: Container, view: PodView, old: ContainerStatus | None, *, init: bool, default: Waiting, again: bool
 ) -> Json:
-    """One entry of containerStatuses or initContainerStatuses."""
+    """One entry of containerStatuses or initContainerStatuses.
+
+    :param again: whether one that ended with the node is told of as ended, since it is started again at once
+    """
     tries = view.attempts.get(declared.name) or {}
-    newest = max(tries, default=-1)
+    newest = max(tries, default=attempts_known(old))
     state = tries.get(newest)
     waiting = view.waiting.get(declared.name)
-    previous = tries.get(newest - 1)
-    last = _terminated(previous) if restarts.ended(previous) and previous else _carried(old, max(newest, 0))
+    last = _last_end(tries, newest, old, again=again)
     shown: Json
     sidecar = init and restarts.is_sidecar(declared)
     ready = started = False
@@ -159,7 +182,7 @@ def container_status(
         "state": shown,
         "lastState": {"terminated": last} if last else {},
         "ready": ready,
-        "restartCount": max(newest, old.restart_count if old else 0, 0),
+        "restartCount": max(newest, old.restart_count if old else 0),
         "image": (state.image if state else "") or declared.image,
         "imageID": state.image_id if state else "",
         "started": started,
@@ -279,10 +302,16 @@ def build(pod: Pod, view: PodView) -> Json:
     creating = Waiting("ContainerCreating")
     initializing = Waiting("PodInitializing")
     init = [
-        container_status(c, view, old.get(c.name), init=True, default=initializing) for c in pod.spec.init_containers
+        container_status(c, view, old.get(c.name), init=True, default=initializing, again=restarts.is_sidecar(c))
+        for c in pod.spec.init_containers
     ]
     default = initializing if pod.spec.init_containers else creating
-    main = [container_status(c, view, old.get(c.name), init=False, default=default) for c in pod.spec.containers]
+    # where init containers run anew first the pod is Pending again, as upstream, and no end is told of
+    again = pod.spec.restart_policy != "Never" and not pod.spec.init_containers
+    main = [
+        container_status(c, view, old.get(c.name), init=False, default=default, again=again)
+        for c in pod.spec.containers
+    ]
     current = "Failed" if view.verdict else phase(pod, init, main, view.finished)
     status: Json = {
         "phase": current,

@@ -303,7 +303,7 @@ class PodWorker:
         if state is not None:
             return state.attempt + (state.phase is not ContainerPhase.CREATED)
         known = [*self.pod.status.init_container_statuses, *self.pod.status.container_statuses]
-        return next((old.restart_count + 1 for old in known if old.name == name and old.container_id), 0)
+        return status.attempts_known(next((old for old in known if old.name == name), None))
 
     def _refresh(self) -> float | None:
         """Bring volumes up to date when it is time; seconds until then."""

@@ -14,6 +14,7 @@ import anyio
 import pytest
 
 from kube_lite.api.certs import Authority
+from kube_lite.controllers.base import discover
 from kube_lite.store.sqlite import open_sqlite
 from tests.cli.conftest import ROOT
 
@@ -62,6 +63,7 @@ def taken() -> Iterator[int]:
          "write to"),
         ("--data-dir /proc/x", "--data-dir /proc/x: No such file or directory; choose a directory that you may write "
          "to"),
+        ("--controllers nosuch", "--controllers: 'nosuch' is not in the list of known controllers: KNOWN"),
         ("--token-auth-file DIR/none", "--token-auth-file DIR/none: No such file or directory"),
         ("--token-auth-file DIR", "--token-auth-file DIR: Is a directory"),
         ("--service-cluster-ip-range 10.96.0.0", "--service-cluster-ip-range 10.96.0.0/32: want at least 8 addresses "
@@ -74,7 +76,8 @@ def taken() -> Iterator[int]:
 )  # fmt: skip
 def test_a_wrong_flag_of_the_server_is_named(tmp_path: Path, taken: int, words: str, told: str) -> None:
     def filled(text: str) -> str:
-        return text.replace("TAKEN", str(taken)).replace("DIR", str(tmp_path))
+        known = ", ".join(discover())
+        return text.replace("TAKEN", str(taken)).replace("DIR", str(tmp_path)).replace("KNOWN", known)
 
     defaults = ["--listen", "127.0.0.1:0", "--data-dir", str(tmp_path / "data")]
     assert started("server", *defaults, *filled(words).split()) == (1, f"error: {filled(told)}\n")
@@ -87,6 +90,8 @@ def test_a_wrong_flag_of_the_server_is_named(tmp_path: Path, taken: int, words: 
          "registry.local:5000"),
         ("--registry-mirror docker.io", "--registry-mirror docker.io: want REGISTRY=URL, such as "
          "docker.io=http://127.0.0.1:5000"),
+        ("--node-name Bad_1", "--node-name Bad_1: a node name has lower-case letters, digits, '-' and '.', such as "
+         "node-1"),
     ],
 )  # fmt: skip
 def test_a_wrong_flag_of_the_node_is_named_before_anything_starts(tmp_path: Path, words: str, told: str) -> None:
@@ -94,6 +99,47 @@ def test_a_wrong_flag_of_the_node_is_named_before_anything_starts(tmp_path: Path
         pytest.skip("needs root for a real node")
     assert started("up", "--data-dir", str(tmp_path / "data"), *words.split()) == (1, f"error: {told}\n")
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--name Bad_1", "--name Bad_1: a node name has lower-case letters, digits, '-' and '.', such as node-1"),
+        (f"--name {'n' * 64}", f"--name {'n' * 64}: a node name has at most 63 characters, not 64"),
+        ("--address here", "--address here: want an IP address, such as 10.0.0.2"),
+        ("--server http://127.0.0.1:1", "--server http://127.0.0.1:1: want a URL such as https://10.0.0.1:6443"),
+        ("--server https://127.0.0.1:x", "--server https://127.0.0.1:x: want a URL such as https://10.0.0.1:6443"),
+        ("--server https://[::1", "--server https://[::1: want a URL such as https://10.0.0.1:6443"),
+        ("--token-file DIR/none", "cannot read the node token DIR/none: No such file or directory; the server writes "
+         "DIR/node.token"),
+        ("--token-file /bin/true", "/bin/true holds no node token (K10<hash>::node:<secret>); copy the server's "
+         "DIR/node.token"),
+        ("", "this node has not joined yet: give --token-file, a copy of the server's DIR/node.token"),
+    ],
+)  # fmt: skip
+def test_a_node_that_cannot_join_says_why(tmp_path: Path, words: str, told: str) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root for a real node")
+    given = words.replace("DIR", str(tmp_path)).split()
+    defaults = [
+        "--server",
+        "https://127.0.0.1:1",
+        "--name",
+        tmp_path.name.replace("_", "-"),
+        "--data-dir",
+        f"{tmp_path}/n",
+    ]
+    told = told.replace("DIR/none", f"{tmp_path}/none")
+    assert started("node", *defaults, *given) == (1, f"error: {told}\n")
+
+
+def test_a_node_whose_membership_is_damaged_says_so(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root for a real node")
+    (tmp_path / "membership.json").write_text('{"name": "n')
+    words = ["--server", "https://127.0.0.1:1", "--name", tmp_path.name.replace("_", "-"), "--data-dir", str(tmp_path)]
+    told = f"{tmp_path}/membership.json is damaged: remove it, and join again with --token-file"
+    assert started("node", *words) == (1, f"error: {told}\n")
 
 
 @pytest.mark.parametrize(

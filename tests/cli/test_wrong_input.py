@@ -127,6 +127,8 @@ def test_deleting_what_an_empty_file_names_is_no_mistake(kl: KL, files: Path) ->
         ("get --raw nope", "error: --raw nope: want a path such as /readyz or /api/v1/nodes"),
         ("get --raw /nope", "Error from server (NotFound): the server answered 404 Not Found"),
         ("apply -k here", "error: kustomizations are not built here: kubectl kustomize here | kube-lite apply -f -"),
+        ("apply -f DIR/lost.yaml --validate=much", "error: --validate much: want strict (or true), warn, or ignore (or "
+         "false)"),
         ("logs x --tail=-5", "error: --tail must be greater than or equal to -1"),
         ("logs x --since=-5s", "error: --since must be greater than 0"),
         ("logs x --since=soon", "error: invalid argument 'soon' for --since: want something like 30s or 1m30s"),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 
 from kube_lite import errors
+from kube_lite.api.certs import Authority
 from kube_lite.client.http import HttpClient, Unreachable, split_lines
 from kube_lite.client.kubeconfig import Connection
 from kube_lite.client.protocol import STRATEGIC_PATCH, WatchEvent
@@ -207,6 +209,26 @@ def test_a_unix_socket_serves_as_well(tmp_path: Path) -> None:
         assert json.loads(await client.get("pods", "p", "ns")) == POD
 
     run(story, str(tmp_path / "api.sock"))
+
+
+def test_the_certificate_may_be_for_another_name_than_the_urls_if_the_connection_says_so(tmp_path: Path) -> None:
+    async def story() -> None:
+        script, authority = Server(), Authority(tmp_path)
+        pair = authority.server_pair(["api.example.com"])
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.certificate, pair.key)
+        listener = await asyncio.start_server(script.handle, "127.0.0.1", 0, ssl=context)
+        url = f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        script.answer(200, POD)
+        named = Connection(url, ca=authority.certificate_pem, tls_server_name="api.example.com")
+        with closing(listener):
+            async with HttpClient(named) as client, HttpClient(named._replace(tls_server_name="")) as strict:
+                assert json.loads(await client.get("pods", "p", "ns")) == POD
+                with pytest.raises(Unreachable, match="certificate"):
+                    await strict.get("pods", "p", "ns")
+        await asyncio.gather(*(task for task in script.tasks if task))
+
+    asyncio.run(story())
 
 
 def test_lines_are_split_wherever_chunks_end() -> None:

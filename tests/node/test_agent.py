@@ -402,6 +402,34 @@ def test_the_status_is_written_again_when_the_api_failed() -> None:
     run(story)
 
 
+def test_containers_that_ended_with_the_node_are_counted_and_told_of_while_they_are_made_again() -> None:
+    """Their number had begun anew when it took so long that their waiting was read back before they started."""
+
+    async def story() -> None:
+        client = FakeClient()
+        async with running_node(FakeRuntime(), client):
+            client.put("pods", pod())
+            await anyio.sleep(1)
+        runtime = FakeRuntime()
+        runtime.failures["c"] = RuntimeFailure("RunContainerError", "not yet")
+        async with running_node(runtime, client) as node:
+            await anyio.sleep(0.5)
+            waiting = node.status()["containerStatuses"][0]
+            assert (list(waiting["state"]), waiting["restartCount"], node.status()["phase"]) == (
+                ["waiting"],
+                1,
+                "Running",
+            )
+            assert waiting["lastState"]["terminated"]["reason"] == "ContainerStatusUnknown"
+            runtime.failures.clear()
+            await anyio.sleep(20)
+            shown = node.status()["containerStatuses"][0]
+            assert (list(shown["state"]), shown["restartCount"]) == (["running"], 1)
+            assert shown["lastState"] == waiting["lastState"]
+
+    run(story)
+
+
 def test_containers_lost_by_a_reboot_are_started_again() -> None:
     async def story() -> None:
         from dataclasses import replace

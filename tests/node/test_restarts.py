@@ -10,7 +10,6 @@ import msgspec
 import pytest
 
 from kube_lite import clock
-from kube_lite.node import restarts
 from kube_lite.node.restarts import BackOff, decide
 from kube_lite.node.runtime import ContainerPhase, ContainerState
 from kube_lite.resources.kinds.pod.view import Pod
@@ -114,10 +113,3 @@ def test_a_delay_is_known_again_after_a_restart_of_the_executor() -> None:
         assert backoff.remaining("k", clock.now()) == 0
 
     clock.run_virtual(story())
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(10, "10s"), (80, "1m20s"), (160, "2m40s"), (300, "5m0s"), (3600, "1h0m0s")]
-)
-def test_durations_read_as_in_go(seconds: float, text: str) -> None:
-    assert restarts.duration_text(seconds) == text

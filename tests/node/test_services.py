@@ -10,9 +10,11 @@ import anyio
 import msgspec
 import pytest
 
+from kube_lite import clock
 from kube_lite.client.informer import Informer
 from kube_lite.node.proxy import ServiceSpec
-from kube_lite.node.services import Services, endpoints_of, routes_of, specs_of
+from kube_lite.node.runtime import RuntimeFailure
+from kube_lite.node.services import Routes, Services, endpoints_of, routes_of, specs_of
 from kube_lite.node.settings import NodeSettings
 from kube_lite.resources.views import EndpointSlice, Node, Service
 from tests.node.fake_client import FakeClient
@@ -107,6 +109,52 @@ def test_routes_lead_to_other_nodes_that_have_a_pod_network_and_an_address() -> 
     nodes = [node("n1", "10.42.0.0/24", "192.0.2.1"), node("n2", "10.42.1.0/24", "192.0.2.2")]
     nodes += [node("n3", "", "192.0.2.3"), node("n4", "10.42.4.0/24", "")]
     assert routes_of(nodes, "n1") == {"10.42.1.0/24": "192.0.2.2"}
+
+
+class Network:
+    """Refuses every route by way of 192.0.2.3."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, list[str]]] = []
+
+    async def set_routes(self, routes: Mapping[str, str]) -> None:
+        self.asked.append((clock.monotonic(), list(routes.values())))
+        if "192.0.2.3" in routes.values():
+            raise RuntimeFailure("NetworkPluginNotReady", "no route to 10.42.3.0/24 by 192.0.2.3: unreachable")
+
+
+def test_refused_routes_are_tried_less_and_less_often_and_at_once_when_a_node_changes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def node(number: int) -> dict[str, Any]:
+        addresses = [{"type": "InternalIP", "address": f"192.0.2.{number}"}]
+        return {
+            "metadata": {"name": f"n{number}"},
+            "spec": {"podCIDR": f"10.42.{number}.0/24"},
+            "status": {"addresses": addresses},
+        }
+
+    async def story() -> None:
+        client, network = FakeClient(), Network()
+        nodes = Informer(client, "nodes", Node)
+        client.put("nodes", node(3))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(nodes.run)
+            tasks.start_soon(Routes(NodeSettings("n1", tmp_path), nodes, network).run)
+            await anyio.sleep(20)
+            assert [round(at - network.asked[0][0]) for at, _ in network.asked] == [0, 1, 3, 7, 15]
+            client.put("nodes", node(2))
+            await anyio.sleep(0.5)
+            assert sorted(network.asked[-1][1]) == ["192.0.2.2", "192.0.2.3"]
+            await client.delete("nodes", "n3")
+            await anyio.sleep(100)
+            assert network.asked[-1][1] == ["192.0.2.2"]
+            assert len(network.asked) == 7
+            tasks.cancel_scope.cancel()
+
+    run(story)
+    assert caplog.messages[-1] == "no route to 10.42.3.0/24 by 192.0.2.3: unreachable; again in 1 s"
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 class Proxy:

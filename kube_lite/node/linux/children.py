@@ -56,7 +56,7 @@ class Child:
         self,
         flags: int,
         pid_namespace: str,
-        become: Callable[[tuple[int, int, int], int], None],
+        become: Become,
         *,
         stdin: bool = False,
     ) -> None:

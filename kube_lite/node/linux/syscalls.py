@@ -47,7 +47,6 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 _CLONE_PIDFD = 0x00001000
-_CLONE_INTO_CGROUP = 0x200000000
 
 MS_RDONLY = 1
 MS_NOSUID = 2
@@ -58,8 +57,7 @@ MS_REC = 16384
 MS_PRIVATE = 1 << 18
 MS_SLAVE = 1 << 19
 MS_SHARED = 1 << 20
-MS_STRICTATIME = 1 << 24
-MNT_DETACH = 2
+_MNT_DETACH = 2
 
 MOUNT_ATTR_RDONLY = 0x1
 MOUNT_ATTR_NOSUID = 0x2
@@ -71,6 +69,7 @@ RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
 RESOLVE_IN_ROOT = 0x10
 
+_AT_FDCWD = -100
 _AT_EMPTY_PATH = 0x1000
 _AT_RECURSIVE = 0x8000
 _OPEN_TREE_CLONE = 1
@@ -115,16 +114,14 @@ def _syscall(what: str, number: int, *arguments: object) -> int:
     return _checked(result, what)
 
 
-def clone(flags: int, cgroup_fd: int = -1) -> tuple[int, int]:
+def clone(flags: int) -> tuple[int, int]:
     """Fork the calling thread with ``CLONE_*`` flags.
 
-    :param cgroup_fd: directory of a cgroup v2 group to be born in, or -1
     :returns: (pid, pidfd) in the parent, (0, -1) in the child
     """
     pidfd = ctypes.c_int(-1)
-    flags |= _CLONE_PIDFD | (_CLONE_INTO_CGROUP if cgroup_fd >= 0 else 0)
     sigchld = 17
-    fields = (flags, ctypes.addressof(pidfd), 0, 0, sigchld, 0, 0, 0, 0, 0, max(cgroup_fd, 0))
+    fields = (flags | _CLONE_PIDFD, ctypes.addressof(pidfd), 0, 0, sigchld, 0, 0, 0, 0, 0, 0)
     arguments = ctypes.create_string_buffer(struct.pack("11Q", *fields))
     result = _LIBC_HOLDING_GIL.syscall(ctypes.c_long(_NR_CLONE3), arguments, ctypes.c_long(88))
     return _checked(result, "clone3"), pidfd.value
@@ -154,9 +151,9 @@ def mount(source: str, target: str, fstype: str, flags: int, data: str = "") -> 
     _checked(result, f"mount {fstype or source}", target)
 
 
-def umount(target: str, flags: int = MNT_DETACH) -> None:
-    """Unmount; by default detached at once and freed when unused."""
-    _checked(_LIBC.umount2(os.fsencode(target), flags), "umount", target)
+def umount(target: str) -> None:
+    """Unmount: detached at once, and freed when unused."""
+    _checked(_LIBC.umount2(os.fsencode(target), _MNT_DETACH), "umount", target)
 
 
 def pivot_root_here() -> None:
@@ -166,15 +163,11 @@ def pivot_root_here() -> None:
     os.chdir("/")
 
 
-def open_tree(path: str, *, clone_mount: bool = True, recursive: bool = False, dir_fd: int = -100) -> int:
-    """A descriptor for the mount at ``path``; a detached copy of it by default."""
-    flags = _OPEN_TREE_CLOEXEC
-    if clone_mount:
-        flags |= _OPEN_TREE_CLONE | (_AT_RECURSIVE if recursive else 0)
-    if not path:
-        flags |= _AT_EMPTY_PATH
+def open_tree(path: str, *, recursive: bool = False) -> int:
+    """A descriptor for a detached copy of the mount at ``path``, or of all that is mounted below it too."""
+    flags = _OPEN_TREE_CLOEXEC | _OPEN_TREE_CLONE | (_AT_RECURSIVE if recursive else 0)
     try:
-        return _syscall("open_tree", _NR_OPEN_TREE, dir_fd, os.fsencode(path), flags)
+        return _syscall("open_tree", _NR_OPEN_TREE, _AT_FDCWD, os.fsencode(path), flags)
     except OSError as error:
         error.filename = path
         raise
@@ -190,21 +183,18 @@ def mount_setattr(
     mount_fd: int,
     *,
     set_flags: int = 0,
-    clear_flags: int = 0,
     propagation: int = 0,
     recursive: bool = False,
     user_namespace: int = -1,
 ) -> None:
-    """Change ``MOUNT_ATTR_*`` flags and propagation (``MS_PRIVATE``...) of an open mount.
+    """Set ``MOUNT_ATTR_*`` flags and propagation (``MS_PRIVATE``...) of an open mount.
 
     :param user_namespace: show owners as this user namespace maps them (an idmapped mount); EINVAL where the file
         system cannot
     """
     if user_namespace >= 0:
         set_flags |= _MOUNT_ATTR_IDMAP
-    attributes = ctypes.create_string_buffer(
-        struct.pack("4Q", set_flags, clear_flags, propagation, max(user_namespace, 0))
-    )
+    attributes = ctypes.create_string_buffer(struct.pack("4Q", set_flags, 0, propagation, max(user_namespace, 0)))
     flags = _AT_EMPTY_PATH | (_AT_RECURSIVE if recursive else 0)
     _syscall("mount_setattr", _NR_MOUNT_SETATTR, mount_fd, b"", flags, attributes, 32)
 
@@ -293,12 +283,11 @@ def clear_ambient() -> None:
     _checked(result, "prctl CAP_AMBIENT")
 
 
-def capset(permitted: int, inheritable: int = 0) -> None:
-    """Set permitted and effective to the bit mask ``permitted``, and the inheritable set."""
+def capset(permitted: int) -> None:
+    """Set permitted and effective to the bit mask ``permitted``, and the inheritable set to nothing."""
     header = ctypes.create_string_buffer(struct.pack("Ii", _CAPABILITY_VERSION_3, 0))
     low, high = permitted & 0xFFFFFFFF, permitted >> 32
-    ilow, ihigh = inheritable & 0xFFFFFFFF, inheritable >> 32
-    data = ctypes.create_string_buffer(struct.pack("6I", low, low, ilow, high, high, ihigh))
+    data = ctypes.create_string_buffer(struct.pack("6I", low, low, 0, high, high, 0))
     _syscall("capset", _NR_CAPSET, header, data)
 
 

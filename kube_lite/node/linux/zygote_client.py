@@ -85,11 +85,6 @@ class ZygoteClient:
         self._connecting = anyio.Lock()
         self._sending = anyio.Lock()
 
-    @property
-    def connected(self) -> bool:
-        """Whether there is a connection."""
-        return self._socket is not None
-
     async def connect(self) -> wire.Message:
         """Connect, starting a zygote where none listens; returns its ``hello``.
 

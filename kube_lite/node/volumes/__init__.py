@@ -141,12 +141,7 @@ class Volumes:
 
     async def measure(self, pod: Pod) -> dict[str, Disk]:
         """What each volume that takes space of its own holds, by its name."""
-        return await clock.run_in_thread(self._measure, self.pod_dir(pod.metadata.uid))
-
-    def _measure(self, directory: Path) -> dict[str, Disk]:
-        plugins = (EMPTY_DIR, *CONTENT.values())
-        found = [path for plugin in plugins if (directory / plugin).is_dir() for path in (directory / plugin).iterdir()]
-        return {path.name: disk_usage(path) for path in found}
+        return await clock.run_in_thread(_measure, self.pod_dir(pod.metadata.uid))
 
     async def remove(self, uid: str) -> None:
         """Remove the volumes of a pod."""
@@ -158,10 +153,16 @@ class Volumes:
                 self._mounter.unmount(path)
         shutil.rmtree(directory, ignore_errors=True)
 
-    def known_pods(self) -> list[str]:
-        """The uids of pods that have a directory here."""
-        base = self._root / "volumes"
-        return [p.name for p in base.iterdir()] if base.is_dir() else []
+
+def _measure(directory: Path) -> dict[str, Disk]:
+    found: dict[str, Disk] = {}
+    for plugin in (EMPTY_DIR, *CONTENT.values()):
+        try:
+            names = os.listdir(directory / plugin)
+        except FileNotFoundError:  # none of them, or the pod is being removed
+            continue
+        found.update((name, disk_usage(directory / plugin / name)) for name in names)
+    return found
 
 
 def in_memory(volume: Mapping[str, Any]) -> bool:

@@ -172,6 +172,23 @@ def test_pods_of_two_nodes_see_each_others_own_addresses(tmp_path: Path) -> None
             assert ask(one.name, second)[0] == "b"
 
 
+def test_a_node_that_gives_an_impossible_address_takes_no_route_from_the_others(tmp_path: Path) -> None:
+    with node("one", "10.244.1.0/24", tmp_path) as one, node("two", "10.244.2.0/24", tmp_path) as two:
+        joined(one, two)
+        run_inside(one.name, one.network.set_routes({}))
+        wanted = {
+            "10.244.8.0/24": "here",
+            "nowhere": "192.168.9.2",
+            "10.244.9.0/24": "203.0.113.1",
+            two.cidr: "192.168.9.2",
+        }
+        with pytest.raises(RuntimeFailure) as caught:
+            run_inside(one.name, one.network.set_routes(wanted))
+        for cidr in list(wanted)[:3]:
+            assert f"no route to {cidr} by {wanted[cidr]}: " in caught.value.message
+        assert "10.244.2.0/24 via 192.168.9.2" in ip(one.name, "route")
+
+
 def test_routes_and_forwarding_are_taken_back(tmp_path: Path) -> None:
     with node("one", "10.244.1.0/24", tmp_path) as one, node("two", "10.244.2.0/24", tmp_path) as two:
         key = "net/ipv4/conf/wire/forwarding"

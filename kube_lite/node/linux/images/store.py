@@ -24,7 +24,7 @@ from kube_lite.node.linux.images.builtin import REGISTRY as BUILTIN_REGISTRY
 from kube_lite.node.linux.images.builtin import REPOSITORY as BUILTIN_REPOSITORY
 from kube_lite.node.linux.images.builtin import BuiltinImage
 from kube_lite.node.linux.images.catalog import Catalog, Record
-from kube_lite.node.linux.images.layers import MAX_UNPACKED_BYTES, LayerStore, Workspace
+from kube_lite.node.linux.images.layers import LayerStore, Workspace
 from kube_lite.node.linux.images.manifest import Descriptor, ImageDocument, Manifest, ManifestError, parse, parse_config
 from kube_lite.node.linux.images.reference import Reference
 from kube_lite.node.linux.images.registry import Endpoint, Registry, RegistryError, endpoints
@@ -72,13 +72,11 @@ class ImageStore:
         mirrors: Mapping[str, str] | None = None,
         insecure: Collection[str] = (),
         in_use: Callable[[], Collection[str]] = tuple,
-        max_layer_bytes: int = MAX_UNPACKED_BYTES,
     ) -> None:
         self._directory = data_dir / "images"
         self._mirrors = dict(mirrors or {})
         self._insecure = frozenset(insecure)
         self._in_use = in_use
-        self._max_layer_bytes = max_layer_bytes
         self._builtin = BuiltinImage(self._directory / "builtin")
         self._opened: tuple[Catalog, LayerStore, Workspace] | None = None
         self._opening = anyio.Lock()
@@ -97,7 +95,7 @@ class ImageStore:
         (self._directory / "empty").mkdir(exist_ok=True, mode=0o755)
         self._builtin.sweep()
         workspace = Workspace(self._directory / "work")
-        layers = LayerStore(self._directory / "layers", workspace, self._max_layer_bytes)
+        layers = LayerStore(self._directory / "layers", workspace)
         return Catalog(self._directory), layers, workspace
 
     async def _parts(self) -> tuple[Catalog, LayerStore, Workspace]:

@@ -179,7 +179,9 @@ class PodNetwork:
     async def set_routes(self, routes: Mapping[str, str]) -> None:
         """Have exactly these routes to other nodes: podCIDR to the node's address. Own CIDR is passed over.
 
-        :raises RuntimeFailure: NetworkPluginNotReady
+        One that cannot be had, as a node may say of itself what it likes, keeps none of the others away.
+
+        :raises RuntimeFailure: NetworkPluginNotReady; says which
         """
         await self._in_thread("NetworkPluginNotReady", _by_pyroute2, self._set_routes, dict(routes))
 
@@ -313,7 +315,9 @@ class PodNetwork:
 
     def _set_routes(self, routes: dict[str, str]) -> None:
         from pyroute2 import IPRoute
+        from pyroute2.netlink.exceptions import NetlinkError
 
+        problems = []
         wanted = {cidr: via for cidr, via in routes.items() if cidr != self._pod_cidr}
         with IPRoute() as netlink:
             present: dict[str, str] = {}
@@ -326,9 +330,14 @@ class PodNetwork:
             for cidr, via in wanted.items():
                 if present.get(cidr) == via:
                     continue
-                netlink.route("replace", dst=cidr, gateway=via, proto=ROUTE_PROTOCOL)
-                for answer in netlink.route("get", dst=via):
-                    self._use_uplink(netlink, int(answer.get("oif")))
+                try:
+                    netlink.route("replace", dst=cidr, gateway=via, proto=ROUTE_PROTOCOL)
+                    for answer in netlink.route("get", dst=via):
+                        self._use_uplink(netlink, int(answer.get("oif")))
+                except (NetlinkError, OSError, ValueError) as error:
+                    problems.append(f"no route to {cidr} by {via}: {error}")
+        if problems:
+            raise OSError("; ".join(problems))
 
     def _remove_all(self) -> None:
         from pyroute2 import IPRoute
