@@ -319,7 +319,10 @@ def test_a_certificate_request_names_who_made_it() -> None:
 
 def test_an_update_of_a_namespace_is_refused_when_it_names_another() -> None:
     async def story(client: LocalClient) -> None:
-        team = {"metadata": {"name": "team", "namespace": "other"}, "spec": {"finalizers": ["kubernetes"]}}
+        team: dict[str, Any] = {
+            "metadata": {"name": "team", "namespace": "other"},
+            "spec": {"finalizers": ["kubernetes"]},
+        }
         await client.create("namespaces", team)
         with pytest.raises(errors.BadRequest, match=r"\(other\) does not match the namespace on the request \(team\)"):
             await client.update("namespaces", "team", team)
