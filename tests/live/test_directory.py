@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kube_lite.live import directory
-
-
-@pytest.fixture(autouse=True)
-def umask() -> Iterator[None]:
-    """Put back what the calls change for the whole process."""
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
 
 
 def test_a_new_directory_and_what_is_written_later_are_for_the_owner_alone(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,6 @@ def settings(directory: Path, **more: Any) -> ServerSettings:
     """A server without controllers, on a free port."""
     more = {"listen_port": 0, "controllers": (), "scheduler": False, **more}
     return ServerSettings(data_dir=directory / "data", **more)
-
-
-@pytest.fixture(autouse=True)
-def _umask() -> Any:
-    before = os.umask(0o022)
-    yield
-    os.umask(before)
 
 
 def run(story: Callable[[], Awaitable[None]]) -> None:

@@ -26,6 +26,7 @@ RESOURCES = (
         verbs=("get", "list"),
         answered_only=True,
         generation=False,
+        deprecation="v1 ComponentStatus is deprecated in v1.19+",
         columns=(NAME_COLUMN, Column("Status"), Column("Message"), Column("Error")),
         row=_row,
     ),

@@ -118,6 +118,7 @@ RESOURCES = (
         validate=_validate,
         validate_update=lambda new, old: _validate(new),
         warnings=_warnings,
+        deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
         columns=(NAME_COLUMN, Column("Endpoints"), AGE_COLUMN),
         row=_row,
     ),

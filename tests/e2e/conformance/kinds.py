@@ -22,6 +22,8 @@ class Kind:
     namespaced: bool = True
     status: dict[str, Any] = field(default_factory=dict)
     """A status to merge into what is there; empty where the kind has none."""
+    status_alone: bool = False
+    """Whether a write of the status leaves annotations as they were, as newer kinds have it."""
     subresources: tuple[str, ...] = ()
     scale: bool = False
     collection: bool = True
@@ -220,6 +222,7 @@ KINDS = (
         "spec: {cidrs: [CIDR]}",
         namespaced=False,
         status=timed("Seen"),
+        status_alone=True,
     ),
     kind("networking.k8s.io/v1", "networkpolicies", "NetworkPolicy", "spec: {podSelector: {}}"),
     kind("node.k8s.io/v1", "runtimeclasses", "RuntimeClass", "handler: h", namespaced=False),
@@ -270,6 +273,7 @@ KINDS = (
         " nonResourceRules: [{verbs: ['*'], nonResourceURLs: ['*']}]}]}",
         namespaced=False,
         status=condition("Seen"),
+        status_alone=True,
     ),
     kind(
         "flowcontrol.apiserver.k8s.io/v1",
@@ -278,6 +282,7 @@ KINDS = (
         "spec: {type: Limited, limited: {nominalConcurrencyShares: 2, limitResponse: {type: Reject}}}",
         namespaced=False,
         status=condition("Seen"),
+        status_alone=True,
     ),
     kind(
         "admissionregistration.k8s.io/v1",
@@ -286,6 +291,7 @@ KINDS = (
         f"spec:\n  validations: [{{expression: 'true'}}]{MATCHES_NOTHING}",
         namespaced=False,
         status=timed("Seen"),
+        status_alone=True,
     ),
     kind(
         "admissionregistration.k8s.io/v1",
@@ -340,6 +346,7 @@ KINDS = (
         "spec: {attacher: a, nodeName: n, source: {persistentVolumeName: p}}",
         namespaced=False,
         status={"attached": True},
+        status_alone=True,
     ),
     kind(
         "storage.k8s.io/v1",
@@ -361,6 +368,7 @@ KINDS = (
         "ResourceClaim",
         "spec: {devices: {requests: [{name: r, exactly: {deviceClassName: none}}]}}",
         status={"allocation": {"allocationTimestamp": "2026-01-01T00:00:00Z"}},
+        status_alone=True,
     ),
     kind(
         "resource.k8s.io/v1",
@@ -384,6 +392,7 @@ KINDS = (
         " service: {namespace: default, name: none}, insecureSkipTLSVerify: true}",
         namespaced=False,
         status=timed("Seen"),
+        status_alone=True,
     ),
     kind(
         "apiextensions.k8s.io/v1",
@@ -394,5 +403,6 @@ KINDS = (
         " schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]}",
         namespaced=False,
         status=condition("Seen"),
+        status_alone=True,
     ),
 )
