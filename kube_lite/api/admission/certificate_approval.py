@@ -16,6 +16,7 @@ class CertificateApproval:
     """Asks the authorizer for the verb "approve" on the request's signer."""
 
     name = "CertificateApproval"
+    resources = frozenset({REQUESTS})
 
     def __init__(self, authorizer: Authorizer) -> None:
         self._authorizer = authorizer

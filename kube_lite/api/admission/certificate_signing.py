@@ -12,6 +12,7 @@ class CertificateSigning:
     """Asks the authorizer for the verb "sign" on the request's signer."""
 
     name = "CertificateSigning"
+    resources = frozenset({REQUESTS})
 
     def __init__(self, authorizer: Authorizer) -> None:
         self._authorizer = authorizer

@@ -17,6 +17,7 @@ class CertificateSubjectRestriction:
     """Reads the subject of new requests for client certificates."""
 
     name = "CertificateSubjectRestriction"
+    resources = frozenset({REQUESTS})
 
     async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
         """Refuse requests for ``system:masters``. :raises Forbidden: so it is, or nobody can read it"""

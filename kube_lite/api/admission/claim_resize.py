@@ -13,6 +13,7 @@ class PersistentVolumeClaimResize:
     """Refuses growth of claims that are not bound, or whose class does not support it."""
 
     name = "PersistentVolumeClaimResize"
+    resources = frozenset({"persistentvolumeclaims"})
 
     async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
         """Look at a claim that asks for more than before. :raises Forbidden: it may not"""

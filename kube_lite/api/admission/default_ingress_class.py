@@ -13,6 +13,7 @@ class DefaultIngressClass:
     """Sets ``spec.ingressClassName`` of new Ingresses; of several defaults the newest counts."""
 
     name = "DefaultIngressClass"
+    resources = frozenset({"ingresses.networking.k8s.io"})
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Give an Ingress without a class the default one."""

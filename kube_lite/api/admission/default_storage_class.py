@@ -14,6 +14,7 @@ class DefaultStorageClass:
     """Sets ``spec.storageClassName`` of new claims; of several defaults the newest counts, as upstream."""
 
     name = "DefaultStorageClass"
+    resources = frozenset({"persistentvolumeclaims"})
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Give a claim without a class the default one. An empty name means none, and stays."""

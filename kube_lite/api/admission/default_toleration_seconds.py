@@ -22,6 +22,7 @@ class DefaultTolerationSeconds:
     """Adds the two NoExecute tolerations that a pod does not already have."""
 
     name = "DefaultTolerationSeconds"
+    resources = frozenset({"pods"})
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Add what is missing to a pod."""

@@ -21,6 +21,7 @@ class LimitRanger:
     """Fills in what containers leave open, and refuses what lies outside the bounds."""
 
     name = "LimitRanger"
+    resources = frozenset({"pods", "persistentvolumeclaims"})
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Give the containers of a new pod the namespace's defaults."""

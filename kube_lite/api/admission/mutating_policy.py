@@ -36,6 +36,7 @@ class MutatingAdmissionPolicy:
     """Applies every bound policy, in the order of their names; each sees what the earlier ones made."""
 
     name = "MutatingAdmissionPolicy"
+    resources = None
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Change the object. :raises Denied: a policy that must not fail could not be applied"""

@@ -15,6 +15,7 @@ class NamespaceLifecycle:
     """Refuses creation in missing or terminating namespaces and deletion of the immortal ones."""
 
     name = "NamespaceLifecycle"
+    resources = None
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Check the namespace of a creation. :raises NotFound: no such namespace"""

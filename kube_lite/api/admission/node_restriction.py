@@ -45,6 +45,7 @@ class NodeRestriction:
     """Refuses what a node may not write."""
 
     name = "NodeRestriction"
+    resources = None
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Check a write by a node. :raises Forbidden: it is none of the node's business"""

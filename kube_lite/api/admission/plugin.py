@@ -8,7 +8,7 @@ What a plugin reserves for a write (quota) it takes back when the write is not m
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -160,6 +160,10 @@ class MutatingPlugin(Protocol):
 
     name: str
 
+    @property
+    def resources(self) -> Collection[str] | None:
+        """The group resources that it has something to say about; None when that is not known beforehand."""
+
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Change or refuse. :raises ApiError: refused"""
         ...
@@ -169,6 +173,10 @@ class ValidatingPlugin(Protocol):
     """May only refuse."""
 
     name: str
+
+    @property
+    def resources(self) -> Collection[str] | None:
+        """As of a mutating plugin."""
 
     async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
         """Refuse or not. :raises ApiError: refused"""
@@ -185,15 +193,29 @@ class Chain:
 
     mutating: Sequence[MutatingPlugin] = ()
     validating: Sequence[ValidatingPlugin] = ()
+    _concerned: dict[str, tuple[Sequence[MutatingPlugin], Sequence[ValidatingPlugin]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def _asked(self, request: AdmissionRequest) -> tuple[Sequence[MutatingPlugin], Sequence[ValidatingPlugin]]:
+        """Those who may have something to say: of a lease most have not, and leases are written all the time."""
+        name = request.resource.group_resource
+        asked = self._concerned.get(name)
+        if asked is None:
+            mutating = [p for p in self.mutating if p.resources is None or name in p.resources]
+            validating = [p for p in self.validating if p.resources is None or name in p.resources]
+            asked = self._concerned[name] = mutating, validating
+        return asked
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Ask every mutating plugin, and all of them once more when a webhook changed the object."""
+        mutating, _ = self._asked(request)
         try:
-            for plugin in self.mutating:
+            for plugin in mutating:
                 await plugin.admit(request, objects)
             if request.reinvoke:
                 request.reinvocation = True
-                for plugin in self.mutating:
+                for plugin in mutating:
                     await plugin.admit(request, objects)
         except BaseException:
             audit.annotate(request.annotations)
@@ -213,8 +235,9 @@ class Chain:
 
     async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
         """Ask every validating plugin."""
+        _, validating = self._asked(request)
         try:
-            for plugin in self.validating:
+            for plugin in validating:
                 await plugin.validate(request, objects)
         finally:
             audit.annotate(request.annotations)

@@ -63,6 +63,7 @@ class PodSecurity:
     """
 
     name = "PodSecurity"
+    resources = frozenset({"namespaces", "pods", *_TEMPLATES})
 
     def __init__(self, default: str = "privileged") -> None:
         self._default = default

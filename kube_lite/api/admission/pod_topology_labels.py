@@ -12,6 +12,7 @@ class PodTopologyLabels:
     """Copies the labels to what is bound to a node; a binding hands them on to its pod."""
 
     name = "PodTopologyLabels"
+    resources = frozenset({"pods"})
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Label the binding, or a pod that is created on a node. A node that is not there labels nothing."""

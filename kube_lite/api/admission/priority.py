@@ -12,6 +12,7 @@ class Priority:
     """Sets ``spec.priority`` and ``spec.preemptionPolicy`` of new pods; one global default class at most."""
 
     name = "Priority"
+    resources = frozenset({"pods", PRIORITY_CLASSES})
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Resolve the class of a new pod. :raises Forbidden: no such class, or a number that contradicts it"""

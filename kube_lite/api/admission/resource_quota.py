@@ -134,6 +134,7 @@ class ResourceQuota:
     """Counts creations and growth against the namespace's quotas."""
 
     name = "ResourceQuota"
+    resources = None
 
     def __init__(self) -> None:
         self._ledgers: dict[str, _Ledger] = {}

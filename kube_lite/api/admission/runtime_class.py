@@ -14,6 +14,7 @@ class RuntimeClass:
     """Sets ``spec.overhead``, ``nodeSelector`` and ``tolerations`` of new pods from their class."""
 
     name = "RuntimeClass"
+    resources = frozenset({"pods"})
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Apply the class. :raises Forbidden: there is no such class, or the pod contradicts it"""

@@ -45,6 +45,7 @@ class ServiceAccount:
     """Sets the account of new pods and mounts its token; some accounts bound what their pods refer to."""
 
     name = "ServiceAccount"
+    resources = frozenset({"pods"})
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng

@@ -17,6 +17,7 @@ class StorageObjectInUseProtection:
     """Puts the protection finalizer on new volumes and claims."""
 
     name = "StorageObjectInUseProtection"
+    resources = frozenset(FINALIZERS)
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Add the finalizer."""

@@ -15,6 +15,7 @@ class TaintNodesByCondition:
     """Puts the not-ready taint on new nodes."""
 
     name = "TaintNodesByCondition"
+    resources = frozenset({"nodes"})
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Add the taint, unless it is there."""

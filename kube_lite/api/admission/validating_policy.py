@@ -39,6 +39,7 @@ class ValidatingAdmissionPolicy:
     """Evaluates every bound policy."""
 
     name = "ValidatingAdmissionPolicy"
+    resources = None
 
     async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
         """Evaluate. :raises Denied: a rule with a Deny binding does not hold"""

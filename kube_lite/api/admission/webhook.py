@@ -148,6 +148,7 @@ class MutatingAdmissionWebhook(_Dispatch):
     """Lets webhooks change the object."""
 
     name = "MutatingAdmissionWebhook"
+    resources = None
 
     async def admit(self, request: AdmissionRequest, objects: Objects) -> None:
         """Ask every webhook concerned, in order. :raises ApiError: one refuses, or cannot be asked"""
@@ -256,6 +257,7 @@ class ValidatingAdmissionWebhook(_Dispatch):
     """Lets webhooks refuse the request."""
 
     name = "ValidatingAdmissionWebhook"
+    resources = None
 
     async def validate(self, request: AdmissionRequest, objects: Objects) -> None:
         """Ask every webhook concerned, at once. :raises ApiError: one refuses, or cannot be asked"""
