@@ -79,7 +79,7 @@ async def _drop_other_family(verbs: Verbs, family: str) -> None:
     """Delete the server's slice when it holds addresses of another family: a slice never changes its own."""
     resource = verbs.storage.registry.named("endpointslices.discovery.k8s.io")
     assert resource is not None
-    there = verbs.lookup("endpointslices.discovery.k8s.io", "default", "kubernetes")
+    there = verbs.objects.lookup("endpointslices.discovery.k8s.io", "default", "kubernetes")
     if there is not None and there.get("addressType") != family:
         await deletion.delete(verbs, Target(resource, "default", "kubernetes"), SERVER, DeleteOptions())
 
@@ -92,7 +92,7 @@ async def _service_cidr(verbs: Verbs, cidr: str) -> None:
     known = "servicecidrs.networking.k8s.io"
     metadata = {"name": "kubernetes", "finalizers": [CIDR_FINALIZER]}
     await ensure(verbs, known, "", {"metadata": metadata, "spec": {"cidrs": [cidr]}})
-    made = verbs.lookup(known, "", "kubernetes")
+    made = verbs.objects.lookup(known, "", "kubernetes")
     if made is None or (made.get("status") or {}).get("conditions"):
         return
     ready = {
@@ -103,7 +103,7 @@ async def _service_cidr(verbs: Verbs, cidr: str) -> None:
         "lastTransitionTime": clock.timestamp(),
     }
     shown = {**made, "metadata": dict(made["metadata"]), "status": {"conditions": [ready]}}
-    await verbs.internal_status(known, "", shown)
+    await verbs.objects.internal_status(known, "", shown)
 
 
 async def bootstrap(verbs: Verbs, cidr: str, service_ip: str, address: str, port: int) -> None:

@@ -33,7 +33,7 @@ async def admit(verbs: Verbs, request: Request, resource: Resource, sub: Subreso
             obj=options(request, resource, sub),
             warnings=request.warnings,
         ),
-        verbs,
+        verbs.objects,
     )
 
 

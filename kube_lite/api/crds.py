@@ -22,11 +22,12 @@ from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.crd_resources import Version, served_names, versions_of
 from kube_lite.api.discovery import version_rank
 from kube_lite.api.http import decode_json, encode_json
+from kube_lite.api.manner import Manner
 from kube_lite.api.options import DeleteOptions, WriteOptions
 from kube_lite.api.rest_hooks import Undo
 from kube_lite.api.target import Target
 from kube_lite.api.user import SERVER
-from kube_lite.api.verbs import Manner, Verbs
+from kube_lite.api.verbs import Verbs
 from kube_lite.resources.kinds.customresourcedefinition import CLEANUP
 from kube_lite.resources.kinds.customresourcedefinition.conditions import (
     conflicts,
@@ -126,7 +127,7 @@ class CustomResources:
             self._served[name] = (crd, known[1])
         elif known is not None or self._acceptable(crd):
             try:
-                versions = versions_of(crd, self.caller, self._verbs)
+                versions = versions_of(crd, self.caller, self._verbs.objects)
             except (ValueError, KeyError, TypeError) as error:
                 logger.error("%s: cannot be served: %s", name, error)
                 return

@@ -14,10 +14,11 @@ import anyio
 
 from kube_lite import clock, errors
 from kube_lite.api.admission.plugin import AdmissionRequest
+from kube_lite.api.manner import Written
 from kube_lite.api.options import DeleteOptions
 from kube_lite.api.target import Target
 from kube_lite.api.user import User
-from kube_lite.api.verbs import CONFLICT_RETRIES, Verbs, Written, is_finished
+from kube_lite.api.verbs import CONFLICT_RETRIES, Verbs, is_finished
 from kube_lite.resources.meta import Obj
 from kube_lite.store.ring import Item
 from kube_lite.store.store import StorageFull, WriteConflict
@@ -68,8 +69,8 @@ async def delete(
             warnings=warnings if warnings is not None else [],
         )
         if not admitted:
-            await verbs.admission.admit(request, verbs)
-            await verbs.admission.validate(request, verbs)
+            await verbs.admission.admit(request, verbs.objects)
+            await verbs.admission.validate(request, verbs.objects)
         try:
             return await _attempt(verbs, target, item, old, options)
         except WriteConflict:

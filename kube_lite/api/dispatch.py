@@ -15,12 +15,13 @@ from kube_lite import errors
 from kube_lite.api import codec, connect, deletion, kubelets, options, patching, reads, table, watch, watch_stream
 from kube_lite.api.history import Timeline
 from kube_lite.api.http import LongBody, Request, Response, encode_json
+from kube_lite.api.manner import Written
 from kube_lite.api.negotiate import JSON, PROTOBUF, STREAMED, Form, negotiate, negotiate_stream, not_acceptable
 from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.storage import Storage
 from kube_lite.api.target import Target
 from kube_lite.api.user import User
-from kube_lite.api.verbs import Verbs, Written
+from kube_lite.api.verbs import Verbs
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource, Subresource
 

@@ -14,9 +14,10 @@ from dataclasses import replace
 from kube_lite import clock, errors
 from kube_lite.api import codec, deletion, managed, options
 from kube_lite.api.http import Request, Response, decode_json, encode_json
+from kube_lite.api.manner import Manner
 from kube_lite.api.options import DeleteOptions, WriteOptions
 from kube_lite.api.target import Target
-from kube_lite.api.verbs import Manner, Verbs
+from kube_lite.api.verbs import Verbs
 from kube_lite.resources import selectors
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.registry import Resource

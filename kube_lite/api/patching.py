@@ -11,9 +11,10 @@ from kube_lite.api import body as bodies
 from kube_lite.api import codec, managed, patch
 from kube_lite.api.apply import LAST_APPLIED
 from kube_lite.api.http import Request, decode_json, encode_json
+from kube_lite.api.manner import Manner, Written
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.target import Target
-from kube_lite.api.verbs import Manner, Verbs, Written
+from kube_lite.api.verbs import Verbs
 from kube_lite.api.write_checks import no_revision
 from kube_lite.client.protocol import APPLY_PATCH
 from kube_lite.resources import decode, schema

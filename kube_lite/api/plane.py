@@ -81,12 +81,12 @@ class Plane:
         disabled = options.disabled_admission_plugins
         admission = chain.build(rng, disabled, caller, options.pod_security, self.authorizer)
         self.verbs = Verbs(self.storage, admission, rng)
-        self.verbs.authorizer = self.authorizer
+        self.verbs.objects.authorizer = self.authorizer
         self.dispatcher = Dispatcher(self.storage, self.verbs, rng)
         self.subresources = Subresources(self.dispatcher)
         self.authenticator = Authenticator(options.tokens, options.owner_uid)
         signer = Signer(options.service_account_key)
-        self.tokens = Tokens(signer, self.verbs, self.verbs.names, admission=self.verbs.admission)
+        self.tokens = Tokens(signer, self.verbs.objects, self.verbs.names, admission=self.verbs.admission)
         self.authenticator.reviewers.append(self.tokens.authenticate)
         self.dispatcher.subresources["serviceaccounts/token"] = self.tokens.request
         Escalation(self.verbs, self.authorizer)

@@ -12,11 +12,11 @@ from kube_lite.api.admission.plugin import AdmissionRequest
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.eviction import SUCCESS, evict
 from kube_lite.api.http import Request, Response, decode_json, encode_json
+from kube_lite.api.manner import Manner, Shown
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.objectmeta import check_namespace
 from kube_lite.api.scale_apply import ScaleApplied, patched
 from kube_lite.api.target import Target
-from kube_lite.api.verbs import Manner, Shown
 from kube_lite.api.write_checks import other_uid
 from kube_lite.resources import field, selectors
 from kube_lite.resources.ages import age
@@ -239,8 +239,8 @@ class Subresources:
             dry_run=dry_run,
             warnings=request.warnings,
         )
-        await self._verbs.admission.admit(asked, self._verbs)
-        await self._verbs.admission.validate(asked, self._verbs)
+        await self._verbs.admission.admit(asked, self._verbs.objects)
+        await self._verbs.admission.validate(asked, self._verbs.objects)
 
     # ---- eviction
 

@@ -12,8 +12,7 @@ start again, unless the caller named the revision that it expects.
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -23,14 +22,15 @@ from kube_lite import errors
 from kube_lite.api import managed, objectmeta, write_checks
 from kube_lite.api.admission.plugin import AdmissionRequest, Chain
 from kube_lite.api.authz.attributes import Attributes
-from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.http import decode_json, encode_json
+from kube_lite.api.manner import ORDINARY, PUT_ANEW, Guard, Manner, Transform, Written
 from kube_lite.api.objectmeta import Names
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.rest_hooks import RestHook
 from kube_lite.api.storage import Storage
+from kube_lite.api.stored_objects import StoredObjects
 from kube_lite.api.target import Target
-from kube_lite.api.user import SERVER, User
+from kube_lite.api.user import User
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource, Subresource
 from kube_lite.store.ring import Item
@@ -40,57 +40,6 @@ CONFLICT_RETRIES = 60
 """How often an update without a resourceVersion starts again before it gives up with 409."""
 NAME_RETRIES = 8
 """How often a generated name that is taken is drawn again (upstream KEP-4420)."""
-
-Transform = Callable[[Obj], Awaitable[Obj]]
-"""Makes the wanted object from the stored one; called again after a conflict, must not change its argument."""
-
-
-Guard = Callable[[AdmissionRequest], None]
-"""Refuses a write by raising an ApiError, or states who makes it; asked once mutating admission is done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """How admission sees a write through a subresource that has a kind of its own (Scale)."""
-
-    subresource: str
-    show: Callable[[Obj], Obj]
-    """The object as that kind."""
-    take: Callable[[Obj, Obj], Obj]
-    """The object with what admission made of the other kind."""
-
-
-@dataclass(frozen=True, slots=True)
-class Manner:
-    """How a write differs from an ordinary one."""
-
-    manage: managed.Manage | None = None
-    """How managedFields follow from the change; None for an ordinary write."""
-    managed_as: str = ""
-    """The subresource that managedFields name, when it is not the target's."""
-    pinned: bool = False
-    """The client stated the revision it expects, so a lost race is a conflict."""
-    trusted: bool = False
-    """Made by the server itself (binding): neither defaults, admission nor the kind's rules apply."""
-    shown: Shown | None = None
-    """What admission sees instead of the object."""
-    of_update: bool = False
-    """A create that was asked for as an update or apply: the user must be allowed to create too."""
-
-
-ORDINARY = Manner()
-PUT_ANEW = Manner(of_update=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """What a write left behind; ``value`` are stored bytes (see ``storage``)."""
-
-    value: bytes
-    revision: int
-    created: bool = False
-    deleted: bool = False
-
 
 WHOLE = ("status", "ephemeralcontainers", "resize")
 """Subresources that are read and written as the whole object, defaults included."""
@@ -102,8 +51,8 @@ class Verbs:
     def __init__(self, storage: Storage, admission: Chain, rng: random.Random) -> None:
         self.storage = storage
         self.admission = admission
-        self.authorizer: Authorizer | None = None
-        """Whom CEL's ``authorizer`` asks."""
+        self.objects = StoredObjects(storage, self.create, self.update)
+        """What admission sees of everything else."""
         self.names = Names(rng)
         self.hooks: MutableMapping[str, RestHook] = {}
         """Work beyond the object itself, by ``group_resource`` (addresses of Services)."""
@@ -170,7 +119,7 @@ class Verbs:
             dry_run=options.dry_run,
             warnings=warnings if warnings is not None else [],
         )
-        await self.admission.admit(request, self)
+        await self.admission.admit(request, self.objects)
         self._guard(request)
         obj = request.obj or obj
         objectmeta.drop_repeated_owners(obj, warnings, objectmeta.AFTER_ADMISSION)
@@ -187,7 +136,7 @@ class Verbs:
             request.name = obj["metadata"].get("name") or ""
             if manner.of_update:
                 self._require_create(target, user)
-            await self.admission.validate(request, self)
+            await self.admission.validate(request, self.objects)
             managed.complete(resource, obj)
             written = await self._insert(target, obj, options, revision, manner)
         except BaseException as error:
@@ -205,9 +154,8 @@ class Verbs:
     def _require_create(self, target: Target, user: User) -> None:
         """:raises Forbidden: who may update an object may not create it"""
         resource = target.resource
-        if self.authorizer is not None:
-            place = (resource.group, resource.version, resource.plural, "", target.namespace, target.name)
-            self.authorizer.require(Attributes(user, "create", *place))
+        place = (resource.group, resource.version, resource.plural, "", target.namespace, target.name)
+        self.objects.require(Attributes(user, "create", *place))
 
     def _guard(self, request: AdmissionRequest) -> None:
         guard = self.guards.get(request.resource.group_resource)
@@ -259,46 +207,6 @@ class Verbs:
         if item is None or not decode_json(item.value)["metadata"].get("deletionTimestamp"):
             return refusal
         return errors.AlreadyExists(f"object is being deleted: {refusal.message}", refusal.details)
-
-    async def internal_create(self, group_resource: str, namespace: str, obj: Obj) -> None:
-        """Create an object on the server's own behalf (``admission.plugin.Objects``)."""
-        resource = self.storage.registry.named(group_resource)
-        if resource is None:
-            raise errors.InternalError(f"no resource {group_resource}")
-        target = Target(resource, namespace, obj["metadata"]["name"])
-        await self.create(target, obj, SERVER, WriteOptions(field_manager="kube-lite"))
-
-    async def internal_status(self, group_resource: str, namespace: str, obj: Obj) -> None:
-        """Write an object's status on the server's own behalf (``admission.plugin.Objects``)."""
-        resource = self.storage.registry.named(group_resource)
-        if resource is None:
-            raise errors.InternalError(f"no resource {group_resource}")
-        target = Target(resource, namespace, obj["metadata"]["name"], resource.subresources["status"])
-        await self.update(target, obj, SERVER, WriteOptions(field_manager="kube-apiserver"))
-
-    def lookup(self, group_resource: str, namespace: str, name: str) -> Obj | None:
-        """See ``Storage.glimpse``."""
-        return self.storage.glimpse(group_resource, namespace, name)
-
-    def of_kind(self, api_version: str, kind: str) -> Resource | None:
-        """See ``Registry.of_kind``."""
-        group, _, version = api_version.rpartition("/")
-        return self.storage.registry.of_kind(group, version, kind)
-
-    def decide(self, attributes: Attributes) -> tuple[bool, str]:
-        """See ``admission.plugin.Objects``; nobody is allowed anything before there is an authorizer."""
-        if self.authorizer is None:
-            return False, ""
-        decision = self.authorizer.decide(attributes)
-        return decision.allowed, decision.reason
-
-    def equivalents(self, resource: Resource) -> list[Resource]:
-        """See ``Storage.equivalents``."""
-        return self.storage.equivalents(resource)
-
-    def select(self, group_resource: str, namespace: str = "") -> list[Obj]:
-        """See ``Storage.glance``."""
-        return self.storage.glance(group_resource, namespace)
 
     def versions_of(self, resource: Resource) -> managed.Lookup:
         """Finds the versions in which the same objects are served, by apiVersion."""
@@ -427,7 +335,7 @@ class Verbs:
             warnings=warnings if warnings is not None else [],
         )
         if not manner.trusted:
-            await self.admission.admit(request, self)
+            await self.admission.admit(request, self.objects)
         self._guard(request)
         if request.obj is not None:
             new = request.obj if shown is None else shown.take(new, request.obj)
@@ -440,7 +348,7 @@ class Verbs:
                 write_checks.check_update(resource, sub, new, old)
                 if warnings is not None and (sub is None or resource.custom):
                     warnings.extend(resource.warnings(new, old))
-                await self.admission.validate(request, self)
+                await self.admission.validate(request, self.objects)
             managed.complete(resource, new, but=managed.shared(old, new))
             if sub is None and resource.generation and objectmeta.counts(resource, new, old):
                 new["metadata"]["generation"] = int(old["metadata"].get("generation") or 0) + 1

@@ -239,7 +239,7 @@ class Aggregator:
         if backend is None or not backend.is_of(obj):
             if backend is not None:
                 await backend.close()
-            backend = self._backends[key] = Backend(obj, self._caller, self._plane.verbs, self._identity)
+            backend = self._backends[key] = Backend(obj, self._caller, self._plane.verbs.objects, self._identity)
         await backend.check(obj)
         await self._tell(name, obj, backend.state)
 

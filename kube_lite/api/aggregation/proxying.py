@@ -89,7 +89,7 @@ class Proxying:
         if chosen is None:
             raise errors.ServiceUnavailable(f'no service port "{wanted.port}" found for service "{wanted.name}"')
         try:
-            objects, port = self._plane.verbs, int(chosen["port"])
+            objects, port = self._plane.verbs.objects, int(chosen["port"])
             address = self._plane.webhook_caller.resolve(request.info.namespace, wanted.name, port, objects)
         except LookupError as error:
             raise errors.ServiceUnavailable(f'no endpoints available for service "{wanted.name}"') from error

@@ -44,7 +44,7 @@ class PolicyParameters:
             return
         reference, name = (dig(request.obj or {}, "spec", field) for field in ("paramRef", "policyName"))
         plural = request.resource.plural.replace("policybindings", "policies")
-        policy = self._verbs.lookup(f"{plural}.{GROUP}", "", name or "")
+        policy = self._verbs.objects.lookup(f"{plural}.{GROUP}", "", name or "")
         kind = dig(policy or {}, "spec", "paramKind")
         group, version, resource, problem = self._resolved(kind)
         verb = "get" if reference.get("name") else "list"
@@ -67,7 +67,7 @@ class PolicyParameters:
         if kind is None or wanted.count("/") > 1:
             return "*", "*", "*", "parse" if kind is not None else ""
         group, _, version = wanted.rpartition("/")
-        resource = self._verbs.of_kind(wanted, kind.get("kind", ""))
+        resource = self._verbs.objects.of_kind(wanted, kind.get("kind", ""))
         return (group, version, "*", "resolve") if resource is None else (group, version, resource.plural, "")
 
     def _may(self, request: AdmissionRequest, verb: str, what: tuple[str, str, str], namespace: str, name: str) -> bool:

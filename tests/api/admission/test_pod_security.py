@@ -207,7 +207,7 @@ def test_a_refused_pod_is_noted_for_the_audit_too_and_not_warned_of() -> None:
         bad = {"metadata": {"name": "b", "namespace": "default"}, "spec": spec({"privileged": True})}
         asked = AdmissionRequest("CREATE", resource, "", "default", "b", ADMIN, bad)
         with pytest.raises(errors.Forbidden):
-            await PodSecurity().validate(asked, plane.verbs)
+            await PodSecurity().validate(asked, plane.verbs.objects)
         assert asked.warnings == []
         assert asked.annotations == {
             f"{PREFIX}enforce-policy": "baseline:latest",

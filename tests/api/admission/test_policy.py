@@ -349,11 +349,11 @@ def test_audit_annotations_gather_what_all_parameters_say_and_their_failures_ref
         resource = plane.registry.at("", "v1", "configmaps")
         assert resource is not None
         asked = AdmissionRequest("CREATE", resource, "", "default", "a", ADMIN, config_map("a"))
-        await ValidatingAdmissionPolicy().validate(asked, plane.verbs)
+        await ValidatingAdmissionPolicy().validate(asked, plane.verbs.objects)
         assert asked.annotations == {"p/k": "x, y"}
         await made(client, "configmaps", config_map("z", w="z"))
         with pytest.raises(errors.ApiError, match=r"'string\(params\.data\.v\)' resulted in error: no such key: v"):
-            await ValidatingAdmissionPolicy().validate(asked, plane.verbs)
+            await ValidatingAdmissionPolicy().validate(asked, plane.verbs.objects)
 
     play(story, prepare=planes.append)
 
