@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import anyio.to_thread
 
@@ -47,7 +47,11 @@ class _InstantSelector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop in virtual time, starting at ``start``; its ``time()`` counts seconds from there."""
 
+    made: ClassVar[bool] = False
+    """Whether this process ever had one; a server in real time asks for the clock often and never has."""
+
     def __init__(self, start: datetime = VIRTUAL_START) -> None:
+        VirtualLoop.made = True
         self.start = start
         self._elapsed = 0.0
         super().__init__(_InstantSelector(self._pass))
@@ -67,6 +71,8 @@ def run_virtual(main: Coroutine[Any, Any, T], start: datetime = VIRTUAL_START) -
 
 
 def _virtual_loop() -> VirtualLoop | None:
+    if not VirtualLoop.made:
+        return None
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
