@@ -26,6 +26,7 @@ from kube_lite.api.discovery import Discovery
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.http import Request, Response
+from kube_lite.api.legacy_tokens import LastUses
 from kube_lite.api.local import LocalClient
 from kube_lite.api.metrics import Metrics
 from kube_lite.api.nonresource import NonResource
@@ -86,7 +87,8 @@ class Plane:
         self.subresources = Subresources(self.dispatcher)
         self.authenticator = Authenticator(options.tokens, options.owner_uid)
         signer = Signer(options.service_account_key)
-        self.tokens = Tokens(signer, self.verbs.objects, self.verbs.names, admission=self.verbs.admission)
+        uses = LastUses(self.verbs)
+        self.tokens = Tokens(signer, self.verbs.objects, self.verbs.names, admission=self.verbs.admission, uses=uses)
         self.authenticator.reviewers.append(self.tokens.authenticate)
         self.dispatcher.subresources["serviceaccounts/token"] = self.tokens.request
         Escalation(self.verbs, self.authorizer)

@@ -77,7 +77,7 @@ class Reviews:
         audiences = list(self._tokens.audiences)
         try:
             if self._tokens.is_own(token):
-                user, meant_for = self._tokens.review(token)
+                user, meant_for = await self._tokens.review(token)
                 matching = [a for a in (wanted or audiences) if a in meant_for]
                 if not matching:
                     shown = " ".join(quoted(a) for a in meant_for)
