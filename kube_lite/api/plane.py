@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from kube_lite import clock
-from kube_lite.api import bootstrap, certificate_requests, flow_objects, health
+from kube_lite.api import bootstrap, certificate_requests, flow_objects, health, identity
 from kube_lite.api.admission import chain
 from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.app import App
@@ -38,7 +38,7 @@ from kube_lite.api.storage import Storage
 from kube_lite.api.subresources import Subresources
 from kube_lite.api.token_signer import Signer
 from kube_lite.api.tokens import Tokens
-from kube_lite.api.user import User, service_account
+from kube_lite.api.user import SERVER, User, service_account
 from kube_lite.api.verbs import Verbs
 from kube_lite.resources.registry import Registry, builtin
 from kube_lite.store.store import Store
@@ -148,10 +148,11 @@ class Plane:
         self._started = True
 
     async def run(self) -> None:
-        """What the API does by itself while it serves: it keeps custom resources and the objects of flow control."""
+        """What the API does by itself while it serves: it keeps custom resources, the objects of flow control and its own Lease."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.custom_resources.run)
             tasks.start_soon(flow_objects.run, self.verbs)
+            tasks.start_soon(identity.run, self.client(SERVER, "kube-apiserver"), self.verbs.names.uid())
 
     def client(self, user: User, agent: str) -> LocalClient:
         """A client in this process with that identity; ``agent`` names it in managedFields."""
