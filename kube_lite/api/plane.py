@@ -24,6 +24,7 @@ from kube_lite.api.component_status import ComponentStatuses
 from kube_lite.api.crds import CustomResources
 from kube_lite.api.discovery import Discovery
 from kube_lite.api.dispatch import Dispatcher
+from kube_lite.api.expiry import Expiry
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.http import Request, Response
 from kube_lite.api.legacy_tokens import LastUses
@@ -148,10 +149,14 @@ class Plane:
         self._started = True
 
     async def run(self) -> None:
-        """What the API does by itself while it serves: it keeps custom resources, the objects of flow control and its own Lease."""
+        """What the API does by itself while it serves.
+
+        It keeps custom resources, the objects of flow control and its own Lease, and removes Events.
+        """
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.custom_resources.run)
             tasks.start_soon(flow_objects.run, self.verbs)
+            tasks.start_soon(Expiry(self.verbs).run)
             tasks.start_soon(identity.run, self.client(SERVER, "kube-apiserver"), self.verbs.names.uid())
 
     def client(self, user: User, agent: str) -> LocalClient:
