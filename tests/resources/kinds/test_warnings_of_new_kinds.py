@@ -45,8 +45,9 @@ MANAGED = {"labels": {"endpointslice.kubernetes.io/managed-by": "endpointslice-c
         *(
             ((ADMISSION, plural), {"metadata": {"name": "a.static.k8s.io"}}, f"metadata.name: {RESERVED}", "")
             for plural in (
-                *("mutatingadmissionpolicies", "mutatingadmissionpolicybindings", "mutatingwebhookconfigurations"),
-                *("validatingadmissionpolicies", "validatingadmissionpolicybindings", "validatingwebhookconfigurations"),
+                f"{what}{part}"
+                for what in ("mutating", "validating")
+                for part in ("admissionpolicies", "admissionpolicybindings", "webhookconfigurations")
             )
         ),
         (
