@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from kube_lite.api.body import json_complaint
+from kube_lite.api.json_complaints import json_complaint
 from kube_lite.api.plane import Plane
 from tests.api.wire import call, run
 from tests.plane import admin

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kube_lite.resources import schema
-from kube_lite.resources.schema import ANY, INT_OR_STRING, LIST, MAP, OBJECT, QUANTITY, STRING, from_openapi, type_for
+from kube_lite.resources.custom_schema import from_openapi
+from kube_lite.resources.schema import ANY, INT_OR_STRING, LIST, MAP, OBJECT, QUANTITY, STRING, type_for
 
 POD = type_for("", "v1", "Pod")
 
