@@ -70,7 +70,9 @@ def _load(verbs: Verbs, target: Target) -> Obj:
 
 
 async def _evict(verbs: Verbs, target: Target, request: Request, pod: Obj, wanted: DeleteOptions) -> None:
-    as_it_is = replace(wanted, resource_version=wanted.resource_version or pod["metadata"]["resourceVersion"])
+    as_it_is = wanted
+    if wanted.resource_version is None:
+        as_it_is = replace(wanted, resource_version=pod["metadata"]["resourceVersion"])
     if _serves_nobody(pod):
         pending = dig(pod, "status", "phase") == "Pending" and pod["metadata"].get("deletionTimestamp") is None
         await _end(verbs, target, request, as_it_is if pending else wanted)

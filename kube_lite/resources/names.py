@@ -295,8 +295,8 @@ def rbac_name(text: str, is_prefix: bool = False) -> Problems:
 
 
 def _trimmed(name: str, is_prefix: bool) -> str:
-    """A trailing dash of a prefix is followed by a random suffix: judge it as if that were there."""
-    return f"{name[:-1]}a" if is_prefix and name.endswith("-") else name
+    """A trailing dash of a prefix is followed by a random suffix; up to v1.20, what is before it was not looked at."""
+    return f"{name[:-2]}a" if is_prefix and len(name) > 1 and name.endswith("-") else name
 
 
 def label_name(name: str, is_prefix: bool = False) -> Problems:
@@ -312,8 +312,3 @@ def label_1035_name(name: str, is_prefix: bool = False) -> Problems:
 def subdomain_name(name: str, is_prefix: bool = False) -> Problems:
     """Name rule: RFC 1123 subdomain, the usual one."""
     return dns_subdomain(_trimmed(name, is_prefix))
-
-
-def any_name(name: str, is_prefix: bool = False) -> Problems:
-    """Name rule: nothing beyond what every object name must be."""
-    return ()
