@@ -180,7 +180,8 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
         detail = f"spec is immutable after creation except resources.requests for bound claims\n{changed}"
         found.append(forbidden("spec", detail))
     capacity = ((old.get("status") or {}).get("capacity") or {}).get("storage")
-    found.extend(_shrinks(requests.get("storage"), had, capacity))
+    # No claim shrank up to v1.22, which is told where the update is refused anyway.
+    found.extend(_shrinks(requests.get("storage"), had, had if found else capacity))
     found.extend(immutable(after, before, "volumeMode", ""))
     return found + validate_attributes_kept(after, before)
 
