@@ -33,6 +33,9 @@ MAX_BODY: Final = 3 * 1024 * 1024
 MAX_DEPTH: Final = 128
 """Nested objects and lists."""
 
+MAX_VALUES: Final = 200_000
+"""Objects, lists and members of both: an object of 1.5 MiB has no use for more, and each costs microseconds."""
+
 MAX_STRICT_ERRORS: Final = 100
 
 JSON: Final = "application/json"
@@ -223,9 +226,19 @@ def _depth(body: bytes) -> int:
     return max(accumulate(memoryview(steps).cast("b")), default=0)
 
 
+def too_many_values() -> RequestEntityTooLarge:
+    """The refusal of a body that would be small on the wire and huge in memory."""
+    return RequestEntityTooLarge(f"Request entity too large: it has more than {MAX_VALUES} values")
+
+
 def check_depth(body: bytes) -> None:
-    """Refuse nesting beyond :data:`MAX_DEPTH` before any parser sees it. :raises BadRequest"""
+    """Refuse nesting beyond :data:`MAX_DEPTH`, and values beyond :data:`MAX_VALUES`, before any parser sees them.
+
+    :raises BadRequest: :raises RequestEntityTooLarge:
+    """
     # Few bodies have that many brackets at all, and counting them is almost free.
+    if body.count(b",") > MAX_VALUES and _STRING.sub(b"", body).count(b",") > MAX_VALUES:
+        raise too_many_values()
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return
     if _depth(body) > MAX_DEPTH:

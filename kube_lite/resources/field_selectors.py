@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
-from kube_lite.resources.selectors import EQUALS, NOT_EQUALS, SelectorError
+from kube_lite.resources.remembered import remembered
+from kube_lite.resources.selectors import EQUALS, NOT_EQUALS, SelectorError, check_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,13 @@ _FIELD_TERM = re.compile(r"(?:[^\\,]|\\.|\\$)+", re.DOTALL)
 _FIELD_OPERATOR = re.compile(r"!=|==|=")
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def parse(text: str) -> FieldSelector:
     """The field selector that a query parameter stands for; '' selects everything.
 
     :raises SelectorError: with upstream's message
     """
+    check_length(text)
     requirements = []
     for term in sorted(_FIELD_TERM.findall(text)):
         operator = _FIELD_OPERATOR.search(term)

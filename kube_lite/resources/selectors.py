@@ -16,6 +16,7 @@ from typing import Any
 
 from kube_lite.resources import names
 from kube_lite.resources.meta import LabelSelector
+from kube_lite.resources.remembered import remembered
 
 Matcher = Callable[[Mapping[str, str]], bool]
 
@@ -278,23 +279,38 @@ class _Parser:
                 return values
 
 
-@lru_cache(maxsize=4096)
+LONGEST = 16 * 1024
+"""Characters of a selector in a query: what is longer is meant to keep the server busy."""
+
+
+def check_length(text: str) -> None:
+    """:raises SelectorError: the text of a selector is too long"""
+    if len(text) > LONGEST:
+        raise SelectorError(f"the selector is longer than {LONGEST} characters")
+
+
+@remembered(4096)
 def parse(text: str) -> Selector:
     """The label selector that a query parameter or ``-l`` stands for; '' selects everything.
 
     :raises SelectorError: with upstream's message
     """
+    check_length(text)
     return _selector(_Parser(text).parse())
 
 
-@lru_cache(maxsize=4096)
-def _from_parts(labels: tuple[tuple[str, str], ...], rules: tuple[tuple[str, str, tuple[str, ...]], ...]) -> Selector:
+def _made(labels: tuple[tuple[str, str], ...], rules: tuple[tuple[str, str, tuple[str, ...]], ...]) -> Selector:
     requirements = [requirement(key, EQUALS, (value,)) for key, value in labels]
     for key, operator, values in rules:
         if operator not in _OBJECT_OPERATORS:
             raise SelectorError(f'"{operator}" is not a valid label selector operator')
         requirements.append(requirement(key, _OBJECT_OPERATORS[operator], values))
     return _selector(requirements)
+
+
+_CACHED_BELOW = 64
+"""Labels, rules and values of a selector that is remembered: megabytes of them are nobody's habit."""
+_from_parts = lru_cache(maxsize=4096)(_made)
 
 
 def from_object(selector: LabelSelector | Mapping[str, Any] | None) -> Selector:
@@ -313,7 +329,8 @@ def from_object(selector: LabelSelector | Mapping[str, Any] | None) -> Selector:
             (str(e.get("key") or ""), str(e.get("operator") or ""), tuple(e.get("values") or ()))
             for e in selector.get("matchExpressions") or ()
         )
-    return _from_parts(tuple(labels.items()), rules)
+    make = _from_parts if len(labels) + sum(1 + len(rule[2]) for rule in rules) <= _CACHED_BELOW else _made
+    return make(tuple(labels.items()), rules)
 
 
 def from_labels(labels: Mapping[str, str] | None) -> Selector:
