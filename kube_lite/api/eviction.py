@@ -90,7 +90,9 @@ async def _evict(
     verbs: Verbs, target: Target, request: Request, pod: Obj, wanted: DeleteOptions, *, old: bool
 ) -> None:
     end = partial(_end, verbs, target, request, mark=not wanted.dry_run and (not old or _has_controller(pod)))
-    as_it_is = replace(wanted, resource_version=wanted.resource_version or pod["metadata"]["resourceVersion"])
+    as_it_is = wanted
+    if wanted.resource_version is None:
+        as_it_is = replace(wanted, resource_version=pod["metadata"]["resourceVersion"])
     if _serves_nobody(pod):
         pending = dig(pod, "status", "phase") == "Pending" and pod["metadata"].get("deletionTimestamp") is None
         await end(as_it_is if pending else wanted)

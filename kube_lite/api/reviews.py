@@ -86,9 +86,9 @@ class Reviews:
                     return {"user": {}, "error": f"[invalid bearer token, {why}]"}
             else:
                 user = await self._authenticator.by_token(token)
-                matching = [a for a in wanted if a in audiences]
-                if wanted and not matching:
-                    return {"user": {}}
+                matching = [a for a in wanted or audiences if a in audiences]
+                if not matching:
+                    return {"user": {}, "error": "invalid bearer token"}
         except (errors.Unauthorized, TokenError) as error:
             detail = str(error)
             if detail in ("", "Unauthorized"):

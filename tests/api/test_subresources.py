@@ -196,7 +196,12 @@ def test_a_pod_that_is_not_ready_takes_nothing_from_the_budget(policy: str | Non
 def test_an_eviction_holds_to_its_preconditions() -> None:
     async def story(plane: Plane) -> None:
         await _running(plane, "a")
-        for wanted, code in (({"resourceVersion": "1"}, 409), ({"uid": "x"}, 409), ({}, 201)):
+        for wanted, code in (
+            ({"resourceVersion": "1"}, 409),
+            ({"resourceVersion": ""}, 409),
+            ({"uid": "x"}, 409),
+            ({}, 201),
+        ):
             options = {"preconditions": wanted}
             body = {"kind": "Eviction", "metadata": {"name": "a"}, "deleteOptions": options}
             assert (await call(plane.app, "POST", f"{PODS}/a/eviction", body, JSON)).code == code
