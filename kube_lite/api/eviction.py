@@ -86,9 +86,7 @@ def _load(verbs: Verbs, target: Target) -> Obj:
     return verbs.storage.load(target.resource, item.value)
 
 
-async def _evict(
-    verbs: Verbs, target: Target, request: Request, pod: Obj, wanted: DeleteOptions, *, old: bool
-) -> None:
+async def _evict(verbs: Verbs, target: Target, request: Request, pod: Obj, wanted: DeleteOptions, *, old: bool) -> None:
     end = partial(_end, verbs, target, request, mark=not wanted.dry_run and (not old or _has_controller(pod)))
     as_it_is = wanted
     if wanted.resource_version is None:

@@ -121,7 +121,6 @@ class ServiceAccount(ObjectView, frozen=True):
     """A service account."""
 
 
-
 class RollingUpdateDeployment(View, frozen=True):
     """Numbers or percentages."""
 

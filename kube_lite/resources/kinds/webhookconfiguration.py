@@ -225,6 +225,7 @@ def _row(obj: Obj, now: datetime) -> Cells:
 
 _COLUMNS = (NAME_COLUMN, Column("Webhooks", type="integer"), AGE_COLUMN)
 
+
 def reserved_name_warnings(new: Obj, old: Obj | None) -> list[str]:
     """Of a new configuration or policy with a name that is kept for those in files."""
     if old is not None or not name_of(new).endswith(STATIC_SUFFIX):
