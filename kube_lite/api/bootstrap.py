@@ -12,6 +12,7 @@ from kube_lite.api.role_bootstrap import ensure_roles
 from kube_lite.api.target import Target
 from kube_lite.api.user import SERVER
 from kube_lite.api.verbs import Verbs
+from kube_lite.resources.kinds.secret import TRACKING
 from kube_lite.resources.meta import Obj
 
 NAMESPACES = ("kube-system", "kube-public", "kube-node-lease", "default")
@@ -117,6 +118,8 @@ async def bootstrap(verbs: Verbs, cidr: str, service_ip: str, address: str, port
         await ensure(verbs, "namespaces", "", {"metadata": {"name": name}})
     await ensure_roles(verbs)
     await flow_objects.ensure(verbs)
+    tracking = {"metadata": {"name": TRACKING}, "data": {"since": clock.now().date().isoformat()}}
+    await ensure(verbs, "configmaps", "kube-system", tracking)
     for name, value, description in PRIORITIES:
         body: Obj = {"metadata": {"name": name}, "value": value, "description": description}
         await ensure(verbs, "priorityclasses.scheduling.k8s.io", "", body)

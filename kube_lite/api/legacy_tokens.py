@@ -17,13 +17,11 @@ from kube_lite.api.options import WriteOptions
 from kube_lite.api.target import Target
 from kube_lite.api.user import SERVER
 from kube_lite.api.verbs import Verbs
+from kube_lite.resources.kinds.secret import LAST_USED
 from kube_lite.resources.meta import Obj
 
 logger = logging.getLogger(__name__)
 
-LAST_USED: Final = "kubernetes.io/legacy-token-last-used"
-INVALID_SINCE: Final = "kubernetes.io/legacy-token-invalid-since"
-"""Label of a Secret whose token is good no more, until it is taken away."""
 _OPTIONS: Final = WriteOptions(field_manager="kube-apiserver")
 
 

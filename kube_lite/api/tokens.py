@@ -16,12 +16,13 @@ from kube_lite import clock, errors
 from kube_lite.api import audit, codec, managed, options
 from kube_lite.api.admission.plugin import AdmissionRequest, Chain, Objects
 from kube_lite.api.http import Request, Response, json_response
-from kube_lite.api.legacy_tokens import INVALID_SINCE, LastUses
+from kube_lite.api.legacy_tokens import LastUses
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.objectmeta import Names
 from kube_lite.api.token_signer import Signer, TokenError, unb64
 from kube_lite.api.user import AUTHENTICATED, SERVICE_ACCOUNTS, User
 from kube_lite.resources import field
+from kube_lite.resources.kinds.secret import INVALID_SINCE
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.registry import Resource
 

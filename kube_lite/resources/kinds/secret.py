@@ -15,6 +15,11 @@ from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.metadata import annotation_path
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
 
+LAST_USED = "kubernetes.io/legacy-token-last-used"
+INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
+"""Labels, with a date: when the token in a Secret was last used, and since when it is good no more."""
+TRACKING = "kube-apiserver-legacy-service-account-token-tracking"
+"""ConfigMap in kube-system whose ``since`` is the day on which uses began to be noted."""
 ACCOUNT_NAME = "kubernetes.io/service-account.name"
 REDACTED = "<secret contents redacted>"
 
