@@ -167,8 +167,7 @@ def _sources(spec: Obj, path: str) -> Errors:
             found.extend(flex_volume(spec[name], child(path, name)))
             continue
         found.append(forbidden(child(path, NAMED_SECOND.get(name, name)), "may not specify more than 1 volume type"))
-    affinity = spec.get("nodeAffinity") or {}
-    if given[0] == "local" and affinity.get("required") is None:
+    if given[0] == "local" and spec.get("nodeAffinity") is None:  # an empty one is refused elsewhere
         found.append(required(child(path, "nodeAffinity"), "Local volume requires node affinity"))
     return found
 
@@ -280,7 +279,7 @@ def _same_nodes(affinity: Obj | None, had: Obj) -> Errors:
     """Where the volume is reached stays, but for labels that have newer names."""
     if affinity == had:
         return []
-    if not affinity:
+    if affinity is None:
         return [invalid("nodeAffinity", None, IMMUTABLE)]
     if _with_new_labels(affinity) == _with_new_labels(had) and _count_old(affinity) <= _count_old(had):
         return []

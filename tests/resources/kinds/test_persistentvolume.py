@@ -103,6 +103,12 @@ def test_a_new_volume(name: str, change: Change, causes: list[Cause]) -> None:
             [(BAD, "nodeAffinity", "field is immutable")],
         ),
         ("no nodes", {"spec.nodeAffinity": OLD}, {"spec.nodeAffinity": None}, [(BAD, "nodeAffinity", "is immutable")]),
+        (
+            "an empty affinity",
+            {"spec.nodeAffinity": OLD},
+            {"spec.nodeAffinity": {}},
+            [(NEEDED, "spec.nodeAffinity.required", ""), (BAD, "nodeAffinity", "(nil)}: field is immutable")],
+        ),
         ("attributes", {}, {"spec.volumeAttributesClassName": "a"}, []),
         (
             "no attributes",
