@@ -31,13 +31,14 @@ from kube_lite.api.body import MAX_BODY
 from kube_lite.api.exchange import EXCHANGE, Exchange
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.flow_levels import Rejected
-from kube_lite.api.http import BrokenOff, PushStream, Request, Response, error_response
+from kube_lite.api.http import USER, BrokenOff, PushStream, Request, Response, error_response
 from kube_lite.api.metrics import RequestMetrics
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.nonresource import NonResource
 from kube_lite.api.objectmeta import uuid4
 from kube_lite.api.splice import Spliced
 from kube_lite.api.stopping import STREAM_SECONDS, Stopping
+from kube_lite.api.user import User
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +101,7 @@ class App:
             if request.seat is not None and (response is None or response.stream is not None):
                 request.release_seat()  # a watch has begun
             if response is None:
-                code = await self._leave_to_extra(scope, receive, send)
+                code = await self._leave_to_extra(scope, receive, send, request.user)
             else:
                 code = response.code
                 await _send(request, response, send, self._stopping)
@@ -111,7 +112,7 @@ class App:
             if self._audit is not None:
                 self._audit.record(request, code, started, message)
 
-    async def _leave_to_extra(self, scope: Scope, receive: Receive, send: Send) -> int:
+    async def _leave_to_extra(self, scope: Scope, receive: Receive, send: Send, user: User) -> int:
         """Let FastAPI answer; the status code of what it answered."""
         extra, code = self.extra, 0
         assert extra is not None
@@ -122,6 +123,7 @@ class App:
                 code = message["status"]
             await send(message)
 
+        scope[USER] = user
         await extra(scope, receive, noted)
         return code
 

@@ -410,6 +410,8 @@ def read_token(token: str) -> tuple[int, str]:
         content = json.loads(raw)
     except ValueError as error:
         raise wrong(byte_complaint(raw)) from error
+    except RecursionError as error:
+        raise wrong("exceeded max depth") from error
     version = content.get("v", "") if isinstance(content, dict) else ""
     if version != "meta.k8s.io/v1":
         raise wrong(f'server does not recognize this encoded version "{version}"')

@@ -187,10 +187,10 @@ class WebSocket:
     def feed(self, data: bytes) -> None:
         """Bytes from the client."""
         if not self._closed:
-            self._ping = None
             self._frames.feed(data)
-            if self._ping is not None and not self.full:
-                self.push(encoded(_PONG, self._ping))
+            ping, self._ping = self._ping, None
+            if ping is not None and not self.full:
+                self.push(encoded(_PONG, ping))
 
     def push(self, frame: bytes) -> None:
         """Send frames."""

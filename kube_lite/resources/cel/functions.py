@@ -132,7 +132,11 @@ def _find(text: str, pattern: str) -> str:
 
 
 def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
-    found = [match[0] for match in go_regex(pattern).finditer(text)]
+    found, end = [], -1
+    for match in go_regex(pattern).finditer(text):
+        if match.span() != (end, end):  # an empty one right behind another is none to Go
+            found.append(match[0])
+        end = match.span()[1]
     return found if limit < 0 else found[:limit]
 
 
