@@ -78,7 +78,7 @@ class Reviews:
         audiences = list(self._tokens.audiences)
         try:
             if self._tokens.is_own(token):
-                user, meant_for = self._tokens.review(token)
+                user, meant_for = await self._tokens.review(token)
                 matching = [a for a in (wanted or audiences) if a in meant_for]
                 if not matching:
                     shown = " ".join(quoted(a) for a in meant_for)
@@ -87,9 +87,9 @@ class Reviews:
                     return {"user": {}, "error": f"[invalid bearer token, {why}]"}
             else:
                 user = await self._authenticator.by_token(token)
-                matching = [a for a in wanted if a in audiences]
-                if wanted and not matching:
-                    return {"user": {}}
+                matching = [a for a in wanted or audiences if a in audiences]
+                if not matching:
+                    return {"user": {}, "error": "invalid bearer token"}
         except (errors.Unauthorized, TokenError) as error:
             detail = str(error)
             if detail in ("", "Unauthorized"):

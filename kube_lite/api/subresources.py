@@ -206,6 +206,7 @@ class Subresources:
         return binding
 
     async def _bind(self, request: Request, binding: Obj, name: str, posted_to: Resource) -> Response:
+        form = negotiate(request.header("accept"))
         pods = self._storage.registry.at("", "v1", "pods")
         assert pods is not None
         wanted = options.write_options(request, "CreateOptions")
@@ -225,7 +226,7 @@ class Subresources:
         await self._verbs.guaranteed_update(
             target, bound, request.user, wanted, request.warnings, Manner(managed.untouched, trusted=True)
         )
-        return Response(201, encode_json(SUCCESS))
+        return codec.encoded(SUCCESS, form, 201)
 
     async def _admit(
         self, subresource: str, request: Request, resource: Resource, name: str, obj: Obj, dry_run: bool

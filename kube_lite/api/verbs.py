@@ -52,7 +52,7 @@ class Verbs:
     def __init__(self, storage: Storage, admission: Chain, rng: random.Random) -> None:
         self.storage = storage
         self.admission = admission
-        self.objects = StoredObjects(storage, self.create, self.update)
+        self.objects = StoredObjects(storage, self.update)
         """What admission sees of everything else."""
         self.names = Names(rng)
         self.hooks: MutableMapping[str, RestHook] = {}

@@ -66,12 +66,6 @@ SUBDOMAIN_MESSAGE = _explain(
     _SUBDOMAIN,
     "example.com",
 )
-SUBDOMAIN_UNDERSCORE_MESSAGE = _explain(
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must "
-    "start and end with an alphanumeric character",
-    _SUBDOMAIN_UNDERSCORE,
-    "example.com",
-)
 WILDCARD_MESSAGE = _explain(
     "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of "
     "lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
@@ -179,8 +173,8 @@ def dns_subdomain(text: str) -> Problems:
 
 @remembered(256)
 def dns_subdomain_with_underscore(text: str) -> Problems:
-    """RFC 1123 subdomain that may also hold underscores (search domains)."""
-    return _checked(text, SUBDOMAIN_LENGTH, _subdomain_underscore(text) is not None, SUBDOMAIN_UNDERSCORE_MESSAGE)
+    """RFC 1123 subdomain that may also hold underscores (search domains, since v1.32); told as that without them."""
+    return _checked(text, SUBDOMAIN_LENGTH, _subdomain_underscore(text) is not None, SUBDOMAIN_MESSAGE)
 
 
 @remembered(256)
@@ -296,8 +290,8 @@ def rbac_name(text: str, is_prefix: bool = False) -> Problems:
 
 
 def _trimmed(name: str, is_prefix: bool) -> str:
-    """A trailing dash of a prefix is followed by a random suffix: judge it as if that were there."""
-    return f"{name[:-1]}a" if is_prefix and name.endswith("-") else name
+    """A trailing dash of a prefix is followed by a random suffix; up to v1.20, what is before it was not looked at."""
+    return f"{name[:-2]}a" if is_prefix and len(name) > 1 and name.endswith("-") else name
 
 
 def label_name(name: str, is_prefix: bool = False) -> Problems:
@@ -313,8 +307,3 @@ def label_1035_name(name: str, is_prefix: bool = False) -> Problems:
 def subdomain_name(name: str, is_prefix: bool = False) -> Problems:
     """Name rule: RFC 1123 subdomain, the usual one."""
     return dns_subdomain(_trimmed(name, is_prefix))
-
-
-def any_name(name: str, is_prefix: bool = False) -> Problems:
-    """Name rule: nothing beyond what every object name must be."""
-    return ()

@@ -227,8 +227,8 @@ class Resource:
     """Whether a CustomResourceDefinition made this resource."""
     transient: bool = False
     """Whether only the current state is stored, without history (node leases)."""
-    events_ttl: int = 0
-    """Seconds after which an object is removed by itself, 0 for never (events: an hour)."""
+    lifetime: int = 0
+    """Seconds after its last write after which an object is removed by itself, 0 for never (events: an hour)."""
 
     columns: Sequence[Column] = (NAME_COLUMN, Column("Created At", type="date"))
     row: Callable[[Obj, datetime], Cells] | None = None
@@ -300,7 +300,7 @@ class Registry:
     def __init__(self, resources: Iterable[Resource] = ()) -> None:
         self._by_path: dict[tuple[str, str, str], Resource] = {}
         self._by_kind: dict[tuple[str, str, str], Resource] = {}
-        self._named: dict[str, Resource | None] = {}
+        self._named: dict[str, Resource] = {}
         self._on_removal: dict[tuple[str, str], dict[object, Callable[[], None]]] = {}
         for resource in resources:
             self.add(resource)
@@ -351,9 +351,10 @@ class Registry:
 
         The first version registered of a group is the preferred one.
         """
-        if name not in self._named:
-            self._named[name] = self._find(name)
-        return self._named[name]
+        known = self._named.get(name)
+        if known is None and (known := self._find(name)) is not None:  # of names that mean nothing there is no end
+            self._named[name] = known
+        return known
 
     def _find(self, name: str) -> Resource | None:
         head, _, rest = name.lower().partition(".")
