@@ -26,7 +26,7 @@ from kube_lite.api.authz.attributes import attributes_of
 from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.flow_levels import Rejected
-from kube_lite.api.http import Request, Response, error_response
+from kube_lite.api.http import USER, Request, Response, error_response
 from kube_lite.api.metrics import RequestMetrics
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.nonresource import NonResource
@@ -34,6 +34,7 @@ from kube_lite.api.objectmeta import uuid4
 from kube_lite.api.receive import Receive, Scope, request_of
 from kube_lite.api.send import Send, send_response
 from kube_lite.api.stopping import Stopping
+from kube_lite.api.user import User
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ class App:
             if request.seat is not None and (response is None or response.stream is not None):
                 request.release_seat()  # a watch has begun
             if response is None:
-                code = await self._leave_to_extra(scope, receive, send)
+                code = await self._leave_to_extra(scope, receive, send, request.user)
             else:
                 code = response.code
                 await send_response(request, response, send, self._stopping)
@@ -101,7 +102,7 @@ class App:
             if self._audit is not None:
                 self._audit.record(request, code, started, message)
 
-    async def _leave_to_extra(self, scope: Scope, receive: Receive, send: Send) -> int:
+    async def _leave_to_extra(self, scope: Scope, receive: Receive, send: Send, user: User) -> int:
         """Let FastAPI answer; the status code of what it answered."""
         extra, code = self.extra, 0
         assert extra is not None
@@ -112,6 +113,7 @@ class App:
                 code = message["status"]
             await send(message)
 
+        scope[USER] = user
         await extra(scope, receive, noted)
         return code
 

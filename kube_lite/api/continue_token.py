@@ -34,6 +34,8 @@ def read(token: str) -> tuple[int, str]:
         content = json.loads(raw)
     except ValueError as error:
         raise wrong(byte_complaint(raw)) from error
+    except RecursionError as error:
+        raise wrong("exceeded max depth") from error
     version = content.get("v", "") if isinstance(content, dict) else ""
     if version != VERSION:
         raise wrong(f'server does not recognize this encoded version "{version}"')

@@ -10,11 +10,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from fastapi import FastAPI, HTTPException
+from fastapi import FastAPI, HTTPException, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from kube_lite import __version__, errors
 from kube_lite.api import history
+from kube_lite.api.authz.attributes import Attributes
+from kube_lite.api.http import USER
 from kube_lite.api.plane import Plane
 
 Explain = Callable[[str], Any | None]
@@ -89,7 +91,7 @@ def build(explain: Explain | None, plane: Plane) -> FastAPI:
         return Explanation.model_validate(found, from_attributes=True)
 
     @app.get("/kube-lite/v1/changes/{resource}/{name}", tags=["history"])
-    async def changes(resource: str, name: str, namespace: str = "") -> list[Change]:
+    async def changes(request: Request, resource: str, name: str, namespace: str = "") -> list[Change]:
         """Who changed which field of an object when, as far as history reaches; ``resource`` as in kubectl."""
         found = plane.registry.named(resource)
         if found is None:
@@ -97,6 +99,9 @@ def build(explain: Explain | None, plane: Plane) -> FastAPI:
         if found.namespaced and not namespace:
             namespace = "default"
         try:
+            # the path alone would open the past of every Secret
+            place = (found.group, found.version, found.plural, "", namespace if found.namespaced else "", name)
+            plane.authorizer.require(Attributes(request.scope[USER], "get", *place))
             written = await history.changes(plane.storage, found, namespace if found.namespaced else "", name)
         except errors.ApiError as error:
             raise HTTPException(error.code, error.message) from error

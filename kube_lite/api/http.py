@@ -17,6 +17,9 @@ JSON = "application/json"
 encode_json = msgspec.json.Encoder().encode
 decode_json = msgspec.json.Decoder().decode
 
+USER = "kube_lite.user"
+"""Key of the scope under which FastAPI's routes find who asks."""
+
 
 class Seat(Protocol):
     """A place among the requests that run."""

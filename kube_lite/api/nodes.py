@@ -80,7 +80,7 @@ class NodeEndpoints:
         try:
             body = json.loads(await request.body())
             pem = str(body["request"]).encode()
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise errors.BadRequest('the body must be {"request": "<PEM certificate request>"}') from error
         name = request.info.name
         if name in self._channels:

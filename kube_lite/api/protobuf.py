@@ -23,7 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from kube_lite import clock
-from kube_lite.api.body import MAX_DEPTH, MAX_VALUES, too_many_values
+from kube_lite.api.body import MAX_VALUES, too_many_values
 from kube_lite.api.protobuf_wire import BYTES, VARINT, field, fields, read_varint, signed, varint
 from kube_lite.errors import BadRequest, NotAcceptable
 from kube_lite.resources import withdrawn
@@ -93,25 +93,8 @@ def message_for(api_version: str, kind: str) -> str:
 NO_ENVELOPE = "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
 
 
-class _Bounds:
-    """How much of a body has been read: JSON's bounds, which protobuf could pass with two bytes a value."""
-
-    __slots__ = ("depth", "left")
-
-    def __init__(self) -> None:
-        self.left = MAX_VALUES
-        self.depth = 0
-
-    def enter(self) -> None:
-        """One message more. :raises BadRequest: too deep :raises RequestEntityTooLarge: too many values"""
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise BadRequest(f"the body is nested deeper than {MAX_DEPTH} levels")
-        if self.left < 0:
-            raise too_many_values()
-
-
-_bounds: ContextVar[_Bounds] = ContextVar("bounds")
+_left: ContextVar[list[int]] = ContextVar("left")
+"""How many values the body being read may still have: JSON's bound, which protobuf could pass with two bytes each."""
 
 
 def decode(raw: bytes) -> Obj:
@@ -134,7 +117,7 @@ def decode(raw: bytes) -> Obj:
         message = message_for(api_version, kind)
         if not message:
             raise BadRequest(f'no kind "{kind}" is registered for version "{api_version}" in protobuf')
-        _bounds.set(_Bounds())
+        _left.set([MAX_VALUES])
         obj = _read(message, body)
     except ValueError as error:
         raise BadRequest(f"proto: cannot decode the body: {error}") from None
@@ -145,10 +128,11 @@ def _read(message: str, data: bytes) -> Obj:
     """One message as a JSON object. :raises ValueError"""
     rows = messages()[message]
     obj: Obj = {}
-    bounds = _bounds.get()
-    bounds.enter()
+    left = _left.get()
     for number, wire, value in fields(data):
-        bounds.left -= 1
+        left[0] -= 1
+        if left[0] < 0:
+            raise too_many_values()
         row = rows.get(number)
         if row is None:
             continue
@@ -168,7 +152,6 @@ def _read(message: str, data: bytes) -> Obj:
             found = _value(types[0], wire, value)
             if found is not None:
                 obj[name] = found
-    bounds.depth -= 1
     return obj
 
 

@@ -82,7 +82,7 @@ class Signer:
             message = f"{head}.{body}".encode()
             key.public_key().verify(encode_dss_signature(r, s), message, ec.ECDSA(hashes.SHA256()))
             claims: Obj = json.loads(unb64(body))
-        except (ValueError, AttributeError, InvalidSignature) as error:
+        except (ValueError, AttributeError, RecursionError, InvalidSignature) as error:  # a header may be nested
             raise TokenError("not a token of this cluster") from error
         return claims
 
@@ -106,5 +106,11 @@ def _b64(raw: bytes) -> str:
 
 
 def unb64(text: str) -> bytes:
-    """Base64url without padding. :raises ValueError: not such a text"""
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    """Base64url without padding, each value in one spelling only (RFC 7515 section 2).
+
+    :raises ValueError: not such a text
+    """
+    raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if _b64(raw) != text:
+        raise ValueError("not base64url")
+    return raw

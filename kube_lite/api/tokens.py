@@ -243,7 +243,7 @@ class Tokens:
             return False
         try:
             claims = json.loads(unb64(parts[1]))
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
         return isinstance(claims, dict) and claims.get("iss") in (ISSUER, LEGACY_ISSUER)
 

@@ -11,7 +11,6 @@ from typing import Any
 from kube_lite import errors
 from kube_lite.api import codec, objectmeta
 from kube_lite.api.body import MAX_BODY
-from kube_lite.api.http import encode_json
 from kube_lite.api.large import LARGE
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.target import Target
@@ -97,12 +96,22 @@ def check_size(options: WriteOptions, encode: Callable[[int], bytes], stored: in
         raise errors.RequestEntityTooLarge("etcdserver: request is too large")
 
 
+def _outgrows(value: Any, left: list[int]) -> bool:
+    """Whether a value takes more characters than are left; what is too large is not counted to its end."""
+    left[0] -= len(value) if isinstance(value, str) else 2
+    if left[0] < 0:
+        return True
+    if isinstance(value, dict):
+        return any(_outgrows(key, left) or _outgrows(below, left) for key, below in value.items())
+    return isinstance(value, list) and any(_outgrows(below, left) for below in value)
+
+
 def check_growth(options: WriteOptions, obj: Obj) -> None:
     """Refuse what defaults have blown up, before seconds are spent on its fields: ``{}`` makes a container.
 
     :raises RequestEntityTooLarge: it could not even be sent
     """
-    if options.body_size >= LARGE and len(encode_json(obj)) > MAX_BODY:
+    if options.body_size >= LARGE and _outgrows(obj, [MAX_BODY]):
         raise errors.RequestEntityTooLarge("etcdserver: request is too large")
 
 

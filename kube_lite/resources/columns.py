@@ -80,7 +80,7 @@ def _literal(text: str) -> Any:
         return text[1:-1]
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

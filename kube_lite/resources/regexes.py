@@ -1,64 +1,64 @@
-r"""Regular expressions written for Go (RE2) as Python reads them.
+"""Regular expressions as Go's: by RE2, which takes time in proportion to the text, whatever the expression.
 
-The dialects agree on nearly all that schemas use. What differs and occurs: ``\z``, POSIX classes inside brackets,
-``\pL``, ``\Q...\E``, and ``$``, which in Go is only the very end.
+Schemas and CEL rules bring expressions of their own. Python's ``re`` backtracks: ``^(a+)+$`` against forty letters
+runs for years, and while it does nothing else of the process does.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, Protocol
 
-_POSIX: Final = {
-    "alnum": "0-9A-Za-z",
-    "alpha": "A-Za-z",
-    "ascii": r"\x00-\x7F",
-    "blank": r"\t ",
-    "cntrl": r"\x00-\x1F\x7F",
-    "digit": "0-9",
-    "graph": "!-~",
-    "lower": "a-z",
-    "print": " -~",
-    "punct": r"!-/:-@\[-`{-~",
-    "space": r"\t\n\v\f\r ",
-    "upper": "A-Z",
-    "word": "0-9A-Za-z_",
-    "xdigit": "0-9A-Fa-f",
+_GO_WORDS: Final = {
+    "missing ]": "missing closing ]",
+    "missing )": "missing closing )",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid repetition size": "invalid repeat count",
+    "trailing \\": "trailing backslash at end of expression",
+    "invalid named capture group": "invalid named capture",
 }
-_UNICODE: Final = {"L": r"[^\W\d_]", "N": r"\d", "Lu": "[A-Z]", "Ll": "[a-z]", "Nd": r"\d"}
-_TOKEN: Final = re.compile(
-    r"\\Q(?P<quoted>.*?)(?:\\E|$)|\\z(?P<end>)|\\p(?P<short>[LN])|\\p\{(?P<long>\w+)\}|(?P<escaped>\\.)"
-    r"|\[:(?P<posix>\w+):\]|(?P<dollar>\$)|\(\?(?P<flags>[imsU]+)\)",
-    re.DOTALL,
-)
+"""RE2's complaints that Go words otherwise (``regexp/syntax``)."""
 
 
-@lru_cache(maxsize=2048)
-def go_regex(pattern: str) -> re.Pattern[str]:
-    """The compiled expression. :raises re.error: it is none, or uses what RE2 does not have"""
-    if re.search(r"\(\?(?:[=!]|<[=!])", pattern):
-        raise re.error("invalid or unsupported Perl syntax: lookaround")
-    flags = 0
+class RegexError(ValueError):
+    """Raised when a text is no regular expression; its text is Go's message."""
 
-    def translate(match: re.Match[str]) -> str:
-        nonlocal flags
-        kind = match.lastgroup or "escaped"
-        if kind == "quoted":
-            return re.escape(match["quoted"])
-        if kind == "end":
-            return r"\Z"
-        if kind in ("short", "long"):
-            return _UNICODE.get(match[kind], r"\w")
-        if kind == "posix":
-            return _POSIX.get(match["posix"], match[0])
-        if kind == "dollar":
-            inside = pattern.rfind("[", 0, match.start()) > pattern.rfind("]", 0, match.start())
-            return "$" if inside or flags & re.MULTILINE else r"\Z"
-        if kind == "flags":
-            for letter in match["flags"]:
-                flags |= {"i": re.IGNORECASE, "m": re.MULTILINE, "s": re.DOTALL}.get(letter, 0)
-            return ""
-        return match[0]
 
-    return re.compile(_TOKEN.sub(translate, pattern), flags | re.ASCII)
+class Match(Protocol):
+    """What was found."""
+
+    def __getitem__(self, group: int) -> str: ...
+
+    def span(self) -> tuple[int, int]:
+        """Where it begins and ends."""
+
+
+class Regex(Protocol):
+    """A compiled expression."""
+
+    def search(self, text: str) -> Match | None:
+        """The first place where it matches."""
+
+    def finditer(self, text: str) -> Iterator[Match]:
+        """All of them."""
+
+
+@lru_cache(maxsize=512)
+def go_regex(pattern: str) -> Regex:
+    """The compiled expression. :raises RegexError: it is none"""
+    import re2  # late: most clusters have no patterns
+
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        compiled: Any = re2.compile(pattern, options)
+    except re2.error as error:
+        told = error.args[0] if error.args else b""
+        text = told.decode(errors="replace") if isinstance(told, bytes) else str(told)
+        what, colon, part = text.partition(": ")
+        raise RegexError(f"error parsing regexp: {_GO_WORDS.get(what, what)}{f': `{part}`' if colon else ''}") from None
+    found: Regex = compiled
+    return found

@@ -163,3 +163,10 @@ def test_every_prefix_of_an_object_is_answered(cut: int) -> None:
     raw = b'{"a":[1,{"b":"\\u00e9\\n"},tru,null],"c":-1.5e3}'
     with pytest.raises(ApiError):
         parse(raw[:cut], "", "Pod")
+
+
+def test_more_values_than_an_object_has_use_for_are_refused_unread() -> None:
+    with pytest.raises(RequestEntityTooLarge):
+        parse(b'{"a":[' + b"{}," * 200_001 + b"{}]}", "", "ConfigMap")
+    text = b'{"a":"' + b"," * 200_001 + b'"}'
+    assert len(parse(text, "", "ConfigMap").value["a"]) == 200_001

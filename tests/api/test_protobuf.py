@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kube_lite.api.protobuf import decode, encode, message_for, messages, watch_frame
 from kube_lite.api.protobuf_wire import field, fields, number, text, varint
-from kube_lite.errors import BadRequest, NotAcceptable
+from kube_lite.errors import BadRequest, NotAcceptable, RequestEntityTooLarge
 from kube_lite.resources import schema
 from kube_lite.resources.decode import decode as canonical
 
@@ -204,3 +204,12 @@ def test_any_object_survives_a_round_trip(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(["Pod", "Service", "Node", "Secret", "PersistentVolume", "Event"]))
     obj = {"kind": kind, "apiVersion": "v1", **data.draw(objects(f"core.v1.{kind}", 5))}
     assert decode(encode(obj)) == obj
+
+
+def test_values_are_bounded_as_in_json() -> None:
+    head = b"k8s\x00" + field(1, text(1, "v1") + text(2, "Pod"))
+    with pytest.raises(RequestEntityTooLarge):
+        decode(head + field(2, field(2, field(2, b"") * 200_001)))
+    finalizers = field(14, b"") * 200_001
+    with pytest.raises(RequestEntityTooLarge):
+        decode(head + field(2, field(1, finalizers)))

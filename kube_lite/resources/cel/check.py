@@ -29,7 +29,7 @@ from kube_lite.resources.cel.types import (
     read,
     unify,
 )
-from kube_lite.resources.regexes import go_regex
+from kube_lite.resources.regexes import RegexError, go_regex
 
 Scope = Mapping[str, CelType]
 MAX_MESSAGES: Final = 100
@@ -63,7 +63,7 @@ def check(source: str, root: Node, scope: Scope) -> Checked:
 def _is_pattern(text: str) -> bool:
     try:
         go_regex(text)
-    except re.error:
+    except RegexError:
         return False
     return True
 

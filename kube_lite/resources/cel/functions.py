@@ -57,7 +57,23 @@ def _split(text: str, separator: str, limit: int = -1) -> list[str]:
     return text.split(separator, limit - 1 if limit > 0 else -1)
 
 
+_LARGEST: Final = 1_000_000
+"""Characters or items that one call may make; upstream stops at the same number of steps (``PerCallLimit``)."""
+
+
+def _bounded(size: int) -> None:
+    if size > _LARGEST:
+        raise ValueError("operation cancelled: actual cost limit exceeded")
+
+
+def _range(count: int) -> list[int]:
+    _bounded(count)
+    return list(range(count))
+
+
 def _replace(text: str, old: str, new: str, limit: int = -1) -> str:
+    found = text.count(old)
+    _bounded(len(text) + (found if limit < 0 else min(found, limit)) * max(len(new) - len(old), 0))
     return text.replace(old, new, limit)
 
 
@@ -132,7 +148,11 @@ def _find(text: str, pattern: str) -> str:
 
 
 def _find_all(text: str, pattern: str, limit: int = -1) -> list[str]:
-    found = [match[0] for match in go_regex(pattern).finditer(text)]
+    found, end = [], -1
+    for match in go_regex(pattern).finditer(text):
+        if match.span() != (end, end):  # an empty one right behind another is none to Go
+            found.append(match[0])
+        end = match.span()[1]
     return found if limit < 0 else found[:limit]
 
 
@@ -186,7 +206,7 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "__from_entries": dict,
     "__merged": _merged,
     "__sort_by": _sort_by,
-    "__lists_range": lambda count: list(range(count)),
+    "__lists_range": _range,
     "__strings_quote": _quote,
     "isSorted": _is_sorted,
     "sum": _sum,

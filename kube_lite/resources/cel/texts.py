@@ -64,6 +64,10 @@ def _literal(value: Any) -> str:
     return text_of(value)
 
 
+_MOST_DIGITS = 500
+"""Of a fraction that is formatted; a double has no more than 1074, and a billion zeros fill the memory."""
+
+
 def formatted(text: str, values: Sequence[Any]) -> str:
     """``text`` with its clauses filled in. :raises ValueError: a clause is none, or does not fit its value"""
     remaining = iter(values)
@@ -101,7 +105,9 @@ def _integer(value: Any, verb: str, precision: str | None) -> str:
 def _float(value: Any, verb: str, precision: str | None) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"error during formatting: {_NAMES[verb]} clause can only be used on doubles")
-    return format(float(value), f".{precision or 6}{verb}")
+    if len(digits := precision or "6") > 3 or int(digits) > _MOST_DIGITS:
+        raise ValueError(f"precision {digits[:20]} is above {_MOST_DIGITS}")
+    return format(float(value), f".{digits}{verb}")
 
 
 _NAMES: Final = {

@@ -57,6 +57,8 @@ def _json_problem(text: bytes) -> str:
         return f"invalid character '{text.decode(errors='replace')[error.pos]}' looking for beginning of value"
     except UnicodeDecodeError:
         return "invalid character in JSON"
+    except RecursionError:
+        return "exceeded max depth"
     if value is None or isinstance(value, dict):
         return ""
     return f"json: cannot unmarshal {_go_kind(value)} into Go value of type map[string]interface {{}}"

@@ -7,13 +7,12 @@ Messages and their order are those of ``apiextensions-apiserver`` (``ValidateStr
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from kube_lite.errors import FieldError
 from kube_lite.resources.field import Errors, child, forbidden, index, invalid, key, required
-from kube_lite.resources.regexes import go_regex
+from kube_lite.resources.regexes import RegexError, go_regex
 from kube_lite.resources.structural.problems import Schema, mapping
 
 _FALSE, _UNDEFINED, _EMPTY = (f"must be {what} to be structural" for what in ("false", "undefined", "empty"))
@@ -126,7 +125,7 @@ def _values(schema: Schema, path: str, skip: tuple[bool, bool]) -> Iterator[Fiel
     if pattern:
         try:
             go_regex(pattern)
-        except re.error as error:
+        except RegexError as error:
             detail = f"must be a valid regular expression, but isn't: {error}"
             yield invalid(child(path, "pattern"), pattern, detail)
 

@@ -7,6 +7,7 @@ and run after these checks.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -166,7 +167,8 @@ def _number(schema: Schema) -> Check | None:
         return None
 
     def check(value: float, path: Path, problems: list[Problem]) -> None:
-        if factor and abs(value / factor - round(value / factor)) > 1e-9:
+        times = value / factor if factor else 0.0
+        if factor and math.isfinite(times) and abs(times - round(times)) > 1e-9:
             problems.append(invalid(path, value, f"should be a multiple of {go_number(factor)}"))
         if highest is not None and (value > highest or (below and value == highest)):
             bound = "less than" if below else "less than or equal to"

@@ -164,7 +164,7 @@ def parsed(text: str) -> Any:
     """The JSON in an annotation, None where it is none."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
