@@ -41,6 +41,16 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("wait", "wait for a condition or for deletion"),
         ),
     ),
+    (
+        "Change objects",
+        (
+            ("label", "set and remove labels"),
+            ("annotate", "set and remove annotations"),
+            ("patch", "change fields by a patch"),
+            ("replace", "put files in the place of objects"),
+            ("edit", "change objects in an editor"),
+        ),
+    ),
     ("About kube-lite", (("version", "versions of client and server"),)),
 )
 
@@ -81,6 +91,25 @@ class _Parser(argparse.ArgumentParser):
         print(f"error: {message}\nSee '{self.prog} --help' for usage.", file=sys.stderr)
         raise SystemExit(1)
 
+    def spelled_out(self, words: Sequence[str]) -> list[str]:
+        """``words`` with Go's habits made argparse's: ``--all=true``, and ``--dry-run`` that takes no word after it."""
+        found: list[str] = []
+        for at, word in enumerate(words):
+            if word == "--":
+                return [*found, *words[at:]]
+            flag, equals, value = word.partition("=")
+            action = self._option_string_actions.get(flag)
+            if action is not None and action.nargs == 0 and equals:
+                if value.lower() not in ("true", "false", "1", "0", "t", "f"):
+                    self.error(f'invalid argument "{value}" for "{flag}" flag: want true or false')
+                if value.lower() in ("true", "1", "t"):
+                    found.append(flag)
+            elif action is not None and action.nargs == "?" and not equals:
+                found.append(f"{flag}={action.const}")
+            else:
+                found.append(word)
+        return found
+
 
 def _module(name: str) -> ModuleType:
     return importlib.import_module(f"kube_lite.cli.{name}_command")
@@ -106,7 +135,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    args = parser.parse_intermixed_args(arguments[1:])
+    words, command = arguments[1:], []
+    if getattr(module, "TAKES_COMMAND", False) and "--" in words:
+        words, command = words[: words.index("--")], words[words.index("--") + 1 :]
+    args = parser.parse_intermixed_args(parser.spelled_out(words))
+    args.command = command
     with contextlib.ExitStack() as args.closing:  # connections that the command opens close with it
         return _run(module, args)
 
