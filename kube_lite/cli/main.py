@@ -49,6 +49,32 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("patch", "change fields by a patch"),
             ("replace", "put files in the place of objects"),
             ("edit", "change objects in an editor"),
+            ("set", "change images, environment or resources"),
+            ("run", "run one pod"),
+            ("expose", "make a Service for pods or a workload"),
+            ("autoscale", "make a HorizontalPodAutoscaler"),
+        ),
+    ),
+    (
+        "Look around",
+        (
+            ("explain", "say what fields mean"),
+            ("api-resources", "list the kinds that the server has"),
+            ("api-versions", "list the API groups and versions"),
+            ("cluster-info", "say where the server is"),
+            ("auth", "what may I do, and who am I"),
+            ("events", "what happened, in order"),
+            ("top", "cpu and memory in use by nodes or pods"),
+            ("diff", "what apply would change"),
+        ),
+    ),
+    (
+        "Care for nodes",
+        (
+            ("cordon", "let no new pods onto a node"),
+            ("uncordon", "let pods onto a node again"),
+            ("drain", "cordon a node and evict its pods"),
+            ("taint", "set and remove taints of nodes"),
         ),
     ),
     ("About kube-lite", (("version", "versions of client and server"),)),
@@ -70,7 +96,7 @@ def usage() -> str:
     lines = ["kube-lite: a Kubernetes that fits in one Python process.", "", "Usage: kube-lite COMMAND [options]", ""]
     for title, commands in GROUPS:
         lines.append(f"{title}:")
-        lines += [f"  {name:<10}{text}" for name, text in commands]
+        lines += [f"  {name:<14}{text}" for name, text in commands]
         lines.append("")
     lines += [
         "First steps, as root on Linux:",
@@ -112,7 +138,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"kube_lite.cli.{name}_command")
+    return importlib.import_module(f"kube_lite.cli.{name.replace('-', '_')}_command")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

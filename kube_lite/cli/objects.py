@@ -134,3 +134,14 @@ def change(args: argparse.Namespace, api: Api, one: Named, live: Obj, changed: O
     if not patch or args.dry_run == "client" or getattr(args, "local", False):
         return changed
     return api.patch(one.kind.path(one.namespace, one.name), patch, media_type, query_of(args))
+
+
+def pairs(text: str, what: str) -> dict[str, str]:
+    """``a=b,c=d`` as a mapping. :raises CommandError: not of that form"""
+    found = {}
+    for part in filter(None, text.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals or not key:
+            raise CommandError(f"unexpected {what} spec: {part}")
+        found[key] = value
+    return found
