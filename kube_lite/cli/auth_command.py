@@ -125,10 +125,12 @@ def _list(args: argparse.Namespace) -> int:
                 kind = f"{resource}.{group}" if group else resource
                 rows.append([kind, "[]", _words(rule.get("resourceNames")), _words(rule.get("verbs"))])
     rows.sort(key=lambda row: row[0])
-    rows += [
-        ["", _words(rule.get("nonResourceURLs")), "[]", _words(rule.get("verbs"))]
+    paths = [
+        ["", _words([path]), "[]", _words(rule.get("verbs"))]
         for rule in status.get("nonResourceRules") or ()
+        for path in rule.get("nonResourceURLs") or ()
     ]
+    rows += sorted(paths)
     header = [] if args.no_headers else [["Resources", "Non-Resource URLs", "Resource Names", "Verbs"]]
     print("\n".join(Columns().lines([*header, *rows])))
     return 0

@@ -28,7 +28,9 @@ def run(args: argparse.Namespace) -> int:
     api = open_api(args)
     services = builtin_named("services")
     assert services is not None
-    found = api.list_all(services.path(args.namespace or "kube-system"), {"labelSelector": "kubernetes.io/cluster-service=true"})
+    found = api.list_all(
+        services.path(args.namespace or "kube-system"), {"labelSelector": "kubernetes.io/cluster-service=true"}
+    )
     print(f"Kubernetes control plane is running at {api.url}")
     for service in found.get("items") or ():
         labels = service["metadata"].get("labels") or {}

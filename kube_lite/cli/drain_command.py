@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             _drain(args, api, name, Deadline(timeout or None))
             print(f"node/{name} drained{suffix(args)}", flush=True)
         except CommandError as error:
-            text = "; ".join(str(error).splitlines())
+            text = _in_one(str(error).splitlines())
             print(f'error: unable to drain node "{name}" due to error: {text}, continuing command...', file=sys.stderr)
             failed.append((name, error))
     if not failed:
@@ -104,23 +104,23 @@ class _Eviction:
         while waiting:
             refused = []
             for pod in waiting:
-                print(f"{self._doing} pod {_where(pod)}{suffix(self._args)}", flush=True)
+                if not self._args.disable_eviction:
+                    print(f"evicting pod {_where(pod)}{suffix(self._args)}", flush=True)
                 if self._args.dry_run != "client" and not self._sent(pod):
                     refused.append(pod)
                 else:
                     leaving.append(pod)
             waiting = refused
-            if waiting:  # whatever else happens to one that may not go yet, until it is time to ask again
+            if (
+                waiting and self._args.dry_run == "none"
+            ):  # whatever else happens to one that may not go yet, until it is time to ask again
                 leaving = self._still_there(leaving, RETRY)
+            if waiting:
                 waiting = self._still_there(waiting, RETRY)
             if waiting and self._deadline.passed:
-                self._late(node, [*waiting, *leaving])
+                self._late(node, [*waiting, *(leaving if self._args.dry_run == "none" else ())])
         if self._args.dry_run == "none" and (left := self._still_there(leaving)):
             self._late(node, left)
-
-    @property
-    def _doing(self) -> str:
-        return "deleting" if self._args.disable_eviction else "evicting"
 
     def _sent(self, pod: Obj) -> bool:
         """Whether it is on its way; False if a disruption budget holds it. :raises CommandError: any other refusal"""
@@ -168,10 +168,15 @@ class _Eviction:
             metadata = pod["metadata"]
             told.append(f'error when evicting pods/"{metadata["name"]}" -n "{metadata["namespace"]}": '
                         f"global timeout reached: {self._timeout}")  # fmt: skip
-        print(f'There are pending pods in node "{node}" when an error occurred:', file=sys.stderr)
+        print(f'There are pending pods in node "{node}" when an error occurred: {_in_one(told)}', file=sys.stderr)
         for pod in pods:
             print(f"pod/{pod['metadata']['name']}", file=sys.stderr)
         raise CommandError("\n".join(told))
+
+
+def _in_one(reasons: list[str]) -> str:
+    """Several reasons in one line, as Go prints a list of errors."""
+    return reasons[0] if len(reasons) == 1 else f"[{', '.join(reasons)}]"
 
 
 def _where(pod: Obj) -> str:

@@ -47,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
     word, _, path = args.what[0].rstrip(".").partition(".")
     kind = _kind(Kinds(api), word, args.api_version)
     schemas = _schemas(api, kind)
-    print("\n".join(_Explanation(schemas, kind, [p for p in path.split(".") if p]).lines(args.recursive)))
+    for line in _Explanation(schemas, kind, [p for p in path.split(".") if p]).lines(args.recursive):
+        print(line)
     return 0
 
 
@@ -80,7 +81,6 @@ class _Explanation:
         self._kind = kind
         self._path = path
         self._field: Obj = self._of_kind()
-        self._required = False
         self._missing = ""
         for name in path:
             inside = self._inside(self._field)
@@ -88,7 +88,6 @@ class _Explanation:
             if name not in properties:
                 self._missing = name
                 return
-            self._required = name in (inside.get("required") or ())
             self._field = properties[name]
 
     def _of_kind(self) -> Obj:
@@ -108,8 +107,7 @@ class _Explanation:
         if self._missing:
             raise CommandError(f'field "{self._missing}" does not exist')
         if self._path:
-            mark = " -required-" if self._required else ""
-            yield f"FIELD: {self._path[-1]} <{self._type(self._field)}>{mark}"
+            yield f"FIELD: {self._path[-1]} <{self._type(self._field)}>"
             if values := self._resolved(self._field).get("enum"):
                 yield "ENUM:"
                 yield from (f"    {shown(value)}" for value in values)
@@ -123,7 +121,7 @@ class _Explanation:
         inside = self._inside(self._field)
         if inside.get("properties"):
             yield "FIELDS:"
-            yield from self._fields(inside, 1, recursive, ())
+            yield from self._fields(inside, 1, recursive, (_reference(_innermost(self._field)),))
         if not recursive or not inside.get("properties"):
             yield ""
 
@@ -138,12 +136,12 @@ class _Explanation:
                 few = ", ".join(map(shown, values[:SHORT_ENUM])) + (", ...." if len(values) > SHORT_ENUM else "")
                 yield f"{indent}enum: {few}"
             if not recursive:
-                for text in self._descriptions(field)[:1] or ["<no description>"]:
-                    yield from _wrapped(text)
+                yield from _wrapped(str(field.get("description") or "").strip() or "<no description>")
                 continue
-            kind = self._type(field)
-            if kind not in above:  # JSONSchemaProps has fields of its own type
-                yield from self._fields(self._inside(field), level + 1, True, (*above, kind))
+            name = _reference(_innermost(field))
+            if name not in above:  # JSONSchemaProps has fields of its own type
+                below = (*above, name) if name else above
+                yield from self._fields(self._inside(field), level + 1, True, below)
 
     def _resolved(self, schema: Obj) -> Obj:
         """The type behind a reference, else the schema itself."""
@@ -162,17 +160,16 @@ class _Explanation:
         """Of the field, then of its type."""
         found = [str(schema.get("description") or "").strip()]
         below = schema
-        while below.get("items") or isinstance(below.get("additionalProperties"), dict):
-            below = below.get("items") or below["additionalProperties"]
+        while below.get("items"):
+            below = below["items"]
         if name := _reference(below):
-            inner = self._schemas.get(name, {})
-            if inner.get("properties"):
-                found.append(str(inner.get("description") or "").strip())
+            found.append(str(self._schemas.get(name, {}).get("description") or "").strip())
         return [text for text in dict.fromkeys(found) if text]
 
     def _type(self, schema: Obj) -> str:
         if name := _reference(schema):
-            return name.rpartition(".")[2]
+            behind = self._schemas.get(name, {})
+            return "string" if behind.get("format") == "date-time" else name.rpartition(".")[2]
         if schema.get("items"):
             return f"[]{self._type(schema['items'])}"
         if isinstance(schema.get("additionalProperties"), dict):
@@ -192,6 +189,13 @@ def _reference(schema: Obj) -> str:
     if not found and len(every) == 1:
         found = every[0].get("$ref") or ""
     return str(found).rpartition("/")[2]
+
+
+def _innermost(schema: Obj) -> Obj:
+    """What a list, or a map, or a list of maps, is of in the end."""
+    while schema.get("items") or isinstance(schema.get("additionalProperties"), dict):
+        schema = schema.get("items") or schema["additionalProperties"]
+    return schema
 
 
 def _wrapped(text: str) -> Iterator[str]:

@@ -70,7 +70,7 @@ def open_api(args: argparse.Namespace) -> Api:
     timeout = seconds(args.request_timeout, "--request-timeout")
     api = Api(target, timeout or None, args.verbosity)
     if args.as_group and not args.as_user:
-        raise CommandError("requesting groups or user-extra for without impersonating a user: --as-group needs --as")
+        raise CommandError("requesting groups without a user to impersonate: --as-group needs --as")
     if args.as_user:
         api.impersonation = [("Impersonate-User", args.as_user), *(("Impersonate-Group", g) for g in args.as_group)]
     args.closing.callback(api.close)

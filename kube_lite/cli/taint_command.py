@@ -115,7 +115,7 @@ def _taint(args: argparse.Namespace, api: Api, one: Named, new: list[Taint], rem
         after = left
     known = {(taint["key"], taint.get("effect")): taint for taint in after}
     if not args.overwrite and any((taint.key, taint.effect) in known for taint in new):
-        clashes = ", ".join(f"{t.key}={t.value}:{t.effect}" for t in new if (t.key, t.effect) in known)
+        clashes = ",".join(taint.key for taint in new if (taint.key, taint.effect) in known)
         raise CommandError(
             f"node {one.name} already has {clashes} taint(s) with same effect(s) and --overwrite is false"
         )

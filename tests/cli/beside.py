@@ -1,6 +1,7 @@
 """The same commands to the real kubectl and to kube-lite, each in a namespace of its own: they must say the same.
 
-A script is one command a line; ``NS`` in it stands for the namespace, and `` <<< TEXT`` gives standard input.
+A script is one command a line; ``NS`` in it stands for the namespace, ``NODE`` for a node of its own, and
+`` <<< TEXT`` gives standard input.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class Beside:
         self._kubectl = [KUBECTL, "--kubeconfig", str(kubeconfig), "--cache-dir", str(kubeconfig.parent / "cache")]
         self._monkeypatch = monkeypatch
         self.own, self.other = f"{namespace}-l"[-60:].strip("-"), f"{namespace}-k"[-60:].strip("-")
+        self.nodes = {self.own: "sim-1", self.other: "sim-2"}
 
     def script(self, text: str) -> None:
         """Each line of ``text`` by both; code, output and errors must agree."""
@@ -58,16 +60,14 @@ class Beside:
         self._monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(given.encode())))
         return self._kl(*words)
 
-    @staticmethod
-    def _words(command: str, namespace: str) -> list[str]:
-        words = shlex.split(command.replace("NS", namespace))
+    def _words(self, command: str, namespace: str) -> list[str]:
+        words = shlex.split(command.replace("NS", namespace).replace("NODE", self.nodes[namespace]))
         at = words.index("--") if "--" in words else len(words)
         return [*words[:at], "-n", namespace, *words[at:]]
 
-    @staticmethod
-    def _told(said: Said, namespace: str) -> Said:
+    def _told(self, said: Said, namespace: str) -> Said:
         def steady(text: str) -> str:
-            text = text.replace(namespace, "NS").replace("kube-lite", "kubectl")
+            text = text.replace(namespace, "NS").replace(self.nodes[namespace], "NODE").replace("kube-lite", "kubectl")
             for pattern, instead in _DIFFERS:
                 text = pattern.sub(instead, text)
             return "\n".join(line.rstrip() for line in text.strip().splitlines())
