@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError("Metrics API not available")
     plural = WORDS[args.type]
     found = _metrics(args, api, plural)
-    rows = _node_rows(api, found) if plural == "nodes" else _pod_rows(args, found)
+    rows = _node_rows(args, api, found) if plural == "nodes" else _pod_rows(args, found)
     if not rows:
         where = "" if args.all_namespaces or plural == "nodes" else f" in {api.namespace} namespace."
         import sys
@@ -108,12 +108,13 @@ def _amounts(cpu: int, memory: int) -> list[str]:
     return [f"{cpu}m", f"{memory // MEBI}Mi"]
 
 
-def _node_rows(api: Api, found: list[Obj]) -> list[Row]:
+def _node_rows(args: argparse.Namespace, api: Api, found: list[Obj]) -> list[Row]:
     nodes = builtin_named("nodes")
     assert nodes is not None
     allocatable = {
         node["metadata"]["name"]: (node.get("status") or {}).get("allocatable") or {}
-        for node in api.list_all(nodes.path()).get("items") or ()
+        for node in api.list_all(nodes.path(), {"labelSelector": args.selector} if args.selector else {}).get("items")
+        or ()
     }
     rows: list[Row] = []
     for item in found:
@@ -124,7 +125,9 @@ def _node_rows(api: Api, found: list[Obj]) -> list[Row]:
                   ((cpu, most_cpu), (memory, most_memory))]  # fmt: skip
         shown = _amounts(cpu, memory)
         rows.append(((cpu, memory), [name, shown[0], shares[0], shown[1], shares[1]]))
-    return rows
+    measured = {item["metadata"]["name"] for item in found}
+    silent = [] if args.what else sorted(set(allocatable) - measured)
+    return rows + [((-1, -1), [name, *["<unknown>"] * 4]) for name in silent]
 
 
 def _pod_rows(args: argparse.Namespace, found: list[Obj]) -> list[Row]:

@@ -68,12 +68,17 @@ def test_a_name_cannot_be_edited(kl: KL, web: str, tmp_path: Path, monkeypatch: 
 
 
 def test_diff_shows_what_apply_would_change_and_changes_nothing(
-    kl: KL, web: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    kl: KL, web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "web.yaml"
     file.write_text(DEPLOYMENT.replace("replicas: 1", "replicas: 4"))
-    monkeypatch.setenv("KUBECTL_EXTERNAL_DIFF", f"sh -c 'cat $1/* > {tmp_path}/merged; exit 1' -")
+    monkeypatch.setenv("KUBECTL_EXTERNAL_DIFF", f"sh -c 'diff -u $0 $1 > {tmp_path}/changes'")
     assert kl("diff", "-f", str(file), "-n", web).code == 1
+    changes = (tmp_path / "changes").read_text().splitlines()
+    assert [line for line in changes if line.startswith(("-  replicas", "+  replicas"))] == [
+        "-  replicas: 1",
+        "+  replicas: 4",
+    ]
     monkeypatch.setenv("KUBECTL_EXTERNAL_DIFF", "/nosuch/diff")
     assert kl("diff", "-f", str(file), "-n", web) == (
         2,
@@ -128,7 +133,8 @@ def test_a_switch_that_is_neither_true_nor_false_is_a_mistake(capsys: pytest.Cap
         ("patch cm a -p {", "error: error parsing --patch: error converting YAML to JSON: yaml: line 2: did not find "
          "expected node content"),
         ("patch cm a --patch-file /nosuch", 'error: unable to read patch file: the path "/nosuch" does not exist'),
-        ("replace", "error: must specify --filename (-f): replace takes whole objects; to change fields there is patch"),
+        ("replace", "error: must specify --filename (-f): replace takes whole objects; to change fields there is "
+         "patch"),
         ("edit pod/x -o name", 'error: the output format "name" cannot be edited: yaml or json'),
         ("autoscale cm a --max=3", "error: cannot autoscale a ConfigMap: it has no scale subresource"),
         ("explain foo", 'error: the server doesn\'t have a resource type "foo"'),

@@ -112,9 +112,10 @@ def test_top_with_metrics(beside: Beside, kl: KL, tmp_path: Path) -> None:
     assert kl("apply", "-f", str(file)).code == 0
     try:
         assert kl("wait", "--for=condition=Established", "crd", "--all").code == 0
-        first = {"kind": "PodMetrics", "name": "a", "usage": "containers: [%s, %s]" % (
-            "{name: x, usage: {cpu: 1500m, memory: 100Mi}}", "{name: y, usage: {cpu: 7m, memory: 3000Ki}}")}  # fmt: skip
-        second = {"kind": "PodMetrics", "name": "b", "usage": "containers: [{name: x, usage: {cpu: 2, memory: 1Mi}}]"}
+        two = "{name: x, usage: {cpu: 1500m, memory: 100Mi}}, {name: y, usage: {cpu: 7m, memory: 3000Ki}}"
+        first = {"kind": "PodMetrics", "name": "a", "usage": f"containers: [{two}]"}
+        one = "{name: x, usage: {cpu: 2, memory: 1Mi}}"
+        second = {"kind": "PodMetrics", "name": "b", "usage": f"containers: [{one}]"}
         used = tmp_path / "used.yaml"
         text = USED.format(kind="NodeMetrics", name="sim-0", namespace="", usage="usage: {cpu: 250m, memory: 1Gi}")
         for namespace in (beside.own, beside.other):
@@ -123,7 +124,6 @@ def test_top_with_metrics(beside: Beside, kl: KL, tmp_path: Path) -> None:
         used.write_text(text)
         assert kl("create", "-f", str(used)).code == 0
         beside.script("""
-            top node
             top node sim-0 --no-headers
             top pod
             top pod a
@@ -132,6 +132,9 @@ def test_top_with_metrics(beside: Beside, kl: KL, tmp_path: Path) -> None:
             top pod --sort-by=cpu --sum
             top pod --sort-by=memory --no-headers
         """)
+        nodes = kl("top", "node").out.splitlines()
+        assert nodes[0].split() == ["NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)"]
+        assert nodes[2].split() == ["sim-1", *["<unknown>"] * 4]
     finally:
         kl("delete", "-f", str(file))
 
