@@ -29,6 +29,8 @@ from api import Api, ready
 from traces import traces
 
 HERE = Path(__file__).parent
+MANIFEST = os.path.relpath(HERE / "web.yaml")
+"""As one would type it here."""
 DEPLOYMENT = "/apis/apps/v1/namespaces/default/deployments/web"
 NODE = "demo-node"
 RANGES = ("--cluster-cidr", "10.245.0.0/16", "--service-cluster-ip-range", "10.112.0.0/16")
@@ -180,7 +182,7 @@ def rolled_out(api: Api, replicas: int) -> bool:
 def tell(api: Api, data_dir: Path, story: Story, real: bool) -> None:
     """The story itself."""
     with story.step("apply a Deployment with 2 replicas and a Service"):
-        kubectl(data_dir, "apply", "-f", str(HERE / "web.yaml"))
+        kubectl(data_dir, "apply", "-f", MANIFEST)
     with story.step("follow the rollout"):
         kubectl(data_dir, "rollout", "status", "deployment/web", "--timeout=60s")
     kubectl(data_dir, "get", "deployments,pods,services", "-o", "wide")
@@ -213,7 +215,7 @@ def tell(api: Api, data_dir: Path, story: Story, real: bool) -> None:
         grow_and_roll(api, data_dir, story)
         story.skip("no failed request during the rollout", why)
     with story.step("delete everything"):
-        kubectl(data_dir, "delete", "-f", str(HERE / "web.yaml"))
+        kubectl(data_dir, "delete", "-f", MANIFEST)
         until("the pods to end", lambda: not api.pods())
 
 

@@ -29,15 +29,14 @@ from typing import Any, Final
 
 import msgspec
 
+from kube_lite.api.apply_removal import pruned
 from kube_lite.api.owners import Entry, Owner, capped, decoded, encoded, identifier
 from kube_lite.errors import BadRequest, Conflict
 from kube_lite.resources.decode import complete
 from kube_lite.resources.fieldset import (
     IN,
-    SELF,
     Node,
     difference,
-    has,
     intersection,
     ordered,
     paths,
@@ -48,15 +47,12 @@ from kube_lite.resources.ownership import (
     UNTRACKED,
     Unnameable,
     applied,
-    below,
     changes,
     initial,
-    steps,
-    with_named_fields,
 )
 from kube_lite.resources.reconcile_fields import reconciled
-from kube_lite.resources.schema import LIST, MAP, Type
-from kube_lite.resources.typed_merge import Mistyped, check, merge, named, remove
+from kube_lite.resources.schema import Type
+from kube_lite.resources.typed_merge import Mistyped, check, merge, named
 
 Obj = dict[str, Any]
 
@@ -273,7 +269,7 @@ def apply(type_: Type, live: Obj | None, config: Obj, writer: Writer, force: boo
     merged = merge(type_, base, config)
     if previous is not None and difference(previous.fields, own.fields):
         # the configuration's own name and the like hold its metadata, though nobody owns them
-        merged = _pruned(type_, merged, previous.fields, [*others, replace(own, fields=claimed)])
+        merged = pruned(type_, merged, previous.fields, [*others, replace(own, fields=claimed)])
         # a list that the configuration names as empty went with its items, yet stays as one
         merged = merge(type_, merged, {**config, "metadata": config.get("metadata") or {}})
     taken, removed = changes(type_, base, merged, True)
@@ -329,58 +325,6 @@ def _first_owners(type_: Type, base: Obj, writer: Writer) -> list[Owner]:
     before = replace(writer, manager=BEFORE_APPLY, subresource="", ignored=())
     fields = initial(type_, base, lenient=True)
     return [_new_owner(before, "Update", fields)] if fields else []
-
-
-def _pruned(type_: Type, merged: Obj, last: Node, owners: Sequence[Owner]) -> Obj:
-    """``merged`` without what its applier named last time and nobody owns any more, by whatever operation."""
-
-    def filled(fields: Node) -> Node:
-        return with_named_fields(type_, fields)
-
-    everything = filled(applied(type_, merged))
-    pruned = remove(type_, merged, filled(last)) or {}
-    claimed: Node = {}
-    for owner in owners:
-        claimed = union(claimed, owner.fields)
-    kept = union(filled(applied(type_, pruned)), filled(claimed))
-    pruned = remove(type_, merged, difference(everything, kept)) or {}
-    # Only what this applier owned may go: add back what nobody owned.
-    gone = intersection(difference(everything, filled(applied(type_, pruned))), filled(last))
-    result = remove(type_, merged, _but_unowned(type_, gone, merged, last)) or {}
-    result.setdefault("metadata", {})
-    return dict(result)
-
-
-def _but_unowned(type_: Type, gone: Node, merged: Any, last: Node) -> Node:
-    """``gone`` without the maps and lists that hold more than their applier named, and what these are in.
-
-    Upstream takes the whole of them, with what admission or another field put there. A struct does go with its
-    defaults, which make no sense without what was named, and what was named itself with all that is in it.
-    """
-    result: Node = {}
-    kept = False
-    for step, sub in gone.items():
-        value = merged.get(step[2:]) if step[0] == "f" and isinstance(merged, dict) else None
-        left = sub
-        if value and step != SELF:
-            below_type = below(type_, step[2:])
-            known = last.get(step) or {}
-            named = has(last, step)  # as an item of a map or list, not only on the way to something
-            if not named and _is_open(below_type) and {name for name, _, _ in steps(below_type, value)} - known.keys():
-                left = {name: inner for name, inner in sub.items() if name != SELF}
-            elif not named and sub and isinstance(value, dict):
-                left = _but_unowned(below_type, sub, value, known)
-        if left or left is sub:
-            result[step] = left
-        kept = kept or (left is not sub and SELF not in left)
-    if kept:
-        result.pop(SELF, None)
-    return gone if result == gone else result
-
-
-def _is_open(type_: Type) -> bool:
-    """Whether others may add to a value: a map, or a list whose items have names."""
-    return not type_.atomic and (type_.kind == MAP or (type_.kind == LIST and type_.list_type != "atomic"))
 
 
 def _refuse_conflicts(type_: Type, base: Obj, others: Sequence[Owner], changed: _Changes, own: Owner) -> None:

@@ -24,6 +24,7 @@ from typing import Any, Final
 import msgspec
 
 from kube_lite.api import yaml_body
+from kube_lite.api.json_complaints import json_complaint
 from kube_lite.errors import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 MAX_BODY: Final = 3 * 1024 * 1024
@@ -31,6 +32,9 @@ MAX_BODY: Final = 3 * 1024 * 1024
 
 MAX_DEPTH: Final = 128
 """Nested objects and lists."""
+
+MAX_VALUES: Final = 200_000
+"""Objects, lists and members of both: an object of 1.5 MiB has no use for more, and each costs microseconds."""
 
 MAX_STRICT_ERRORS: Final = 100
 
@@ -222,9 +226,19 @@ def _depth(body: bytes) -> int:
     return max(accumulate(memoryview(steps).cast("b")), default=0)
 
 
+def too_many_values() -> RequestEntityTooLarge:
+    """The refusal of a body that would be small on the wire and huge in memory."""
+    return RequestEntityTooLarge(f"Request entity too large: it has more than {MAX_VALUES} values")
+
+
 def check_depth(body: bytes) -> None:
-    """Refuse nesting beyond :data:`MAX_DEPTH` before any parser sees it. :raises BadRequest"""
+    """Refuse nesting beyond :data:`MAX_DEPTH`, and values beyond :data:`MAX_VALUES`, before any parser sees them.
+
+    :raises BadRequest: :raises RequestEntityTooLarge:
+    """
     # Few bodies have that many brackets at all, and counting them is almost free.
+    if body.count(b",") > MAX_VALUES and _STRING.sub(b"", body).count(b",") > MAX_VALUES:
+        raise too_many_values()
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return
     if _depth(body) > MAX_DEPTH:
@@ -276,116 +290,6 @@ def without_empty_fractions(value: Any) -> Any:
 
 EXACT_END: Final = 2.0**53
 """Below it, every whole number is a float of its own."""
-
-
-def json_complaint(body: bytes) -> str:
-    """What Go's JSON scanner says about text that is not JSON."""
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError:
-        return "invalid UTF-8 in the body"
-    return byte_complaint(body)
-
-
-def byte_complaint(body: bytes) -> str:
-    """The same of any bytes: the scanner looks at one after the other, not at characters."""
-    text = body.decode("latin-1")
-    if not text.strip():
-        return "unexpected end of JSON input"
-    try:
-        json.loads(text, parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        return _go_complaint(text, error)
-    except (ValueError, RecursionError) as error:
-        return str(error)
-    return "a number is outside what can be stored, or a \\u escape is half of a surrogate pair"
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"invalid character {_character(name[0])} looking for beginning of value")
-
-
-ASCII_END: Final = 0x7F
-_ESCAPES: Final = {
-    "\\": r"\\",
-    "\a": r"\a",
-    "\b": r"\b",
-    "\f": r"\f",
-    "\n": r"\n",
-    "\r": r"\r",
-    "\t": r"\t",
-    "\v": r"\v",
-}
-
-
-def _character(char: str) -> str:
-    """As Go's scanner shows it, which takes the byte it stopped at for a character."""
-    if char == "'":
-        return r"'\''"
-    if char in _ESCAPES:
-        return f"'{_ESCAPES[char]}'"
-    code = ord(char)
-    return f"'{char}'" if char.isprintable() else f"'\\x{code:02x}'" if code <= ASCII_END else f"'\\u{code:04x}'"
-
-
-_PLACES: Final = (
-    ("Extra data", "after top-level value"),
-    ("Expecting value", "looking for beginning of value"),
-    ("Expecting property name", "looking for beginning of object key string"),
-    ("Illegal trailing comma before end of object", "looking for beginning of object key string"),
-    ("Illegal trailing comma before end of array", "looking for beginning of value"),
-    ("Expecting ':'", "after object key"),
-    ("Invalid control character", "in string literal"),
-    ("Invalid \\escape", "in string escape code"),
-    ("Invalid \\uXXXX", "in \\u hexadecimal character escape"),
-)
-
-
-def _go_complaint(text: str, error: json.JSONDecodeError) -> str:
-    position = error.pos
-    while position < len(text) and text[position] in " \t\r\n":
-        position += 1
-    if position >= len(text) or error.msg.startswith("Unterminated"):
-        return "unexpected end of JSON input"
-    if error.msg.startswith("Expecting value") and text[position] == "-":  # a number was begun
-        position += 1
-        if position >= len(text):
-            return "unexpected end of JSON input"
-        return f"invalid character {_character(text[position])} in numeric literal"
-    if error.msg.startswith("Expecting value") and (told := _literal_complaint(text[position:])):
-        return told
-    place = next((where for start, where in _PLACES if error.msg.startswith(start)), "")
-    if error.msg.startswith("Expecting ',' delimiter"):
-        place = "after object key:value pair" if _in_object(text, position) else "after array element"
-    if error.msg.startswith("Illegal trailing comma"):
-        position += 1
-        while position < len(text) - 1 and text[position] in " \t\r\n":
-            position += 1
-    return f"invalid character {_character(text[position])} {place or 'looking for beginning of value'}"
-
-
-def _literal_complaint(text: str) -> str:
-    """What is wrong with text that begins like true, false or null, but is none of them."""
-    for literal in ("true", "false", "null"):
-        if text[0] != literal[0]:
-            continue
-        for expected, got in zip(literal[1:], text[1:], strict=False):
-            if expected != got:
-                return f"invalid character {_character(got)} in literal {literal} (expecting {_character(expected)})"
-        return "unexpected end of JSON input" if len(text) < len(literal) else ""
-    return ""
-
-
-def _in_object(text: str, position: int) -> bool:
-    """Whether the innermost open bracket before ``position`` is a brace."""
-    open_brackets: list[str] = []
-    for part in re.finditer(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', text[:position], re.DOTALL):
-        token = part[0]
-        if token in "[{":
-            open_brackets.append(token)
-        elif token in "]}" and open_brackets:
-            open_brackets.pop()
-    return bool(open_brackets) and open_brackets[-1] == "{"
 
 
 _TWICE: Final = 'duplicate field "'

@@ -12,6 +12,7 @@ from kube_lite import errors
 from kube_lite.api import body as bodies
 from kube_lite.api import options
 from kube_lite.api.http import Request, Response, decode_json, encode_json
+from kube_lite.api.large import beside
 from kube_lite.api.negotiate import JSON, PROTOBUF, YAML, Form
 from kube_lite.api.options import DeleteOptions, WriteOptions
 from kube_lite.resources import decode, field, schema
@@ -301,7 +302,7 @@ async def delete_options(request: Request) -> DeleteOptions:
     raw = await request.body()
     if not raw:
         return options.delete_options(request, None)
-    value, _ = parse(request, raw, "DeleteOptions")
+    value, _ = await beside(len(raw), parse, request, raw, "DeleteOptions")
     kind = value.get("kind") or "DeleteOptions"
     if kind != "DeleteOptions":
         version = value.get("apiVersion") or "v1"

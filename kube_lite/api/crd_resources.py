@@ -19,6 +19,7 @@ from kube_lite.resources import decode
 from kube_lite.resources import schema as schemas
 from kube_lite.resources.ages import age
 from kube_lite.resources.columns import cell, simple_path
+from kube_lite.resources.custom_schema import from_openapi
 from kube_lite.resources.field import Errors, invalid
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.metadata import finalizer_warnings
@@ -164,7 +165,7 @@ def served_names(crd: Obj) -> Obj:
 def versions_of(crd: Obj, caller: WebhookCaller, objects: Objects) -> list[Version]:
     """Every version of a definition, served or not, in the order of the definition."""
     wanted = crd["spec"].get("versions") or ()
-    types = {v["name"]: schemas.from_openapi(_openapi(crd, v)) for v in wanted}
+    types = {v["name"]: from_openapi(_openapi(crd, v)) for v in wanted}
     webhook = _pruning(conversion.webhook_of(crd, caller, objects), types)
     fill = _stored_defaults(crd)
     return [_version(crd, version, types, webhook, fill) for version in wanted]

@@ -15,6 +15,7 @@ from kube_lite import errors
 from kube_lite.api import codec, connect, deletion, kubelets, options, patching, reads, table, watch, watch_stream
 from kube_lite.api.history import Timeline
 from kube_lite.api.http import LongBody, Request, Response, encode_json
+from kube_lite.api.large import beside
 from kube_lite.api.manner import Written
 from kube_lite.api.negotiate import JSON, PROTOBUF, STREAMED, Form, negotiate, negotiate_stream, not_acceptable
 from kube_lite.api.request_info import RequestInfo
@@ -240,7 +241,7 @@ class Dispatcher:
         form = _form(request)
         body = await request.body()
         wanted = replace(options.write_options(request, "CreateOptions"), body_size=len(body))
-        obj = codec.decode_body(request, resource, body, wanted)
+        obj = await beside(len(body), codec.decode_body, request, resource, body, wanted)
         target = Target(resource, request.info.namespace if resource.namespaced else "", "")
         written = await self.verbs.create(target, obj, request.user, wanted, request.warnings)
         value = await self.storage.incoming_one(resource, written.value)
@@ -250,7 +251,7 @@ class Dispatcher:
         form = _form(request)
         body = await request.body()
         wanted = replace(options.write_options(request, "UpdateOptions"), body_size=len(body))
-        obj = codec.decode_body(request, resource, body, wanted)
+        obj = await beside(len(body), codec.decode_body, request, resource, body, wanted)
         target = self.target(request.info, resource, sub)
         written = await self.verbs.update(target, obj, request.user, wanted, request.warnings)
         value = await self.storage.incoming_one(resource, written.value)

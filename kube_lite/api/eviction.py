@@ -2,19 +2,22 @@
 
 A pod that serves nobody (finished, not yet running, going already) needs no budget. One that is not ready takes
 nothing from it either, where the budget says so or is well. What was true of the pod when that was decided is a
-precondition of its deletion. A pod that has a controller is marked with the condition ``DisruptionTarget`` before it
-goes, which Jobs and those who watch over workloads read; a pod of its own is not, as recorded.
+precondition of its deletion. A pod is marked with the condition ``DisruptionTarget`` before it goes, which Jobs and
+those who watch over workloads read. Who evicts by the old version (``policy/v1beta1``) gets the answers of its time:
+no advice when to come again, and no mark on a pod without a controller.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 from kube_lite import clock, errors
 from kube_lite.api import codec, deletion, managed, options
 from kube_lite.api.http import Request, Response, decode_json, encode_json
 from kube_lite.api.manner import Manner
+from kube_lite.api.negotiate import negotiate
 from kube_lite.api.options import DeleteOptions, WriteOptions
 from kube_lite.api.target import Target
 from kube_lite.api.verbs import Verbs
@@ -23,11 +26,20 @@ from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.registry import Resource
 
 SUCCESS: Obj = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
+MARK: Obj = {
+    "type": "DisruptionTarget",
+    "status": "True",
+    "reason": "EvictionByEvictionAPI",
+    "message": "Eviction API: evicting",
+}
 BUDGETS = "poddisruptionbudgets.policy"
 MOST_DISRUPTED = 2000
 """Evictions that a budget keeps in mind until they are confirmed (upstream: ``MaxDisruptedPodSize``)."""
 RETRIES = 20
 """How often an eviction looks at a pod that keeps changing (upstream: ``EvictionsRetry``)."""
+RETRY_AFTER = 10
+"""Seconds after which to try again where the budget is not counted yet."""
+_OLD = "policy/v1beta1"
 _VIOLATES = "Cannot evict pod as it would violate the pod's disruption budget."
 
 Admit = Callable[[Obj, bool], Awaitable[None]]
@@ -39,7 +51,7 @@ async def evict(verbs: Verbs, request: Request, resource: Resource, admit: Admit
 
     :raises TooManyRequests: a budget does not allow it now
     """
-    info = request.info
+    info, form = request.info, negotiate(request.header("accept"))
     value = codec.decode_part(request, await request.body(), codec.EVICTION)
     if dig(value, "metadata", "name") != info.name:
         raise errors.BadRequest("name in URL does not match name in Eviction object")
@@ -49,17 +61,22 @@ async def evict(verbs: Verbs, request: Request, resource: Resource, admit: Admit
     target = Target(resource, info.namespace, info.name)
     _load(verbs, target)
     await admit(value, dry_run)
+    old = value.get("apiVersion") == _OLD
     wanted = replace(codec.nested_delete_options(request, value.get("deleteOptions")), dry_run=dry_run)
     for attempt in range(RETRIES):
         pod = _load(verbs, target)
         try:
-            await _evict(verbs, target, request, pod, wanted)
+            await _evict(verbs, target, request, pod, wanted, old=old)
         except errors.Conflict:
             if wanted.resource_version is not None or attempt == RETRIES - 1:
                 raise
+        except errors.TooManyRequests as held:
+            if old:
+                held.details.pop("retryAfterSeconds", None)
+            raise
         else:
             break
-    return Response(201, encode_json(SUCCESS))
+    return codec.encoded(SUCCESS, form, 201)
 
 
 def _load(verbs: Verbs, target: Target) -> Obj:
@@ -69,20 +86,23 @@ def _load(verbs: Verbs, target: Target) -> Obj:
     return verbs.storage.load(target.resource, item.value)
 
 
-async def _evict(verbs: Verbs, target: Target, request: Request, pod: Obj, wanted: DeleteOptions) -> None:
-    as_it_is = replace(wanted, resource_version=wanted.resource_version or pod["metadata"]["resourceVersion"])
+async def _evict(verbs: Verbs, target: Target, request: Request, pod: Obj, wanted: DeleteOptions, *, old: bool) -> None:
+    end = partial(_end, verbs, target, request, mark=not wanted.dry_run and (not old or _has_controller(pod)))
+    as_it_is = wanted
+    if wanted.resource_version is None:
+        as_it_is = replace(wanted, resource_version=pod["metadata"]["resourceVersion"])
     if _serves_nobody(pod):
         pending = dig(pod, "status", "phase") == "Pending" and pod["metadata"].get("deletionTimestamp") is None
-        await _end(verbs, target, request, as_it_is if pending else wanted)
+        await end(as_it_is if pending else wanted)
         return
     budget = _budget_of(verbs, pod)
     if budget is None or not _spares(budget, pod):
         if budget is not None:
             await _consume(verbs, budget, pod, request, wanted.dry_run)
-        await _end(verbs, target, request, wanted)
+        await end(wanted)
         return
     try:
-        await _end(verbs, target, request, as_it_is)
+        await end(as_it_is)
     except errors.Conflict:
         if wanted.resource_version is not None:
             raise
@@ -138,11 +158,12 @@ async def _consume(verbs: Verbs, budget: Obj, pod: Obj, request: Request, dry_ru
 
 
 def _uncounted(name: str) -> errors.TooManyRequests:
-    return _held(f"The disruption budget {name} is still being processed by the server.")
+    return _held(f"The disruption budget {name} is still being processed by the server.", RETRY_AFTER)
 
 
-def _held(why: str) -> errors.TooManyRequests:
-    return errors.TooManyRequests(_VIOLATES, {"causes": [{"reason": "DisruptionBudget", "message": why}]})
+def _held(why: str, seconds: int = 0) -> errors.TooManyRequests:
+    details: Obj = {"causes": [{"reason": "DisruptionBudget", "message": why}]}
+    return errors.TooManyRequests(_VIOLATES, {**details, "retryAfterSeconds": seconds} if seconds else details)
 
 
 def _take_disruption(budget: Obj, pod_name: str) -> None:
@@ -188,9 +209,9 @@ def _dry_run(asked: WriteOptions, wanted: Obj) -> bool:
     return asked.dry_run or bool(sent)
 
 
-async def _end(verbs: Verbs, target: Target, request: Request, wanted: DeleteOptions) -> None:
-    """Mark the pod and delete it. :raises Conflict: a precondition does not hold"""
-    if not wanted.dry_run and _has_controller(_load(verbs, target)):
+async def _end(verbs: Verbs, target: Target, request: Request, wanted: DeleteOptions, *, mark: bool) -> None:
+    """Mark the pod, or not, and delete it. :raises Conflict: a precondition does not hold"""
+    if mark:
 
         async def marked(old: Obj) -> Obj:
             deletion.check_preconditions(target, old, wanted)
@@ -209,16 +230,11 @@ def _has_controller(pod: Obj) -> bool:
 
 
 def _marked(pod: Obj) -> Obj:
-    known = [c for c in dig(pod, "status", "conditions") or () if c.get("type") == "DisruptionTarget"]
-    if known and known[0].get("status") == "True" and known[0].get("reason") == "EvictionByEvictionAPI":
+    conditions = list(dig(pod, "status", "conditions") or ())
+    at = next((i for i, c in enumerate(conditions) if c.get("type") == MARK["type"]), len(conditions))
+    known = conditions[at] if at < len(conditions) else {}
+    if known.items() >= MARK.items():
         return pod
-    condition = {
-        "type": "DisruptionTarget",
-        "status": "True",
-        "lastProbeTime": None,
-        "lastTransitionTime": clock.timestamp(),
-        "reason": "EvictionByEvictionAPI",
-        "message": "Eviction API: evicting",
-    }
-    others = [c for c in dig(pod, "status", "conditions") or () if c.get("type") != "DisruptionTarget"]
-    return {**pod, "metadata": dict(pod["metadata"]), "status": {**pod["status"], "conditions": [*others, condition]}}
+    changed = known.get("lastTransitionTime") if known.get("status") == MARK["status"] else None
+    conditions[at : at + 1] = [{"lastProbeTime": None, "lastTransitionTime": changed or clock.timestamp(), **MARK}]
+    return {**pod, "metadata": dict(pod["metadata"]), "status": {**pod["status"], "conditions": conditions}}

@@ -22,6 +22,8 @@ from kube_lite.store.store import Compacted
 
 NOTE_SECONDS = 1.0
 """How exact a moment is."""
+MAX_SHOWN = 40
+"""Digits of a revision from the future that a refusal quotes."""
 MAX_NOTES = 86_400
 """A day of moments; the store's history is shorter unless nothing happens."""
 _UNTRACKED = ("managedFields", "resourceVersion")
@@ -78,6 +80,9 @@ class Timeline:
         :raises Expired: before the first moment that is known
         """
         if text.isascii() and text.isdigit():
+            current = self._storage.caches.revision
+            if len(text) > len(str(current)) or int(text) > current:
+                raise errors.BadRequest(f"at={text[:MAX_SHOWN]}: the store is at revision {current} only")
             return int(text)
         try:
             moment = clock.parse_timestamp(text).timestamp()
@@ -93,8 +98,6 @@ class Timeline:
         """The stored bytes of one object as it was. :raises NotFound: there was none then"""
         revision = self.revision_at(text)
         key = self._storage.key(resource, namespace, name)
-        if revision > self._storage.caches.revision:
-            raise errors.BadRequest(f"at={text}: the store is at revision {self._storage.caches.revision} only")
         try:
             page = await self._storage.store.list(key, revision=revision)
         except Compacted as gone:

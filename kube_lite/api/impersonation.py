@@ -6,7 +6,8 @@ every extra value. What is not asked for is what anybody of that name has: the g
 
 There are two ways (upstream: KEP-5284). In a mode (``user-info``, ``serviceaccount``, ``arbitrary-node``,
 ``associated-node``) the caller needs the verb ``impersonate:MODE`` for what is claimed, and for what is done
-``impersonate-on:MODE:VERB``; the plain verb ``impersonate`` is enough for whatever that user may do.
+``impersonate-on:MODE:VERB``; the plain verb ``impersonate`` is enough for whatever that user may do. Who has neither is
+told of the plain verb.
 """
 
 from __future__ import annotations
@@ -57,9 +58,12 @@ def apply(request: Request, authorizer: Authorizer) -> None:
         return
     caller, wanted = request.user, User(name, uid, tuple(groups), extra, how="impersonation")
     refused: errors.Forbidden | None = None
+    asked = attributes_of(caller, request.info)
     for mode in _modes(caller, wanted):
+        if not authorizer.allows(replace(asked, verb=f"impersonate-on:{mode}:{asked.verb}")):
+            continue
         try:
-            request.user = _constrained(authorizer, attributes_of(caller, request.info), mode, wanted)
+            request.user = _constrained(authorizer, caller, mode, wanted)
         except errors.Forbidden as error:
             refused = refused or error
         else:
@@ -88,13 +92,12 @@ def _modes(caller: User, wanted: User) -> Iterator[str]:
         yield "user-info"
 
 
-def _constrained(authorizer: Authorizer, asked: Attributes, mode: str, wanted: User) -> User:
-    """Who the caller becomes in a mode. :raises Forbidden: it may not, or not for this"""
-    authorizer.require(replace(asked, verb=f"impersonate-on:{mode}:{asked.verb}"))
+def _constrained(authorizer: Authorizer, caller: User, mode: str, wanted: User) -> User:
+    """Who the caller becomes in a mode. :raises Forbidden: it may not"""
 
     def require(resource: str, subresource: str, name: str, namespace: str = "") -> None:
         authorizer.require(
-            Attributes(asked.user, f"impersonate:{mode}", _GROUP, "v1", resource, subresource, namespace, name)
+            Attributes(caller, f"impersonate:{mode}", _GROUP, "v1", resource, subresource, namespace, name)
         )
 
     groups = list(wanted.groups)
@@ -111,7 +114,7 @@ def _constrained(authorizer: Authorizer, asked: Attributes, mode: str, wanted: U
     for group in wanted.groups:
         if group in ("", MASTERS):
             named = "the empty string" if not group else f"the {MASTERS}"
-            denied = Attributes(asked.user, f"impersonate:{mode}", _GROUP, "v1", "groups", name=group)
+            denied = Attributes(caller, f"impersonate:{mode}", _GROUP, "v1", "groups", name=group)
             raise refusal(denied, f"impersonating {named} group is not allowed")
         require("groups", "", group)
     for key, values in wanted.extra.items():

@@ -173,8 +173,9 @@ class Protocol(HttpToolsProtocol):
         version = parser.get_http_version()
         if version not in ("1.0", "1.1"):
             raise ValueError("malformed HTTP version")  # the parser's caller hears of it
-        if version == "1.1" and not any(name == b"host" for name, _ in self.headers):
-            raise ValueError("missing required Host header")
+        hosts = [name for name, _ in self.headers if name == b"host"]
+        if len(hosts) != 1 and (hosts or version == "1.1"):
+            raise ValueError("not exactly one Host header")
         path, _, query = self.url.partition(b"?")
         if not path.startswith(b"/"):  # as proxies are asked, with scheme and host before the path
             path = httptools.parse_url(path).path or b"/"

@@ -137,6 +137,8 @@ class LocalClient:
         self._authorize(info)
         source = WatchSource(self._storage, found, namespace, reads.list_query(found, info, watch=True))
         await source.open()
+        if found.custom:
+            source.end_on_removal()
         try:
             yield self._events(found, source, timeout_seconds, bookmarks)
         finally:
@@ -162,6 +164,8 @@ class LocalClient:
                 if bookmarks:
                     line = decode_json(encoder.bookmark(source.revision))
                     yield [WatchEvent("BOOKMARK", encode_json(line["object"]))]
+            if source.ended and not changes:
+                return
 
     def _event(self, resource: Resource, change: Change) -> WatchEvent:
         return WatchEvent(change.type, self._storage.bare(resource, change.value))

@@ -150,7 +150,7 @@ def _sort(request: Request) -> Sort:
     info = request.info
     dry_run = "All" if "dryRun" in info.query else ""
     if not info.is_resource:
-        return info.method, "", "", "", f"/{info.path.split('/', 2)[1]}", "", dry_run
+        return info.method, "", "", "", f"/{info.path.lstrip('/').partition('/')[0]}", "", dry_run
     verb = _VERBS.get(info.verb, "")
     if verb == "PATCH" and b"apply" in request.headers.get(b"content-type", b""):
         verb = "APPLY"

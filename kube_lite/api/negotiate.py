@@ -12,8 +12,8 @@ JSON = "application/json"
 YAML = "application/yaml"
 
 _META_VERSIONS = ("v1", "v1beta1")
-_TRANSFORMS = frozenset(("as", "g", "v"))
-"""Parameters that ask for another form; each means it without the others, too."""
+_TRANSFORMS = ("as", "g", "v")
+"""Parameters that ask for another form; each means it without the others, too, but not when it is empty."""
 _ACCEPTED = (JSON, YAML, PROTOBUF)
 STREAMED = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
 """The media types of watches."""
@@ -87,7 +87,7 @@ def negotiate(accept: str, *, table: bool = True, protobuf: bool = True) -> Form
         if media not in _ACCEPTED:
             continue
         form = Form(media)
-        if _TRANSFORMS & params.keys():
+        if any(params.get(name) for name in _TRANSFORMS):
             known = as_ in ("Table", "PartialObjectMetadata", "PartialObjectMetadataList")
             if not table or not known or params.get("g") != "meta.k8s.io" or params.get("v") not in _META_VERSIONS:
                 continue

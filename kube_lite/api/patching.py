@@ -11,6 +11,7 @@ from kube_lite.api import body as bodies
 from kube_lite.api import codec, managed, patch
 from kube_lite.api.apply import LAST_APPLIED
 from kube_lite.api.http import Request, decode_json, encode_json
+from kube_lite.api.large import beside
 from kube_lite.api.manner import Manner, Written
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.target import Target
@@ -40,16 +41,23 @@ async def patch_object(verbs: Verbs, target: Target, request: Request, raw: byte
     if wanted.force_given:
         detail = "may not be specified for non-apply patch"
         raise errors.invalid("PatchOptions", "meta.k8s.io", "", [forbidden("force", detail)])
-    change = _read(target, media, raw, wanted)
+    change = await beside(len(raw), _read, target, media, raw, wanted)
     if request.own:
         change.duplicates = []
     named = change.value.get("metadata") if isinstance(change.value, dict) else None
     pinned = isinstance(named, dict) and bool(named.get("resourceVersion"))
 
     async def patched(old: Obj) -> Obj:
-        return patch_once(target, change, old, wanted, request.warnings)
+        size = len(raw) + stored_size(verbs, target)
+        return await beside(size, patch_once, target, change, old, wanted, request.warnings)
 
     return await verbs.guaranteed_update(target, patched, request.user, wanted, request.warnings, Manner(pinned=pinned))
+
+
+def stored_size(verbs: Verbs, target: Target) -> int:
+    """Bytes of the object that is there, 0 where none is."""
+    item = verbs.storage.item(target.resource, target.namespace, target.name)
+    return 0 if item is None else len(item.value)
 
 
 def _read(target: Target, media: str, raw: bytes, wanted: WriteOptions) -> patch.Patch:
@@ -222,7 +230,7 @@ def check_identity(target: Target, new: Obj) -> None:
 
 async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wanted: WriteOptions) -> Written:
     resource = target.resource
-    value, twice = configuration(request, raw, resource.kind, resource.api_version)
+    value, twice = await beside(len(raw), configuration, request, raw, resource.kind, resource.api_version)
     applied = managed.Applied(resource, value, wanted, target.subresource_name, verbs.versions_of(resource))
     existing = verbs.storage.item(resource, target.namespace, target.name)
     if existing is None and target.subresource is None:
@@ -232,7 +240,7 @@ async def _apply(verbs: Verbs, target: Target, request: Request, raw: bytes, wan
             pass  # somebody created it meanwhile: apply to that
 
     async def merged(old: Obj) -> Obj:
-        new = applied.onto(old)
+        new = await beside(len(raw) + stored_size(verbs, target), applied.onto, old)
         check_twice(twice, wanted, request.warnings)
         check_identity(target, new)
         annotations = new["metadata"].get("annotations") or {}
@@ -305,7 +313,7 @@ async def _apply_create(
     if applied.uid:
         why = f"uid mismatch: the provided object specified uid {applied.uid}, and no existing object was found"
         raise errors.conflict(resource.plural, resource.group, target.name, why)
-    obj = applied.onto(None)
+    obj = await beside(wanted.body_size, applied.onto, None)
     check_twice(twice, wanted, request.warnings)
     revision = str(obj["metadata"].pop("resourceVersion", None) or "0")  # of nothing; upstream passes it over
     if not (revision.isascii() and revision.isdigit()):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from kube_lite import clock
-from kube_lite.api import bootstrap, certificate_requests, flow_objects, health
+from kube_lite.api import bootstrap, certificate_requests, flow_objects, health, identity
 from kube_lite.api.admission import chain
 from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.app import App
@@ -24,8 +24,10 @@ from kube_lite.api.component_status import ComponentStatuses
 from kube_lite.api.crds import CustomResources
 from kube_lite.api.discovery import Discovery
 from kube_lite.api.dispatch import Dispatcher
+from kube_lite.api.expiry import Expiry
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.http import Request, Response
+from kube_lite.api.legacy_tokens import LastUses
 from kube_lite.api.local import LocalClient
 from kube_lite.api.metrics import Metrics
 from kube_lite.api.nonresource import NonResource
@@ -37,7 +39,7 @@ from kube_lite.api.storage import Storage
 from kube_lite.api.subresources import Subresources
 from kube_lite.api.token_signer import Signer
 from kube_lite.api.tokens import Tokens
-from kube_lite.api.user import User, service_account
+from kube_lite.api.user import SERVER, User, service_account
 from kube_lite.api.verbs import Verbs
 from kube_lite.resources.registry import Registry, builtin
 from kube_lite.store.store import Store
@@ -86,7 +88,8 @@ class Plane:
         self.subresources = Subresources(self.dispatcher)
         self.authenticator = Authenticator(options.tokens, options.owner_uid)
         signer = Signer(options.service_account_key)
-        self.tokens = Tokens(signer, self.verbs.objects, self.verbs.names, admission=self.verbs.admission)
+        uses = LastUses(self.verbs)
+        self.tokens = Tokens(signer, self.verbs.objects, self.verbs.names, admission=self.verbs.admission, uses=uses)
         self.authenticator.reviewers.append(self.tokens.authenticate)
         self.dispatcher.subresources["serviceaccounts/token"] = self.tokens.request
         Escalation(self.verbs, self.authorizer)
@@ -146,10 +149,15 @@ class Plane:
         self._started = True
 
     async def run(self) -> None:
-        """What the API does by itself while it serves: it keeps custom resources and the objects of flow control."""
+        """What the API does by itself while it serves.
+
+        It keeps custom resources, the objects of flow control and its own Lease, and removes Events.
+        """
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.custom_resources.run)
             tasks.start_soon(flow_objects.run, self.verbs)
+            tasks.start_soon(Expiry(self.verbs).run)
+            tasks.start_soon(identity.run, self.client(SERVER, "kube-apiserver"), self.verbs.names.uid())
 
     def client(self, user: User, agent: str) -> LocalClient:
         """A client in this process with that identity; ``agent`` names it in managedFields."""

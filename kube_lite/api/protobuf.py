@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources as package_files
@@ -22,6 +23,7 @@ from typing import Any, Final
 import msgspec
 
 from kube_lite import clock
+from kube_lite.api.body import MAX_DEPTH, MAX_VALUES, too_many_values
 from kube_lite.api.protobuf_wire import BYTES, VARINT, field, fields, read_varint, signed, varint
 from kube_lite.errors import BadRequest, NotAcceptable
 from kube_lite.resources import withdrawn
@@ -91,6 +93,27 @@ def message_for(api_version: str, kind: str) -> str:
 NO_ENVELOPE = "provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]"
 
 
+class _Bounds:
+    """How much of a body has been read: JSON's bounds, which protobuf could pass with two bytes a value."""
+
+    __slots__ = ("depth", "left")
+
+    def __init__(self) -> None:
+        self.left = MAX_VALUES
+        self.depth = 0
+
+    def enter(self) -> None:
+        """One message more. :raises BadRequest: too deep :raises RequestEntityTooLarge: too many values"""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise BadRequest(f"the body is nested deeper than {MAX_DEPTH} levels")
+        if self.left < 0:
+            raise too_many_values()
+
+
+_bounds: ContextVar[_Bounds] = ContextVar("bounds")
+
+
 def decode(raw: bytes) -> Obj:
     """The object in a protobuf body, with kind and apiVersion.
 
@@ -111,6 +134,7 @@ def decode(raw: bytes) -> Obj:
         message = message_for(api_version, kind)
         if not message:
             raise BadRequest(f'no kind "{kind}" is registered for version "{api_version}" in protobuf')
+        _bounds.set(_Bounds())
         obj = _read(message, body)
     except ValueError as error:
         raise BadRequest(f"proto: cannot decode the body: {error}") from None
@@ -121,7 +145,10 @@ def _read(message: str, data: bytes) -> Obj:
     """One message as a JSON object. :raises ValueError"""
     rows = messages()[message]
     obj: Obj = {}
+    bounds = _bounds.get()
+    bounds.enter()
     for number, wire, value in fields(data):
+        bounds.left -= 1
         row = rows.get(number)
         if row is None:
             continue
@@ -141,6 +168,7 @@ def _read(message: str, data: bytes) -> Obj:
             found = _value(types[0], wire, value)
             if found is not None:
                 obj[name] = found
+    bounds.depth -= 1
     return obj
 
 

@@ -7,9 +7,6 @@ list show one moment.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,10 +14,10 @@ from typing import Any
 import anyio
 
 from kube_lite import clock, errors
-from kube_lite.api.body import byte_complaint
+from kube_lite.api import continue_token
 from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.storage import Storage
-from kube_lite.resources import field, selectors
+from kube_lite.resources import field, field_selectors, selectors
 from kube_lite.resources.registry import Resource
 from kube_lite.store.ring import Item
 from kube_lite.store.store import Compacted
@@ -62,7 +59,7 @@ class ListQuery:
     @property
     def names_one(self) -> bool:
         """Whether the fields name one object: upstream reads that by its key, so there are no pages."""
-        terms = selectors.parse_fields(self.field_text).requirements if self.field_text else ()
+        terms = field_selectors.parse(self.field_text).requirements if self.field_text else ()
         return any(term.field == "metadata.name" and term.operator == selectors.EQUALS for term in terms)
 
 
@@ -114,7 +111,7 @@ def selection(resource: Resource, label_text: str, field_text: str) -> Match | N
     """
     try:
         labels = selectors.parse(label_text) if label_text else None
-        fields = selectors.parse_fields(field_text) if field_text else None
+        fields = field_selectors.parse(field_text) if field_text else None
     except selectors.SelectorError as error:
         raise errors.BadRequest(str(error)) from error
     if fields is not None:
@@ -122,7 +119,7 @@ def selection(resource: Resource, label_text: str, field_text: str) -> Match | N
             _check_selectable(resource, requirement.field)
         if resource.selectable_as:
             stored = (replace(r, field=resource.selectable_as.get(r.field, r.field)) for r in fields.requirements)
-            fields = selectors.FieldSelector(tuple(stored))
+            fields = field_selectors.FieldSelector(tuple(stored))
     if labels is not None and not labels.requirements:
         labels = None
     if fields is not None and not fields.requirements:
@@ -174,7 +171,7 @@ def list_query(resource: Resource, info: RequestInfo, *, watch: bool = False) ->
 def _in_version(resource: Resource, field_text: str) -> bool:
     if not resource.custom or (resource.webhook is None and not resource.storage_version):
         return False
-    return any(term.field in resource.selectable_names for term in selectors.parse_fields(field_text).requirements)
+    return any(term.field in resource.selectable_names for term in field_selectors.parse(field_text).requirements)
 
 
 def _revision(text: str, *, stored: bool) -> int | None:
@@ -360,7 +357,7 @@ async def _at(
 
 
 async def _continued(storage: Storage, resource: Resource, namespace: str, query: ListQuery) -> Listing:
-    revision, start = read_token(query.continue_)
+    revision, start = continue_token.read(query.continue_)
     if query.revision:
         raise errors.BadRequest("specifying resource version is not allowed when using continue")
     prefix = storage.prefix(resource, namespace if resource.namespaced else "")
@@ -377,47 +374,15 @@ async def _continued(storage: Storage, resource: Resource, namespace: str, query
     except errors.Expired as expired:
         error = errors.Expired(TOO_OLD)
         # a token without a revision goes on from the present: inconsistent, as the message says
-        error.list_metadata = {"continue": _encode_token({"v": "meta.k8s.io/v1", "rv": -1, "start": start})}
+        error.list_metadata = {"continue": continue_token.encode(-1, start)}
         raise error from expired
 
 
-def _encode_token(content: Mapping[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(content, separators=(",", ":")).encode()).decode().rstrip("=")
-
-
 def _token(storage: Storage, revision: int, prefix: str, last: str) -> str:
-    """A continue token in upstream's form: version, revision, and the key after the last one given."""
+    """A continue token for what comes after the key given last; its revision is kept readable."""
     pages = storage.pages
     if revision not in pages:
         if len(pages) >= MOST_PAGED:
             del pages[next(iter(pages))]
         pages[revision] = clock.monotonic()
-    return _encode_token({"v": "meta.k8s.io/v1", "rv": revision, "start": last[len(prefix) :] + "\0"})
-
-
-def read_token(token: str) -> tuple[int, str]:
-    """Revision and first key (below the prefix) of a continue token. :raises BadRequest: not one of ours"""
-
-    def wrong(why: str) -> errors.BadRequest:
-        return errors.BadRequest(f"invalid continue token: continue key is not valid: {why}")
-
-    try:
-        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError) as error:
-        bad = next((i for i, c in enumerate(token) if not (c.isascii() and (c.isalnum() or c in "-_"))), len(token))
-        raise wrong(f"illegal base64 data at input byte {bad}") from error
-    try:
-        content = json.loads(raw)
-    except ValueError as error:
-        raise wrong(byte_complaint(raw)) from error
-    version = content.get("v", "") if isinstance(content, dict) else ""
-    if version != "meta.k8s.io/v1":
-        raise wrong(f'server does not recognize this encoded version "{version}"')
-    start, revision = content.get("start"), content.get("rv")
-    if not isinstance(revision, int) or revision == 0:
-        raise wrong("incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
-    if not isinstance(start, str) or not start:
-        raise wrong("encoded start key empty (version meta.k8s.io/v1)")
-    if ".." in start.split("/"):
-        raise wrong(start)
-    return revision, start.removeprefix("/")
+    return continue_token.encode(revision, last[len(prefix) :] + "\0")

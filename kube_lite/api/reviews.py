@@ -12,6 +12,7 @@ from kube_lite.api.authz.authorizer import Authorizer
 from kube_lite.api.authz.rules import Rule, quoted
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.http import Request, Response
+from kube_lite.api.large import beside
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.token_signer import TokenError
 from kube_lite.api.tokens import Tokens
@@ -51,7 +52,7 @@ class Reviews:
         """The review that was sent in its current version, owned by its sender like any object."""
         raw = await request.body()
         wanted = options.write_options(request, "CreateOptions")
-        obj = codec.decode_body(request, resource, raw, wanted)
+        obj = await beside(len(raw), codec.decode_body, request, resource, raw, wanted)
         managed.on_create(resource, obj, wanted)
         obj["metadata"].setdefault("creationTimestamp", None)
         return obj if resource.convert_to_storage is None else resource.convert_to_storage(obj)
@@ -77,7 +78,7 @@ class Reviews:
         audiences = list(self._tokens.audiences)
         try:
             if self._tokens.is_own(token):
-                user, meant_for = self._tokens.review(token)
+                user, meant_for = await self._tokens.review(token)
                 matching = [a for a in (wanted or audiences) if a in meant_for]
                 if not matching:
                     shown = " ".join(quoted(a) for a in meant_for)
@@ -86,9 +87,9 @@ class Reviews:
                     return {"user": {}, "error": f"[invalid bearer token, {why}]"}
             else:
                 user = await self._authenticator.by_token(token)
-                matching = [a for a in wanted if a in audiences]
-                if wanted and not matching:
-                    return {"user": {}}
+                matching = [a for a in wanted or audiences if a in audiences]
+                if not matching:
+                    return {"user": {}, "error": "invalid bearer token"}
         except (errors.Unauthorized, TokenError) as error:
             detail = str(error)
             if detail in ("", "Unauthorized"):

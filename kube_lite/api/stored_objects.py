@@ -27,18 +27,11 @@ class Write(Protocol):
 class StoredObjects:
     """The stored objects, as plugins see them."""
 
-    def __init__(self, storage: Storage, create: Write, update: Write) -> None:
+    def __init__(self, storage: Storage, update: Write) -> None:
         self.storage = storage
-        self._create = create
         self._update = update
         self.authorizer: Authorizer | None = None
         """Whom CEL's ``authorizer`` asks."""
-
-    async def internal_create(self, group_resource: str, namespace: str, obj: Obj) -> None:
-        """Create an object on the server's own behalf (``admission.plugin.Objects``)."""
-        resource = self._named(group_resource)
-        target = Target(resource, namespace, obj["metadata"]["name"])
-        await self._create(target, obj, SERVER, WriteOptions(field_manager="kube-lite"))
 
     async def internal_status(self, group_resource: str, namespace: str, obj: Obj) -> None:
         """Write an object's status on the server's own behalf (``admission.plugin.Objects``)."""

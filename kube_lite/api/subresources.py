@@ -12,6 +12,7 @@ from kube_lite.api.admission.plugin import AdmissionRequest
 from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.eviction import SUCCESS, evict
 from kube_lite.api.http import Request, Response, decode_json, encode_json
+from kube_lite.api.large import beside
 from kube_lite.api.manner import Manner, Shown
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.objectmeta import check_namespace
@@ -61,10 +62,11 @@ class Subresources:
         body: Obj = {}
         pinned = False
         if info.verb == "update":
-            body = self._scale_body(request, raw)
+            body = await self._scale_body(request, raw)
             pinned = bool(dig(body, "metadata", "resourceVersion"))
         elif patch.media_type(request.header("content-type")) == patch.APPLY_PATCH:
-            value, twice = patching.configuration(request, raw, "Scale", scale_apply.API_VERSION)
+            read = patching.configuration
+            value, twice = await beside(len(raw), read, request, raw, "Scale", scale_apply.API_VERSION)
             applied = ScaleApplied(value, wanted, _path(paths.spec_replicas), resource.api_version)
         else:
             accepted = patch.CUSTOM_PATCHES if resource.custom else patch.BUILT_IN_PATCHES
@@ -106,8 +108,8 @@ class Subresources:
             raise errors.not_found(plural, group, info.name)
         return self._storage.load(resource, await self._storage.incoming_one(resource, item.value))
 
-    def _scale_body(self, request: Request, raw: bytes) -> Obj:
-        value = codec.decode_part(request, raw, codec.SCALE)
+    async def _scale_body(self, request: Request, raw: bytes) -> Obj:
+        value = await beside(len(raw), codec.decode_part, request, raw, codec.SCALE)
         name = dig(value, "metadata", "name", default="")
         if not name:
             raise errors.BadRequest(
@@ -198,11 +200,13 @@ class Subresources:
         kind = self._storage.registry.at("", "v1", "bindings")
         assert kind is not None
         raw = await request.body()
-        binding = codec.decode_body(request, kind, raw, options.write_options(request, "CreateOptions"))
+        wanted = options.write_options(request, "CreateOptions")
+        binding = await beside(len(raw), codec.decode_body, request, kind, raw, wanted)
         check_namespace(kind, request.info.namespace, binding)
         return binding
 
     async def _bind(self, request: Request, binding: Obj, name: str, posted_to: Resource) -> Response:
+        form = negotiate(request.header("accept"))
         pods = self._storage.registry.at("", "v1", "pods")
         assert pods is not None
         wanted = options.write_options(request, "CreateOptions")
@@ -222,7 +226,7 @@ class Subresources:
         await self._verbs.guaranteed_update(
             target, bound, request.user, wanted, request.warnings, Manner(managed.untouched, trusted=True)
         )
-        return Response(201, encode_json(SUCCESS))
+        return codec.encoded(SUCCESS, form, 201)
 
     async def _admit(
         self, subresource: str, request: Request, resource: Resource, name: str, obj: Obj, dry_run: bool
@@ -258,7 +262,7 @@ class Subresources:
         """PUT of ``namespaces/x/finalize``: only ``spec.finalizers`` is written; the last one gone removes it."""
         raw = await request.body()
         wanted = options.write_options(request, "UpdateOptions")
-        obj = codec.decode_body(request, resource, raw, wanted)
+        obj = await beside(len(raw), codec.decode_body, request, resource, raw, wanted)
         obj.setdefault("status", {}).setdefault("phase", "Active")  # the default, so that its owner keeps it
         target = Target(resource, "", request.info.name, resource.subresources["finalize"])
         written = await self._verbs.update(target, obj, request.user, wanted, request.warnings)

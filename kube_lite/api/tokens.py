@@ -13,9 +13,10 @@ from datetime import timedelta
 from typing import Any
 
 from kube_lite import clock, errors
-from kube_lite.api import codec, managed, options
+from kube_lite.api import audit, codec, managed, options
 from kube_lite.api.admission.plugin import AdmissionRequest, Chain, Objects
 from kube_lite.api.http import Request, Response, json_response
+from kube_lite.api.legacy_tokens import INVALID_SINCE, LastUses
 from kube_lite.api.negotiate import negotiate
 from kube_lite.api.objectmeta import Names
 from kube_lite.api.token_signer import Signer, TokenError, unb64
@@ -33,15 +34,13 @@ LEGACY_ISSUER = "kubernetes/serviceaccount"
 DEFAULT_SECONDS = 3600
 SHORTEST_SECONDS = 600
 LONGEST_SECONDS = 1 << 32
+"""Bounds of ``spec.expirationSeconds`` (upstream: authentication/v1 TokenRequest)."""
 MOUNTED_SECONDS = 3607
 """What the volume that every pod gets asks for. Such a token is good for a year, since older clients read it once,
 and says after which time it should have been read again (upstream: --service-account-extend-token-expiration)."""
 EXTENDED_SECONDS = 365 * 24 * 3600
 DELETED_LEEWAY = 60
 """Seconds for which the tokens of an object go on that was to be gone already (upstream: ``claims.go``)."""
-INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
-"""Label of a Secret whose token is good no more, until it is taken away."""
-"""Bounds of ``spec.expirationSeconds`` (upstream: authentication/v1 TokenRequest)."""
 TOKEN_REQUEST = Resource(
     kind="TokenRequest",
     plural="serviceaccounts",
@@ -65,6 +64,7 @@ class Tokens:
 
     :param audiences: who the API server itself is; the audiences of tokens that name none
     :param admission: asked about every request for a token
+    :param uses: told when a token in a Secret was used
     """
 
     def __init__(
@@ -74,7 +74,9 @@ class Tokens:
         names: Names,
         audiences: Sequence[str] = (ISSUER,),
         admission: Chain | None = None,
+        uses: LastUses | None = None,
     ) -> None:
+        self._uses = uses
         self.signer = signer
         self._admission = admission or Chain()
         self._objects = objects
@@ -252,18 +254,18 @@ class Tokens:
         if not self.is_own(token):
             return None
         try:
-            user, audiences = self.review(token)
+            user, audiences = await self.review(token)
         except TokenError as error:
             raise errors.Unauthorized("Unauthorized") from error
         if not set(audiences) & set(self.audiences):
             raise errors.Unauthorized("Unauthorized")
         return user
 
-    def review(self, token: str) -> tuple[User, list[str]]:
+    async def review(self, token: str) -> tuple[User, list[str]]:
         """The account and audiences of a token. :raises TokenError: not good, or no longer"""
         claims = self.signer.verify(token)
         if claims.get("iss") == LEGACY_ISSUER:
-            return self._review_legacy(token, claims)
+            return await self._review_legacy(token, claims)
         now = clock.now().timestamp()
         if claims.get("iss") != ISSUER or not claims.get("nbf", 0) - 10 <= now < claims.get("exp", 0):
             raise TokenError("expired, or not valid yet")
@@ -298,26 +300,31 @@ class Tokens:
             }
         )
 
-    def _review_legacy(self, token: str, claims: Obj) -> tuple[User, list[str]]:
+    async def _review_legacy(self, token: str, claims: Obj) -> tuple[User, list[str]]:
         private = f"{LEGACY_ISSUER.replace('/', '.io/')}/"
         namespace, name = claims.get(f"{private}namespace", ""), claims.get(f"{private}service-account.name", "")
         uid = claims.get(f"{private}service-account.uid", "")
-        self._account_alive(namespace, {"name": name, "uid": uid})
+        account = self._account_alive(namespace, {"name": name, "uid": uid})
         secret = self._objects.lookup("secrets", namespace, claims.get(f"{private}secret.name", ""))
         lying = _from_base64(dig(secret or {}, "data", "token", default=""))
         if secret is None or secret["metadata"].get("deletionTimestamp") or lying != token:
             raise TokenError("service account token has been invalidated")
-        if INVALID_SINCE in (secret["metadata"].get("labels") or {}):
+        if (secret["metadata"].get("labels") or {}).get(INVALID_SINCE):
+            place = f"{namespace}/{secret['metadata']['name']}"
+            audit.annotate({"authentication.k8s.io/legacy-token-invalidated": place})
             raise TokenError(
-                f"the token in secret {namespace}/{secret['metadata']['name']} for service account {namespace}/{name} "
+                f"the token in secret {place} for service account {namespace}/{name} "
                 "has been marked invalid. Use tokens from the TokenRequest API or manually created secret-based "
-                "tokens, or remove the 'invalid-since' label from the secret to temporarily allow use of this token"
+                f"tokens, or remove the '{INVALID_SINCE}' label from the secret to temporarily allow use of this token"
             )
+        if self._uses is not None:
+            await self._uses.note(secret, account)
         groups = (SERVICE_ACCOUNTS, f"{SERVICE_ACCOUNTS}:{namespace}", AUTHENTICATED)
         user = User(f"system:serviceaccount:{namespace}:{name}", uid, groups, how="token")
         return user, list(self.audiences)
 
-    def _account_alive(self, namespace: str, reference: Obj) -> None:
+    def _account_alive(self, namespace: str, reference: Obj) -> Obj:
+        """The account, if it is still the one that is meant. :raises TokenError: it is not"""
         name, uid = reference.get("name", ""), reference.get("uid")
         found = self._objects.lookup("serviceaccounts", namespace, name)
         if found is None:
@@ -326,6 +333,7 @@ class Tokens:
             raise TokenError(f"service account {namespace}/{name} has been deleted")
         if found["metadata"]["uid"] != uid:
             raise TokenError(f"service account UID ({found['metadata']['uid']}) does not match claim ({uid})")
+        return found
 
     def _alive(self, kind: str, plural: str, namespace: str, reference: Obj) -> None:
         found, uid = self._objects.lookup(plural, namespace, reference.get("name", "")), reference.get("uid")

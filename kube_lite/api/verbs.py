@@ -23,6 +23,7 @@ from kube_lite.api import managed, objectmeta, write_checks
 from kube_lite.api.admission.plugin import AdmissionRequest, Chain
 from kube_lite.api.authz.attributes import Attributes
 from kube_lite.api.http import decode_json, encode_json
+from kube_lite.api.large import beside
 from kube_lite.api.manner import ORDINARY, PUT_ANEW, Guard, Manner, Transform, Written
 from kube_lite.api.objectmeta import Names
 from kube_lite.api.options import WriteOptions
@@ -51,7 +52,7 @@ class Verbs:
     def __init__(self, storage: Storage, admission: Chain, rng: random.Random) -> None:
         self.storage = storage
         self.admission = admission
-        self.objects = StoredObjects(storage, self.create, self.update)
+        self.objects = StoredObjects(storage, self.update)
         """What admission sees of everything else."""
         self.names = Names(rng)
         self.hooks: MutableMapping[str, RestHook] = {}
@@ -104,8 +105,7 @@ class Verbs:
         revision = str(obj["metadata"].pop("resourceVersion", None) or "")
         if revision and not options.dry_run:  # upstream leaves this to its store, which a dry run does not reach
             raise errors.BadRequest("resourceVersion should not be set on objects to be created")
-        resource.default(obj)
-        managed.on_create(resource, obj, options, manner.manage)
+        await beside(options.body_size, self._default_new, resource, obj, options, manner)
         request = AdmissionRequest(
             operation="CREATE",
             resource=resource,
@@ -130,9 +130,7 @@ class Verbs:
         hook = self.hooks.get(resource.group_resource)
         undo = await hook.begin_create(obj, options.dry_run) if hook is not None else None
         try:
-            write_checks.check_create(resource, obj)
-            if warnings is not None:
-                warnings.extend(resource.warnings(obj, None))
+            await beside(options.body_size, self._check_new, resource, obj, warnings)
             request.name = obj["metadata"].get("name") or ""
             if manner.of_update:
                 self._require_create(target, user)
@@ -150,6 +148,18 @@ class Verbs:
         if options.dry_run and undo is not None:
             undo()
         return written
+
+    @staticmethod
+    def _default_new(resource: Resource, obj: Obj, options: WriteOptions, manner: Manner) -> None:
+        resource.default(obj)
+        write_checks.check_growth(options, obj)
+        managed.on_create(resource, obj, options, manner.manage)
+
+    @staticmethod
+    def _check_new(resource: Resource, obj: Obj, warnings: list[str] | None) -> None:
+        write_checks.check_create(resource, obj)
+        if warnings is not None:
+            warnings.extend(resource.warnings(obj, None))
 
     def _require_create(self, target: Target, user: User) -> None:
         """:raises Forbidden: who may update an object may not create it"""
@@ -315,10 +325,8 @@ class Verbs:
         manner: Manner,
     ) -> Written:
         resource, sub = target.resource, target.subresource
-        if (sub is None or sub.name in WHOLE) and not manner.trusted:
-            resource.default(new)
-        part = manner.managed_as or target.subresource_name
-        managed.on_update(resource, old, new, options, part, manner.manage, self.versions_of(resource))
+        size = options.body_size + len(item.value)
+        await beside(size, self._default_changed, target, old, new, options, manner)
         shown = manner.shown
         request = AdmissionRequest(
             operation="UPDATE",
@@ -345,9 +353,7 @@ class Verbs:
         undo = await hook.begin_update(new, old, options.dry_run) if hook is not None else None
         try:
             if not manner.trusted:
-                write_checks.check_update(resource, sub, new, old)
-                if warnings is not None and (sub is None or resource.custom):
-                    warnings.extend(resource.warnings(new, old))
+                await beside(size, self._check_changed, resource, sub, new, old, warnings)
                 await self.admission.validate(request, self.objects)
             managed.complete(resource, new, but=managed.shared(old, new))
             if sub is None and resource.generation and objectmeta.counts(resource, new, old):
@@ -370,6 +376,22 @@ class Verbs:
         elif hook is not None:
             hook.committed(old, new)
         return written
+
+    def _default_changed(self, target: Target, old: Obj, new: Obj, options: WriteOptions, manner: Manner) -> None:
+        resource, sub = target.resource, target.subresource
+        if (sub is None or sub.name in WHOLE) and not manner.trusted:
+            resource.default(new)
+            write_checks.check_growth(options, new)
+        part = manner.managed_as or target.subresource_name
+        managed.on_update(resource, old, new, options, part, manner.manage, self.versions_of(resource))
+
+    @staticmethod
+    def _check_changed(
+        resource: Resource, sub: Subresource | None, new: Obj, old: Obj, warnings: list[str] | None
+    ) -> None:
+        write_checks.check_update(resource, sub, new, old)
+        if warnings is not None and (sub is None or resource.custom):
+            warnings.extend(resource.warnings(new, old))
 
     @staticmethod
     def _prepare_update(resource: Resource, sub: Subresource | None, new: Obj, old: Obj, trusted: bool) -> None:

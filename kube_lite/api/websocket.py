@@ -174,6 +174,7 @@ class WebSocket:
         self.frame = frame
         self._frames = Frames(self._received, self.close)
         self._closed = False
+        self._ping: bytes | None = None
         self.on_writable: Callable[[], None] | None = None
         self.on_close: Callable[[], None] | None = None
         """Called once when the client ends it."""
@@ -187,6 +188,9 @@ class WebSocket:
         """Bytes from the client."""
         if not self._closed:
             self._frames.feed(data)
+            ping, self._ping = self._ping, None
+            if ping is not None and not self.full:
+                self.push(encoded(_PONG, ping))
 
     def push(self, frame: bytes) -> None:
         """Send frames."""
@@ -207,8 +211,8 @@ class WebSocket:
                 self.on_close()
 
     def _received(self, kind: int, payload: bytes) -> None:
-        if kind == _PING and not self.full:
-            self._exchange.push(encoded(_PONG, payload))
+        if kind == _PING:
+            self._ping = payload  # of several that came together the last is answered (RFC 6455 section 5.5.3)
         elif kind == _CLOSE:
             self.close()
 

@@ -10,9 +10,12 @@ from typing import Any
 
 from kube_lite import errors
 from kube_lite.api import codec, objectmeta
+from kube_lite.api.body import MAX_BODY
+from kube_lite.api.http import encode_json
+from kube_lite.api.large import LARGE
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.target import Target
-from kube_lite.resources.field import Errors, invalid
+from kube_lite.resources.field import Errors, bounded, invalid
 from kube_lite.resources.meta import Obj, without_nulls
 from kube_lite.resources.metadata import (
     validate_common,
@@ -94,6 +97,15 @@ def check_size(options: WriteOptions, encode: Callable[[int], bytes], stored: in
         raise errors.RequestEntityTooLarge("etcdserver: request is too large")
 
 
+def check_growth(options: WriteOptions, obj: Obj) -> None:
+    """Refuse what defaults have blown up, before seconds are spent on its fields: ``{}`` makes a container.
+
+    :raises RequestEntityTooLarge: it could not even be sent
+    """
+    if options.body_size >= LARGE and len(encode_json(obj)) > MAX_BODY:
+        raise errors.RequestEntityTooLarge("etcdserver: request is too large")
+
+
 def check_create(resource: Resource, obj: Obj) -> None:
     """The rules for a new object. :raises Invalid: it breaks some"""
     _refuse(resource, obj, lambda: _create_errors(resource, obj))
@@ -105,10 +117,10 @@ def check_update(resource: Resource, sub: Subresource | None, new: Obj, old: Obj
 
 
 def _refuse(resource: Resource, obj: Obj, check: Callable[[], Errors]) -> None:
-    found = check()
+    found = bounded(check)
     if found:
         if not resource.custom:
-            found = as_sent(codec.type_of(resource), obj, found, check)
+            found = as_sent(codec.type_of(resource), obj, found, lambda: bounded(check))
         name = obj["metadata"].get("name") or ""
         group = resource.group if resource.invalid_group is None else resource.invalid_group
         raise errors.invalid(resource.kind, group, name, found)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -142,8 +143,19 @@ def _module(name: str) -> ModuleType:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the process's exit code."""
+    """Run one command; the process's exit code. A reader that hangs up, such as ``head``, has seen enough."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        try:
+            return _command(arguments)
+        finally:
+            print(end="", flush=True)  # now: what the interpreter meets at its own end, nobody can catch
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still in the buffer
+        return 0
+
+
+def _command(arguments: Sequence[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(usage())
         return 0
@@ -195,7 +207,5 @@ def _run(module: ModuleType, args: argparse.Namespace) -> int:
         sys.stdout.flush()
         print(f"{error.prefix}{error}", file=sys.stderr)
         return 1
-    except BrokenPipeError:
-        return 0  # the reader, such as head, has seen enough
     except KeyboardInterrupt:
         return 130

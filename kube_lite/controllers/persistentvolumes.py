@@ -124,7 +124,6 @@ class StorageClass(ObjectView, frozen=True):
 
     provisioner: str = ""
     volume_binding_mode: str = "Immediate"
-    reclaim_policy: str = "Delete"
 
 
 def capacity_of(volume: PersistentVolume) -> quantity.Quantity:

@@ -8,11 +8,11 @@ Go's print of the object.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 
 import msgspec
 
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.remembered import remembered
 from kube_lite.resources.views import Deployment, ReplicaSet
 
 HASH_LABEL = "pod-template-hash"
@@ -47,7 +47,7 @@ def fnv1a(data: bytes) -> int:
     return value
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096, longest=16384)
 def _canonical(template: bytes) -> bytes:
     """The template without the hash label, in one spelling."""
     decoded: Obj = msgspec.json.decode(template)

@@ -19,6 +19,8 @@ _WORDS = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
+_LONGEST = (2**63 - 1) / 1e9
+"""Seconds of Go's longest duration, which counts nanoseconds in 64 bits."""
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "ns": 1e-9}
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(h|ms|m|us|ns|s)")
 _LIMITS: tuple[tuple[int, int, dict[str, int]], ...] = (
@@ -113,6 +115,8 @@ def _every(text: str, spec: str) -> Schedule:
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError(f'Failed to parse duration {spec}: time: invalid duration "{text}"')
     seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > _LONGEST:
+        raise ValueError(f'Failed to parse duration {spec}: time: invalid duration "{text}"')
     return Schedule(every=timedelta(seconds=max(1, int(seconds))))
 
 
@@ -149,7 +153,7 @@ def parse(spec: str) -> Schedule:
     sets = []
     for text, (low, high, names) in zip(fields, _LIMITS, strict=True):
         found: set[int] = set()
-        for part in text.split(","):
+        for part in dict.fromkeys(text.split(",")):  # each once: a megabyte of them is read at every sync
             if part:
                 found |= _range(part, low, high, names)
         sets.append(frozenset(found))

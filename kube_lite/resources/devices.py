@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from kube_lite.resources import names
 from kube_lite.resources.cel.examine import examine
-from kube_lite.resources.cel.types import BOOL, DYN, STRING, map_of, object_of, read
+from kube_lite.resources.cel.types import BOOL, DYN, STRING, CelType, map_of, object_of, read
 from kube_lite.resources.field import (
     Errors,
     child,
     duplicate,
+    forbidden,
     index,
     invalid,
     not_supported,
@@ -34,20 +36,35 @@ Rule = Callable[[Any, str], Errors]
 MAX_LISTED: Final = 32
 """Requests, constraints, configurations, selectors and results, each."""
 MAX_EXPRESSION: Final = 10 * 1024
+MAX_COST: Final = 1_000_000
+"""Steps that a selector may take at most, as estimated (``CELSelectorExpressionMaxCost``)."""
 MAX_PARAMETERS: Final = 10 * 1024
 """Bytes of a CEL expression, and of a driver's own parameters as JSON."""
 MAX_POOL: Final = 253
 MAX_ID: Final = 32
+MAX_DOMAIN: Final = 63
+"""Bytes of an identifier, and of the domain before it."""
+MAX_PROPERTIES: Final = 32
+"""Attributes and capacities of a device together."""
+MAX_VALUE: Final = 64
+"""Bytes of an attribute."""
 MAX_BINDING_CONDITIONS: Final = 4
 EFFECTS: Final = frozenset({"NoExecute", "NoSchedule", "None"})
 _UUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_QUANTITIES: Final = map_of(STRING, map_of(STRING, read("kubernetes.Quantity")))
+
+
+def _by_name(value: CelType) -> CelType:
+    """Values by domain and identifier, both sizes of which are known."""
+    named = map_of(replace(STRING, most=MAX_ID), value, MAX_PROPERTIES)
+    return map_of(replace(STRING, most=MAX_DOMAIN), named, MAX_PROPERTIES)
+
+
 _DEVICE: Final = object_of(
     "kubernetes.DRADevice",
     {
-        "driver": STRING,
-        "attributes": map_of(STRING, map_of(STRING, DYN)),
-        "capacity": _QUANTITIES,
+        "driver": replace(STRING, most=MAX_DOMAIN),
+        "attributes": _by_name(replace(DYN, most=MAX_VALUE)),
+        "capacity": _by_name(read("kubernetes.Quantity")),
         "allowMultipleAllocations": BOOL,
     },
 )
@@ -129,7 +146,7 @@ def selector(chosen: Obj, path: str) -> Errors:
     if found.problem:
         return [invalid(at, source, found.problem)]
     if found.type in (BOOL, DYN):
-        return []
+        return [forbidden(at, "too complex, exceeds cost limit")] if found.cost > MAX_COST else []
     return [invalid(at, source, f"must evaluate to bool or the unknown type, not {found.type}")]
 
 

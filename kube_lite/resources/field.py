@@ -3,13 +3,46 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Set
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Set
+from contextvars import ContextVar
+from typing import Any, Final
 
 from kube_lite.errors import FieldError
 
 Errors = list[FieldError]
 """What a validation function returns; empty means valid."""
+
+MOST_ERRORS: Final = 1000
+"""Problems told of one object: to word the hundreds of thousands that fit into a body takes seconds."""
+
+_found: ContextVar[Errors | None] = ContextVar("found", default=None)
+
+
+class _Enough(Exception):
+    """So much is wrong that the rest is not looked at."""
+
+
+def bounded(check: Callable[[], Errors]) -> Errors:
+    """What ``check`` finds; once that is :data:`MOST_ERRORS`, these and a note that there may be more."""
+    found: Errors = []
+    token = _found.set(found)
+    try:
+        return check()
+    except _Enough:
+        return [*found, FieldError("FieldValueTooMany", "...", f"Too many: only {MOST_ERRORS} problems are told")]
+    finally:
+        _found.reset(token)
+
+
+def error(reason: str, path: str, message: str) -> FieldError:
+    """One field that is wrong; it counts while :func:`bounded` looks."""
+    made = FieldError(reason, path, message)
+    found = _found.get()
+    if found is not None:
+        if len(found) >= MOST_ERRORS:
+            raise _Enough
+        found.append(made)
+    return made
 
 
 def child(path: str, name: str) -> str:
@@ -93,18 +126,18 @@ def _message(head: str, detail: str) -> str:
 
 def required(path: str, detail: str = "") -> FieldError:
     """A value that must be there is not."""
-    return FieldError("FieldValueRequired", path, _message("Required value", detail))
+    return error("FieldValueRequired", path, _message("Required value", detail))
 
 
 def invalid(path: str, value: Any, detail: str) -> FieldError:
     """A value of the right type that breaks a rule."""
     head = "Invalid value" if value is OMITTED else f"Invalid value: {show(value)}"
-    return FieldError("FieldValueInvalid", path, _message(head, detail))
+    return error("FieldValueInvalid", path, _message(head, detail))
 
 
 def invalid_alone(path: str, detail: str) -> FieldError:
     """A rule broken by what is too large, or too spread, to be shown."""
-    return FieldError("FieldValueInvalid", path, f"Invalid value: {detail}")
+    return error("FieldValueInvalid", path, f"Invalid value: {detail}")
 
 
 def not_supported(path: str, value: Any, supported: Iterable[str]) -> FieldError:
@@ -112,32 +145,32 @@ def not_supported(path: str, value: Any, supported: Iterable[str]) -> FieldError
     ordered = sorted(supported) if isinstance(supported, Set) else supported
     choices = ", ".join(show(s) for s in ordered)
     detail = f"supported values: {choices}" if choices else ""
-    return FieldError("FieldValueNotSupported", path, _message(f"Unsupported value: {show(value)}", detail))
+    return error("FieldValueNotSupported", path, _message(f"Unsupported value: {show(value)}", detail))
 
 
 def duplicate(path: str, value: Any) -> FieldError:
     """A value that must be unique occurs twice."""
-    return FieldError("FieldValueDuplicate", path, "Duplicate value" + ("" if value is OMITTED else f": {show(value)}"))
+    return error("FieldValueDuplicate", path, "Duplicate value" + ("" if value is OMITTED else f": {show(value)}"))
 
 
 def forbidden(path: str, detail: str) -> FieldError:
     """A field that may not be set or changed here."""
-    return FieldError("FieldValueForbidden", path, _message("Forbidden", detail))
+    return error("FieldValueForbidden", path, _message("Forbidden", detail))
 
 
 def not_found(path: str, value: Any) -> FieldError:
     """A reference to something that is not there."""
-    return FieldError("FieldValueNotFound", path, f"Not found: {show(value)}")
+    return error("FieldValueNotFound", path, f"Not found: {show(value)}")
 
 
 def too_long(path: str, limit: int) -> FieldError:
     """A value over its length in bytes."""
-    return FieldError("FieldValueTooLong", path, f"Too long: must have at most {limit} bytes")
+    return error("FieldValueTooLong", path, f"Too long: must have at most {limit} bytes")
 
 
 def too_many(path: str, actual: int, limit: int) -> FieldError:
     """A list over its length."""
-    return FieldError("FieldValueTooMany", path, f"Too many: {actual}: must have at most {limit} items")
+    return error("FieldValueTooMany", path, f"Too many: {actual}: must have at most {limit} items")
 
 
 IMMUTABLE = "field is immutable"

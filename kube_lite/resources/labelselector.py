@@ -54,7 +54,7 @@ def validate_requirement(requirement: Obj, path: str, *, unknown: bool = False) 
     """An expression of a selector."""
     found, name = validate_operator(requirement, path, unknown=unknown), requirement.get("key", "")
     found.extend(invalid(child(path, "key"), name, problem) for problem in names.qualified_name(name))
-    for i, value in enumerate(requirement.get("values") or ()):
+    for i, value in enumerate(() if found else requirement.get("values") or ()):  # a later rule
         found.extend(invalid(index(child(path, "values"), i), value, p) for p in names.label_value(value))
     return found
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+
+from kube_lite.resources.remembered import remembered
 
 Problems = Sequence[str]
 
@@ -63,12 +64,6 @@ SUBDOMAIN_MESSAGE = _explain(
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
     "and end with an alphanumeric character",
     _SUBDOMAIN,
-    "example.com",
-)
-SUBDOMAIN_UNDERSCORE_MESSAGE = _explain(
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', and must "
-    "start and end with an alphanumeric character",
-    _SUBDOMAIN_UNDERSCORE,
     "example.com",
 )
 WILDCARD_MESSAGE = _explain(
@@ -157,38 +152,38 @@ def _checked(text: str, limit: int, fits: bool, message: str) -> Problems:
     return () if fits else (message,)
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def dns_label(text: str) -> Problems:
     """RFC 1123 label."""
     message = LABEL_MESSAGE
     return _checked(text, LABEL_LENGTH, _label(text) is not None, message)
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def dns_1035_label(text: str) -> Problems:
     """RFC 1035 label: as a DNS label, but starting with a letter."""
     return _checked(text, LABEL_LENGTH, _label_1035(text) is not None, LABEL_1035_MESSAGE)
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def dns_subdomain(text: str) -> Problems:
     """RFC 1123 subdomain."""
     return _checked(text, SUBDOMAIN_LENGTH, _subdomain(text) is not None, SUBDOMAIN_MESSAGE)
 
 
-@lru_cache(maxsize=256)
+@remembered(256)
 def dns_subdomain_with_underscore(text: str) -> Problems:
-    """RFC 1123 subdomain that may also hold underscores (search domains)."""
-    return _checked(text, SUBDOMAIN_LENGTH, _subdomain_underscore(text) is not None, SUBDOMAIN_UNDERSCORE_MESSAGE)
+    """RFC 1123 subdomain that may also hold underscores (search domains, since v1.32); told as that without them."""
+    return _checked(text, SUBDOMAIN_LENGTH, _subdomain_underscore(text) is not None, SUBDOMAIN_MESSAGE)
 
 
-@lru_cache(maxsize=256)
+@remembered(256)
 def wildcard_dns_subdomain(text: str) -> Problems:
     """``*.`` and a subdomain."""
     return _checked(text, SUBDOMAIN_LENGTH, _wildcard(text) is not None, WILDCARD_MESSAGE)
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def qualified_name(text: str) -> Problems:
     """A label key: a name of up to 63 characters, with an optional ``prefix/`` that is a subdomain."""
     prefix, slash, name = text.rpartition("/")
@@ -209,14 +204,14 @@ def qualified_name(text: str) -> Problems:
     return tuple(found)
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def label_value(text: str) -> Problems:
     """The value of a label."""
     found = (max_length(LABEL_LENGTH),) if size(text) > LABEL_LENGTH else ()
     return found if _label_value(text) else (*found, LABEL_VALUE_MESSAGE)
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def config_map_key(text: str) -> Problems:
     """A key of a ConfigMap or Secret: a plain file name."""
     found = list(_checked(text, SUBDOMAIN_LENGTH, _config_key(text) is not None, CONFIG_KEY_MESSAGE))
@@ -227,7 +222,7 @@ def config_map_key(text: str) -> Problems:
     return tuple(found)
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def env_var_name(text: str) -> Problems:
     """The name of an environment variable: any printable ASCII but ``=``."""
     if not text:
@@ -247,10 +242,10 @@ def http_header_name(text: str) -> Problems:
 
 def percent(text: str) -> Problems:
     """``25%``."""
-    return () if _percent(text) else (PERCENT_MESSAGE,)
+    return () if _percent(text) and len(text) <= 20 else (PERCENT_MESSAGE,)  # as a number it has 64 bits
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def port_name(text: str) -> Problems:
     """An IANA service name, as container ports have (RFC 6335)."""
     found: list[str] = []
@@ -295,8 +290,8 @@ def rbac_name(text: str, is_prefix: bool = False) -> Problems:
 
 
 def _trimmed(name: str, is_prefix: bool) -> str:
-    """A trailing dash of a prefix is followed by a random suffix: judge it as if that were there."""
-    return f"{name[:-1]}a" if is_prefix and name.endswith("-") else name
+    """A trailing dash of a prefix is followed by a random suffix; up to v1.20, what is before it was not looked at."""
+    return f"{name[:-2]}a" if is_prefix and len(name) > 1 and name.endswith("-") else name
 
 
 def label_name(name: str, is_prefix: bool = False) -> Problems:
@@ -312,8 +307,3 @@ def label_1035_name(name: str, is_prefix: bool = False) -> Problems:
 def subdomain_name(name: str, is_prefix: bool = False) -> Problems:
     """Name rule: RFC 1123 subdomain, the usual one."""
     return dns_subdomain(_trimmed(name, is_prefix))
-
-
-def any_name(name: str, is_prefix: bool = False) -> Problems:
-    """Name rule: nothing beyond what every object name must be."""
-    return ()

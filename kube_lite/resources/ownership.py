@@ -17,6 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from kube_lite.resources.fieldset import IN, SELF, Node, in_order
+from kube_lite.resources.remembered import LONGEST
 from kube_lite.resources.schema import ANY, LIST, MAP, OBJECT, Field, Type
 
 DEDUCED: Final = Type(ANY)
@@ -27,6 +28,9 @@ UNTRACKED: Final = frozenset(
     ("name", "namespace", "creationTimestamp", "selfLink", "uid", "generation", "managedFields", "resourceVersion")
 )
 """Metadata that nobody owns, since the server sets it."""
+
+LONGEST_SPEC: Final = 16 * 1024
+"""Bytes of a spec whose fields are remembered: a few hundred larger ones would fill the memory."""
 
 _encode: Final = msgspec.json.Encoder(order="sorted").encode
 _encode_quickly: Final = msgspec.json.Encoder().encode
@@ -55,11 +59,15 @@ def item_step(type_: Type, item: Any, position: int) -> str:
             values = tuple([item.get(key, defaults.get(key)) for key in type_.keys])
             try:
                 if any(value is not None for value in values):
+                    if any(type(value) is str and len(value) > LONGEST for value in values):
+                        return _key_step.__wrapped__(type_.keys, values)
                     return _key_step(type_.keys, values)
             except TypeError:  # a key that is a list or map
                 pass
         return f"i:{position}"
     try:
+        if type(item) is str and len(item) > LONGEST:
+            return _value_step.__wrapped__("str", item)
         return _value_step(type(item).__name__, item)
     except TypeError:
         return "v:" + _encode(item).decode()
@@ -146,7 +154,9 @@ def initial(type_: Type, obj: dict[str, Any], lenient: bool = False) -> Node:
             if set_:
                 node["f:metadata"] = set_
         elif key == "spec" and not lenient:
-            node.update(_decode(_initial_spec(type_, _encode_quickly(value))))
+            spec = _encode_quickly(value)
+            made = _initial_spec if len(spec) <= LONGEST_SPEC else _initial_spec.__wrapped__
+            node.update(_decode(made(type_, spec)))
         elif key not in ("apiVersion", "kind"):
             _put_initial(node, type_, key, value, lenient)
     return node

@@ -11,7 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import lru_cache
+
+from kube_lite.resources.remembered import remembered
 
 NANO = 10**9
 """Nano-units in one unit."""
@@ -110,7 +111,7 @@ def _kept_text(text: str, whole: str, fraction: str, exponent: int, family: Form
     return text if canonical and not digits.endswith("000") and digits[0] != "0" else ""
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def _parse_text(text: str) -> Quantity:
     parts = _PARTS.fullmatch(text)
     if not text or parts is None:
@@ -161,7 +162,7 @@ def _canonical_text(nanos: int, family: Format) -> str:
     return f"{number}{_DECIMAL_NAMES[exponent]}"
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def _canonical_cached(text: str) -> str:
     return str(_parse_text(text))
 
@@ -171,13 +172,13 @@ def canonical(text: str | int | float) -> str:
     return _canonical_cached(text.strip() if isinstance(text, str) else repr(text))
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def milli(text: str) -> int:
     """Thousandths, rounded up: milli-CPU of a cpu quantity. :raises ValueError: not a quantity"""
     return parse(text).milli
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def value(text: str) -> int:
     """Whole units, rounded up: bytes of a memory quantity. :raises ValueError: not a quantity"""
     return parse(text).value

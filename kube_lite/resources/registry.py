@@ -227,8 +227,8 @@ class Resource:
     """Whether a CustomResourceDefinition made this resource."""
     transient: bool = False
     """Whether only the current state is stored, without history (node leases)."""
-    events_ttl: int = 0
-    """Seconds after which an object is removed by itself, 0 for never (events: an hour)."""
+    lifetime: int = 0
+    """Seconds after its last write after which an object is removed by itself, 0 for never (events: an hour)."""
 
     columns: Sequence[Column] = (NAME_COLUMN, Column("Created At", type="date"))
     row: Callable[[Obj, datetime], Cells] | None = None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection, Mapping
-from functools import lru_cache
 from typing import Any
 
 from kube_lite.resources import names
 from kube_lite.resources.field import IMMUTABLE, Errors, child, go_int_or_string, invalid, not_supported, required
+from kube_lite.resources.remembered import remembered
 
 NOT_NEGATIVE = "must be greater than or equal to 0"
 POSITIVE = "must be greater than zero"
@@ -41,7 +41,7 @@ def immutable(new: Mapping[str, Any], old: Mapping[str, Any], name: str, path: s
     return [invalid(child(path, name), new.get(name), IMMUTABLE)]
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The address, or None."""
     try:
@@ -50,7 +50,7 @@ def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def parse_cidr(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
     """The network (host bits may be set), or None."""
     try:

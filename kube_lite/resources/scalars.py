@@ -5,16 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from functools import lru_cache
 from typing import Final
 
 from kube_lite.resources.quantity import parse as parse_quantity
+from kube_lite.resources.remembered import remembered
 
 INT32_MAX: Final = 2**31 - 1
 INT64_MAX: Final = 2**63 - 1
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def canonical_quantity(text: str | int | float) -> str:
     """The text upstream prints for a quantity. :raises ValueError: it is none"""
     return str(parse_quantity(text))

@@ -1,7 +1,8 @@
-"""Label and field selectors: parsed once, compiled to a closure, matched millions of times.
+"""Label selectors: parsed once, compiled to a closure, matched millions of times.
 
-Grammar, canonical text and messages are those of upstream's ``apimachinery/pkg/labels``, ``pkg/fields`` and
-``metav1.LabelSelectorAsSelector`` (v1.36). Parsing is cached by text, so that callers need not keep selectors.
+Grammar, canonical text and messages are those of upstream's ``apimachinery/pkg/labels`` and
+``metav1.LabelSelectorAsSelector`` (v1.36); ``field_selectors`` has the others. Parsing is cached by text, so that
+callers need not keep selectors.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from kube_lite.resources import names
 from kube_lite.resources.meta import LabelSelector
+from kube_lite.resources.remembered import remembered
 
 Matcher = Callable[[Mapping[str, str]], bool]
 
@@ -277,23 +279,38 @@ class _Parser:
                 return values
 
 
-@lru_cache(maxsize=4096)
+LONGEST = 16 * 1024
+"""Characters of a selector in a query: what is longer is meant to keep the server busy."""
+
+
+def check_length(text: str) -> None:
+    """:raises SelectorError: the text of a selector is too long"""
+    if len(text) > LONGEST:
+        raise SelectorError(f"the selector is longer than {LONGEST} characters")
+
+
+@remembered(4096)
 def parse(text: str) -> Selector:
     """The label selector that a query parameter or ``-l`` stands for; '' selects everything.
 
     :raises SelectorError: with upstream's message
     """
+    check_length(text)
     return _selector(_Parser(text).parse())
 
 
-@lru_cache(maxsize=4096)
-def _from_parts(labels: tuple[tuple[str, str], ...], rules: tuple[tuple[str, str, tuple[str, ...]], ...]) -> Selector:
+def _made(labels: tuple[tuple[str, str], ...], rules: tuple[tuple[str, str, tuple[str, ...]], ...]) -> Selector:
     requirements = [requirement(key, EQUALS, (value,)) for key, value in labels]
     for key, operator, values in rules:
         if operator not in _OBJECT_OPERATORS:
             raise SelectorError(f'"{operator}" is not a valid label selector operator')
         requirements.append(requirement(key, _OBJECT_OPERATORS[operator], values))
     return _selector(requirements)
+
+
+_CACHED_BELOW = 64
+"""Labels, rules and values of a selector that is remembered: megabytes of them are nobody's habit."""
+_from_parts = lru_cache(maxsize=4096)(_made)
 
 
 def from_object(selector: LabelSelector | Mapping[str, Any] | None) -> Selector:
@@ -312,7 +329,8 @@ def from_object(selector: LabelSelector | Mapping[str, Any] | None) -> Selector:
             (str(e.get("key") or ""), str(e.get("operator") or ""), tuple(e.get("values") or ()))
             for e in selector.get("matchExpressions") or ()
         )
-    return _from_parts(tuple(labels.items()), rules)
+    make = _from_parts if len(labels) + sum(1 + len(rule[2]) for rule in rules) <= _CACHED_BELOW else _made
+    return make(tuple(labels.items()), rules)
 
 
 def from_labels(labels: Mapping[str, str] | None) -> Selector:
@@ -331,88 +349,3 @@ def format_label_selector(selector: LabelSelector | Mapping[str, Any] | None) ->
         return str(from_object(selector)) or "<none>"
     except SelectorError:
         return "<error>"
-
-
-@dataclass(frozen=True, slots=True)
-class FieldRequirement:
-    """One condition on one field; ``operator`` is ``=`` or ``!=``."""
-
-    field: str
-    operator: str
-    value: str
-
-    def __str__(self) -> str:
-        return f"{self.field}{self.operator}{escape(self.value)}"
-
-
-@dataclass(frozen=True, slots=True)
-class FieldSelector:
-    """A field selector; which fields a kind has is the caller's business."""
-
-    requirements: tuple[FieldRequirement, ...] = ()
-
-    @property
-    def empty(self) -> bool:
-        """Whether everything matches."""
-        return not self.requirements
-
-    @property
-    def fields(self) -> list[str]:
-        """The fields it names, to be checked against what the kind supports."""
-        return [r.field for r in self.requirements]
-
-    def exact(self, name: str) -> str | None:
-        """The value that field ``name`` must have, or None when it may have several."""
-        return next((r.value for r in self.requirements if r.field == name and r.operator == EQUALS), None)
-
-    def matches(self, fields: Mapping[str, str]) -> bool:
-        """Whether an object with ``fields`` is selected; a missing field is ''."""
-        return all((fields.get(r.field, "") == r.value) == (r.operator == EQUALS) for r in self.requirements)
-
-    def __str__(self) -> str:
-        return ",".join(map(str, self.requirements))
-
-
-def escape(value: str) -> str:
-    """A field value with the selector's own characters escaped."""
-    return value.replace("\\", "\\\\").replace(",", "\\,").replace("=", "\\=")
-
-
-def unescape(value: str) -> str:
-    """The value that :func:`escape` was given. :raises SelectorError: a stray or unknown escape"""
-    if not any(c in value for c in "\\,="):
-        return value
-    plain, characters = [], iter(value)
-    for character in characters:
-        if character == "\\":
-            escaped = next(characters, "")
-            if not escaped or escaped not in "\\,=":
-                raise SelectorError(f"invalid field selector: invalid escape sequence: \\{escaped}")
-            plain.append(escaped)
-        elif character in ",=":
-            raise SelectorError(f"invalid field selector: unescaped character in value: {ord(character)}")
-        else:
-            plain.append(character)
-    return "".join(plain)
-
-
-_FIELD_TERM = re.compile(r"(?:[^\\,]|\\.|\\$)+", re.DOTALL)
-_FIELD_OPERATOR = re.compile(r"!=|==|=")
-
-
-@lru_cache(maxsize=4096)
-def parse_fields(text: str) -> FieldSelector:
-    """The field selector that a query parameter stands for; '' selects everything.
-
-    :raises SelectorError: with upstream's message
-    """
-    requirements = []
-    for term in sorted(_FIELD_TERM.findall(text)):
-        operator = _FIELD_OPERATOR.search(term)
-        if operator is None:
-            raise SelectorError(f"invalid selector: '{text}'; can't understand '{term}'")
-        sign = NOT_EQUALS if operator[0] == NOT_EQUALS else EQUALS
-        field, value = term[: operator.start()], unescape(term[operator.end() :])
-        if field or value:  # a bare operator asks for nothing
-            requirements.append(FieldRequirement(field, sign, value))
-    return FieldSelector(tuple(requirements))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+
+from kube_lite.resources.remembered import remembered
 
 LAYOUT = "2006-01-02T15:04:05Z07:00"
 LAYOUT_MICRO = "2006-01-02T15:04:05.000000Z07:00"
@@ -85,13 +86,13 @@ def _moment(text: str, numbers: list[int], microseconds: int, zone: str) -> date
     return moment
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def canonical(text: str) -> str:
     """``metav1.Time`` in UTC with whole seconds. :raises ValueError: with Go's message"""
     return f"{_parse(text, False).replace(tzinfo=None, microsecond=0).isoformat()}Z"
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024)
 def canonical_micro(text: str) -> str:
     """``metav1.MicroTime`` in UTC with six digits of a second. :raises ValueError: with Go's message"""
     return f"{_parse(text, True).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"

@@ -28,7 +28,6 @@ class NodeSpec(View, frozen=True):
 
     pod_cidr: str = field(default="", name="podCIDR")
     pod_cidrs: list[str] = field(default_factory=list, name="podCIDRs")
-    provider_id: str = field(default="", name="providerID")
     unschedulable: bool = False
     taints: list[Taint] = []
 
@@ -89,11 +88,7 @@ class Node(ObjectView, frozen=True):
 class LeaseSpec(View, frozen=True):
     """Who holds it, since when; times RFC 3339 with microseconds."""
 
-    holder_identity: str | None = None
-    lease_duration_seconds: int | None = None
     renew_time: str | None = None
-    acquire_time: str | None = None
-    lease_transitions: int | None = None
 
 
 class Lease(ObjectView, frozen=True):
@@ -124,8 +119,6 @@ class Namespace(ObjectView, frozen=True):
 
 class ServiceAccount(ObjectView, frozen=True):
     """A service account."""
-
-    automount_service_account_token: bool | None = None
 
 
 class RollingUpdateDeployment(View, frozen=True):
@@ -238,7 +231,6 @@ class ServiceSpec(View, frozen=True):
     session_affinity_config: dict[str, Any] | None = None
     ip_families: list[str] = []
     publish_not_ready_addresses: bool = False
-    external_traffic_policy: str = ""
     internal_traffic_policy: str = "Cluster"
 
 
@@ -256,15 +248,6 @@ class EndpointConditions(View, frozen=True):
     terminating: bool | None = None
 
 
-class ObjectReference(View, frozen=True):
-    """A reference to any object."""
-
-    kind: str = ""
-    namespace: str = ""
-    name: str = ""
-    uid: str = ""
-
-
 class Endpoint(View, frozen=True):
     """One backend of a Service."""
 
@@ -272,7 +255,6 @@ class Endpoint(View, frozen=True):
     conditions: EndpointConditions = EndpointConditions()
     hostname: str | None = None
     node_name: str | None = None
-    target_ref: ObjectReference | None = None
 
 
 class EndpointPort(View, frozen=True):

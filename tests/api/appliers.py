@@ -7,12 +7,13 @@ from typing import Any
 
 from kube_lite.api.apply import Applied, Writer
 from kube_lite.resources import schema
+from kube_lite.resources.custom_schema import from_openapi
 from kube_lite.resources.decode import complete, decode
 
 CONFIG_MAP = schema.type_for("", "v1", "ConfigMap")
 DEPLOYMENT = schema.type_for("apps", "v1", "Deployment")
 POD = schema.type_for("", "v1", "Pod")
-WIDGET = schema.from_openapi(
+WIDGET = from_openapi(
     {
         "type": "object",
         "properties": {

@@ -13,6 +13,7 @@ from kube_lite.api.apply import LAST_APPLIED, apply, created, updated
 from kube_lite.api.managed import differs_in_times
 from kube_lite.errors import BadRequest, Conflict
 from kube_lite.resources import schema
+from kube_lite.resources.custom_schema import from_openapi
 from kube_lite.resources.decode import complete, decode
 from kube_lite.resources.fieldset import difference, ordered, paths, union
 from kube_lite.resources.ownership import Unnameable, applied, whole
@@ -296,7 +297,7 @@ def test_entries_that_only_change_places_with_their_times_are_no_change() -> Non
 
 def test_a_value_that_becomes_a_map_is_a_conflict() -> None:
     free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    kind = schema.from_openapi({"type": "object", "properties": {"spec": free}})
+    kind = from_openapi({"type": "object", "properties": {"spec": free}})
 
     def thing(value: Any) -> Obj:
         return {"apiVersion": "e/v1", "kind": "T", "metadata": {"name": "t"}, "spec": {"x": value}}

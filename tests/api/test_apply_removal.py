@@ -8,6 +8,7 @@ import pytest
 
 from kube_lite.api.apply import apply, created, updated
 from kube_lite.resources import schema
+from kube_lite.resources.custom_schema import from_openapi
 from tests.api.appliers import (
     CONFIG_MAP,
     DEPLOYMENT,
@@ -64,7 +65,7 @@ def test_what_nobody_owns_in_a_map_or_list_outlives_the_last_that_was_applied_th
 
 def test_what_was_named_in_a_map_goes_with_what_others_put_in_there() -> None:
     texts = {"type": "object", "additionalProperties": {"type": "string"}}
-    kind = schema.from_openapi({"type": "object", "properties": {"spec": {**texts, "additionalProperties": texts}}})
+    kind = from_openapi({"type": "object", "properties": {"spec": {**texts, "additionalProperties": texts}}})
 
     def thing(**spec: Any) -> Obj:
         return {"apiVersion": "e/v1", "kind": "T", "metadata": {"name": "t"}, "spec": spec}

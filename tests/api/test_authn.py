@@ -288,6 +288,18 @@ def test_a_legacy_token_is_good_while_its_secret_holds_it() -> None:
         data = {"token": base64.b64encode(token.encode()).decode()}
         await admin(plane).create("secrets", {"metadata": {"name": "s"}, "data": data}, "default")
         assert (await ask(plane, "/api", token=token)).code == 200
+        # and tells when it was last used, at most once a day
+        used = {"kubernetes.io/legacy-token-last-used": clock.now().date().isoformat()}
+        first = json.loads(await admin(plane).get("secrets", "s", "default"))["metadata"]
+        assert first["labels"] == used
+        assert (await ask(plane, "/api", token=token)).code == 200
+        again = json.loads(await admin(plane).get("secrets", "s", "default"))["metadata"]
+        assert again["resourceVersion"] == first["resourceVersion"]
+        for old, wanted in (("2026-01-01", used), ("yesterday", used)):
+            labels = {"metadata": {"labels": dict.fromkeys(used, old)}}
+            await admin(plane).patch("secrets", "s", labels, "default")
+            assert (await ask(plane, "/api", token=token)).code == 200
+            assert json.loads(await admin(plane).get("secrets", "s", "default"))["metadata"]["labels"] == wanted
         await admin(plane).delete("secrets", "s", "default")
         assert (await ask(plane, "/api", token=token)).code == 401
 

@@ -7,7 +7,6 @@ import json
 
 import pytest
 
-from kube_lite.api.body import json_complaint
 from kube_lite.api.plane import Plane
 from tests.api.wire import call, run
 from tests.plane import admin
@@ -267,20 +266,6 @@ def test_a_collection_is_deleted_by_the_page_where_a_limit_says_so() -> None:
         assert (await call(plane.app, "GET", path)).json()["items"] == []
 
     run(story)
-
-
-@pytest.mark.parametrize(
-    ("body", "character"),
-    [
-        (b'{"a": \xc3\xa9}', "'\u00c3'"),
-        (b"{\x01}", r"'\x01'"),
-        (b"{\\}", r"'\\'"),
-        (b"{\x7f}", r"'\x7f'"),
-        (b"{'}", r"'\''"),
-    ],
-)
-def test_a_character_that_is_no_json_is_shown_as_its_first_byte(body: bytes, character: str) -> None:
-    assert json_complaint(body).startswith(f"invalid character {character} looking for beginning of ")
 
 
 def test_a_dry_run_lets_a_new_object_have_a_revision() -> None:

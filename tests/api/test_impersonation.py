@@ -203,7 +203,7 @@ def test_a_pod_may_be_its_own_node_and_no_other() -> None:
         other = ("Impersonate-User", "system:node:n2")
         answer = await ask(plane, "/api/v1/nodes/n2", token="agent", headers=[other])
         assert answer.json()["message"].startswith(
-            f'nodes "n2" is forbidden: User "{name}" cannot impersonate-on:arbitrary-node:get resource "nodes"'
+            f'users "system:node:n2" is forbidden: User "{name}" cannot impersonate resource "users"'
         )
 
     anyio.run(main)

@@ -27,6 +27,7 @@ PARTIAL_PROTOBUF = f"application/vnd.kubernetes.protobuf;as={PARTIAL};g=meta.k8s
         (KUBECTL_GET, Form(as_="Table")),
         ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", Form(as_="PartialObjectMetadataList")),
         ("application/json;as=Table;v=v9;g=meta.k8s.io,application/json", Form()),
+        ("application/json;as=;g=;v=", Form()),
         ("application/vnd.kubernetes.protobuf,application/json", Form()),
         ("application/vnd.kubernetes.protobuf", Form("application/vnd.kubernetes.protobuf")),
         (f"{PARTIAL_PROTOBUF},{PARTIAL_PROTOBUF.replace('vnd.kubernetes.protobuf', 'json')}", Form(as_=PARTIAL)),

@@ -16,8 +16,8 @@ from kube_lite.api.plane import Plane
 from kube_lite.api.protobuf_wire import fields
 from kube_lite.api.request_info import parse
 from kube_lite.errors import NotAcceptable
+from kube_lite.resources.custom_schema import from_openapi
 from kube_lite.resources.registry import Registry, Resource, builtin, status
-from kube_lite.resources.schema import from_openapi
 from tests.api.wire import call, run
 
 WIDGET_SCHEMA = {"type": "object", "properties": {"spec": {"type": "object", "description": "what is wanted"}}}

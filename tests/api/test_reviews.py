@@ -74,8 +74,15 @@ def test_selectors_of_what_is_asked_about_are_whole() -> None:
                 ["fieldSelector.requirements[0].key", "fieldSelector.requirements[0].values"],
             ),
             (
-                {"labelSelector": {"requirements": [{"key": "a!", "operator": "In", "values": ["b!"]}]}},
-                ["labelSelector.requirements[0].key", "labelSelector.requirements[0].values[0]"],
+                {
+                    "labelSelector": {
+                        "requirements": [
+                            {"key": "a!", "operator": "In", "values": ["b"]},
+                            {"key": "a", "operator": "In", "values": ["b!"]},
+                        ]
+                    }
+                },
+                ["labelSelector.requirements[0].key", "labelSelector.requirements[1].values[0]"],
             ),
         ):
             asked = {"user": "alice", "resourceAttributes": {**PODS, **selectors}}
@@ -175,8 +182,10 @@ def test_whose_token_is_it() -> None:
             found: Obj = (await post(plane, f"{AUTHN}/tokenreviews", spec)).json()["status"]
             return found
 
-        assert (await status("alice"))["user"]["username"] == "alice"
+        found = await status("alice")
+        assert (found["user"]["username"], found["audiences"]) == ("alice", list(plane.tokens.audiences))
         assert await status("bad") == {"user": {}, "error": "invalid bearer token"}
+        assert await status("alice", ["vault"]) == {"user": {}, "error": "invalid bearer token"}
         own = await account_token(plane)
         found = await status(own)
         assert found["authenticated"] is True

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from kube_lite.api import protobuf
 from kube_lite.api.eviction import BUDGETS
+from kube_lite.api.negotiate import PROTOBUF, YAML
 from kube_lite.api.plane import Plane
 from tests.api.wire import Answer, call, run
 from tests.plane import admin
@@ -80,11 +82,11 @@ def test_an_ephemeral_container_gets_the_defaults_of_every_container() -> None:
     run(story)
 
 
-async def _running(plane: Plane, name: str, *, ready: bool = True) -> None:
+async def _running(plane: Plane, name: str, *, ready: bool = True, owned: bool = True) -> None:
     client = admin(plane)
     spec = {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}
     owner = {"apiVersion": "v1", "kind": "ReplicationController", "name": "rc", "uid": "1", "controller": True}
-    meta = {"name": name, "labels": {"a": "b"}, "ownerReferences": [owner]}
+    meta = {"name": name, "labels": {"a": "b"}, "ownerReferences": [owner] if owned else []}
     await client.create("pods", {"metadata": meta, "spec": spec}, "default")
     status = {"phase": "Running", "conditions": [{"type": "Ready", "status": str(ready)}]}
     await client.patch("pods", name, {"status": status}, "default", subresource="status")
@@ -105,6 +107,7 @@ def test_an_eviction_takes_from_the_budget_until_it_is_used_up() -> None:
         early = await _evict(plane, "a")
         assert early.refusal() == (429, "TooManyRequests")
         assert "is still being processed" in early.json()["details"]["causes"][0]["message"]
+        assert (early.json()["details"]["retryAfterSeconds"], early.header("retry-after")) == (10, "10")
         status = {"observedGeneration": 1, "disruptionsAllowed": 1, "desiredHealthy": 2, "currentHealthy": 3}
         counted = {"status": {**status, "expectedPods": 3}}
         await client.patch(BUDGETS, "pdb", counted, "default", subresource="status")
@@ -132,6 +135,45 @@ def test_an_eviction_takes_from_the_budget_until_it_is_used_up() -> None:
     run(story)
 
 
+@pytest.mark.parametrize(("version", "marked"), [("policy/v1", True), ("policy/v1beta1", False)])
+def test_what_an_eviction_tells_besides_depends_on_its_version(version: str, marked: bool) -> None:
+    async def story(plane: Plane) -> None:
+        client = admin(plane)
+        await _running(plane, "a", owned=False)
+        path, body = f"{PODS}/a/eviction", {"apiVersion": version, "kind": "Eviction", "metadata": {"name": "a"}}
+        budget = {"metadata": {"name": "pdb"}, "spec": {"minAvailable": 2, "selector": {"matchLabels": {"a": "b"}}}}
+        await client.create(BUDGETS, budget, "default")
+        held = await call(plane.app, "POST", path, body, JSON)
+        assert held.refusal() == (429, "TooManyRequests")
+        assert ("retryAfterSeconds" in held.json()["details"], bool(held.header("retry-after"))) == (marked, marked)
+        await client.delete(BUDGETS, "pdb", "default")
+        assert (await call(plane.app, "POST", path, body, JSON)).code == 201
+        conditions = json.loads(await client.get("pods", "a", "default"))["status"]["conditions"]
+        assert [c["type"] for c in conditions] == (["Ready", "DisruptionTarget"] if marked else ["Ready"])
+
+    run(story)
+
+
+def test_evictions_and_bindings_are_answered_in_the_media_type_asked_for() -> None:
+    async def story(plane: Plane) -> None:
+        await _running(plane, "a")
+        body: Any = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "a"}}
+        unwanted = await call(plane.app, "POST", f"{PODS}/a/eviction", body, {**JSON, "accept": "text/html"})
+        assert unwanted.code == 406
+        answer = await call(plane.app, "POST", f"{PODS}/a/eviction", body, {**JSON, "accept": YAML})
+        assert (answer.code, answer.header("content-type")) == (201, YAML)
+        assert b"status: Success" in answer.body
+        await admin(plane).create(
+            "pods", {"metadata": {"name": "b"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}, "default"
+        )
+        body = {"metadata": {"name": "b"}, "target": {"kind": "Node", "name": "n"}}
+        answer = await call(plane.app, "POST", f"{PODS}/b/binding", body, {**JSON, "accept": PROTOBUF})
+        assert (answer.code, answer.header("content-type")) == (201, PROTOBUF)
+        assert protobuf.decode(answer.body)["status"] == "Success"
+
+    run(story)
+
+
 @pytest.mark.parametrize(
     ("policy", "healthy", "code"),
     [(None, 2, 201), (None, 1, 429), ("IfHealthyBudget", 1, 429), ("AlwaysAllow", 1, 201)],
@@ -154,7 +196,12 @@ def test_a_pod_that_is_not_ready_takes_nothing_from_the_budget(policy: str | Non
 def test_an_eviction_holds_to_its_preconditions() -> None:
     async def story(plane: Plane) -> None:
         await _running(plane, "a")
-        for wanted, code in (({"resourceVersion": "1"}, 409), ({"uid": "x"}, 409), ({}, 201)):
+        for wanted, code in (
+            ({"resourceVersion": "1"}, 409),
+            ({"resourceVersion": ""}, 409),
+            ({"uid": "x"}, 409),
+            ({}, 201),
+        ):
             options = {"preconditions": wanted}
             body = {"kind": "Eviction", "metadata": {"name": "a"}, "deleteOptions": options}
             assert (await call(plane.app, "POST", f"{PODS}/a/eviction", body, JSON)).code == code

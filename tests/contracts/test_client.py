@@ -55,9 +55,11 @@ def play(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Story], No
     def run(story: Story) -> None:
         async def main() -> None:
             plane = await started_plane()
-            async with CLIENTS[request.param](plane, tmp_path) as client:
+            async with CLIENTS[request.param](plane, tmp_path) as client, anyio.create_task_group() as tasks:
+                tasks.start_soon(plane.run)
                 with anyio.fail_after(20):
                     await story(client)
+                tasks.cancel_scope.cancel()
 
         anyio.run(main)
 
@@ -165,6 +167,68 @@ def test_an_informer_follows_through_either(play: Callable[[Story], None]) -> No
             informer.on_change(lambda old, new: added.set() if new and new.metadata.name == "a" else None)
             await client.create("configmaps", config("a"), "default")
             await added.wait()
+            tasks.cancel_scope.cancel()
+
+    play(story)
+
+
+CUSTOM, NAME = "foos.v1.ex.io", "foos.ex.io"
+DEFINITIONS = "customresourcedefinitions"
+
+
+def version(**more: Any) -> Json:
+    """One version of a custom kind."""
+    return {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}, **more}
+
+
+def definition() -> Json:
+    """A custom kind's."""
+    names = {"plural": "foos", "kind": "Foo"}
+    spec = {"group": "ex.io", "scope": "Namespaced", "names": names, "versions": [version()]}
+    return {"metadata": {"name": NAME}, "spec": spec}
+
+
+def foo(name: str) -> Json:
+    """An object of it."""
+    return {"apiVersion": "ex.io/v1", "kind": "Foo", "metadata": {"name": name}}
+
+
+def test_a_watch_of_a_custom_kind_ends_when_its_definition_changes_or_goes(play: Callable[[Story], None]) -> None:
+    async def story(client: Client) -> None:
+        await client.create(DEFINITIONS, definition())
+        await client.create(CUSTOM, foo("a"), "default")
+        async with client.watch(CUSTOM, "default") as changed:
+            await client.patch(DEFINITIONS, NAME, {"spec": {"versions": [version(deprecated=True)]}})
+            assert [event.type async for batch in changed for event in batch] == ["ADDED"]
+        async with client.watch(CUSTOM, "default") as gone:
+            await client.delete(DEFINITIONS, NAME)
+            assert [event.type async for batch in gone for event in batch] == ["ADDED", "DELETED"]
+
+    play(story)
+
+
+def test_an_informer_of_a_custom_kind_follows_what_its_definition_becomes(play: Callable[[Story], None]) -> None:
+    async def story(client: Client) -> None:
+        await client.create(DEFINITIONS, definition())
+        informer = Informer(client, CUSTOM, ObjectView, namespace="default")
+        told: list[str] = []
+        more = anyio.Event()
+
+        def note(old: ObjectView | None, new: ObjectView | None) -> None:
+            told.append(f"+{new.metadata.name}" if new is not None else "-")
+            more.set()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(informer.run)
+            await informer.wait_synced()
+            informer.on_change(note)
+            await client.patch(DEFINITIONS, NAME, {"spec": {"versions": [version(deprecated=True)]}})
+            await client.create(CUSTOM, foo("a"), "default")
+            await more.wait()
+            more = anyio.Event()
+            await client.delete(DEFINITIONS, NAME)
+            await more.wait()
+            assert told == ["+a", "-"]
             tasks.cancel_scope.cancel()
 
     play(story)

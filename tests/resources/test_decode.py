@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kube_lite.resources import schema
+from kube_lite.resources.custom_schema import from_openapi
 from kube_lite.resources.decode import DecodeError, complete, decode
 from kube_lite.resources.decode_complaints import told_by_converter
 
@@ -176,7 +177,7 @@ def test_fields_that_are_always_printed_are_added() -> None:
 
 
 def test_custom_resources_are_pruned_and_keep_what_validation_will_judge() -> None:
-    widget = schema.from_openapi(
+    widget = from_openapi(
         {
             "type": "object",
             "properties": {
@@ -218,21 +219,21 @@ def test_custom_resources_are_pruned_and_keep_what_validation_will_judge() -> No
 )
 def test_metadata_of_a_custom_resource_is_decoded_by_itself(metadata: Any, message: str) -> None:
     with pytest.raises(DecodeError) as refusal:
-        decode(schema.from_openapi({"type": "object"}), {"kind": "Widget", "apiVersion": "e/v1", "metadata": metadata})
+        decode(from_openapi({"type": "object"}), {"kind": "Widget", "apiVersion": "e/v1", "metadata": metadata})
     assert str(refusal.value)[: len(message)] == message
 
 
 def test_unknown_fields_of_custom_resources_come_metadata_first_and_embedded_metadata_last() -> None:
     embedded = {"type": "object", "x-kubernetes-embedded-resource": True}
     spec = {"type": "object", "properties": {"b": {"type": "object", "properties": {}}, "e": embedded}}
-    widget = schema.from_openapi({"type": "object", "properties": {"spec": spec}})
+    widget = from_openapi({"type": "object", "properties": {"spec": spec}})
     inner = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x", "u": 1}}
     obj = {"apiVersion": "e/v1", "kind": "W", "spec": {"e": inner, "z": 1, "b": {"a": 1}}, "metadata": {"m": 1}}
     assert decode(widget, obj).unknown == ["metadata.m", "spec.b.a", "spec.z", "spec.e.metadata.u"]
 
 
 def test_nulls_of_custom_resources_are_left_to_validation() -> None:
-    widget = schema.from_openapi({"type": "object", "properties": {"a": {"type": "string", "nullable": True}}})
+    widget = from_openapi({"type": "object", "properties": {"a": {"type": "string", "nullable": True}}})
     assert decode(widget, {"a": None}).obj == {"a": None}
 
 

@@ -16,7 +16,7 @@ VALID: dict[str, Any] = {"name": "x", "namespace": "ns", "uid": "u"}
     [
         ({}, [], ""),
         ({"name": ""}, ["metadata.name"], "name or generateName is required"),
-        ({"generateName": "A-"}, ["metadata.generateName"], "subdomain"),
+        ({"generateName": "Ab-"}, ["metadata.generateName"], "subdomain"),
         ({"namespace": ""}, ["metadata.namespace"], "Required value"),
         ({"labels": {"a b": "c"}}, ["metadata.labels"], "name part"),
         ({"labels": {"a": "b c"}}, ["metadata.labels"], "a valid label"),

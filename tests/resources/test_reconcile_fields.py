@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kube_lite.resources import schema
+from kube_lite.resources.custom_schema import from_openapi
 from kube_lite.resources.reconcile_fields import reconciled
 
 POD = schema.type_for("", "v1", "Pod")
@@ -13,7 +14,7 @@ POD = schema.type_for("", "v1", "Pod")
 def widget(map_type: str, list_type: str) -> schema.Type:
     texts: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "string"}}
     items: dict[str, Any] = {"type": "array", "items": {"type": "string"}}
-    return schema.from_openapi(
+    return from_openapi(
         {
             "type": "object",
             "properties": {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kube_lite.resources import decode, schema
+from kube_lite.resources import decode
+from kube_lite.resources.custom_schema import from_openapi
 from kube_lite.resources.structural.problems import Problem
 from kube_lite.resources.structural.validate import compile_check
 from kube_lite.resources.unpruned import keeping_unknown
@@ -23,7 +24,7 @@ LOOSE = {
 
 def test_nothing_is_pruned() -> None:
     obj = {"spec": {"replicas": 2, "x": {"y": 1}, "list": [{"a": "b", "z": 1}], "labels": {"a": "b"}}, "other": [1]}
-    found = decode.decode(schema.from_openapi(keeping_unknown(LOOSE)), {**obj})
+    found = decode.decode(from_openapi(keeping_unknown(LOOSE)), {**obj})
     assert found.obj == obj
     assert not found.strict_errors
 

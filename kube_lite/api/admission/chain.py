@@ -15,6 +15,7 @@ from kube_lite.api.admission.claim_resize import PersistentVolumeClaimResize
 from kube_lite.api.admission.default_ingress_class import DefaultIngressClass
 from kube_lite.api.admission.default_storage_class import DefaultStorageClass
 from kube_lite.api.admission.default_toleration_seconds import DefaultTolerationSeconds
+from kube_lite.api.admission.device_admin_access import DeviceAdminAccess
 from kube_lite.api.admission.limit_ranger import LimitRanger
 from kube_lite.api.admission.mutating_policy import MutatingAdmissionPolicy
 from kube_lite.api.admission.namespace_lifecycle import NamespaceLifecycle
@@ -71,6 +72,7 @@ def build(
         MutatingAdmissionWebhook(caller, rng),
     )
     validating: tuple[ValidatingPlugin, ...] = (
+        DeviceAdminAccess(),
         limit_ranger,
         service_account,
         PodSecurity(pod_security),
@@ -83,7 +85,7 @@ def build(
         ValidatingAdmissionWebhook(caller, rng),
         ResourceQuota(),
     )
-    known = {p.name for p in mutating} | {p.name for p in validating}
+    known = ({p.name for p in mutating} | {p.name for p in validating}) - {DeviceAdminAccess.name}
     unknown = sorted(set(disabled) - known)
     if unknown:
         raise ValueError(f"no admission plugin named {', '.join(unknown)}; there are: {', '.join(sorted(known))}")

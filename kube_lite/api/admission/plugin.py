@@ -34,10 +34,6 @@ class Objects(Protocol):
         """All objects of a kind, decoded, in key order; '' for every namespace."""
         ...
 
-    async def internal_create(self, group_resource: str, namespace: str, obj: Obj) -> None:
-        """Create an object on the server's own behalf."""
-        ...
-
     async def internal_status(self, group_resource: str, namespace: str, obj: Obj) -> None:
         """Write an object's status on the server's own behalf. :raises Conflict: it is not the latest any more"""
         ...

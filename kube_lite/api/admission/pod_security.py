@@ -16,7 +16,9 @@ from kube_lite import errors
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.resources.field import Errors, invalid, key
 from kube_lite.resources.meta import Obj, dig
-from kube_lite.resources.pod_security import LEVELS, NEWEST, SECCOMP_OF_POD, Violation, seccomp_annotation, violations
+from kube_lite.resources.pod_security import LEVELS, NEWEST, violations
+from kube_lite.resources.pod_security.baseline import SECCOMP_OF_POD, seccomp_annotation
+from kube_lite.resources.pod_security.rules import Violation
 
 PREFIX = "pod-security.kubernetes.io/"
 MODES = ("enforce", "audit", "warn")

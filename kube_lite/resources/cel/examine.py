@@ -6,7 +6,7 @@ later compiles it by ``program``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,8 +42,3 @@ def examine(source: str, scope: Mapping[str, CelType]) -> Examined:
     except program.CelError as error:
         return Examined(str(error))
     return Examined("", checked.type, estimate(checked))
-
-
-def gives(found: Examined, wanted: Iterable[CelType]) -> bool:
-    """Whether an expression's type is one of those wanted; what is not known before it runs is none."""
-    return any(found.type == one for one in wanted)

@@ -5,14 +5,13 @@ The type of an object that an expression makes is named after the path at which 
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from kube_lite.resources.cel.parse import Node, ParseError, parse
+from kube_lite.resources.remembered import remembered
 
 ROOT = "Object"
 
 
-@lru_cache(maxsize=1024)
+@remembered(1024, longest=4096)
 def misplaced(source: str) -> str:
     """What is wrong with the type names of an expression's objects; '' when each is where its name says."""
     try:

@@ -22,6 +22,7 @@ from kube_lite.resources.go.types import (
     member,
     underlying,
 )
+from kube_lite.resources.labelselector import text_of_selector
 
 CONTEXT = 2
 """Equal neighbours shown on each side of a difference."""
@@ -30,6 +31,8 @@ COLUMNS = 80
 _ABSENT: Any = object()
 _STRINGERS = frozenset({"core.ResourceName"})
 """Types with a method String, whose values are marked with an ``s``."""
+_SELECTOR = "*v1.LabelSelector"
+"""Another one, whose text is longer than the name in it."""
 
 
 @dataclass(slots=True)
@@ -255,6 +258,8 @@ def _value(options: _Options, type_: str, value: Any) -> str | _List:
         return _basic(kind, value)
     if value is None:
         return "nil"
+    if kind == _SELECTOR:
+        return _spoken(options, text_of_selector(value))
     if kind[0] == "*":
         return _prefixed("&", _value(options, element(kind), value))
     if kind[0] == "[":
@@ -262,6 +267,12 @@ def _value(options: _Options, type_: str, value: Any) -> str | _List:
     else:
         entries = [(_map_key(kind, key), element(kind), value[key]) for key in sorted(value)]
     return options.named(type_, _limited(entries, items, _cut(options.level)))
+
+
+def _spoken(options: _Options, text: str) -> str:
+    """A value that has a text of its own (``fmt.Stringer``), as far as it is shown."""
+    most = (1 << max(options.level, 0)) << 5
+    return f"s{go_quote(text)}" if len(text) <= most + len("...") else f"s{go_quote(text[:most])}..."
 
 
 def _limited(entries: list[tuple[str, str, Any]], options: _Options, most: int) -> _List:

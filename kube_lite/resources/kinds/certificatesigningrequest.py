@@ -297,7 +297,7 @@ RESOURCES = (
                 resets=("spec", "status.certificate"),
             ),
         },
-        name_rule=names.any_name,
+        name_rule=names.path_segment,
         generation=False,
         prepare_create=prepare_create,
         prepare_update=_prepare_update,

@@ -84,7 +84,11 @@ def _strategy(strategy: Obj) -> Errors:
         detail = "may not be set when maxUnavailable is non-zero"
         found.append(invalid(f"{at}.rollingUpdate.maxSurge", go_int_or_string(surge), detail))
     elif not as_number(unavailable) and not as_number(surge):
-        found.append(required(f"{at}.rollingUpdate.maxUnavailable", "cannot be 0 when maxSurge is 0"))
+        where = f"{at}.rollingUpdate.maxUnavailable"
+        if "maxSurge" in rolling:
+            found.append(required(where, "cannot be 0 when maxSurge is 0"))
+        else:
+            found.append(invalid(where, go_int_or_string(unavailable), "cannot be 0"))
     return found
 
 

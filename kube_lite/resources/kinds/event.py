@@ -6,12 +6,13 @@ Stored in the core form; ``events.k8s.io/v1`` renames the fields.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from kube_lite.resources import names
 from kube_lite.resources.ages import UNKNOWN, since
 from kube_lite.resources.field import IMMUTABLE, Errors, invalid, required
+from kube_lite.resources.go.types import go_value
 from kube_lite.resources.meta import Obj, name_of, namespace_of
-from kube_lite.resources.metadata import validate_metadata_update
 from kube_lite.resources.registry import Cells, Column, Resource, UpdateCheck
 
 LIFETIME = 3600
@@ -29,21 +30,23 @@ _RENAMED = (
     ("lastTimestamp", "deprecatedLastTimestamp"),
     ("count", "deprecatedCount"),
 )
-_KEPT = (
-    "involvedObject",
-    "reason",
-    "message",
-    "source",
-    "firstTimestamp",
-    "lastTimestamp",
-    "count",
-    "type",
-    "eventTime",
-    "action",
-    "related",
-    "reportingController",
-    "reportingInstance",
-)
+_KEPT: dict[str, Any] = {
+    "involvedObject": {},
+    "reason": "",
+    "message": "",
+    "source": {},
+    "firstTimestamp": None,
+    "lastTimestamp": None,
+    "count": 0,
+    "type": "",
+    "eventTime": None,
+    "action": "",
+    "related": None,
+    "reportingController": "",
+    "reportingInstance": "",
+}
+"""What no update by ``events.k8s.io/v1`` changes, and what each is while it is unset."""
+_STRUCTS = {"involvedObject": "core.ObjectReference", "related": "core.ObjectReference", "source": "core.EventSource"}
 
 
 def from_core(obj: Obj) -> Obj:
@@ -64,8 +67,8 @@ def to_core(obj: Obj) -> Obj:
     return made
 
 
-def validate_core(obj: Obj, reporter: str = "reportingComponent") -> Errors:
-    """The rules of every version, which name who reports in their own way; old clients' events have no time."""
+def validate_core(obj: Obj) -> Errors:
+    """The rules of every version; old clients' events have no time."""
     involved, namespace = obj.get("involvedObject") or {}, namespace_of(obj)
     about = involved.get("namespace", "")
     dated = bool(obj.get("eventTime"))
@@ -74,11 +77,12 @@ def validate_core(obj: Obj, reporter: str = "reportingComponent") -> Errors:
     found: Errors = []
     if (not about and namespace not in homes) or (about and about != namespace and not dated):
         found.append(invalid("involvedObject.namespace", about, "does not match event.namespace"))
-    return found + _reported(obj, reporter) if dated else found
+    return found + _reported(obj) if dated else found
 
 
-def _reported(obj: Obj, at: str) -> Errors:
+def _reported(obj: Obj) -> Errors:
     """Who reports what, of an event with a time."""
+    at = "reportingController"
     controller = obj.get("reportingComponent", "")
     found: Errors = [] if controller else [required(at)]
     found.extend(invalid(at, controller, problem) for problem in names.qualified_name(controller))
@@ -97,7 +101,7 @@ def _limited(text: str, path: str, limit: int) -> Errors:
 
 def _validate_new_form(obj: Obj) -> Errors:
     core = to_core(obj)
-    found = validate_core(core, "reportingController")
+    found = validate_core(core)
     found.extend(_series(core))
     if not core.get("eventTime"):
         found.append(required("eventTime"))
@@ -121,20 +125,21 @@ def _series(core: Obj) -> Errors:
 
 
 def _validate_new_form_update(new: Obj, old: Obj) -> Errors:
-    """Only the series of an event goes on."""
+    """Only the series of an event goes on; what is malformed is told first."""
     after, before = to_core(new), to_core(old)
-    found = validate_core(after, "reportingController") + validate_metadata_update(
-        after["metadata"], before["metadata"]
-    )
+    found = validate_core(after)
     if after.get("series") != before.get("series"):
         found.extend(_series(after))
-    return found + [error for name in _KEPT for error in _same(after, before, name)]
+    return found or [error for name in _KEPT for error in _same(after, before, name)]
 
 
 def _same(after: Obj, before: Obj, name: str) -> Errors:
     stored = "reportingComponent" if name == "reportingController" else name
-    now = after.get(stored)
-    return [] if (now or None) == (before.get(stored) or None) else [invalid(name, now, IMMUTABLE)]
+    now = after.get(stored) or _KEPT[name]
+    if now == (before.get(stored) or _KEPT[name]):
+        return []
+    shown = go_value(_STRUCTS[name], now) if name in _STRUCTS and now is not None else now
+    return [invalid(name, shown, IMMUTABLE)]
 
 
 def _seen(obj: Obj, now: datetime) -> tuple[str, str, int]:
@@ -225,7 +230,7 @@ RESOURCES = (
         short_names=("ev",),
         generation=False,
         allow_create_on_update=True,
-        events_ttl=LIFETIME,
+        lifetime=LIFETIME,
         default_propagation="",
         name_rule=names.path_segment,
         validate=validate_core,
@@ -243,7 +248,7 @@ RESOURCES = (
         short_names=("ev",),
         generation=False,
         allow_create_on_update=True,
-        events_ttl=LIFETIME,
+        lifetime=LIFETIME,
         default_propagation="",
         invalid_group="",
         update_checks=(UpdateCheck.METADATA,),

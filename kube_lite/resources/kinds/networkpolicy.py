@@ -75,7 +75,7 @@ def _block(block: Obj, path: str) -> Errors:
         at = index(child(path, "except"), i)
         inner = parse_cidr(text_)
         if inner is None:
-            found.append(invalid(at, text_, _BAD_CIDR))
+            return [*found, invalid(at, text_, _BAD_CIDR)]  # the rest is not looked at
         elif inner.version != network.version or not inner.subnet_of(network) or inner == network:  # type: ignore[arg-type]
             shown = GoLiteral(str(inner.network_address))
             found.append(invalid(at, shown, "must be a strict subset of `cidr`"))

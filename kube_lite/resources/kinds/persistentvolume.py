@@ -70,6 +70,11 @@ def _local(source: Obj, path: str) -> Errors:
     return no_backsteps(where, child(path, "path")) if where else [required(child(path, "path"))]
 
 
+def _secret_name(text: str, path: str) -> Errors:
+    """Dots are allowed since v1.24; what is malformed all the same is told as before."""
+    return dns_label(text, path) if dns_subdomain(text, path) else []
+
+
 def _csi(source: Obj, path: str) -> Errors:
     """A driver, its volume, and secrets that are named in full."""
     found = validate_driver_name(source.get("driver", ""), child(path, "driver"))
@@ -80,7 +85,7 @@ def _csi(source: Obj, path: str) -> Errors:
             continue
         # Upstream's paths: a blank after the last of these, and none of them where a name is malformed.
         at = child(path, f"{name} " if name == "nodePublishSecretRef" else name)
-        for part, rule in (("name", dns_subdomain), ("namespace", dns_label)):
+        for part, rule in (("name", _secret_name), ("namespace", dns_label)):
             if given := reference.get(part):
                 found.extend(rule(given, child(path, part)))
             else:
@@ -280,7 +285,7 @@ def _same_nodes(affinity: Obj | None, had: Obj) -> Errors:
     if _with_new_labels(affinity) == _with_new_labels(had) and _count_old(affinity) <= _count_old(had):
         return []
     shown = go_value("core.VolumeNodeAffinity", affinity)
-    return [invalid("nodeAffinity", shown, f"{IMMUTABLE}, except for updating from beta label to GA")]
+    return [invalid("nodeAffinity", shown, IMMUTABLE)]
 
 
 def _expressions(affinity: Obj) -> list[Obj]:

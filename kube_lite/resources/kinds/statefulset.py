@@ -53,6 +53,16 @@ _FORBIDDEN = (
 )
 
 
+_PRINTED = {
+    "containers": ("name",),
+    "initContainers": ("name",),
+    "volumes": ("name",),
+    "readinessGates": ("conditionType",),
+    "topologySpreadConstraints": ("topologyKey", "whenUnsatisfiable"),
+}
+"""What is printed even where it is missing: nothing refuses a template that no pod could be made of."""
+
+
 def _name(name: str, is_prefix: bool = False) -> Problems:
     """A label, since pods are named after their set; what no object could be called is told as ever."""
     return subdomain_name(name, is_prefix) or label_name(name, is_prefix)
@@ -75,6 +85,11 @@ def _default(obj: Obj) -> None:
     spec.setdefault("replicas", 1)
     spec.setdefault("revisionHistoryLimit", 10)
     default_template(spec)
+    template = (spec.get("template") or {}).get("spec") or {}
+    for field, names in _PRINTED.items():
+        for item in template.get(field) or ():
+            for name in names:
+                item.setdefault(name, "")
     for claim in spec.get("volumeClaimTemplates") or ():
         claim["kind"], claim["apiVersion"] = "PersistentVolumeClaim", "v1"
         default_claim(claim)

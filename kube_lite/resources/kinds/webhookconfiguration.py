@@ -15,6 +15,7 @@ from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
 
 GROUP = "admissionregistration.k8s.io"
+STATIC_SUFFIX = ".static.k8s.io"
 FAILURE_POLICIES = frozenset({"Fail", "Ignore"})
 MATCH_POLICIES = frozenset({"Equivalent", "Exact"})
 OPERATIONS = frozenset({"*", "CONNECT", "CREATE", "DELETE", "UPDATE"})
@@ -224,6 +225,16 @@ def _row(obj: Obj, now: datetime) -> Cells:
 
 _COLUMNS = (NAME_COLUMN, Column("Webhooks", type="integer"), AGE_COLUMN)
 
+
+def reserved_name_warnings(new: Obj, old: Obj | None) -> list[str]:
+    """Of a new configuration or policy with a name that is kept for those in files."""
+    if old is not None or not name_of(new).endswith(STATIC_SUFFIX):
+        return []
+    when = "when the ManifestBasedAdmissionControlConfig feature gate is enabled"
+    what = f'names ending with "{STATIC_SUFFIX}" will be reserved for static manifest-based configurations'
+    return [f"metadata.name: {what} {when}"]
+
+
 RESOURCES = (
     Resource(
         standard_finalizers=False,
@@ -237,6 +248,7 @@ RESOURCES = (
         categories=("api-extensions",),
         allow_unconditional_update=False,
         default=lambda obj: _default(True, obj),
+        warnings=reserved_name_warnings,
         validate=_validate,
         validate_update=lambda new, old: _validate(new),
         columns=_COLUMNS,
@@ -254,6 +266,7 @@ RESOURCES = (
         categories=("api-extensions",),
         allow_unconditional_update=False,
         default=lambda obj: _default(False, obj),
+        warnings=reserved_name_warnings,
         validate=_validate,
         validate_update=lambda new, old: _validate(new),
         columns=_COLUMNS,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from kube_lite.errors import FieldError
-from kube_lite.resources import schema as schemas
+from kube_lite.resources.custom_schema import from_openapi
 from kube_lite.resources.decode import DecodeError, decode
 from kube_lite.resources.field import Errors, child, invalid, key
 from kube_lite.resources.structural.defaults import copied
@@ -87,7 +87,7 @@ def _default(schema: Schema, at: str, place: _Place) -> Errors:
 
 
 def _has_unknown_fields(schema: Schema, value: Any) -> bool:
-    type_ = schemas.from_openapi({"type": "object", "properties": {"default": schema}}, top_level=False)
+    type_ = from_openapi({"type": "object", "properties": {"default": schema}}, top_level=False)
     try:
         return bool(decode(type_, {"default": copied(value)}).unknown)
     except DecodeError:

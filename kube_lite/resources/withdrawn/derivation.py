@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from kube_lite.resources.withdrawn.versions import DERIVED, Derived
+from kube_lite.resources.withdrawn.edits import Derived
+from kube_lite.resources.withdrawn.versions import DERIVED
 
 _GVK = "x-kubernetes-group-version-kind"
 Messages = dict[str, dict[int, tuple[str, str, tuple[str, ...]]]]

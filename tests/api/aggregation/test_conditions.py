@@ -28,9 +28,6 @@ class Objects:
     def select(self, group_resource: str, namespace: str = "") -> list[Obj]:
         return self._pieces
 
-    async def internal_create(self, group_resource: str, namespace: str, obj: Obj) -> None:
-        raise AssertionError("nothing is created")
-
     async def internal_status(self, group_resource: str, namespace: str, obj: Obj) -> None:
         raise AssertionError("nothing is written")
 

@@ -121,6 +121,15 @@ def test_what_differs_is_marked_and_the_rest_cut_short(type_: str, new: Any, old
     assert go_diff(type_, new, old) == dedent(shown).replace("→", "\t")
 
 
+def test_a_selector_is_shown_in_its_own_text_as_far_as_there_is_room() -> None:
+    selector = {"matchLabels": {"a": "b"}}
+    text = "&LabelSelector{MatchLabels:map[string]string{a: b,},MatchExpressions:[]LabelSelectorRequirement{},}"
+    assert f'+ \tSelector:    s"{text}",\n' in go_diff(CLAIM, claim, {**claim, "selector": selector})
+    near = {"requiredDuringSchedulingIgnoredDuringExecution": [{"labelSelector": selector, "topologyKey": "z"}]}
+    shown = go_diff(POD, {**pod, "affinity": {}}, {**pod, "affinity": {"podAffinity": near}})
+    assert f'{{LabelSelector: s"{text[:32]}"..., TopologyKey: "z"}}' in shown
+
+
 def test_items_of_a_list_are_compared_one_by_one() -> None:
     told = go_diff(POD, {**pod, "containers": [{**container, "command": ["a", "b"]}]}, pod)
     assert '- \t\t\tCommand:    []string{"a", "b"},\n+ \t\t\tCommand:    nil,\n' in told

@@ -65,6 +65,7 @@ SIGNER = "spec.signerName"
         ("another block first", {"spec.request": encoded(OTHER + PEM)}, [(BAD, "spec.request", "PEM block type must")]),
         ("text before", {"spec.request": encoded(b"x\n" + PEM)}, []),
         ("no usages", {"spec.usages": []}, [(NEEDED, "spec.usages", "usages must be provided")]),
+        ("name", {"metadata.name": "a/b"}, [(BAD, "metadata.name", "may not contain")]),
         ("usage", {"spec.usages": ["x"]}, [(UNKNOWN, "spec.usages[0]", '"any", "cert sign"')]),
         ("usage twice", {"spec.usages": ["any", "any"]}, [(TWICE, "spec.usages[1]", '"any"')]),
         ("no signer", {SIGNER: ""}, [(NEEDED, SIGNER, "signerName must be provided")]),

@@ -54,7 +54,12 @@ def test_times_that_are_stored_as_null_do_not_count() -> None:
 @pytest.mark.parametrize(
     ("name", "rolling", "causes"),
     [
-        ("nothing may go", {"maxUnavailable": 0}, [(NEEDED, "maxUnavailable", "cannot be 0 when maxSurge is 0")]),
+        ("nothing may go", {"maxUnavailable": 0}, [(BAD, "maxUnavailable", 'StrVal:""}: cannot be 0')]),
+        (
+            "neither way",
+            {"maxUnavailable": 0, "maxSurge": 0},
+            [(NEEDED, "maxUnavailable", "cannot be 0 when maxSurge is 0")],
+        ),
         ("two ways", {"maxSurge": "5%"}, [(BAD, "maxSurge", 'StrVal:"5%"}: may not be set when maxUnavailable is')]),
         ("surge alone", {"maxUnavailable": 0, "maxSurge": 1}, []),
     ],

@@ -89,11 +89,14 @@ SERIES = {"count": 2, "lastObservedTime": "2020-01-01T00:00:01.000000Z"}
         (
             "controller",
             {AT: "Bad Value"},
-            [(BAD, AT, "name part must consist of"), (BAD, AT, "field is immutable")],
+            [(BAD, AT, "name part must consist of")],
         ),
+        ("another controller", {AT: "n"}, [(BAD, AT, 'Invalid value: "n": field is immutable')]),
         ("note", {"note": "n"}, [(BAD, "message", "field is immutable")]),
-        ("regarding", {"regarding.name": "n"}, [(BAD, "involvedObject", "field is immutable")]),
+        ("regarding", {"regarding.name": "n"}, [(BAD, "involvedObject", "core.ObjectReference{Kind:")]),
         ("type", {"type": "Warning"}, [(BAD, "type", "field is immutable")]),
+        ("no type", {"type": ""}, [(BAD, "type", 'Invalid value: "": field is immutable')]),
+        ("a bad label", {"metadata.labels": {"a": "b c"}}, [(BAD, "metadata.labels", "a valid label must")]),
         ("count", {"deprecatedCount": 2}, [(BAD, "count", "field is immutable")]),
     ],
 )
@@ -107,8 +110,8 @@ def test_updates_by_old_clients_are_not_held_to_that() -> None:
     assert NEW.invalid_group == ""
 
 
-def test_the_core_group_names_who_reports_its_own_way() -> None:
+def test_every_group_names_who_reports_the_same_way() -> None:
     found = create(
         CORE, {**OLD, "eventTime": VALID["eventTime"], "reportingInstance": "i", "action": "A", "reason": "R"}
     )
-    assert {cause[1] for cause in found[1]} == {"reportingComponent"}
+    assert {cause[1] for cause in found[1]} == {"reportingController"}

@@ -73,11 +73,23 @@ def test_ports_of_a_policy(port: dict[str, Any], causes: list[Cause]) -> None:
     assert_causes(create(POLICY, policy)[1], wanted)
 
 
-def test_every_exception_of_a_block_is_looked_at() -> None:
-    block = {"cidr": "10.0.0.0/8", "except": ["x", "10.1.0.0/16", "11.0.0.0/16"]}
+@pytest.mark.parametrize(
+    ("exceptions", "causes"),
+    [
+        (
+            ["10.1.0.0/16", "11.0.0.0/16", "10.0.0.0/8"],
+            [(1, "must be a strict subset"), (2, "must be a strict subset")],
+        ),
+        (["11.0.0.0/16", "x", "12.0.0.0/16"], [(0, "must be a strict subset"), (1, "not a valid CIDR")]),
+    ],
+)
+def test_exceptions_of_a_block_are_looked_at_up_to_a_malformed_one(
+    exceptions: list[str], causes: list[tuple[int, str]]
+) -> None:
+    block = {"cidr": "10.0.0.0/8", "except": exceptions}
     policy = {"metadata": {"name": "x"}, "spec": {"podSelector": {}, "egress": [{"to": [{"ipBlock": block}]}]}}
     at = "spec.egress[0].to[0].ipBlock.except"
-    assert_causes(create(POLICY, policy)[1], [(BAD, f"{at}[0]", ""), (BAD, f"{at}[2]", "must be a strict subset")])
+    assert_causes(create(POLICY, policy)[1], [(BAD, f"{at}[{i}]", text) for i, text in causes])
 
 
 def test_an_address_belongs_to_something_that_can_be_named() -> None:

@@ -46,6 +46,11 @@ OLD, NEW = _nodes("failure-domain.beta.kubernetes.io/zone"), _nodes("topology.ku
             [(NEEDED, "spec.csi.nodeExpandSecretRef.namespace", "")],
         ),
         (
+            "a malformed secret",
+            {"spec.csi.nodeExpandSecretRef": {**SECRET, "name": "a_b"}},
+            [(BAD, "spec.csi.name", "RFC 1123 label")],
+        ),
+        (
             "a negative capacity",
             {"spec.capacity.storage": "-1"},
             [
@@ -89,13 +94,13 @@ def test_a_new_volume(name: str, change: Change, causes: list[Cause]) -> None:
             "older labels",
             {"spec.nodeAffinity": NEW},
             {"spec.nodeAffinity": OLD},
-            [(BAD, "nodeAffinity", "field is immutable, except for updating from beta label to GA")],
+            [(BAD, "nodeAffinity", "field is immutable")],
         ),
         (
             "other nodes",
             {"spec.nodeAffinity": OLD},
             {"spec.nodeAffinity": _nodes("topology.kubernetes.io/zone", "w")},
-            [(BAD, "nodeAffinity", "field is immutable, except for updating from beta label to GA")],
+            [(BAD, "nodeAffinity", "field is immutable")],
         ),
         ("no nodes", {"spec.nodeAffinity": OLD}, {"spec.nodeAffinity": None}, [(BAD, "nodeAffinity", "is immutable")]),
         ("attributes", {}, {"spec.volumeAttributesClassName": "a"}, []),

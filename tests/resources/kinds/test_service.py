@@ -262,6 +262,7 @@ def test_a_service_without_balancer_has_none_in_its_status() -> None:
         (BALANCER, {"ip": "1.1.1.1", "ipMode": "x"}, [(UNKNOWN, "status.loadBalancer.ingress[0].ipMode", "Proxy")]),
         (BALANCER, {"hostname": "a", "ipMode": "VIP"}, [(NOT_HERE, "status.loadBalancer.ingress[0].ipMode", "ip")]),
         (NODE_PORT, {"hostname": "a"}, [(NOT_HERE, "status.loadBalancer.ingress", "`spec.type` is 'LoadBalancer'")]),
+        (NODE_PORT, {"hostname": "A"}, [(BAD, "status.loadBalancer.ingress[0].hostname", "RFC 1123 subdomain")]),
     ],
 )
 def test_a_status(obj: Change, ingress: Change, causes: list[Cause]) -> None:

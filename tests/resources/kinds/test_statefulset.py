@@ -95,6 +95,11 @@ def test_an_update(name: str, change: Change, causes: list[Cause]) -> None:
     assert_update(KIND, VALID, change, causes)
 
 
+def test_a_template_of_which_no_pod_could_be_made_shows_what_it_lacks() -> None:
+    made, errors = create(KIND, changed(VALID, {"spec.template.spec.containers": [{"image": "i"}]}))
+    assert (made["spec"]["template"]["spec"]["containers"][0]["name"], errors) == ("", [])
+
+
 def test_containers_mount_the_claims_of_their_set() -> None:
     claim = {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}}
     mounts = [{"name": "data", "mountPath": "/data"}]

@@ -10,6 +10,8 @@ from tests.resources.kinds.cases import changed, resource
 
 OLD = "beta.kubernetes.io/os"
 NEW = 'deprecated since v1.14; use "kubernetes.io/os" instead'
+ADMISSION = "admissionregistration.k8s.io"
+RESERVED = 'names ending with ".static.k8s.io" will be reserved for static manifest-based configurations'
 CLASS = "kubernetes.io/ingress.class"
 MANY: dict[str, Any] = {"completionMode": "Indexed", "completions": 100_001, "parallelism": 10_001}
 INDEXED = "In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes"
@@ -40,6 +42,14 @@ MANAGED = {"labels": {"endpointslice.kubernetes.io/managed-by": "endpointslice-c
         (SLICES, {"addressType": "FQDN"}, "spec.addressType: FQDN endpoints are deprecated", ""),
         (SLICES, {"endpoints": [{"addresses": [LONG]}]}, f"endpoints[0].addresses[0]: {CANONICAL}", None),
         (SLICES, {"metadata": MANAGED, "endpoints": [{"addresses": [LONG]}]}, "", ""),
+        *(
+            ((ADMISSION, plural), {"metadata": {"name": "a.static.k8s.io"}}, f"metadata.name: {RESERVED}", "")
+            for plural in (
+                f"{what}{part}"
+                for what in ("mutating", "validating")
+                for part in ("admissionpolicies", "admissionpolicybindings", "webhookconfigurations")
+            )
+        ),
         (
             ("storage.k8s.io", "csistoragecapacities"),
             {"nodeTopology": {"matchExpressions": [{"key": OLD}]}},

@@ -12,7 +12,7 @@ from kube_lite.resources.kinds.admissionpolicy.policy import (
     validate_validating,
 )
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
-from kube_lite.resources.kinds.webhookconfiguration import GROUP, default_rules
+from kube_lite.resources.kinds.webhookconfiguration import GROUP, default_rules, reserved_name_warnings
 from kube_lite.resources.labelselector import text_of_selector
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import (
@@ -76,6 +76,7 @@ def _binding(kind: str, plural: str, validating: bool) -> Resource:
         update_checks=(UpdateCheck.METADATA,),
         allow_unconditional_update=False,
         default=_default_binding,
+        warnings=reserved_name_warnings,
         validate=lambda obj: validate_binding(obj, validating),
         validate_update=lambda new, old: validate_binding(new, validating),
         columns=(NAME_COLUMN, Column("PolicyName"), Column("ParamRef"), AGE_COLUMN),
@@ -95,6 +96,7 @@ RESOURCES = (
         update_checks=(UpdateCheck.METADATA,),
         allow_unconditional_update=False,
         default=_default_policy,
+        warnings=reserved_name_warnings,
         validate=validate_mutating,
         validate_update=lambda new, old: validate_mutating(new),
         columns=(NAME_COLUMN, Column("Mutations", type="integer"), Column("ParamKind"), AGE_COLUMN),
@@ -113,6 +115,7 @@ RESOURCES = (
         update_checks=(UpdateCheck.METADATA,),
         allow_unconditional_update=False,
         default=_default_policy,
+        warnings=reserved_name_warnings,
         prepare_create=prepare_create,
         prepare_update=prepare_update,
         validate=validate_validating,

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from kube_lite.resources import quantity
 from kube_lite.resources.kinds.pod.requirements import HUGE_PAGES, POD_RESOURCES
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.pod_resources import container_total
+from kube_lite.resources.remembered import remembered
 
 GRACE_PERIOD = 30
 """Seconds between SIGTERM and SIGKILL (upstream's DefaultTerminationGracePeriodSeconds)."""
@@ -40,7 +40,7 @@ MAX_IMAGE_NAME = 255
 """Characters of a repository's name with the registry."""
 
 
-@lru_cache(maxsize=2048)
+@remembered(2048)
 def pull_policy(image: str) -> str:
     """``Always`` for the tag ``latest``, which is also meant where neither tag nor digest is given."""
     parts = _REFERENCE.fullmatch(image)

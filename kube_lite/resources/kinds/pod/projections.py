@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import msgspec
 
@@ -11,6 +10,7 @@ from kube_lite.resources.field import Errors, child, forbidden, index, invalid, 
 from kube_lite.resources.kinds.pod.environment import VOLUME_FIELDS, validate_field_ref, validate_resource_ref
 from kube_lite.resources.labelselector import go_selector, validate_label_selector
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.remembered import remembered
 from kube_lite.resources.rules import no_backsteps
 
 FILE_MODE = "must be a number between 0 and 0777 (octal), both inclusive"
@@ -156,7 +156,7 @@ def projected(source: Obj, path: str) -> Errors:
 _encode = msgspec.json.Encoder().encode
 
 
-@lru_cache(maxsize=256)
+@remembered(256, longest=4096)
 def _is_good(source: bytes) -> bool:
     """Whether a projected volume, encoded, has nothing wrong with it."""
     return not _projected_errors(msgspec.json.decode(source), "")

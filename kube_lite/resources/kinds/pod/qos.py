@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from kube_lite.resources import quantity
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.remembered import remembered
 
 _COMPUTE = ("cpu", "memory")
 
 
-@lru_cache(maxsize=4096)
+@remembered(4096)
 def _nanos(text: str) -> int:
     return quantity.parse(text).nanos
 

@@ -21,6 +21,7 @@ from kube_lite.resources.field import (
 )
 from kube_lite.resources.go.types import go_quantity
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.remembered import LONGEST, remembered
 from kube_lite.resources.rules import NOT_NEGATIVE, dns_label
 
 HUGE_PAGES = "hugepages-"
@@ -77,7 +78,7 @@ def is_native(name: str) -> bool:
     return "/" not in name or "kubernetes.io/" in name
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def is_extended(name: str) -> bool:
     """Whether it is a resource of a device plug-in or of an administrator."""
     return not is_native(name) and not name.startswith("requests.") and not names.qualified_name(f"requests.{name}")
@@ -88,7 +89,7 @@ def is_overcommitable(name: str) -> bool:
     return is_native(name) and not name.startswith(HUGE_PAGES)
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def _name_problems(name: str) -> tuple[str, ...]:
     if problems := names.qualified_name(name):
         return tuple(problems)
@@ -97,7 +98,7 @@ def _name_problems(name: str) -> tuple[str, ...]:
     return ()
 
 
-@lru_cache(maxsize=512)
+@remembered(512)
 def _container_problems(name: str) -> tuple[str, ...]:
     problems = _name_problems(name)
     if "/" not in name:
@@ -137,7 +138,7 @@ def _pod_resource_name(name: str, path: str) -> Errors:
 def validate_amount(name: str, text: str, path: str) -> Errors:
     """An amount: not negative, and whole where halves make no sense."""
     # Upstream prints the amount as text in one message and as a struct in the other.
-    problems = _amount_problems(name, text)
+    problems = _amount_problems(name[:LONGEST], text)
     return [invalid(path, go_quantity(_spelt(text)) if p == _NOT_WHOLE else text, p) for p in problems]
 
 
@@ -226,7 +227,7 @@ def validate_requirements(
             elif name.startswith(HUGE_PAGES):
                 huge = True
             # Paths are built for what is wrong only: this runs for every container that is written.
-            if whole_pod or _container_problems(name) or _amount_problems(name, text) or huge:
+            if whole_pod or _container_problems(name) or _amount_problems(name[:LONGEST], text) or huge:
                 at = key(child(path, part), name)
                 found.extend((_pod_resource_name if whole_pod else validate_container_resource_name)(name, at))
                 found.extend(validate_amount(name, text, at))

@@ -33,7 +33,7 @@ def _node_requirement(requirement: Obj, path: str, *, any_value: bool) -> Errors
     else:
         found.append(invalid(child(path, "operator"), operator, _BAD_OPERATOR))
     found.extend(qualified_name(requirement.get("key", ""), child(path, "key")))
-    for i, value in enumerate(() if any_value else values):
+    for i, value in enumerate(() if any_value or found else values):  # a later rule
         found.extend(invalid(index(at, i), value, problem) for problem in names.label_value(value))
     return found
 

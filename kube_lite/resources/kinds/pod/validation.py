@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from kube_lite.errors import FieldError
 from kube_lite.resources import names, quantity
-from kube_lite.resources.field import Errors, child, forbidden, index, invalid, not_supported, required, too_long
+from kube_lite.resources.field import (
+    Errors,
+    child,
+    duplicate,
+    forbidden,
+    index,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+)
 from kube_lite.resources.kinds.pod.apparmor import validate_apparmor
 from kube_lite.resources.kinds.pod.containers import (
     PodFacts,
@@ -134,7 +143,7 @@ def _claims(spec: Obj, path: str) -> Errors:
         if not name:
             found.append(required(child(at, "name")))
         elif name in seen:
-            found.append(FieldError("FieldValueDuplicate", child(at, "name"), f'Duplicate value: "{name}"'))
+            found.append(duplicate(child(at, "name"), name))
         else:
             found.extend(dns_label(name, child(at, "name")))
         seen.add(name)

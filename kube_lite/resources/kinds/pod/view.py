@@ -123,7 +123,7 @@ class VolumeMount(View, frozen=True):
 
 
 class Container(View, frozen=True):
-    """A container, init container or (with ``target_container_name``) ephemeral container."""
+    """A container or init container."""
 
     name: str
     image: str = ""
@@ -146,7 +146,6 @@ class Container(View, frozen=True):
     restart_policy: str = ""
     stdin: bool = False
     tty: bool = False
-    target_container_name: str = ""
 
 
 class Toleration(View, frozen=True):
@@ -270,7 +269,6 @@ class PodSpec(View, frozen=True):
 
     containers: list[Container] = []
     init_containers: list[Container] = []
-    ephemeral_containers: list[Container] = []
     volumes: list[dict[str, Any]] = []
     node_name: str = ""
     node_selector: dict[str, str] = {}
@@ -280,7 +278,6 @@ class PodSpec(View, frozen=True):
     dns_policy: str = "ClusterFirst"
     dns_config: dict[str, Any] | None = None
     service_account_name: str = ""
-    automount_service_account_token: bool | None = None
     host_network: bool = False
     host_pid: bool = field(default=False, name="hostPID")
     host_ipc: bool = field(default=False, name="hostIPC")
@@ -299,9 +296,7 @@ class PodSpec(View, frozen=True):
     scheduling_gates: list[SchedulingGate] = []
     readiness_gates: list[PodReadinessGate] = []
     priority: int = 0
-    priority_class_name: str = ""
     preemption_policy: str = "PreemptLowerPriority"
-    runtime_class_name: str = ""
     enable_service_links: bool = True
     overhead: dict[str, str] = {}
 
@@ -381,7 +376,6 @@ class PodStatus(View, frozen=True):
     host_ip: str = field(default="", name="hostIP")
     start_time: str | None = None
     qos_class: str = ""
-    nominated_node_name: str = ""
     conditions: list[PodCondition] = []
     container_statuses: list[ContainerStatus] = []
     init_container_statuses: list[ContainerStatus] = []

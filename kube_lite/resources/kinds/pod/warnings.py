@@ -6,7 +6,6 @@ Upstream's ``pkg/api/pod/warnings.go``. Asked of every new pod, so each rule loo
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 
 import msgspec
 
@@ -15,6 +14,7 @@ from kube_lite.resources.field import child, index, key, show
 from kube_lite.resources.kinds.pod import apparmor, seccomp
 from kube_lite.resources.kinds.pod.each import LISTS, each_container
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.remembered import remembered
 
 Texts = list[str]
 
@@ -223,7 +223,7 @@ def _overlaps(volume: str, kind: str, source: Obj) -> Texts:
 _encode = msgspec.json.Encoder().encode
 
 
-@lru_cache(maxsize=256)
+@remembered(256, longest=4096)
 def _projected(source: bytes) -> tuple[str, ...]:
     """About a projected volume, encoded."""
     parts = msgspec.json.decode(source).get("sources") or ()

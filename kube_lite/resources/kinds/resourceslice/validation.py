@@ -31,9 +31,6 @@ MAX_COUNTER_SETS = 8
 MAX_COUNTERS = 32
 MAX_CONSUMPTIONS = 2
 """Counter sets that one device takes from."""
-MAX_ATTRIBUTES = 32
-"""Attributes and capacities of a device together."""
-MAX_VALUE = 64
 MAX_TAINTS = 16
 _VALUES: Final = ("bool", "int", "string", "version", "bools", "ints", "strings", "versions")
 _PRERELEASE: Final = r"(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
@@ -164,8 +161,8 @@ def _mapped(items: Obj | None, rule: Callable[[str, str], Errors], value: device
 def _device(each: bool, device: Obj, path: str) -> Errors:
     found = dns_label(_name(device), child(path, "name"))
     attributes, capacity = device.get("attributes"), device.get("capacity")
-    if (count := len(attributes or {}) + len(capacity or {})) > MAX_ATTRIBUTES:
-        detail = f"the total number of attributes and capacities must not exceed {MAX_ATTRIBUTES}"
+    if (count := len(attributes or {}) + len(capacity or {})) > devices.MAX_PROPERTIES:
+        detail = f"the total number of attributes and capacities must not exceed {devices.MAX_PROPERTIES}"
         found.append(invalid(path, count, detail))
     found.extend(_mapped(attributes, devices.attribute_name, _attribute, child(path, "attributes")))
     divided = partial(validate_capacity, shared=bool(device.get("allowMultipleAllocations")))
@@ -185,8 +182,8 @@ def _attribute(attribute: Obj, path: str) -> Errors:
             continue
         if name == "version" and _VERSION.fullmatch(text) is None:
             found.append(invalid(at, text, "must be a string compatible with semver.org spec 2.0.0"))
-        if size(text) > MAX_VALUE:
-            found.append(too_long(at, MAX_VALUE))
+        if size(text) > devices.MAX_VALUE:
+            found.append(too_long(at, devices.MAX_VALUE))
     if len(present) != 1:
         found.append(invalid(path, attribute if present else "", "exactly one value must be specified"))
     return found

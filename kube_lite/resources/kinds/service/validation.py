@@ -297,9 +297,9 @@ def validate_status(new: Obj, old: Obj) -> Errors:
     status = new.get("status") or {}
     ingress = (status.get("loadBalancer") or {}).get("ingress") or ()
     at = "status.loadBalancer.ingress"
-    if ingress and (new.get("spec") or {}).get("type") != "LoadBalancer":
-        return [forbidden(at, "may only be used when `spec.type` is 'LoadBalancer'")]
     found = load_balancer_status(status)
+    if ingress and (new.get("spec") or {}).get("type") != "LoadBalancer":
+        return found or [forbidden(at, "may only be used when `spec.type` is 'LoadBalancer'")]
     for i, point in enumerate(ingress):
         mode, where = point.get("ipMode"), child(index(at, i), "ipMode")
         if mode is None:

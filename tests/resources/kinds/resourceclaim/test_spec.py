@@ -10,6 +10,7 @@ from tests.resources.kinds.cases import (
     BAD,
     MANY,
     NEEDED,
+    NOT_HERE,
     TWICE,
     UNKNOWN,
     Cause,
@@ -107,12 +108,20 @@ def test_constraints_and_configurations_name_requests() -> None:
     assert_create(CLAIM, VALID, change, wanted)
 
 
+NESTED = "device.attributes.all(a, device.attributes[a].all(b, {}))"
+
+
 @pytest.mark.parametrize(
     ("selector", "causes"),
     [
         ({"cel": {"expression": 'device.driver == "d" && device.attributes["d"].model == "a"'}}, []),
         ({"cel": {"expression": 'device.capacity["d"].memory.compareTo(quantity("1Gi")) >= 0'}}, []),
         ({"cel": {"expression": 'device.attributes["d"].healthy'}}, []),
+        ({"cel": {"expression": NESTED.format("device.driver == 'd'")}}, []),
+        (
+            {"cel": {"expression": NESTED.format(NESTED.format("device.driver == 'd'"))}},
+            [(NOT_HERE, ".cel.expression", "too complex, exceeds cost limit")],
+        ),
         ({}, [(NEEDED, ".cel", "")]),
         ({"cel": {"expression": "device.nope"}}, [(BAD, ".cel.expression", "undefined field 'nope'")]),
         (
