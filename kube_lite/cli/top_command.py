@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     if args.sum and plural == "pods":
         total = [sum(amounts[at] for amounts, _ in rows) for at in (0, 1)]
         blank = [""] * (len(rows[0][1]) - 2)
-        lines.append([*blank, *_amounts(total[0], total[1])])
+        lines += [[*blank, "________", "________"], [*blank, *_amounts(total[0], total[1])]]
     print("\n".join(Columns().lines(lines)))
     return 0
 
