@@ -14,10 +14,10 @@ vanish from the file are deleted; fields that others have set stay.
 from __future__ import annotations
 
 import argparse
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from kube_lite.cli import output
-from kube_lite.cli.connection import APPLY_PATCH, MERGE_PATCH, STRATEGIC_PATCH, Api, Obj
+from kube_lite.cli.connection import APPLY_PATCH, Api, Obj
 from kube_lite.cli.flags import add_connection_flags, open_api
 from kube_lite.cli.main import CommandError
 from kube_lite.cli.manifests import Manifest, read
@@ -204,14 +204,6 @@ def _refuse_nameless(manifest: Manifest) -> NoReturn:
 
 def changes(kind: Kind, modified: Obj, live: Obj) -> tuple[Obj, str]:
     """The patch from ``live`` to the file, and its media type; an empty patch when they agree."""
-    from kube_lite.cli.three_way import last_applied, merge_patch, strategic_patch
-    from kube_lite.resources import schema
+    from kube_lite.cli.three_way import difference, last_applied
 
-    original: Any = last_applied(live) or {}
-    try:
-        node = schema.type_for(kind.group, kind.version, kind.kind)
-    except KeyError:
-        node = None
-    if node is None or not node.fields:
-        return merge_patch(original, modified, live), MERGE_PATCH
-    return strategic_patch(original, modified, live, node), STRATEGIC_PATCH
+    return difference(kind, last_applied(live) or {}, modified, live)

@@ -47,6 +47,8 @@ class Api:
 
     def __init__(self, target: Target, timeout: float | None = None, verbosity: int = 0) -> None:
         self.namespace = target.namespace
+        self.impersonation: list[tuple[str, str]] = []
+        """Headers that say as whom a request is made."""
         self._target = target
         self.timeout = timeout
         self._verbosity = verbosity
@@ -185,13 +187,13 @@ class Api:
         media_type: str,
         accept: str,
     ) -> Response:
-        headers = {"Accept": accept, "User-Agent": "kube-lite"}
+        headers = [("Accept", accept), ("User-Agent", "kube-lite"), *self.impersonation]
         if self._target.token:
-            headers["Authorization"] = f"Bearer {self._target.token}"
+            headers.append(("Authorization", f"Bearer {self._target.token}"))
         data = None
         if body is not None:
             data = json.dumps(body).encode()
-            headers["Content-Type"] = media_type
+            headers.append(("Content-Type", media_type))
         url = self._prefix + path + (f"?{urlencode(query)}" if query else "")
         try:
             response = connection.request(method, url, self._where(), headers, data)
@@ -215,6 +217,11 @@ class Api:
             if text and text not in self._warned:
                 self._warned.add(text)
                 print(f"Warning: {text}", file=sys.stderr)
+
+    @property
+    def url(self) -> str:
+        """Where the server is."""
+        return self._target.server.rstrip("/")
 
     def _where(self) -> str:
         host = f"[{self._host}]" if ":" in self._host else self._host

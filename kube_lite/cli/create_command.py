@@ -24,6 +24,8 @@ from kube_lite.cli.targets import Kinds
 HELP = "create objects from files or arguments"
 
 MANAGER = "kubectl-create"
+TAKES_COMMAND = True
+"""``job x -- date``: what stands behind ``--`` is the container's command."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Create; goes on after a refusal, and is 1 then."""
     output.check(args.output)
-    words, command = _split_command(args.what)
+    words = args.what
     api = open_api(args)
     if args.filename:
         return _from_files(args, api)
@@ -73,19 +75,9 @@ def run(args: argparse.Namespace) -> int:
         return _token(args, api, words[1:])
     from kube_lite.cli.create_objects import made
 
-    kinds, obj = Kinds(api), made(words, command, args)
+    kinds, obj = Kinds(api), made(words, args.command, args)
     _create(args, api, kinds, kinds.of(obj["apiVersion"], obj["kind"]), obj)
     return 0
-
-
-def _split_command(words: list[str]) -> tuple[list[str], list[str]]:
-    """``job x -- date``: what stands behind ``--`` is the container's command (argparse drops the dashes)."""
-    import sys
-
-    if "--" not in sys.argv:
-        return words, []
-    command = sys.argv[sys.argv.index("--") + 1 :]
-    return (words[: -len(command)], command) if command and words[-len(command) :] == command else (words, [])
 
 
 def _from_files(args: argparse.Namespace, api: Api) -> int:
@@ -123,11 +115,7 @@ def _create(args: argparse.Namespace, api: Api, kinds: Kinds, kind: Kind, obj: O
         obj = api.post(kind.path(metadata.get("namespace", "")), obj, query)
         if kind.kind == "CustomResourceDefinition":
             kinds.forget()
-    if args.output and not output.is_table(args.output):
-        output.print_objects(args.output, [obj], False)
-        return
-    suffix = {"none": "", "server": " (server dry run)"}.get(args.dry_run, " (dry run)")
-    print(f"{output.named(kind, obj['metadata'].get('name', ''))} created{suffix}", flush=True)
+    output.print_done(args.output, args.dry_run, obj, "created")
 
 
 def _token(args: argparse.Namespace, api: Api, names: list[str]) -> int:

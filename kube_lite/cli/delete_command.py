@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     from kube_lite.cli.refusals import report
     from kube_lite.errors import ApiError, NotFound
 
-    options = _options(args)
+    options = delete_options(args)
     api = open_api(args)
     doomed = list(_doomed(args, api))
     if not doomed:
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     going = []
     for one in doomed:
         try:
-            _delete(api, one, args, options)
+            delete(api, one, args, options)
             going.append(one)
         except NotFound as error:
             if args.ignore_not_found == "false":
@@ -87,11 +87,11 @@ def run(args: argparse.Namespace) -> int:
             report(error, f'error when deleting "{one.source}"' if one.source else "")
     wait = args.wait == "true" and args.dry_run == "none" and not (args.force and args.grace_period == 0)
     if wait:
-        _wait(api, going, seconds(args.timeout, "--timeout"))
+        wait_until_gone(api, going, seconds(args.timeout, "--timeout"))
     return 1 if failed else 0
 
 
-def _options(args: argparse.Namespace) -> Obj:
+def delete_options(args: argparse.Namespace) -> Obj:
     """DeleteOptions. :raises CommandError: flags that contradict each other"""
     grace = args.grace_period
     if args.now:
@@ -150,7 +150,8 @@ def _doomed(args: argparse.Namespace, api: Api) -> list[Doomed]:
     return found
 
 
-def _delete(api: Api, one: Doomed, args: argparse.Namespace, options: Obj) -> None:
+def delete(api: Api, one: Doomed, args: argparse.Namespace, options: Obj) -> None:
+    """Ask for it, and say so. :raises ApiError: the server refuses"""
     if args.dry_run != "client":
         answer = api.delete(one.kind.path(one.namespace, one.name), options)
         details = answer.get("details") if answer.get("kind") == "Status" else answer.get("metadata")
@@ -164,7 +165,7 @@ def _delete(api: Api, one: Doomed, args: argparse.Namespace, options: Obj) -> No
     print(f'{one.kind.singular} "{one.name}" {what}{where}{suffix}', flush=True)
 
 
-def _wait(api: Api, going: list[Doomed], timeout: float) -> None:
+def wait_until_gone(api: Api, going: list[Doomed], timeout: float) -> None:
     """Until all of them are gone. :raises CommandError: it took longer than ``timeout`` seconds (0: no limit)"""
     from kube_lite.cli.waiting import Deadline, until_gone
 

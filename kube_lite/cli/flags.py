@@ -32,6 +32,8 @@ def add_connection_flags(parser: argparse.ArgumentParser, namespace: bool = True
         default="0",
         help="give up on a request after this time, such as 5s (default: 0, never)",
     )
+    group.add_argument("--as", metavar="USER", dest="as_user", default="", help="do it as this user")
+    group.add_argument("--as-group", metavar="GROUP", action="append", default=[], help="and as in this group")
     group.add_argument("-v", metavar="LEVEL", dest="verbosity", type=int, default=0, help="6 prints each request")
 
 
@@ -67,6 +69,10 @@ def open_api(args: argparse.Namespace) -> Api:
         raise CommandError(str(error)) from error
     timeout = seconds(args.request_timeout, "--request-timeout")
     api = Api(target, timeout or None, args.verbosity)
+    if args.as_group and not args.as_user:
+        raise CommandError("requesting groups without a user to impersonate: --as-group needs --as")
+    if args.as_user:
+        api.impersonation = [("Impersonate-User", args.as_user), *(("Impersonate-Group", g) for g in args.as_group)]
     args.closing.callback(api.close)
     api.namespace = getattr(args, "namespace", "") or api.namespace
     return api

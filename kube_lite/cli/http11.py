@@ -6,7 +6,7 @@ Content-Length, by chunks, or with the connection; nothing is compressed, nothin
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
@@ -103,7 +103,9 @@ class Connection:
         """Whether a request was sent on it before: the server may have closed it since."""
         return self._socket is not None
 
-    def request(self, method: str, url: str, host: str, headers: Mapping[str, str], body: bytes | None) -> Response:
+    def request(
+        self, method: str, url: str, host: str, headers: Iterable[tuple[str, str]], body: bytes | None
+    ) -> Response:
         """Send a request and read the head of its answer.
 
         :raises Disconnected: there was no answer
@@ -113,7 +115,7 @@ class Connection:
             self._socket = self._open()
             self._source = self._socket.makefile("rb")
         assert self._source is not None
-        head = [f"{method} {url} HTTP/1.1", f"Host: {host}", *(f"{name}: {value}" for name, value in headers.items())]
+        head = [f"{method} {url} HTTP/1.1", f"Host: {host}", *(f"{name}: {value}" for name, value in headers)]
         if body is not None:
             head.append(f"Content-Length: {len(body)}")
         self._socket.sendall("\r\n".join([*head, "", ""]).encode("latin-1") + (body or b""))

@@ -42,6 +42,42 @@ GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("wait", "wait for a condition or for deletion"),
         ),
     ),
+    (
+        "Change objects",
+        (
+            ("label", "set and remove labels"),
+            ("annotate", "set and remove annotations"),
+            ("patch", "change fields by a patch"),
+            ("replace", "put files in the place of objects"),
+            ("edit", "change objects in an editor"),
+            ("set", "change images, environment or resources"),
+            ("run", "run one pod"),
+            ("expose", "make a Service for pods or a workload"),
+            ("autoscale", "make a HorizontalPodAutoscaler"),
+        ),
+    ),
+    (
+        "Look around",
+        (
+            ("explain", "say what fields mean"),
+            ("api-resources", "list the kinds that the server has"),
+            ("api-versions", "list the API groups and versions"),
+            ("cluster-info", "say where the server is"),
+            ("auth", "what may I do, and who am I"),
+            ("events", "what happened, in order"),
+            ("top", "cpu and memory in use by nodes or pods"),
+            ("diff", "what apply would change"),
+        ),
+    ),
+    (
+        "Care for nodes",
+        (
+            ("cordon", "let no new pods onto a node"),
+            ("uncordon", "let pods onto a node again"),
+            ("drain", "cordon a node and evict its pods"),
+            ("taint", "set and remove taints of nodes"),
+        ),
+    ),
     ("About kube-lite", (("version", "versions of client and server"),)),
 )
 
@@ -61,7 +97,7 @@ def usage() -> str:
     lines = ["kube-lite: a Kubernetes that fits in one Python process.", "", "Usage: kube-lite COMMAND [options]", ""]
     for title, commands in GROUPS:
         lines.append(f"{title}:")
-        lines += [f"  {name:<10}{text}" for name, text in commands]
+        lines += [f"  {name:<14}{text}" for name, text in commands]
         lines.append("")
     lines += [
         "First steps, as root on Linux:",
@@ -82,9 +118,28 @@ class _Parser(argparse.ArgumentParser):
         print(f"error: {message}\nSee '{self.prog} --help' for usage.", file=sys.stderr)
         raise SystemExit(1)
 
+    def spelled_out(self, words: Sequence[str]) -> list[str]:
+        """``words`` with Go's habits made argparse's: ``--all=true``, and ``--dry-run`` that takes no word after it."""
+        found: list[str] = []
+        for at, word in enumerate(words):
+            if word == "--":
+                return [*found, *words[at:]]
+            flag, equals, value = word.partition("=")
+            action = self._option_string_actions.get(flag)
+            if action is not None and action.nargs == 0 and equals:
+                if value.lower() not in ("true", "false", "1", "0", "t", "f"):
+                    self.error(f'invalid argument "{value}" for "{flag}" flag: want true or false')
+                if value.lower() in ("true", "1", "t"):
+                    found.append(flag)
+            elif action is not None and action.nargs == "?" and not equals:
+                found.append(f"{flag}={action.const}")
+            else:
+                found.append(word)
+        return found
+
 
 def _module(name: str) -> ModuleType:
-    return importlib.import_module(f"kube_lite.cli.{name}_command")
+    return importlib.import_module(f"kube_lite.cli.{name.replace('-', '_')}_command")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,7 +173,11 @@ def _command(arguments: Sequence[str]) -> int:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    args = parser.parse_intermixed_args(arguments[1:])
+    words, command = arguments[1:], []
+    if getattr(module, "TAKES_COMMAND", False) and "--" in words:
+        words, command = words[: words.index("--")], words[words.index("--") + 1 :]
+    args = parser.parse_intermixed_args(parser.spelled_out(words))
+    args.command = command
     with contextlib.ExitStack() as args.closing:  # connections that the command opens close with it
         return _run(module, args)
 

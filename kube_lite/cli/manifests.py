@@ -68,6 +68,19 @@ def read_any(sources: Sequence[str], recursive: bool = False) -> list[Manifest]:
     return found
 
 
+def contents(source: str) -> bytes:
+    """What a single file holds, or standard input. :raises CommandError: it cannot be read"""
+    return sys.stdin.buffer.read() if source == "-" else _file(source)
+
+
+def document(data: bytes, source: str) -> object:
+    """The one document in ``data``, of whatever type. :raises CommandError: not YAML or JSON, none, or several"""
+    found = [one for one in _documents(data, source) if one is not None]
+    if len(found) != 1:
+        raise CommandError(f"error parsing {source}: want one document, not {len(found)}")
+    return found[0]
+
+
 def without_arguments(words: Sequence[str]) -> None:
     """:raises CommandError: there are words beside ``-f``"""
     if words:

@@ -15,7 +15,17 @@ from kube_lite.cli.main import CommandError
 class Kind:
     """A kind as a client must know it to build URLs and messages."""
 
-    __slots__ = ("categories", "group", "kind", "namespaced", "plural", "short_names", "version")
+    __slots__ = (
+        "categories",
+        "group",
+        "kind",
+        "namespaced",
+        "plural",
+        "short_names",
+        "singular_name",
+        "verbs",
+        "version",
+    )
 
     def __init__(
         self,
@@ -26,6 +36,8 @@ class Kind:
         namespaced: bool,
         short_names: Sequence[str] = (),
         categories: Sequence[str] = (),
+        verbs: Sequence[str] = (),
+        singular_name: str = "",
     ) -> None:
         self.plural = plural
         self.group = group
@@ -34,6 +46,10 @@ class Kind:
         self.namespaced = namespaced
         self.short_names = short_names
         self.categories = categories
+        self.verbs = verbs
+        """What can be done with it, as discovery says; the table does not."""
+        self.singular_name = singular_name
+        """Where it is not the kind in lower case."""
 
     @property
     def qualified(self) -> str:
@@ -73,7 +89,7 @@ class Kind:
         head, _, rest = name.partition(".")
         if rest and rest not in (self.group, f"{self.version}.{self.group}"):
             return False
-        return head in (self.plural, self.kind.lower(), *self.short_names)
+        return head in (self.plural, self.singular_name or self.kind.lower(), self.kind.lower(), *self.short_names)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Kind) and (self.qualified, self.version) == (other.qualified, other.version)

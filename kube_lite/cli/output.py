@@ -13,6 +13,10 @@ from kube_lite.cli.names import Kind
 
 FORMATS = "json, yaml, name, wide, jsonpath=TEMPLATE, jsonpath-file=FILE, custom-columns=SPEC"
 
+GO_BOOLEANS = ("y", "Y", "n", "N")
+"""Words of YAML 1.1 that PyYAML reads as text, and Go's yaml does not."""
+_TEXT = "tag:yaml.org,2002:str"
+
 
 def is_table(output: str) -> bool:
     """Whether ``-o`` asks for columns made by the server."""
@@ -43,12 +47,25 @@ def name_of(obj: Obj) -> str:
     """``pod/a`` or ``deployment.apps/web``."""
     group, slash, _ = str(obj.get("apiVersion", "")).partition("/")
     kind = str(obj.get("kind", "")).lower()
-    return f"{kind}{'.' + group if slash else ''}/{obj['metadata']['name']}"
+    return f"{kind}{'.' + group if slash else ''}/{obj['metadata'].get('name', '')}"
 
 
 def named(kind: Kind, name: str) -> str:
     """The same from a kind and a name."""
     return f"{kind.singular}/{name}"
+
+
+def print_done(form: str, dry_run: str, obj: Obj, done: str) -> None:
+    """What became of an object: itself where ``-o`` asks for it, else a line such as ``pod/a labeled``.
+
+    :param form: of ``-o``
+    :param dry_run: of ``--dry-run``
+    """
+    if form and not is_table(form):
+        print_objects(form, [obj], False)
+        return
+    suffix = {"none": "", "server": " (server dry run)"}.get(dry_run, " (dry run)")
+    print(f"{name_of(obj)} {done}{suffix}", flush=True)
 
 
 def print_objects(output: str, items: Sequence[Obj], as_list: bool, managed_fields: bool = False) -> None:
@@ -123,9 +140,9 @@ def to_yaml(document: Any) -> str:
         style = None
         if "\n" in value:
             style = "|"
-        elif resolver.resolve(yaml.ScalarNode, value, (True, False)) != "tag:yaml.org,2002:str":
+        elif value in GO_BOOLEANS or resolver.resolve(yaml.ScalarNode, value, (True, False)) != _TEXT:
             style = '"'
-        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+        return dumper.represent_scalar(_TEXT, value, style=style)
 
     Dumper.add_representer(str, text)
     return str(yaml.dump(document, Dumper=Dumper, default_flow_style=False, width=100_000, allow_unicode=True))

@@ -15,7 +15,8 @@ from kube_lite.cli.connection import MERGE_PATCH, Api
 from kube_lite.cli.flags import add_connection_flags, open_api, seconds
 from kube_lite.cli.main import CommandError
 from kube_lite.cli.names import Kind
-from kube_lite.cli.targets import Kinds, in_files, parse
+from kube_lite.cli.objects import add_object_flags, each, named
+from kube_lite.cli.targets import Kinds
 
 HELP = "set the number of replicas"
 
@@ -27,50 +28,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--replicas", type=int, required=True, help="how many there shall be")
     add("--current-replicas", type=int, default=-1, metavar="N", help="only if there are so many now")
     add("--resource-version", default="", metavar="N", help="only if this is its version now")
-    add("-l", "--selector", default="", metavar="LABELS", help="those with these labels")
-    add("--all", action="store_true", help="all of the type")
-    add("-f", "--filename", action="append", default=[], metavar="FILE", help="the objects named in files")
     add("--timeout", default="0s", metavar="DURATION", help="wait until so many exist, at most for this long")
+    add_object_flags(parser)
     add_connection_flags(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Scale everything named; goes on after a refusal, and is 1 then."""
-    from kube_lite.cli.refusals import report
-    from kube_lite.errors import ApiError
-
     if args.replicas < 0:
         raise CommandError("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0")
     api = open_api(args)
-    failed = False
-    for kind, namespace, name in _named(args, api):
-        try:
-            _scale(args, api, kind, namespace, name)
-        except ApiError as error:
-            failed = True
-            report(error)
-    return 1 if failed else 0
-
-
-def _named(args: argparse.Namespace, api: Api) -> list[tuple[Kind, str, str]]:
-    """Kinds, namespaces and names."""
-    kinds = Kinds(api)
-    if args.filename:
-        targets = in_files(args, api, kinds)
-        return [(target.kind, target.namespace or "", target.names[0]) for target in targets]
-    found = []
-    for target in parse(args.what, kinds):
-        names = target.names
-        if not names:
-            if not args.all and not args.selector:
-                raise CommandError("resource(s) were provided, but no name was specified")
-            query = {"labelSelector": args.selector} if args.selector else {}
-            items = api.list_all(target.kind.path(api.namespace), query).get("items") or []
-            names = [item["metadata"]["name"] for item in items]
-        found += [(target.kind, api.namespace, name) for name in names]
-    if not found:
+    objects = named(args, api, Kinds(api))
+    if not objects:
         raise CommandError("no objects passed to scale")
-    return found
+    return each(objects, lambda one: _scale(args, api, one.kind, one.namespace, one.name))
 
 
 def _scale(args: argparse.Namespace, api: Api, kind: Kind, namespace: str, name: str) -> None:

@@ -112,8 +112,10 @@ def _discovered(document: dict[str, object]) -> list[Kind]:
                         version["version"],
                         resource["responseKind"]["kind"],
                         resource.get("scope") == "Namespaced",
-                        (*(resource.get("shortNames") or ()), resource.get("singularResource") or ""),
+                        tuple(resource.get("shortNames") or ()),
                         tuple(resource.get("categories") or ()),
+                        tuple(resource.get("verbs") or ()),
+                        resource.get("singularResource") or "",
                     )
                 )
     return found

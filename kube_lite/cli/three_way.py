@@ -13,9 +13,10 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kube_lite.cli.connection import Obj
+from kube_lite.cli.connection import MERGE_PATCH, STRATEGIC_PATCH, Obj
 
 if TYPE_CHECKING:
+    from kube_lite.cli.names import Kind
     from kube_lite.resources.schema import Type
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
@@ -44,6 +45,22 @@ def last_applied(live: Obj) -> Obj | None:
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
+
+
+def difference(kind: Kind, original: Obj, modified: Obj, live: Obj) -> tuple[Obj, str]:
+    """The patch that makes ``live`` what ``modified`` says, and its media type; empty when they agree.
+
+    :param original: what ``modified`` was made of: fields that are in it and not in ``modified`` are deleted
+    """
+    from kube_lite.resources import schema
+
+    try:
+        node = schema.type_for(kind.group, kind.version, kind.kind)
+    except KeyError:
+        node = None
+    if node is None or not node.fields:
+        return merge_patch(original, modified, live), MERGE_PATCH
+    return strategic_patch(original, modified, live, node), STRATEGIC_PATCH
 
 
 def merge_patch(original: Any, modified: Any, live: Any) -> Obj:

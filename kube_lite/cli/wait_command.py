@@ -17,7 +17,8 @@ from kube_lite.cli.connection import Api, Obj
 from kube_lite.cli.flags import add_connection_flags, open_api, progress, seconds
 from kube_lite.cli.main import CommandError
 from kube_lite.cli.names import Kind
-from kube_lite.cli.targets import Kinds, in_files, parse
+from kube_lite.cli.objects import add_object_flags, named
+from kube_lite.cli.targets import Kinds
 from kube_lite.cli.waiting import Deadline, states
 
 HELP = "wait for a condition or for deletion"
@@ -35,11 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--for", dest="goal", default="", metavar="GOAL",
         help="condition=NAME[=VALUE], delete, create, or jsonpath={PATH}[=VALUE]")  # fmt: skip
     add("--timeout", default="30s", metavar="DURATION", help="default: 30s; 0 checks once, negative waits a week")
-    add("-l", "--selector", default="", metavar="LABELS", help="those with these labels")
     add("--field-selector", default="", metavar="FIELDS", help="those with these fields")
-    add("--all", action="store_true", help="all of the type")
     add("-A", "--all-namespaces", action="store_true")
-    add("-f", "--filename", action="append", default=[], metavar="FILE", help="the objects named in files")
+    add_object_flags(parser)
     add("-o", "--output", default="", choices=("", "name"), help="name: print names only")
     add_connection_flags(parser)
 
@@ -52,13 +51,13 @@ def run(args: argparse.Namespace) -> int:
     timeout = seconds(args.timeout, "--timeout")
     deadline = Deadline(FOREVER if timeout < 0 else timeout)
     api = open_api(args)
-    waited = _waited(args, api)
+    waited = named(args, api, Kinds(api))
     if not waited:
         if verb == "deleted":
             return 0
         raise CommandError("no matching resources found")
     failed = False
-    for kind, namespace, name in waited:
+    for kind, namespace, name, _ in waited:
         try:
             _wait(api, kind, namespace, name, verb, test, deadline)
         except CommandError as error:
@@ -80,28 +79,6 @@ def _wait(api: Api, kind: Kind, namespace: str, name: str, verb: str, test: Test
             raise not_found(kind.plural, kind.group, name)
         progress(f"waiting for {output.named(kind, name)}")
     raise CommandError(f"timed out waiting for the condition on {kind.plural}/{name}")
-
-
-def _waited(args: argparse.Namespace, api: Api) -> list[tuple[Kind, str, str]]:
-    kinds = Kinds(api)
-    if args.filename:
-        targets = in_files(args, api, kinds)
-        return [(target.kind, target.namespace or "", target.names[0]) for target in targets]
-    found = []
-    for target in parse(args.what, kinds):
-        namespace = api.namespace if target.kind.namespaced and not args.all_namespaces else ""
-        if target.names:
-            found += [(target.kind, namespace, name) for name in target.names]
-            continue
-        if not (args.all or args.selector or args.field_selector):
-            raise CommandError("resource(s) were provided, but no name was specified")
-        query = {"labelSelector": args.selector, "fieldSelector": args.field_selector}
-        listed = api.list_all(target.kind.path(namespace), {key: text for key, text in query.items() if text})
-        found += [
-            (target.kind, item["metadata"].get("namespace", ""), item["metadata"]["name"])
-            for item in listed.get("items") or ()
-        ]
-    return found
 
 
 def _goal(text: str) -> tuple[str, Test]:

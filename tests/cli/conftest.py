@@ -9,11 +9,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
 from kube_lite.cli.main import main
+
+if TYPE_CHECKING:
+    from tests.cli.beside import Beside
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,3 +76,18 @@ def namespace(kl: Callable[..., Said], request: pytest.FixtureRequest) -> Iterat
     assert kl("create", "namespace", name).code == 0
     yield name
     kl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def beside(
+    kl: Callable[..., Said], kubeconfig: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Beside]:
+    """Two fresh namespaces, and what runs scripts in both."""
+    from tests.cli.beside import Beside
+
+    both = Beside(kl, kubeconfig, re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-"), monkeypatch)
+    for name in (both.own, both.other):
+        assert kl("create", "namespace", name).code == 0
+    yield both
+    for name in (both.own, both.other):
+        kl("delete", "namespace", name, "--wait=false")

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.cli.beside import KUBECTL, needs_kubectl
 from tests.cli.conftest import Said
 
 KL = Callable[..., Said]
-CANDIDATES = ("/usr/lib/google-cloud-sdk/bin/kubectl.1.33", shutil.which("kubectl") or "")
-KUBECTL = next((path for path in CANDIDATES if path and Path(path).exists()), "")
-
-pytestmark = pytest.mark.skipif(not KUBECTL, reason="no kubectl on this machine")
+pytestmark = needs_kubectl
 
 _TIMES = re.compile(r"\b(?:\d+[dhms]){1,2}\b|\d\d:\d\d:\d\d|\d{6}Z|Resource Version:\s+\d+|resourceVersion\W+\d+")
 

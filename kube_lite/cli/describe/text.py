@@ -105,27 +105,34 @@ class Page:
         for event in found:
             source = event.get("reportingComponent") or (event.get("source") or {}).get("component") or ""
             message = (event.get("message") or "").strip()
-            self.add(1, event.get("type") or "", event.get("reason") or "", self._event_age(event), source, message)
-
-    def _event_age(self, event: Obj) -> str:
-        series = event.get("series") or {}
-        last = series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime")
-        first = event.get("firstTimestamp") or event.get("eventTime")
-        count = series.get("count") or event.get("count") or 1
-        if count > 1:
-            return f"{self.age(last)} (x{count} over {self.age(first)})"
-        return self.age(last or first)
+            self.add(1, event.get("type") or "", event.get("reason") or "", event_age(event), source, message)
 
     def age(self, timestamp: str | None) -> str:
         """How long ago that was."""
-        from kube_lite import clock
-        from kube_lite.resources import ages
-
-        return ages.since(timestamp, clock.now())
+        return age(timestamp)
 
     def text(self) -> str:
         """The page, aligned."""
         return "\n".join(align(self.lines)) + "\n"
+
+
+def age(timestamp: str | None) -> str:
+    """How long ago that was."""
+    from kube_lite import clock
+    from kube_lite.resources import ages
+
+    return ages.since(timestamp, clock.now())
+
+
+def event_age(event: Obj) -> str:
+    """When an event was seen last, and how often."""
+    series = event.get("series") or {}
+    last = series.get("lastObservedTime") or event.get("lastTimestamp") or event.get("eventTime")
+    first = event.get("firstTimestamp") or event.get("eventTime")
+    count = series.get("count") or event.get("count") or 1
+    if count > 1:
+        return f"{age(last)} (x{count} over {age(first)})"
+    return age(last or first)
 
 
 def events_of(api: Api, obj: Obj) -> list[Obj]:
