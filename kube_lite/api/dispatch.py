@@ -153,7 +153,9 @@ class Dispatcher:
             query = replace(query, revision=self.timeline.revision_at(request.info.param("at")), exact=True)
         listing = await reads.list_(self.storage, resource, request.info.namespace, query)
         values = await self.storage.incoming(resource, listing.values)
-        return self.list_shaped(request, resource, values, _list_metadata(resource, listing, form), form)
+        metadata = _list_metadata(resource, listing, form)
+        size = 0 if form.media == JSON and not form.as_ else sum(map(len, values))  # JSON is sent as it is kept
+        return await beside(size, self.list_shaped, request, resource, values, metadata, form)
 
     def list_shaped(
         self, request: Request, resource: Resource, values: Any, metadata: Mapping[str, Any], form: Form

@@ -36,18 +36,27 @@ class _Parts:
         self.other = type_.item if type_.item is not None and type_.item.kind <= LIST else None
 
 
-@lru_cache(maxsize=8192)
+_known_parts = lru_cache(maxsize=8192)(_Parts)
+
+
 def _parts(type_: Type) -> _Parts:
-    return _Parts(type_)
+    # a custom schema must not be kept beyond its definition
+    return _Parts(type_) if type_.custom else _known_parts(type_)
 
 
-@lru_cache(maxsize=8192)
 def _inside(type_: Type) -> _Parts | None:
     """What to look into; None when nothing in there can be out of line."""
+    return _looked_into(type_) if type_.custom else _known_inside(type_)
+
+
+def _looked_into(type_: Type) -> _Parts | None:
     parts = _parts(type_)
     if parts.fields or (parts.other is not None and (_parts(parts.other).whole or _inside(parts.other) is not None)):
         return parts
     return None
+
+
+_known_inside = lru_cache(maxsize=8192)(_looked_into)
 
 
 def _entered(parts: _Parts, fields: Node) -> Node:

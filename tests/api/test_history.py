@@ -12,6 +12,8 @@ from kube_lite.api import history
 from kube_lite.api.http import Request
 from kube_lite.api.plane import Plane
 from kube_lite.api.request_info import parse
+from kube_lite.api.user import User
+from tests.api.wire import ask, call, run
 from tests.plane import ADMIN, admin, started_plane
 
 
@@ -68,3 +70,24 @@ def test_each_write_names_its_writer_and_fields() -> None:
         assert last.operation == "Delete"
 
     clock.run_virtual(main())
+
+
+def test_the_changes_of_an_object_are_for_those_who_may_read_it() -> None:
+    from kube_lite.api import extra
+
+    async def story(plane: Plane) -> None:
+        plane.app.extra = extra.build(None, plane)
+        await admin(plane).create("secrets", {"metadata": {"name": "s"}, "stringData": {"a": "canary"}}, "default")
+        role = {"metadata": {"name": "past"}, "rules": [{"nonResourceURLs": ["/kube-lite/*"], "verbs": ["get"]}]}
+        await admin(plane).create("clusterroles", role)
+        subject = {"kind": "User", "name": "eve", "apiGroup": "rbac.authorization.k8s.io"}
+        reference = {"kind": "ClusterRole", "name": "past", "apiGroup": "rbac.authorization.k8s.io"}
+        binding = {"metadata": {"name": "past"}, "roleRef": reference, "subjects": [subject]}
+        await admin(plane).create("clusterrolebindings", binding)
+        plane.authenticator.add_token("eve", User("eve"))
+        path = "/kube-lite/v1/changes/secrets/s"
+        refused = await ask(plane, path, token="eve")
+        assert (refused.code, b"canary" in refused.body) == (403, False)
+        assert (await call(plane.app, "GET", path)).code == 200
+
+    run(story)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 from contextvars import ContextVar
+from typing import Any
 
 import anyio
 import pytest
 
 from kube_lite import errors
+from kube_lite.api import dispatch
 from kube_lite.api.large import LARGE, beside
 from kube_lite.api.plane import Plane
 from tests.api.wire import call, run
-from tests.plane import started_plane
+from tests.plane import admin, started_plane
 
 _noted: ContextVar[str] = ContextVar("noted", default="")
 PODS = "/api/v1/namespaces/default/pods"
@@ -124,3 +126,23 @@ def test_a_token_nested_too_deep_is_no_token() -> None:
             assert answer.code == 401
 
     anyio.run(main)
+
+
+def test_a_large_list_in_another_form_is_made_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    async def noted(size: int, made: Any, *args: Any) -> Any:
+        sizes.append(size)
+        return made(*args)
+
+    monkeypatch.setattr(dispatch, "beside", noted)
+
+    async def story(plane: Plane) -> None:
+        await admin(plane).create("configmaps", {"metadata": {"name": "c"}, "data": {"a": "x" * LARGE}}, "default")
+        for accept in ("application/json", "application/yaml", "application/json;as=Table;g=meta.k8s.io;v=v1"):
+            sizes.clear()
+            path = "/api/v1/namespaces/default/configmaps"
+            assert (await call(plane.app, "GET", path, headers={"accept": accept})).code == 200
+            assert (sizes[-1] > LARGE) is (accept != "application/json")
+
+    run(story)

@@ -161,6 +161,11 @@ def test_what_is_not_http_is_refused_and_the_server_goes_on(tmp_path: Path) -> N
             ) as stream:
                 await stream.send(b"\x00\x01nonsense\r\n\r\n")
                 assert (await stream.receive()).startswith(b"HTTP/1.1 400 ")
+            async with await anyio.connect_tcp(
+                "127.0.0.1", port, ssl_context=context, tls_standard_compatible=False
+            ) as stream:
+                await stream.send(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nHost: elsewhere\r\n\r\n")
+                assert (await stream.receive()).startswith(b"HTTP/1.1 400 ")
             code, _ = await who(port, trusting(authority, authority.client_pair("a", "a", ["system:masters"])))
             assert code == 201
 

@@ -15,7 +15,7 @@ from kube_lite import clock
 from kube_lite.api.http import Request, Response
 from kube_lite.api.plane import Plane
 from kube_lite.api.user import MASTERS, User
-from kube_lite.api.websocket import LONGEST_FRAME, TOKEN_PROTOCOL, Frames, encoded
+from kube_lite.api.websocket import LONGEST_FRAME, TOKEN_PROTOCOL, Frames, WebSocket, by_line, encoded
 from kube_lite.resources.registry import Resource
 from tests.api.test_exchange import Reader, connected, serving
 from tests.plane import admin, started_plane
@@ -227,3 +227,19 @@ def test_frames_against_the_rules_end_the_connection(wire: bytes, code: int) -> 
     frames = Frames(lambda kind, payload: pytest.fail("no frame of theirs counts"), errors.append)
     frames.feed(wire)
     assert errors == [code]
+
+
+def test_of_pings_that_come_together_the_last_is_answered() -> None:
+    """Each answer is a write of its own: sixty kilobytes of pings once held everybody for a second."""
+    sent: list[bytes] = []
+
+    class Line:
+        full = False
+
+        def push(self, frame: bytes) -> None:
+            sent.append(frame)
+
+    socket = WebSocket(Line(), by_line)  # type: ignore[arg-type]
+    socket.feed(b"".join(masked(9, b"%d" % i) for i in range(10_000)))
+    socket.feed(masked(9, b"more"))
+    assert sent == [encoded(10, b"9999"), encoded(10, b"more")]
