@@ -173,7 +173,8 @@ def _command(arguments: Sequence[str]) -> int:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    words, command = arguments[1:], []
+    words: list[str] = list(arguments[1:])
+    command: list[str] = []
     if getattr(module, "TAKES_COMMAND", False) and "--" in words:
         words, command = words[: words.index("--")], words[words.index("--") + 1 :]
     args = parser.parse_intermixed_args(parser.spelled_out(words))

@@ -132,9 +132,9 @@ def test_top_with_metrics(beside: Beside, kl: KL, tmp_path: Path) -> None:
             top pod --sort-by=cpu --sum
             top pod --sort-by=memory --no-headers
         """)
-        nodes = kl("top", "node").out.splitlines()
-        assert nodes[0].split() == ["NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)"]
-        assert nodes[2].split() == ["sim-1", *["<unknown>"] * 4]
+        shown = kl("top", "node").out.splitlines()
+        assert shown[0].split() == ["NAME", "CPU(cores)", "CPU(%)", "MEMORY(bytes)", "MEMORY(%)"]
+        assert shown[2].split() == ["sim-1", *["<unknown>"] * 4]
     finally:
         kl("delete", "-f", str(file))
 
