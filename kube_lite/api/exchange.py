@@ -76,6 +76,7 @@ class Exchange(RequestResponseCycle):
                 self.transport.close()
 
         await super().run_asgi(until_cancelled)
+        del self.scope  # which leads back here: both would keep the TLS buffers until the cycle collector looks
 
     def whole_body(self) -> bytes | None:
         """The request's body if all of it has arrived, else None: then it is to be received."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import ssl
@@ -19,6 +20,7 @@ from kube_lite import clock
 from kube_lite.api import listener
 from kube_lite.api.app import App
 from kube_lite.api.certs import Authority, Pair
+from kube_lite.api.exchange import Exchange
 from kube_lite.api.plane import Plane
 from tests.plane import started_plane
 
@@ -89,6 +91,25 @@ def test_a_client_certificate_is_a_user_and_a_token_goes_before_it(tmp_path: Pat
             assert code == 401
             code, _ = await who(port, trusting(authority))
             assert code in (401, 403)
+
+    run(story)
+
+
+def test_a_connection_that_ended_is_gone_without_the_cycle_collector(tmp_path: Path) -> None:
+    """It looks rarely in a server, and TLS keeps half a megabyte of buffers behind a large answer."""
+
+    async def story(plane: Plane) -> None:
+        async with serving(plane.app, tmp_path) as (authority, port):
+            await who(port, trusting(authority))
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(3):
+                    await who(port, trusting(authority))
+                await anyio.sleep(0.2)
+                assert not [x for x in gc.get_objects() if isinstance(x, Exchange)]
+            finally:
+                gc.enable()
 
     run(story)
 
