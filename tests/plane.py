@@ -9,13 +9,16 @@ from kube_lite.api.local import LocalClient
 from kube_lite.api.plane import Plane, PlaneOptions
 from kube_lite.api.user import MASTERS, User
 from kube_lite.store.memory import MemoryStore
+from kube_lite.store.ring import RingSettings
 
 ADMIN = User("admin", groups=(MASTERS,))
 
 
-async def started_plane(*, disabled: Collection[str] = (), seed: int = 0) -> Plane:
-    """An API that is ready, with the cluster's own objects in it."""
+async def started_plane(*, disabled: Collection[str] = (), seed: int = 0, ring: RingSettings | None = None) -> Plane:
+    """An API that is ready, with the cluster's own objects in it; ``ring`` says how much of the past watches find."""
     plane = Plane(MemoryStore(), PlaneOptions(disabled_admission_plugins=disabled), random.Random(seed))
+    if ring is not None:
+        plane.storage.caches._settings = ring
     await plane.start()
     return plane
 

@@ -73,9 +73,7 @@ def run(story: Callable[[Plane, int], Awaitable[None]], settings: RingSettings |
 
     async def main() -> None:
         with anyio.fail_after(20):
-            plane = await started_plane(disabled=["ServiceAccount"])
-            if settings is not None:
-                plane.storage.caches._settings = settings
+            plane = await started_plane(disabled=["ServiceAccount"], ring=settings)
             plane.authenticator.add_token("root", User("root", groups=(MASTERS,)))
             async with serving(plane.app) as port:
                 await story(plane, port)
