@@ -8,12 +8,12 @@ upstream's ``k8s.io/apimachinery/pkg/api/errors``, because kubectl prints them a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class FieldError:
+
+class FieldError(msgspec.Struct, frozen=True):
     """One rejected field: what upstream calls a cause.
 
     ``reason`` is a cause type such as ``FieldValueInvalid``, ``field`` a path such as

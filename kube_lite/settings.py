@@ -1,14 +1,15 @@
 """Settings of the server, frozen, every field with its unit and reason.
 
-A plain dataclass: importing pydantic for it would cost 130 ms of a start that should take less than a second.
+Plain records: importing pydantic for them would cost 130 ms of a start that should take less than a second.
 Controllers and nodes keep theirs beside them (``controllers/settings.py``, ``node/settings.py``).
 """
 
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 LEAST_SERVICE_IPS = 8
 """Addresses that a range for Services must have at least; upstream's number."""
@@ -16,8 +17,7 @@ NODE_PREFIX = 24
 """Length of the network prefix that each node gets out of the cluster's."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ServerSettings:
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The control plane: API server, scheduler, controllers and simulated nodes.
 
     :raises ValueError: a field has an impossible value; the text begins with the flag's name

@@ -23,11 +23,11 @@ version names fields as that version does: what a write changed is looked up the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from kube_lite.api.apply_removal import pruned
 from kube_lite.api.owners import Entry, Owner, capped, decoded, encoded, identifier
@@ -70,8 +70,7 @@ _STRIPPED: Final[Node] = {
 """What is never tracked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """Another version of a kind: its type, and how an object of the writer's version looks in it."""
 
     type: Type
@@ -86,8 +85,7 @@ def _any_version(api_version: str) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Writer:
+class Writer(msgspec.Struct, frozen=True):
     """Who writes, over which version and subresource, and when (``time`` as RFC 3339)."""
 
     manager: str
@@ -101,8 +99,7 @@ class Writer:
     """Whether objects of the kind exist in a version; owners that speak another one are dropped."""
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True):
     """The outcome of an apply: the merged object without managedFields (to be decoded, defaulted, checked)."""
 
     obj: Obj

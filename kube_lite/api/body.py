@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from itertools import accumulate, islice
 from typing import Any, Final
 
@@ -45,8 +44,7 @@ PROTOBUF: Final = "application/vnd.kubernetes.protobuf"
 _DECODER = msgspec.json.Decoder()
 
 
-@dataclass(slots=True)
-class Body:
+class Body(msgspec.Struct):
     """A parsed object. ``raw`` is its text, kept to look for duplicate fields when somebody asks."""
 
     value: dict[str, Any]

@@ -10,10 +10,11 @@ import hashlib
 import ipaddress
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from kube_lite import clock
 
@@ -28,8 +29,7 @@ RENEW_BEFORE = timedelta(days=30)
 """A server certificate that ends sooner is made anew at start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(msgspec.Struct, frozen=True):
     """A certificate and its private key, as PEM files."""
 
     certificate: Path

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from kube_lite import errors
 from kube_lite.api import body as bodies
@@ -256,8 +257,7 @@ def decode_object(
     return obj
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """What is sent to a subresource: a kind that is never stored, and the versions in which it may come."""
 
     kind: str

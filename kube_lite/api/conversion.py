@@ -8,8 +8,9 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from kube_lite import errors
 from kube_lite.api.admission.plugin import Objects
@@ -51,8 +52,7 @@ def webhook_of(crd: Obj, caller: WebhookCaller, objects: Objects) -> Convert | N
     return convert
 
 
-@dataclass(frozen=True, slots=True)
-class _Review:
+class _Review(msgspec.Struct, frozen=True):
     """One question to a conversion webhook."""
 
     config: Obj

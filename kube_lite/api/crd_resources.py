@@ -7,9 +7,10 @@ the check, the defaults, the rules, the columns. What is left for a request is c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
+
+import msgspec
 
 from kube_lite.api import conversion
 from kube_lite.api.admission.plugin import Objects
@@ -43,16 +44,14 @@ NOT_CHECKED: Final = invalid(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(msgspec.Struct, frozen=True):
     """One version of a definition, compiled."""
 
     resource: Resource
     served: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Compiled:
+class _Compiled(msgspec.Struct, frozen=True):
     """The closures of one version's schema."""
 
     openapi: Mapping[str, Any]
@@ -62,9 +61,9 @@ class _Compiled:
     rules: Rules | None
     embedded: Walk | None
     lists: Walk | None
-    selectable: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    selectable: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
     scale: ScalePaths | None = None
-    let_be: list[str] = field(default_factory=list)
+    let_be: list[str] = msgspec.field(default_factory=list)
     """What the last validation let be, since it was wrong before: warned of at once, nothing comes between."""
 
     def default(self, obj: Obj) -> None:

@@ -7,10 +7,10 @@ holds a finalizer or the rest of the grace period.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 
 import anyio
+from msgspec.structs import replace
 
 from kube_lite import clock, errors
 from kube_lite.api.admission.plugin import AdmissionRequest

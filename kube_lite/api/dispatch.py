@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from kube_lite import errors
 from kube_lite.api import codec, connect, deletion, kubelets, options, patching, reads, table, watch, watch_stream

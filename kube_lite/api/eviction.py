@@ -10,8 +10,9 @@ no advice when to come again, and no mark on a pod without a controller.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from kube_lite import clock, errors
 from kube_lite.api import codec, deletion, managed, options

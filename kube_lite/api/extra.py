@@ -20,7 +20,7 @@ from kube_lite.api.http import USER
 from kube_lite.api.plane import Plane
 
 Explain = Callable[[str], Any | None]
-"""``namespace/name`` of a pod to the scheduler's last decision about it (a dataclass), None when there is none."""
+"""``namespace/name`` of a pod to the scheduler's last decision about it (a record), None when there is none."""
 
 
 class Refused(BaseModel):

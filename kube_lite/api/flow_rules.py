@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.user import User
@@ -20,8 +21,7 @@ REMEMBERED = 4096
 Test = Callable[[User, RequestInfo], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(msgspec.Struct, frozen=True):
     """What a kind of request falls under; ``hash`` tells flows of one schema apart."""
 
     schema: str
@@ -31,8 +31,7 @@ class Flow:
     """The answer's headers that name schema and level (upstream's ``X-Kubernetes-PF-...``)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Schema:
+class Schema(msgspec.Struct, frozen=True):
     """One FlowSchema, ready to match."""
 
     name: str

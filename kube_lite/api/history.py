@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
+import msgspec
 
 from kube_lite import clock, errors
 from kube_lite.api.http import decode_json
@@ -29,8 +29,7 @@ MAX_NOTES = 86_400
 _UNTRACKED = ("managedFields", "resourceVersion")
 
 
-@dataclass(frozen=True, slots=True)
-class FieldChange:
+class FieldChange(msgspec.Struct, frozen=True):
     """One field of one write; ``before`` and ``after`` are None where it was not there."""
 
     field: str
@@ -38,8 +37,7 @@ class FieldChange:
     after: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One write of one object: by whom, when, and what it changed."""
 
     revision: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import msgspec
@@ -28,19 +27,18 @@ class Seat(Protocol):
         """Give it back."""
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """One request on its way through the pipeline; stages fill in ``user`` and add ``warnings``."""
 
     info: RequestInfo
-    headers: Mapping[bytes, bytes] = field(default_factory=dict)
+    headers: Mapping[bytes, bytes] = msgspec.field(default_factory=dict)
     read_body: Callable[[], Awaitable[bytes]] | None = None
     stream_body: Callable[[], AsyncIterator[bytes]] | None = None
-    scope: Mapping[str, Any] = field(default_factory=dict)
+    scope: Mapping[str, Any] = msgspec.field(default_factory=dict)
     user: User = ANONYMOUS
     own: bool = False
     """Whether the body was encoded in this process: then it names no field twice."""
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
     audit_id: str = ""
     flow_headers: tuple[tuple[bytes, bytes], ...] = ()
     """Headers of the answer that say how flow control classified the request."""
@@ -121,14 +119,13 @@ class LongBody:
         return b",".join(self._parts)
 
 
-@dataclass(slots=True)
-class Response:
+class Response(msgspec.Struct):
     """An answer: either ``body``, or ``stream`` for chunks sent as they come."""
 
     code: int = 200
     body: bytes | LongBody = b""
     content_type: str = JSON
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
     stream: AsyncIterator[bytes] | None = None
 
 

@@ -13,8 +13,9 @@ told of the plain verb.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from urllib.parse import unquote
+
+from msgspec.structs import replace
 
 from kube_lite import errors
 from kube_lite.api.authz.attributes import Attributes, attributes_of, refusal

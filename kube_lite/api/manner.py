@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from kube_lite.api import managed
 from kube_lite.api.admission.plugin import AdmissionRequest
@@ -16,8 +17,7 @@ Guard = Callable[[AdmissionRequest], None]
 """Refuses a write by raising an ApiError, or states who makes it; asked once mutating admission is done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(msgspec.Struct, frozen=True):
     """How admission sees a write through a subresource that has a kind of its own (Scale)."""
 
     subresource: str
@@ -27,8 +27,7 @@ class Shown:
     """The object with what admission made of the other kind."""
 
 
-@dataclass(frozen=True, slots=True)
-class Manner:
+class Manner(msgspec.Struct, frozen=True):
     """How a write differs from an ordinary one."""
 
     manage: managed.Manage | None = None
@@ -49,8 +48,7 @@ ORDINARY = Manner()
 PUT_ANEW = Manner(of_update=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True):
     """What a write left behind; ``value`` are stored bytes (see ``storage``)."""
 
     value: bytes

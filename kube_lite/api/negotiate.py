@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from kube_lite.errors import NotAcceptable
 
@@ -19,8 +20,7 @@ STREAMED = (f"{JSON};stream=watch", f"{PROTOBUF};stream=watch")
 """The media types of watches."""
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(msgspec.Struct, frozen=True):
     """``as_`` is '' for the object itself, Table, PartialObjectMetadata or PartialObjectMetadataList."""
 
     media: str = JSON

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from kube_lite.api import patch
 from kube_lite.resources.registry import Resource, Subresource
@@ -32,8 +33,7 @@ REASONS: Final = {200: "OK", 201: "Created", 202: "Accepted"}
 """How each answer of an operation is described."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(msgspec.Struct, frozen=True):
     """A query or path parameter of a scalar type."""
 
     name: str
@@ -42,8 +42,7 @@ class Parameter:
     place: str = "query"
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True):
     """One method of one path. ``body`` and the values of ``answers`` are names of schemas, '' for none.
 
     ``action`` and ``gvk`` say what is done to which kind; empty for documents about what is served.

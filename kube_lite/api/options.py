@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from dataclasses import field as member
 from typing import Any, Final
 
 import anyio
+import msgspec
 
 from kube_lite.api.http import Request
 from kube_lite.errors import BadRequest, FieldError, invalid
@@ -21,8 +20,7 @@ VALIDATIONS = ("Ignore", "Strict", "Warn")
 PROPAGATIONS = ("Foreground", "Background", "Orphan")
 
 
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
+class WriteOptions(msgspec.Struct, frozen=True):
     """What create, update and patch were asked besides the object."""
 
     dry_run: bool = False
@@ -32,14 +30,13 @@ class WriteOptions:
     force_given: bool = False
     body_size: int = 0
     """Bytes of the request body, 0 when unknown."""
-    sent: Mapping[str, Any] = member(default_factory=dict, compare=False)
+    sent: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """What of it the client said itself, as admission is shown it."""
-    deadline: float = member(default=math.inf, compare=False)
+    deadline: float = math.inf
     """By when (loop time) the client wants an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteOptions:
+class DeleteOptions(msgspec.Struct, frozen=True):
     """What delete was asked; None means not stated."""
 
     grace_period_seconds: int | None = None
@@ -48,9 +45,9 @@ class DeleteOptions:
     uid: str | None = None
     resource_version: str | None = None
     dry_run: bool = False
-    sent: Mapping[str, Any] = member(default_factory=dict, compare=False)
+    sent: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """What of it the client said itself, as admission is shown it."""
-    deadline: float = member(default=math.inf, compare=False)
+    deadline: float = math.inf
     """By when (loop time) the client wants an answer."""
 
 

@@ -12,10 +12,10 @@ An entry says which manager set which fields by which operation, in the words of
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from kube_lite.resources.fieldset import Node, is_valid, ordered, union
 
@@ -28,8 +28,7 @@ ANCIENT: Final = "ancient-changes"
 """Manager of the entry that the oldest updates are merged into."""
 
 
-@dataclass(slots=True)
-class Owner:
+class Owner(msgspec.Struct):
     """One entry, decoded."""
 
     manager: str

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -43,14 +42,13 @@ CUSTOM_PATCHES: Final = (JSON_PATCH, MERGE_PATCH, APPLY_PATCH)
 """Custom resources have no merge keys, so no strategic merge."""
 
 
-@dataclass(slots=True)
-class Patch:
+class Patch(msgspec.Struct):
     """A parsed patch of one of the three kinds; ``raw`` is its text."""
 
     media_type: str
     value: Any
     raw: bytes = b""
-    duplicates: list[str] | None = field(default=None, repr=False)
+    duplicates: list[str] | None = None
     """Complaints about the patch itself; None until somebody has looked."""
 
     def strict_errors(self) -> list[str]:
@@ -162,8 +160,7 @@ def _literal(text: str) -> msgspec.Raw:
     return msgspec.Raw(text.encode())
 
 
-@dataclass(frozen=True, slots=True)
-class _Given:
+class _Given(msgspec.Struct, frozen=True):
     """A value that a JSON patch puts somewhere: as parsed, and as written."""
 
     parsed: Any

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
+import msgspec
 
 from kube_lite import clock
 from kube_lite.api import bootstrap, certificate_requests, flow_objects, health, identity
@@ -48,8 +48,7 @@ if TYPE_CHECKING:
     from kube_lite.api.openapi import OpenAPI
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlaneOptions:
+class PlaneOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the API is built with."""
 
     service_cluster_ip_range: str = "10.96.0.0/12"
@@ -58,7 +57,7 @@ class PlaneOptions:
     disabled_admission_plugins: Collection[str] = ()
     pod_security: str = "privileged"
     """The Pod Security level enforced in namespaces without a label."""
-    tokens: Mapping[str, User] = field(default_factory=dict)
+    tokens: Mapping[str, User] = msgspec.field(default_factory=dict)
     owner_uid: int = 0
     service_account_key: Path | None = None
     """Where the key of service account tokens lies; None keeps it in memory."""

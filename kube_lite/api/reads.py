@@ -8,10 +8,11 @@ list show one moment.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
+import msgspec
+from msgspec.structs import replace
 
 from kube_lite import clock, errors
 from kube_lite.api import continue_token
@@ -41,8 +42,7 @@ Match = Callable[[Mapping[str, str], Mapping[str, str]], bool]
 """``(labels, fields) -> bool``."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListQuery:
+class ListQuery(msgspec.Struct, frozen=True):
     """What a list or watch asks for, checked."""
 
     match: Match | None
@@ -63,8 +63,7 @@ class ListQuery:
         return any(term.field == "metadata.name" and term.operator == selectors.EQUALS for term in terms)
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True):
     """Stored bytes in key order, with what the list's metadata says."""
 
     values: Sequence[bytes]

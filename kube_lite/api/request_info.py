@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import parse_qs, unquote
+
+import msgspec
 
 Query = Mapping[str, Sequence[str]]
 
@@ -36,8 +37,7 @@ CACHED_BELOW = 256
 _FALSE = ("", "0", "false")
 
 
-@dataclass(frozen=True, slots=True)
-class RequestInfo:
+class RequestInfo(msgspec.Struct, frozen=True):
     """A request in the words of the API; ``is_resource`` is False for paths such as ``/healthz``."""
 
     method: str
@@ -52,7 +52,7 @@ class RequestInfo:
     name: str = ""
     rest: str = ""
     """What follows the subresource, as in ``/proxy/some/path``."""
-    query: Query = field(default_factory=dict)
+    query: Query = msgspec.field(default_factory=dict)
 
     def param(self, name: str, default: str = "") -> str:
         """The first value of a query parameter."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
+
+from msgspec.structs import replace
 
 from kube_lite import clock, errors
 from kube_lite.api import codec, managed, options, patch, patching, scale_apply, table

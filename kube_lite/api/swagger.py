@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -23,8 +22,7 @@ _V3: Final = "#/components/schemas/"
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch")
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(msgspec.Struct, frozen=True):
     """What one server says of one group and version, in the words of v2."""
 
     paths: Mapping[str, Schema]

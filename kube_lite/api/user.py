@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 MASTERS = "system:masters"
 AUTHENTICATED = "system:authenticated"
@@ -15,14 +16,13 @@ EXECUTORS = "kube-lite:nodes"
 SERVICE_ACCOUNTS = "system:serviceaccounts"
 
 
-@dataclass(frozen=True, slots=True)
-class User:
+class User(msgspec.Struct, frozen=True):
     """A name, its groups, and how it was proved (``how``: token, certificate, unix-socket, in-process)."""
 
     name: str
     uid: str = ""
     groups: Sequence[str] = ()
-    extra: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    extra: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
     how: str = ""
 
     def to_json(self) -> dict[str, Any]:

@@ -8,8 +8,10 @@ into ADDED and DELETED when an object begins or ceases to match.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from kube_lite import errors
 from kube_lite.api import reads, table
@@ -34,8 +36,7 @@ LONGEST_CHUNK = 256
 """Events joined into one send at most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """One event as a watcher with a selector sees it; ``value`` are stored bytes."""
 
     type: str
@@ -44,8 +45,7 @@ class Change:
     """Encodings of the event by form, shared between watchers."""
 
 
-@dataclass(frozen=True, slots=True)
-class WatchQuery:
+class WatchQuery(msgspec.Struct, frozen=True):
     """What a watch asks for besides selectors."""
 
     bookmarks: bool = False

@@ -13,10 +13,10 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
+import msgspec
 
 from kube_lite import clock
 from kube_lite.client.protocol import Client
@@ -65,8 +65,7 @@ API_VERSIONS: Mapping[str, str] = {
 """apiVersion by kind for objects that came out of a list, which does not repeat it; else ``v1``."""
 
 
-@dataclass(slots=True)
-class _Written:
+class _Written(msgspec.Struct):
     """An event that exists in the API."""
 
     namespace: str
@@ -74,16 +73,14 @@ class _Written:
     count: int
 
 
-@dataclass(slots=True)
-class _Similar:
+class _Similar(msgspec.Struct):
     """Messages of one reason about one object since ``since`` (loop seconds)."""
 
     since: float
     messages: set[str]
 
 
-@dataclass(slots=True)
-class _Budget:
+class _Budget(msgspec.Struct):
     tokens: float
     at: float
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from kube_lite import clock
 from kube_lite.resources.meta import View
@@ -49,12 +50,11 @@ class Behavior(View, frozen=True):
     scale_down: Rules = Rules()
 
 
-@dataclass(slots=True)
-class Memory:
+class Memory(msgspec.Struct):
     """What an autoscaler remembers: ``(moment, replicas)`` of recommendations, ``(moment, change)`` of scalings."""
 
-    recommendations: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=MAX_REMEMBERED))
-    changes: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=MAX_REMEMBERED))
+    recommendations: deque[tuple[float, int]] = msgspec.field(default_factory=lambda: deque(maxlen=MAX_REMEMBERED))
+    changes: deque[tuple[float, int]] = msgspec.field(default_factory=lambda: deque(maxlen=MAX_REMEMBERED))
 
     def since(self, seconds: float) -> list[int]:
         """Recommendations of the last seconds."""
@@ -77,8 +77,7 @@ class Memory:
         return current - sum(change for moment, change in self.changes if moment > start)
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(msgspec.Struct, frozen=True):
     """A size within the bounds, with reason and message of the condition that tells of it."""
 
     replicas: int

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+import msgspec
 
 from kube_lite import clock
 from kube_lite.resources import quantity
@@ -45,8 +46,7 @@ class PodMetrics(ObjectView, frozen=True):
     containers: list[ContainerMetrics] = []
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """The use of one pod in thousandths, measured until ``at`` over ``window``."""
 
     value: int
@@ -54,8 +54,7 @@ class Sample:
     window: timedelta
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(msgspec.Struct, frozen=True):
     """What one metric calls for; ``average`` in thousandths per pod, ``utilization`` in percent of the requests."""
 
     replicas: int
@@ -78,8 +77,7 @@ def samples(metrics: Sequence[PodMetrics], resource: str, container: str = "") -
     return found
 
 
-@dataclass(slots=True)
-class _Groups:
+class _Groups(msgspec.Struct):
     ready: int
     unready: list[str]
     missing: list[str]

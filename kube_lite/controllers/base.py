@@ -16,11 +16,11 @@ import pkgutil
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import anyio
 import anyio.lowlevel
+import msgspec
 
 from kube_lite.client.events import EventRecorder
 from kube_lite.client.informer import Informer, Informers, V
@@ -38,15 +38,13 @@ EVENT_WRITER = "event-recorder"
 """The service account that writes the events of all controllers; it may do nothing else."""
 
 
-@dataclass(frozen=True, slots=True)
-class Requeue:
+class Requeue(msgspec.Struct, frozen=True):
     """Reconcile the same key again after so many seconds."""
 
     after: float
 
 
-@dataclass(frozen=True, slots=True)
-class ServedResource:
+class ServedResource(msgspec.Struct, frozen=True):
     """A resource that the API serves, as far as the collectors need it."""
 
     resource: str
@@ -65,8 +63,7 @@ def _no_resources() -> Sequence[ServedResource]:
     return ()
 
 
-@dataclass
-class Context:
+class Context(msgspec.Struct):
     """What controllers are built from.
 
     :param client_for: a client acting as the service account of that name in kube-system
@@ -76,15 +73,15 @@ class Context:
 
     client_for: Callable[[str], Client]
     informers: Informers
-    settings: ControllerSettings = field(default_factory=ControllerSettings)
-    rng: random.Random = field(default_factory=lambda: random.Random(0))
+    settings: ControllerSettings = msgspec.field(default_factory=ControllerSettings)
+    rng: random.Random = msgspec.field(default_factory=lambda: random.Random(0))
     resources: Callable[[], Sequence[ServedResource]] = _no_resources
     ca_pem: str = ""
     sign_account_token: Callable[[str, str, str, str], str] | None = None
     """From namespace, name and uid of a service account and the name of its Secret: a token that does not expire."""
     sign_certificate: Callable[[bytes, Sequence[str], float], bytes] | None = None
     """From a request (PEM), the usages asked for and seconds of validity: a certificate (PEM) of the cluster's CA."""
-    recorders: dict[str, EventRecorder] = field(default_factory=dict)
+    recorders: dict[str, EventRecorder] = msgspec.field(default_factory=dict)
 
     def recorder(self, component: str) -> EventRecorder:
         """The event recorder of a component; run by ``run_controllers``."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from kube_lite.resources.meta import ObjectView, View
 
@@ -67,8 +68,7 @@ class CertificateRequest(ObjectView, frozen=True):
         return base64.b64decode(self.spec.request)
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What a PKCS #10 request asks for."""
 
     common_name: str

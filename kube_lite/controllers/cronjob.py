@@ -7,7 +7,6 @@ was made but not noted is found by its name. Times that were missed are made up 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -81,8 +80,7 @@ class CronJob(ObjectView, frozen=True):
     status: CronJobStatus = CronJobStatus()
 
 
-@dataclass(slots=True)
-class _Plan:
+class _Plan(msgspec.Struct):
     """The schedule of a CronJob, read."""
 
     schedule: cron.Schedule

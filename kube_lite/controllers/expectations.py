@@ -9,13 +9,13 @@ restarts expects nothing, and needs not: its cache begins with a fresh list.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from kube_lite import clock
 
 
-@dataclass(slots=True)
-class _Expected:
+class _Expected(msgspec.Struct):
     creations: int
     deletions: set[str]
     since: float

@@ -7,7 +7,6 @@ written. Of several metrics the one that calls for most decides; one that cannot
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -100,8 +99,7 @@ class Scale(ObjectView, frozen=True):
     status: ScaleStatus = ScaleStatus()
 
 
-@dataclass(slots=True)
-class _Report:
+class _Report(msgspec.Struct):
     """What goes into the status."""
 
     conditions: dict[str, WorkloadCondition]

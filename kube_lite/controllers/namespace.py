@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -26,13 +25,12 @@ FINALIZER = "kubernetes"
 _object = msgspec.json.Decoder(ObjectView)
 
 
-@dataclass(slots=True)
-class _Remains:
+class _Remains(msgspec.Struct):
     """What is left of a namespace after everything was asked to go."""
 
-    counts: Counter[str] = field(default_factory=Counter)
-    finalizers: Counter[str] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
+    counts: Counter[str] = msgspec.field(default_factory=Counter)
+    finalizers: Counter[str] = msgspec.field(default_factory=Counter)
+    failures: list[str] = msgspec.field(default_factory=list)
 
 
 class NamespaceController(Controller):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from functools import partial
 
 import anyio
@@ -44,8 +43,7 @@ REPORTED = ("Ready", "MemoryPressure", "DiskPressure", "PIDPressure")
 """Conditions that a node reports, and that become Unknown when it is silent."""
 
 
-@dataclass(slots=True)
-class _Heard:
+class _Heard(msgspec.Struct):
     """When a node was last heard of, in loop seconds, and by what."""
 
     at: float

@@ -7,7 +7,8 @@ reference to an object that was recreated under the same name leads nowhere.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+
+import msgspec
 
 from kube_lite.resources.meta import ObjectMeta
 
@@ -15,8 +16,7 @@ REMEMBERED_DELETIONS = 100_000
 """Uids of deleted objects that are remembered; the oldest are forgotten first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """An object, as last seen."""
 
     resource: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from kube_lite import clock
 from kube_lite.client.informer import Informer
@@ -19,8 +20,7 @@ TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
 NONE = "None"
 
 
-@dataclass(frozen=True, slots=True)
-class ResolvedPort:
+class ResolvedPort(msgspec.Struct, frozen=True):
     """A Service's port as one pod has it."""
 
     name: str

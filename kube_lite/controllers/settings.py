@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControllerSettings:
+class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What may be set on controllers; the reason for each default stands beside it."""
 
     workers: int = 5

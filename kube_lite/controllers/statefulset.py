@@ -12,7 +12,6 @@ partition are made of is the current revision; both revisions' names stand in th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
@@ -65,8 +64,7 @@ SETS = "statefulsets.apps"
 CLAIMS = "persistentvolumeclaims"
 
 
-@dataclass(slots=True)
-class _State:
+class _State(msgspec.Struct):
     """What a reconcile has found."""
 
     owner: StatefulSet
@@ -75,7 +73,7 @@ class _State:
     """What pods below the partition are made of."""
     update: str
     """Name of the newest revision."""
-    leaving: list[int] = field(default_factory=list)
+    leaving: list[int] = msgspec.field(default_factory=list)
     """Numbers that are no longer asked for, highest first."""
 
     @property

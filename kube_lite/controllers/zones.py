@@ -8,7 +8,8 @@ node everywhere has failed, nothing is. Figures are upstream's (``pkg/controller
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from kube_lite.controllers.settings import ControllerSettings
 from kube_lite.resources.views import Node
@@ -45,8 +46,7 @@ def rate_of(state: str, nodes: int, settings: ControllerSettings) -> float:
     return 0.0
 
 
-@dataclass(slots=True)
-class Limiter:
+class Limiter(msgspec.Struct):
     """A bucket of one token, refilled at ``rate`` a second."""
 
     rate: float

@@ -11,11 +11,11 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
+import msgspec
 
 from kube_lite import clock
 from kube_lite.client.http import HttpClient
@@ -33,15 +33,14 @@ from kube_lite.node.settings import NodeSettings
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LiveNodeOptions:
+class LiveNodeOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How a node is started."""
 
     server: str
     name: str
     data_dir: Path
     token_file: Path | None = None
-    registry_mirrors: Mapping[str, str] = field(default_factory=dict)
+    registry_mirrors: Mapping[str, str] = msgspec.field(default_factory=dict)
     insecure_registries: tuple[str, ...] = ()
     keep_pods: bool = False
     address: str = ""

@@ -6,7 +6,8 @@ another image, which is started whatever the policy says.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from kube_lite.node import restarts
 from kube_lite.node.context import NodeContext
@@ -16,8 +17,7 @@ from kube_lite.node.runtime import ContainerState
 from kube_lite.resources.kinds.pod.view import Container, Pod
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
+class _Run(msgspec.Struct, frozen=True):
     """One run: its attempt, the seconds it gets to end, and the message of its Killing event."""
 
     attempt: int

@@ -10,11 +10,11 @@ from __future__ import annotations
 import ssl
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
 import anyio
+import msgspec
 from anyio.abc import ByteStream
 
 USER_AGENT = "kube-probe/1.36"
@@ -33,12 +33,11 @@ class DialError(Exception):
     """Raised when there is no usable answer; the text is what upstream shows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """An HTTP answer: names of headers in lower case, the beginning of the body as text."""
 
     status: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: str = ""
 
 

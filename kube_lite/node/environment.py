@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from kube_lite.resources import quantity
 from kube_lite.resources.kinds.pod.view import Container, EnvVar, Pod
@@ -33,8 +34,7 @@ class ConfigSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
+class Placement(msgspec.Struct, frozen=True):
     """What the downward API tells about where a pod runs; ``allocatable`` stands in for limits not set."""
 
     node_name: str

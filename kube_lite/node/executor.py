@@ -8,9 +8,9 @@ node is ready, run pods. The executor knows the runtime only through its protoco
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 import anyio
+import msgspec
 
 from kube_lite.client.events import EventRecorder
 from kube_lite.client.informer import Informer
@@ -38,8 +38,7 @@ from kube_lite.resources.kinds.pod.view import Pod
 from kube_lite.resources.views import EndpointSlice, Node, Service
 
 
-@dataclass(frozen=True, slots=True)
-class NodeParts:
+class NodeParts(msgspec.Struct, frozen=True):
     """What runs containers on this machine; all of it started."""
 
     runtime: NodeRuntime

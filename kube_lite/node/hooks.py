@@ -7,10 +7,10 @@ of the container's ports.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import anyio
+import msgspec
 
 from kube_lite.node.dialer import Dialer, DialError
 from kube_lite.node.runtime import ExecResult, RuntimeFailure
@@ -54,8 +54,7 @@ class Executor(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """Whether it succeeded, and what there is to say.
 
     ``errored`` when it could not even be tried, ``warning`` when it succeeded in a way that somebody should know of.
@@ -67,8 +66,7 @@ class Outcome:
     warning: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """Whose container it is about."""
 
     pod_uid: str

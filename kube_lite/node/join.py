@@ -14,9 +14,10 @@ import os
 import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import msgspec
 
 from kube_lite.client.kubeconfig import Connection
 
@@ -31,8 +32,7 @@ class JoinError(Exception):
     """Raised when the node cannot join; says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Membership:
+class Membership(msgspec.Struct, frozen=True):
     """What a node knows of its cluster."""
 
     connection: Connection

@@ -13,12 +13,12 @@ import gzip
 import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 import anyio
+import msgspec
 
 from kube_lite import clock
 
@@ -33,8 +33,7 @@ MESSAGE_BYTES = 2048
 """How much of a log stands in for a termination message (upstream)."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogOptions:
+class LogOptions(msgspec.Struct, frozen=True):
     """As ``PodLogOptions``; ``since`` is a moment, ``limit_bytes`` None for all, ``tail`` None for all lines."""
 
     follow: bool = False
@@ -60,8 +59,7 @@ def options_from(params: dict[str, str]) -> LogOptions:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(msgspec.Struct, frozen=True):
     """One record: its time as text, and its bytes with the newline, unless it goes on in the next record."""
 
     time: bytes

@@ -6,8 +6,9 @@ import contextlib
 import os
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from kube_lite import KUBERNETES_VERSION, __version__
 from kube_lite.node.measures import Usage
@@ -84,8 +85,7 @@ def node_info() -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(msgspec.Struct, frozen=True):
     """What has gone over a network interface."""
 
     name: str
@@ -114,8 +114,7 @@ def interfaces(path: str) -> list[Interface]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class Space:
+class Space(msgspec.Struct, frozen=True):
     """A file system, in bytes and inodes."""
 
     capacity: int

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+
+class Usage(msgspec.Struct, frozen=True):
     """What the processes of a group use; zeros for what its controllers do not tell."""
 
     cpu_nanoseconds: int
@@ -39,8 +39,7 @@ class Usage:
         return max(0, self.memory_bytes - self.inactive_file_bytes)
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
+class Disk(msgspec.Struct, frozen=True):
     """Space on disk, and how many files and directories take it."""
 
     bytes: int = 0

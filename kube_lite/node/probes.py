@@ -8,11 +8,11 @@ until the startup probe, if there is one, has succeeded, which ends it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 import anyio
+import msgspec
 
 from kube_lite import clock
 from kube_lite.node.hooks import Handlers, Outcome, Target
@@ -34,8 +34,7 @@ def probe_of(container: Container, kind: ProbeKind) -> Probe | None:
     return container.liveness_probe if kind is ProbeKind.LIVENESS else container.readiness_probe
 
 
-@dataclass(slots=True)
-class Streak:
+class Streak(msgspec.Struct):
     """Counts equal results in a row until they count."""
 
     success_threshold: int

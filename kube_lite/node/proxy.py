@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 
 
-@dataclass(frozen=True, slots=True)
-class ServiceSpec:
+class ServiceSpec(msgspec.Struct, frozen=True):
     """One port of one Service: traffic to ``ip:port`` goes to one of ``endpoints``; none means reject.
 
     :param ip: the cluster IP; empty when only the node port is wanted

@@ -12,8 +12,9 @@ more than twice the maximum after its start begins anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+
+import msgspec
 
 from kube_lite import clock
 from kube_lite.node.runtime import ContainerPhase, ContainerState
@@ -55,13 +56,12 @@ def will_restart(policy: str, state: ContainerState, failed_probe: bool = False)
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What should happen to the containers of a pod."""
 
-    start: list[Container] = field(default_factory=list)
+    start: list[Container] = msgspec.field(default_factory=list)
     """To start, in this order; those that ran before wait for their back-off."""
-    stop: list[Container] = field(default_factory=list)
+    stop: list[Container] = msgspec.field(default_factory=list)
     """Sidecars to stop, in this order, because the main containers are done."""
     initialized: bool = False
     """Whether the init containers are through."""

@@ -8,10 +8,11 @@ All durations are seconds, all sizes bytes, all times timezone-aware UTC.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
+
+import msgspec
 
 from kube_lite.node.keyring import Credential
 
@@ -25,8 +26,7 @@ class ContainerPhase(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
+class Resources(msgspec.Struct, frozen=True):
     """cgroup settings. None means no limit.
 
     ``cpu_shares`` follows upstream: milli-CPU requested x 1024 / 1000, at least 2.
@@ -39,8 +39,7 @@ class Resources:
     pids_limit: int | None = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(msgspec.Struct, frozen=True):
     """A host path bound into the container."""
 
     host_path: str
@@ -49,8 +48,7 @@ class Mount:
     propagation: str = "None"
 
 
-@dataclass(frozen=True, slots=True)
-class Security:
+class Security(msgspec.Struct, frozen=True):
     """What a container may do; the defaults are those of an ordinary container engine."""
 
     user: int | None = None
@@ -65,8 +63,7 @@ class Security:
     run_as_non_root: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class HostPort:
+class HostPort(msgspec.Struct, frozen=True):
     """A port of the node that leads to ``container_port`` of the pod; ``address`` is the node's, '' for all it has."""
 
     port: int
@@ -75,8 +72,7 @@ class HostPort:
     address: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxSpec:
+class SandboxSpec(msgspec.Struct, frozen=True):
     """What the containers of a pod share: network, ipc and uts namespaces, cgroup parent, hosts files."""
 
     pod_uid: str
@@ -89,18 +85,17 @@ class SandboxSpec:
     share_process_namespace: bool = False
     host_users: bool = True
     """False for a user namespace: root inside is nobody outside."""
-    hosts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    hosts: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
     dns_servers: Sequence[str] = ()
     dns_searches: Sequence[str] = ()
     dns_options: Sequence[str] = ()
-    sysctls: Mapping[str, str] = field(default_factory=dict)
-    resources: Resources = field(default_factory=Resources)
+    sysctls: Mapping[str, str] = msgspec.field(default_factory=dict)
+    resources: Resources = msgspec.field(default_factory=Resources)
     host_ports: Sequence[HostPort] = ()
     """None on the host's network, where containers have the node's ports themselves."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerSpec:
+class ContainerSpec(msgspec.Struct, frozen=True):
     """One start of one container; ``attempt`` counts its restarts from 0 and names its log file."""
 
     name: str
@@ -108,18 +103,17 @@ class ContainerSpec:
     attempt: int
     command: Sequence[str] = ()
     args: Sequence[str] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = msgspec.field(default_factory=dict)
     working_dir: str = ""
     mounts: Sequence[Mount] = ()
-    resources: Resources = field(default_factory=Resources)
-    security: Security = field(default_factory=Security)
+    resources: Resources = msgspec.field(default_factory=Resources)
+    security: Security = msgspec.field(default_factory=Security)
     stdin: bool = False
     tty: bool = False
     termination_message_path: str = "/dev/termination-log"
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerState:
+class ContainerState(msgspec.Struct, frozen=True):
     """What a container is doing, or how it ended. ``reason`` is OOMKilled, Error, Completed, ContainerCannotRun."""
 
     name: str
@@ -139,8 +133,7 @@ class ContainerState:
     log_path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class PodState:
+class PodState(msgspec.Struct, frozen=True):
     """Everything the runtime knows of one pod; containers include earlier attempts that it still keeps."""
 
     pod_uid: str
@@ -150,8 +143,7 @@ class PodState:
     containers: Sequence[ContainerState] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ExecResult:
+class ExecResult(msgspec.Struct, frozen=True):
     """Outcome of a command run inside a container; output is cut at 64 KiB each."""
 
     exit_code: int
@@ -159,8 +151,7 @@ class ExecResult:
     stderr: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class ImageState:
+class ImageState(msgspec.Struct, frozen=True):
     """An image that is present: its digest id, size and the names it is known by."""
 
     image_id: str

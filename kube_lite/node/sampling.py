@@ -7,8 +7,9 @@ while nobody asks.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
 
 from kube_lite import clock
 from kube_lite.node import machine
@@ -25,16 +26,14 @@ SHORTEST = 1.0
 _NOTHING = Usage(0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Rated:
+class Rated(msgspec.Struct, frozen=True):
     """Usage, and nanoseconds of CPU a second; None at the first look."""
 
     usage: Usage = _NOTHING
     nano_cores: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerSample:
+class ContainerSample(msgspec.Struct, frozen=True):
     """A running container."""
 
     state: ContainerState
@@ -43,8 +42,7 @@ class ContainerSample:
     logs: Disk
 
 
-@dataclass(frozen=True, slots=True)
-class PodSample:
+class PodSample(msgspec.Struct, frozen=True):
     """A pod with containers that run."""
 
     pod: Pod
@@ -52,11 +50,10 @@ class PodSample:
     used: Rated
     containers: Sequence[ContainerSample]
     interfaces: Sequence[machine.Interface] = ()
-    volumes: Mapping[str, Disk] = field(default_factory=dict)
+    volumes: Mapping[str, Disk] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(msgspec.Struct, frozen=True):
     """All of it, at one moment."""
 
     time: datetime
@@ -68,14 +65,13 @@ class Sample:
     pods: Sequence[PodSample]
 
 
-@dataclass(frozen=True, slots=True)
-class _PodDisk:
+class _PodDisk(msgspec.Struct, frozen=True):
     """What a pod's files take, and when that was so on the monotonic clock; layers and logs by container."""
 
     time: float
-    layers: Mapping[str, Disk] = field(default_factory=dict)
-    logs: Mapping[str, Disk] = field(default_factory=dict)
-    volumes: Mapping[str, Disk] = field(default_factory=dict)
+    layers: Mapping[str, Disk] = msgspec.field(default_factory=dict)
+    logs: Mapping[str, Disk] = msgspec.field(default_factory=dict)
+    volumes: Mapping[str, Disk] = msgspec.field(default_factory=dict)
 
 
 _EMPTY = Disk()

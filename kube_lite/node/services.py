@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 import anyio
+from msgspec.structs import replace
 
 from kube_lite.client.informer import Informer
 from kube_lite.node import relay

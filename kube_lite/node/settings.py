@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class NodeSettings:
+
+class NodeSettings(msgspec.Struct, frozen=True):
     """What an operator may choose for one node. Durations are seconds."""
 
     name: str
@@ -17,11 +17,11 @@ class NodeSettings:
     """Volumes live under ``data_dir/volumes/UID``; the runtime keeps its own state beside them."""
     address: str = "127.0.0.1"
     """InternalIP of the node, and hostIP of its pods."""
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Extra node labels."""
-    capacity: Mapping[str, str] = field(default_factory=dict)
+    capacity: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Overrides of the machine's own ``cpu``, ``memory``, ``pods``, ``ephemeral-storage``."""
-    reserved: Mapping[str, str] = field(default_factory=dict)
+    reserved: Mapping[str, str] = msgspec.field(default_factory=dict)
     """What allocatable is smaller by than capacity, for the system itself."""
     max_pods: int = 110
     """Upstream's default; a /24 holds 254."""

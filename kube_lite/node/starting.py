@@ -6,9 +6,8 @@ back-off, missing configuration after ten seconds, a program that cannot run aft
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import anyio
+import msgspec
 
 from kube_lite import clock
 from kube_lite.node import specs
@@ -26,8 +25,7 @@ HOOK_LIMIT = 24 * 3600.0
 """Seconds after which a postStart hook is given up; upstream waits as long as the container lives."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotStarted:
+class NotStarted(msgspec.Struct, frozen=True):
     """A container that does not run yet: what to show, and seconds until the next attempt."""
 
     waiting: Waiting

@@ -8,7 +8,6 @@ patch from what was sent before, so that conditions that others own (PodSchedule
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -28,16 +27,14 @@ CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersRe
 """The conditions that a node owns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """Why a container does not run, for now; reason and message as kubectl shows them."""
 
     reason: str
     message: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """An end that the node decided on, such as DeadlineExceeded."""
 
     reason: str
@@ -46,21 +43,20 @@ class Verdict:
     """Seconds that its containers get; None for what the pod asks."""
 
 
-@dataclass(slots=True)
-class PodView:
+class PodView(msgspec.Struct):
     """All that a status is made of, besides the pod itself."""
 
     host_ip: str
     start_time: datetime
     ip: str = ""
     sandbox: bool = False
-    attempts: dict[str, dict[int, ContainerState]] = field(default_factory=dict)
+    attempts: dict[str, dict[int, ContainerState]] = msgspec.field(default_factory=dict)
     """What the runtime knows: container name, attempt, state."""
-    waiting: dict[str, Waiting] = field(default_factory=dict)
+    waiting: dict[str, Waiting] = msgspec.field(default_factory=dict)
     """Containers that cannot be started yet."""
-    ready: dict[str, bool] = field(default_factory=dict)
+    ready: dict[str, bool] = msgspec.field(default_factory=dict)
     """Results of readiness probes; absent without a probe."""
-    started: dict[str, bool] = field(default_factory=dict)
+    started: dict[str, bool] = msgspec.field(default_factory=dict)
     """Results of startup probes; absent without a probe."""
     verdict: Verdict | None = None
     rejected: bool = False

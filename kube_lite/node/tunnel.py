@@ -15,10 +15,10 @@ import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import anyio
+import msgspec
 from anyio.abc import TaskGroup
 
 from kube_lite import clock
@@ -35,14 +35,13 @@ SILENCE = 90.0
 """Seconds without even a blank line after which the channel counts as broken."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """An answer to an HTTP request that came through the channel."""
 
     chunks: AsyncIterator[bytes]
     code: int = 200
     content_type: str = "text/plain; charset=utf-8"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     def told(self) -> dict[str, Any]:
         """What the first line of the answer tells of it."""

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
 import anyio
 from anyio.abc import TaskGroup
+from msgspec.structs import replace
 
 from kube_lite import clock
 from kube_lite.errors import ApiError, Conflict, NotFound

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import msgspec
 
 _MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTHS = {name: i + 1 for i, name in enumerate(_MONTH_NAMES)}
@@ -34,8 +35,7 @@ _SEARCH_YEARS = 5
 """How far ahead a time is looked for before the schedule counts as never due (29 February: at most 8, rare)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(msgspec.Struct, frozen=True):
     """When a job is due; ``every`` is a fixed delay in place of the fields."""
 
     minutes: frozenset[int] = frozenset()

@@ -12,7 +12,6 @@ then finds where. :func:`complete` is the other half: what Go prints although no
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -52,12 +51,11 @@ class _Wrong(Exception):
     """The fast walk met a value of the wrong type; the slow one says which."""
 
 
-@dataclass(slots=True)
-class DecodeResult:
+class DecodeResult(msgspec.Struct):
     """The object, and the paths of the unknown fields that were dropped (``spec.containers[0].foo``)."""
 
     obj: dict[str, Any]
-    unknown: list[str] = field(default_factory=list)
+    unknown: list[str] = msgspec.field(default_factory=list)
 
     @property
     def strict_errors(self) -> list[str]:

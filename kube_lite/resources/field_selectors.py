@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from kube_lite.resources.remembered import remembered
 from kube_lite.resources.selectors import EQUALS, NOT_EQUALS, SelectorError, check_length
 
 
-@dataclass(frozen=True, slots=True)
-class FieldRequirement:
+class FieldRequirement(msgspec.Struct, frozen=True):
     """One condition on one field; ``operator`` is ``=`` or ``!=``."""
 
     field: str
@@ -26,8 +26,7 @@ class FieldRequirement:
         return f"{self.field}{self.operator}{escape(self.value)}"
 
 
-@dataclass(frozen=True, slots=True)
-class FieldSelector:
+class FieldSelector(msgspec.Struct, frozen=True):
     """A field selector; which fields a kind has is the caller's business."""
 
     requirements: tuple[FieldRequirement, ...] = ()

@@ -13,10 +13,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any
+
+import msgspec
 
 from kube_lite.resources.field import Errors
 from kube_lite.resources.meta import Obj
@@ -26,8 +27,7 @@ ALL_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "up
 Cells = list[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """One Table column; ``priority`` above 0 shows only with ``-o wide``."""
 
     name: str
@@ -84,8 +84,7 @@ def prepare_status_alone(new: Obj, old: Obj) -> None:
             new["metadata"].pop(name, None)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Subresource:
+class Subresource(msgspec.Struct, frozen=True, kw_only=True):
     """A path below an object, such as ``status``, ``scale`` or ``binding``.
 
     ``group``, ``version`` and ``kind`` say what travels over it when that is not the object itself (Scale,
@@ -136,8 +135,7 @@ TWICE = (UpdateCheck.WHOLE, UpdateCheck.CHANGE)
 """Checks of kinds that are checked as new before they are checked as changed."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ScalePaths:
+class ScalePaths(msgspec.Struct, frozen=True, kw_only=True):
     """Where a kind keeps what ``/scale`` shows; dotted paths below the object.
 
     ``selector`` is the path of a label selector (a map or a LabelSelector), or of a ready string.
@@ -148,8 +146,7 @@ class ScalePaths:
     selector: str = "spec.selector"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Resource:
+class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """A served kind in one version.
 
     ``definition`` is the name of its schema, e.g. ``io.k8s.api.core.v1.Pod``. ``row`` gives the cells of a
@@ -173,7 +170,7 @@ class Resource:
     """The compiled ``schema.Type`` of a custom resource; built-in kinds look theirs up by ``definition``."""
     openapi: Mapping[str, Any] | None = None
     """The ``openAPIV3Schema`` of a custom resource, for documents."""
-    subresources: Mapping[str, Subresource] = field(default_factory=dict)
+    subresources: Mapping[str, Subresource] = msgspec.field(default_factory=dict)
     scale: ScalePaths | None = None
 
     default: Callable[[Obj], None] = _nothing
@@ -238,7 +235,7 @@ class Resource:
     selectable: Callable[[Obj], dict[str, str]] = _no_fields
     selectable_names: Sequence[str] = ()
     """Field labels that a selector may name, besides metadata.name and metadata.namespace."""
-    selectable_as: Mapping[str, str] = field(default_factory=dict)
+    selectable_as: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Names of such labels in the version that is stored, where they differ."""
 
     storage_version: str = ""

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from kube_lite.resources import names
 from kube_lite.resources.meta import LabelSelector
 from kube_lite.resources.remembered import remembered
@@ -40,8 +42,7 @@ def _integer(text: str) -> int | None:
     return number if -(2**63) <= number < 2**63 else None
 
 
-@dataclass(frozen=True, slots=True)
-class Requirement:
+class Requirement(msgspec.Struct, frozen=True):
     """One condition on one label; made by :func:`requirement`, which checks it."""
 
     key: str

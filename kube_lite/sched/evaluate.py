@@ -14,9 +14,9 @@ from __future__ import annotations
 import random
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,16 +30,14 @@ MAX_CLASSES = 512
 NO_NODES = "no nodes available to schedule pods"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(msgspec.Struct, frozen=True):
     """Why a node was refused, and by which plugin."""
 
     plugin: str
     text: str
 
 
-@dataclass(slots=True)
-class Evaluation:
+class Evaluation(msgspec.Struct):
     """What came of one pod against all nodes; arrays have an entry per row of the node table."""
 
     names: tuple[str, ...]
@@ -47,7 +45,7 @@ class Evaluation:
     verdicts: NDArray[np.int16]
     """0 where no plugin refused, else 1 + the index into ``reasons`` of the first refusal."""
     reasons: list[Reason]
-    scores: dict[str, Ints] = field(default_factory=dict)
+    scores: dict[str, Ints] = msgspec.field(default_factory=dict)
     """Per plugin: raw scores of all rows; meaningful where feasible."""
     total: Ints | None = None
     """Weighted sum of normalised scores; -1 where not feasible."""
@@ -60,8 +58,7 @@ class Evaluation:
         return self.names[self.row] if self.row >= 0 else ""
 
 
-@dataclass(frozen=True, slots=True)
-class Unschedulable:
+class Unschedulable(msgspec.Struct, frozen=True):
     """No node fits: upstream's message, the plugins to blame, and where preemption cannot help."""
 
     message: str
@@ -69,8 +66,7 @@ class Unschedulable:
     unresolvable: Mask
 
 
-@dataclass(slots=True)
-class _Class:
+class _Class(msgspec.Struct):
     """What is kept for one class of pods."""
 
     static_version: int

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 import numpy as np
 
 from kube_lite.sched.evaluate import Evaluation
@@ -22,8 +22,7 @@ MAX_SCORED = 100
 """Scored nodes told per decision, best first."""
 
 
-@dataclass(frozen=True, slots=True)
-class RefusedNodes:
+class RefusedNodes(msgspec.Struct, frozen=True):
     """The nodes that one plugin refused for one reason."""
 
     plugin: str
@@ -31,8 +30,7 @@ class RefusedNodes:
     nodes: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredNode:
+class ScoredNode(msgspec.Struct, frozen=True):
     """A node that fits: its total, and what each plugin gave before normalisation and weight."""
 
     node: str
@@ -40,8 +38,7 @@ class ScoredNode:
     scores: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(msgspec.Struct, frozen=True):
     """One scheduling decision about ``pod`` (``namespace/name``); ``node`` is '' when none fitted."""
 
     pod: str
@@ -53,8 +50,7 @@ class Explanation:
     scored: Sequence[ScoredNode]
 
 
-@dataclass(frozen=True, slots=True)
-class _Decision:
+class _Decision(msgspec.Struct, frozen=True):
     uid: str
     time: datetime
     evaluation: Evaluation

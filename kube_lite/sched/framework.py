@@ -12,10 +12,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, ClassVar, Final
 
+import msgspec
 import numpy as np
 
 from kube_lite.client.protocol import Client
@@ -61,8 +61,7 @@ class EventKind(StrEnum):
     TIMEOUT = "UnschedulableTimeout"
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterEvent:
+class ClusterEvent(msgspec.Struct, frozen=True):
     """One such change; ``node`` or ``pod`` is what it is about, as it is now (as it was, for deletions)."""
 
     kind: EventKind
@@ -77,15 +76,13 @@ class _Skip:
 SKIP: Final = _Skip()
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True):
     """The whole pod is refused, whatever the node, for ``reason``."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """The nodes in ``mask`` (one entry per row asked about) are refused for ``reason``.
 
     ``unresolvable``: removing pods from the node would not help, so preemption need not try.
@@ -175,8 +172,7 @@ class Plugin:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class PostFilterResult:
+class PostFilterResult(msgspec.Struct, frozen=True):
     """A node nominated by preemption, and the pods to delete there."""
 
     node: str

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,13 +15,12 @@ MAX_LABEL_COLUMNS = 256
 """Label keys that have a column at a time; the one used longest ago makes room."""
 
 
-@dataclass(slots=True)
-class LabelColumn:
+class LabelColumn(msgspec.Struct):
     """The values of one label: ``codes[row]`` indexes ``values``, -1 where the label is missing."""
 
     codes: NDArray[np.int32]
-    values: list[str] = field(default_factory=list)
-    code_of: dict[str, int] = field(default_factory=dict)
+    values: list[str] = msgspec.field(default_factory=list)
+    code_of: dict[str, int] = msgspec.field(default_factory=dict)
 
     def set(self, row: int, value: str | None) -> None:
         """Note ``value`` (None: no such label) for ``row``."""

@@ -12,9 +12,9 @@ is bounded; who has fallen behind starts afresh.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,15 +41,14 @@ TaintSet = tuple[tuple[str, str, str], ...]
 """A node's taints as (key, value, effect)."""
 
 
-@dataclass(slots=True)
-class PodGroup:
+class PodGroup(msgspec.Struct):
     """Pods that no selector can tell apart: how many of them there are on each row."""
 
     namespace: str
     workload: str
     terminating: bool
     labels: dict[str, str]
-    rows: dict[int, int] = field(default_factory=dict)
+    rows: dict[int, int] = msgspec.field(default_factory=dict)
 
 
 class NodeTable:

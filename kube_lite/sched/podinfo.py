@@ -7,7 +7,6 @@ containers run one after the other beside the sidecars started before them, and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -75,8 +74,7 @@ def pod_requests(pod: Pod, defaults: Mapping[str, int] | None = None) -> Amounts
     return total
 
 
-@dataclass(frozen=True, slots=True)
-class HostPort:
+class HostPort(msgspec.Struct, frozen=True):
     """A port of the node itself; ``ip`` 0.0.0.0 stands for all its addresses."""
 
     ip: str
@@ -120,8 +118,7 @@ def _signature(pod: Pod) -> bytes:
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PodInfo:
+class PodInfo(msgspec.Struct, frozen=True, eq=False):
     """A pod and what was worked out about it."""
 
     pod: Pod
@@ -130,7 +127,7 @@ class PodInfo:
     nonzero_memory: int
     ports: tuple[HostPort, ...]
     group: GroupKey
-    signature: bytes = field(repr=False)
+    signature: bytes
 
     @property
     def key(self) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import anyio
+import msgspec
 
 from kube_lite import clock
 from kube_lite.sched.framework import ClusterEvent, EventKind, Framework
@@ -37,8 +38,7 @@ RESOLUTION = 1e-6
 """Seconds by which a timer may be early: an event loop wakes us up to its clock's resolution too soon."""
 
 
-@dataclass(slots=True, eq=False)
-class QueuedPod:
+class QueuedPod(msgspec.Struct, eq=False):
     """A pending pod and its history; times are ``clock.monotonic()``."""
 
     info: PodInfo

@@ -12,11 +12,11 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
+import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from kube_lite import clock
@@ -52,8 +52,7 @@ BURST = 16
 """Decisions made before other tasks get a turn; a decision takes well under a millisecond."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
+class _Refusal(msgspec.Struct, frozen=True):
     """A pod that fits nowhere, and what is done about it: the pods that must leave ``node`` for it, if any."""
 
     info: PodInfo

@@ -8,9 +8,10 @@ describes; it does no I/O. The fleet calls :meth:`SimPod.advance` when the time 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 from kube_lite import clock
 from kube_lite.resources.kinds.pod.view import Container, Pod
@@ -40,8 +41,7 @@ class Step(StrEnum):
     FINISHED = "finished"
 
 
-@dataclass(slots=True, eq=False)
-class SimPod:
+class SimPod(msgspec.Struct, eq=False):
     """A pod on a simulated node; times are ``clock.monotonic()``, stamps RFC 3339."""
 
     pod: Pod
@@ -63,7 +63,7 @@ class SimPod:
     started_at: str = ""
     transition: str = ""
     waiting: tuple[str, str] = ("ContainerCreating", "")
-    last_end: dict[str, Any] | None = field(default=None)
+    last_end: dict[str, Any] | None = None
     _ready_due: float = 0.0
     _exit_due: float | None = None
 

@@ -12,9 +12,10 @@ import asyncio
 import random
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 
 import anyio
+import msgspec
+from msgspec.structs import replace
 
 from kube_lite import clock
 from kube_lite.node.keyring import Credential
@@ -40,8 +41,7 @@ MISSING = frozenset({"", "no-such-image"})
 """Image names (without tag) that no registry has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Program:
+class Program(msgspec.Struct, frozen=True):
     """What a container does: ends with ``exit_code`` after ``run_for`` seconds (None: never by itself)."""
 
     run_for: float | None = None
@@ -69,19 +69,17 @@ def read_command(spec: ContainerSpec) -> Program:
     return Program(ignores_sigterm=ignores)
 
 
-@dataclass(slots=True)
-class _Container:
+class _Container(msgspec.Struct):
     state: ContainerState
     program: Program
     timer: asyncio.TimerHandle | None = None
-    ended: anyio.Event = field(default_factory=anyio.Event)
+    ended: anyio.Event = msgspec.field(default_factory=anyio.Event)
 
 
-@dataclass(slots=True)
-class _Pod:
+class _Pod(msgspec.Struct):
     spec: SandboxSpec
     ip: str
-    containers: dict[tuple[str, int], _Container] = field(default_factory=dict)
+    containers: dict[tuple[str, int], _Container] = msgspec.field(default_factory=dict)
 
     def latest(self, name: str) -> _Container | None:
         attempts = [c for (of, _), c in self.containers.items() if of == name]

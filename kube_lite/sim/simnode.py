@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from kube_lite import clock
 
@@ -36,8 +37,7 @@ def host_address(index: int) -> str:
     return f"172.{16 + (index >> 16)}.{index >> 8 & 255}.{index & 255}"
 
 
-@dataclass(slots=True, eq=False)
-class SimNode:
+class SimNode(msgspec.Struct, eq=False):
     """A node of the fleet. ``prefix`` is what its pods' addresses begin with; numbers from 2 to 254 follow."""
 
     index: int
@@ -51,10 +51,10 @@ class SimNode:
     ready_since: str = ""
     status_due: float = 0.0
     """When the status is written again although nothing changed."""
-    images: set[str] = field(default_factory=set)
-    pods: dict[str, None] = field(default_factory=dict)
+    images: set[str] = msgspec.field(default_factory=set)
+    pods: dict[str, None] = msgspec.field(default_factory=dict)
     """Keys of the pods here, in the order of arrival."""
-    _addresses: deque[int] = field(default_factory=lambda: deque(range(2, 255)))
+    _addresses: deque[int] = msgspec.field(default_factory=lambda: deque(range(2, 255)))
 
     def take_address(self) -> str:
         """An address for a pod; '' when all are taken."""

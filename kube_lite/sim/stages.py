@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 RUN_FOR = "sim.kube-lite.io/run-for"
 EXIT_CODE = "sim.kube-lite.io/exit-code"
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(msgspec.Struct, frozen=True):
     """One step in the life of a pod."""
 
     delay: float = 0.0
@@ -35,15 +35,14 @@ class Stage:
         return self.failure > 0 and rng.random() < self.failure
 
 
-@dataclass(frozen=True, slots=True)
-class Stages:
+class Stages(msgspec.Struct, frozen=True):
     """All stages: sandbox, image pull (when the node lacks the image), start, readiness, stop."""
 
-    sandbox: Stage = field(default_factory=Stage)
-    pull: Stage = field(default_factory=Stage)
-    start: Stage = field(default_factory=Stage)
-    ready: Stage = field(default_factory=Stage)
-    stop: Stage = field(default_factory=Stage)
+    sandbox: Stage = msgspec.field(default_factory=Stage)
+    pull: Stage = msgspec.field(default_factory=Stage)
+    start: Stage = msgspec.field(default_factory=Stage)
+    ready: Stage = msgspec.field(default_factory=Stage)
+    stop: Stage = msgspec.field(default_factory=Stage)
 
 
 FAST = Stages()

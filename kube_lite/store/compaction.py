@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass
 from typing import Protocol
 
 import anyio
+import msgspec
 
 from kube_lite import clock
 from kube_lite.store.store import StorageFull, Store
@@ -25,8 +25,7 @@ FULL_INTERVAL = 0.5
 """Seconds between compactions on a full disk, for deletions, too, write to the history before they make room."""
 
 
-@dataclass(frozen=True, slots=True)
-class HistorySettings:
+class HistorySettings(msgspec.Struct, frozen=True):
     """How much history the store keeps."""
 
     window_seconds: float = 600.0
@@ -57,8 +56,7 @@ class Compactable(Store, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class _Note:
+class _Note(msgspec.Struct, frozen=True):
     at: float
     revision: int
     logged: int

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 import anyio
+import msgspec
 
 from kube_lite.store.store import Event, Record, StoreError
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True):
     """What a log holds when it is opened."""
 
     records: Mapping[str, Record]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 logger = logging.getLogger(__name__)
 
@@ -15,8 +16,7 @@ Trigger = tuple[str, str]
 """A selectable field and the value it must have, before or after the event."""
 
 
-@dataclass(frozen=True, slots=True)
-class RingSettings:
+class RingSettings(msgspec.Struct, frozen=True):
     """How much of the past one kind's ring keeps; what it drops may still be in the store's history."""
 
     max_bytes: int = 64 * 1024 * 1024
@@ -36,15 +36,14 @@ class RingSettings:
     """A cursor with a trigger looks through the ring at least every so many events, lest it be overtaken."""
 
 
-@dataclass(slots=True, eq=False)
-class Item:
+class Item(msgspec.Struct, eq=False):
     """An object as it stands: its bytes, and what selectors ask about, read off when the first of them asks."""
 
     key: str
     value: bytes
     revision: int
-    extract: Extract = field(repr=False)
-    _asked_for: tuple[Mapping[str, str], Mapping[str, str]] | None = field(default=None, repr=False)
+    extract: Extract
+    _asked_for: tuple[Mapping[str, str], Mapping[str, str]] | None = None
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -67,8 +66,7 @@ class Item:
         return self._asked_for
 
 
-@dataclass(slots=True, eq=False)
-class CachedEvent:
+class CachedEvent(msgspec.Struct, eq=False):
     """An event as watchers get it; shared, so only ``encoded`` may be written to.
 
     ``item`` is the object as it became, or as it was when it was deleted; ``previous`` is the object before, for
@@ -81,7 +79,7 @@ class CachedEvent:
     deleted: bool
     previous: Item | None
     at: float
-    encoded: dict[object, bytes] = field(default_factory=dict)
+    encoded: dict[object, bytes] = msgspec.field(default_factory=dict)
 
     @property
     def key(self) -> str:

@@ -13,13 +13,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 import aiosqlite
 import anyio
+import msgspec
+from msgspec.structs import replace
 
 from kube_lite import clock
 from kube_lite.store.current import prefix_end
@@ -78,8 +79,7 @@ _DROP_REPLACED = """DELETE FROM log WHERE revision IN
 _DROP_DELETIONS = f"DELETE FROM log WHERE revision > ? AND revision <= ? AND tells <> {PUT}"
 
 
-@dataclass(frozen=True, slots=True)
-class SqliteSettings:
+class SqliteSettings(msgspec.Struct, frozen=True):
     """How the file is kept."""
 
     synchronous: Literal["FULL", "NORMAL"] = "FULL"

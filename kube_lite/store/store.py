@@ -13,15 +13,15 @@ groups, and only then acknowledged and shown to readers and listeners.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 Encode = Callable[[int], bytes]
 """Makes the bytes to store from the revision of the write; pure, fast, called once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """The bytes under a key, as of the write with this revision."""
 
     key: str
@@ -29,8 +29,7 @@ class Record:
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """One committed write: a put, or a deletion that carries the last state under the new revision."""
 
     key: str
@@ -40,8 +39,7 @@ class Event:
     previous: Record | None
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """Part of a range in key order, all as of one revision.
 
     ``remaining`` counts the records of the range after this page (0 on the last one).

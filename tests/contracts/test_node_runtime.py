@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import anyio
 import pytest
+from msgspec.structs import replace
 
 from kube_lite.node.linux.runtime import LinuxRuntime
 from kube_lite.node.runtime import (

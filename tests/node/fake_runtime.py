@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import anyio
+from msgspec.structs import replace
 
 from kube_lite import clock
 from kube_lite.node.keyring import Credential

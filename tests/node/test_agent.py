@@ -432,7 +432,7 @@ def test_containers_that_ended_with_the_node_are_counted_and_told_of_while_they_
 
 def test_containers_lost_by_a_reboot_are_started_again() -> None:
     async def story() -> None:
-        from dataclasses import replace
+        from msgspec.structs import replace
 
         runtime, client = FakeRuntime(), FakeClient()
         async with running_node(runtime, client):

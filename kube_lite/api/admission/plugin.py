@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import msgspec
 
 from kube_lite.api import audit, http
 from kube_lite.api.authz.attributes import Attributes
@@ -51,13 +52,12 @@ class Objects(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Reinvocation:
+class Reinvocation(msgspec.Struct):
     """What one plugin remembers between the two times that it is asked, by the keys of its webhooks or policies."""
 
-    invoked: set[str] = field(default_factory=set)
+    invoked: set[str] = msgspec.field(default_factory=set)
     """Asked so far, and wanting to see later changes."""
-    due: set[str] = field(default_factory=set)
+    due: set[str] = msgspec.field(default_factory=set)
     """Those of them for which there were such changes."""
     left: Obj | None = None
     """The object as the plugin left it, where somebody wants to see changes."""
@@ -77,8 +77,7 @@ class Reinvocation:
         self.left = http.decode_json(http.encode_json(request.obj)) if self.invoked else None
 
 
-@dataclass(slots=True)
-class AdmissionRequest:
+class AdmissionRequest(msgspec.Struct):
     """A write about to happen. ``operation`` is CREATE, UPDATE, DELETE or CONNECT."""
 
     operation: str
@@ -89,24 +88,24 @@ class AdmissionRequest:
     user: User
     obj: Obj | None = None
     old: Obj | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = msgspec.field(default_factory=dict)
     """What the client asked for besides the object, without dryRun."""
     deadline: float = math.inf
     """By when (loop time) the client wants an answer."""
     dry_run: bool = False
-    warnings: list[str] = field(default_factory=list)
-    annotations: dict[str, str] = field(default_factory=dict)
+    warnings: list[str] = msgspec.field(default_factory=list)
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
     """Audit annotations."""
-    undo: list[Undo] = field(default_factory=list)
+    undo: list[Undo] = msgspec.field(default_factory=list)
     """What to take back, last first, when the write is not made."""
-    ended: list[Callable[[], None]] = field(default_factory=list)
+    ended: list[Callable[[], None]] = msgspec.field(default_factory=list)
     """Who wants to know that the write is over, made or not."""
 
     reinvoke: bool = False
     """Set when a webhook changed the object: the mutating plugins are to see it once more."""
     reinvocation: bool = False
     """Whether this is that second time."""
-    reinvocations: dict[str, Reinvocation] = field(default_factory=dict)
+    reinvocations: dict[str, Reinvocation] = msgspec.field(default_factory=dict)
     """By the names of the plugins that ask somebody else."""
 
     @property
@@ -183,15 +182,12 @@ CONNECTING = frozenset({"MutatingAdmissionWebhook", "ValidatingAdmissionPolicy",
 """The plugins that are asked about connections."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(msgspec.Struct, frozen=True):
     """The plugins in the order in which they are asked."""
 
     mutating: Sequence[MutatingPlugin] = ()
     validating: Sequence[ValidatingPlugin] = ()
-    _concerned: dict[str, tuple[Sequence[MutatingPlugin], Sequence[ValidatingPlugin]]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _concerned: dict[str, tuple[Sequence[MutatingPlugin], Sequence[ValidatingPlugin]]] = {}
 
     def _asked(self, request: AdmissionRequest) -> tuple[Sequence[MutatingPlugin], Sequence[ValidatingPlugin]]:
         """Those who may have something to say: of a lease most have not, and leases are written all the time."""

@@ -8,9 +8,10 @@ levels themselves are in ``resources/pod_security.py``; what is told, noted and 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final
+
+import msgspec
 
 from kube_lite import errors
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
@@ -42,8 +43,7 @@ _OTHER_SUBRESOURCES: Final = frozenset(
 """Subresources of pods that change nothing here."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Policy:
+class _Policy(msgspec.Struct, frozen=True):
     """One mode's level and version."""
 
     level: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from kube_lite.api.admission import conditions
 from kube_lite.api.admission.matching import is_exempt, matching_resource, selected
@@ -68,8 +69,7 @@ class Evaluation:
         return conditions.holds(self.policy["spec"].get("matchConditions") or [], self._values)
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(msgspec.Struct, frozen=True):
     """A binding whose policy is for the request, with the resource as which the policy sees it."""
 
     policy: Obj

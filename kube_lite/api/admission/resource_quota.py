@@ -17,9 +17,9 @@ Messages are upstream's (``pkg/admission/plugin/resourcequota``).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 import anyio
+import msgspec
 
 from kube_lite import errors
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
@@ -36,16 +36,14 @@ TIMED_OUT = "Internal error occurred: resource quota evaluation timed out"
 _PARTS = ("spec", "status")
 
 
-@dataclass(eq=False, slots=True)
-class _Share:
+class _Share(msgspec.Struct, eq=False):
     """What one quota was charged for one request; ``uid`` names the quota."""
 
     uid: str
     amounts: Amounts
 
 
-@dataclass(eq=False, slots=True)
-class _Charge:
+class _Charge(msgspec.Struct, eq=False):
     """One request waiting to be counted."""
 
     request: AdmissionRequest
@@ -53,20 +51,19 @@ class _Charge:
     """What the object counts for."""
     growth: Amounts
     """By how much the write raises that."""
-    shares: list[_Share] = field(default_factory=list)
+    shares: list[_Share] = msgspec.field(default_factory=list)
     done: bool = False
     refusal: errors.ApiError | None = None
 
 
-@dataclass(slots=True)
-class _Ledger:
+class _Ledger(msgspec.Struct):
     """One namespace's queue. It is as long as requests are in flight, which flow control bounds."""
 
-    lock: anyio.Lock = field(default_factory=anyio.Lock)
-    waiting: list[_Charge] = field(default_factory=list)
-    owed: list[_Share] = field(default_factory=list)
+    lock: anyio.Lock = msgspec.field(default_factory=anyio.Lock)
+    waiting: list[_Charge] = msgspec.field(default_factory=list)
+    owed: list[_Share] = msgspec.field(default_factory=list)
     """Shares of writes that were not made, to be taken off with the next settling."""
-    under_way: set[_Share] = field(default_factory=set)
+    under_way: set[_Share] = msgspec.field(default_factory=set)
     """Shares of writes that are counted but not made yet: who counts what is stored does not see them."""
 
 

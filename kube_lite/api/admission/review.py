@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from kube_lite import errors
 from kube_lite.api.admission.matching import converted
@@ -37,15 +38,14 @@ class UnknownPatch(BadReview):
     """Raised when an answer changes the object in a way that does not exist."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a webhook said."""
 
     allowed: bool
-    status: Mapping[str, Any] = field(default_factory=dict)
+    status: Mapping[str, Any] = msgspec.field(default_factory=dict)
     patch: bytes = b""
     warnings: Sequence[str] = ()
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def _kind(request: AdmissionRequest, resource: Resource) -> Obj:

@@ -5,8 +5,9 @@ What a violated rule does is the binding's to say: Deny, Warn, Audit. Messages a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from kube_lite.api.admission.conditions import ConditionError, failed
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
@@ -24,8 +25,7 @@ MAX_ANNOTATION: Final = 10 * 1024
 """Characters of the value of an audit annotation; the rest is cut off."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Violation:
+class _Violation(msgspec.Struct, frozen=True):
     """A rule that does not hold, or cannot be evaluated."""
 
     message: str

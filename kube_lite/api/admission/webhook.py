@@ -12,10 +12,10 @@ import logging
 import random
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import anyio
+import msgspec
 
 from kube_lite import errors
 from kube_lite.api import codec, managed, patch
@@ -48,8 +48,7 @@ def internal(text: str) -> errors.InternalError:
     return errors.InternalError(f"Internal error occurred: {text}", {"causes": [{"message": text}]})
 
 
-@dataclass(frozen=True, slots=True)
-class _Hook:
+class _Hook(msgspec.Struct, frozen=True):
     """One webhook of one configuration."""
 
     webhook: Obj

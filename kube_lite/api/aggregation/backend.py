@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -35,8 +34,7 @@ MAX_DOCUMENT: Final = 3 * 1024 * 1024
 _NOT_ASKED: Final = Availability(False, "FailedDiscoveryCheck", "not checked yet")
 
 
-@dataclass(frozen=True, slots=True)
-class Discovered:
+class Discovered(msgspec.Struct, frozen=True):
     """What a version holds, for our discovery; ``fresh`` is False while the backend does not answer."""
 
     resources: tuple[Mapping[str, Any], ...] = ()

@@ -5,8 +5,9 @@ Reasons and messages are those of kube-aggregator's ``AvailableConditionControll
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from kube_lite import clock
 from kube_lite.api.admission.plugin import Objects
@@ -15,8 +16,7 @@ from kube_lite.resources.meta import Obj, dig
 SLICES: Final = "endpointslices.discovery.k8s.io"
 
 
-@dataclass(frozen=True, slots=True)
-class Availability:
+class Availability(msgspec.Struct, frozen=True):
     """The state of one APIService."""
 
     available: bool

@@ -10,8 +10,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from kube_lite import errors
 from kube_lite.api import kubelets
@@ -37,8 +38,7 @@ _LINK: Final = re.compile(
 """Attributes that hold a URL, with one that begins at the root (apimachinery ``atomsToAttrs``)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(msgspec.Struct, frozen=True):
     """What ``NAME`` in the path stands for."""
 
     scheme: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.user import User
@@ -12,8 +12,7 @@ READ = ("get", "list", "watch")
 _NARROWED = ("list", "watch")
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(msgspec.Struct, frozen=True):
     """What is asked for, as in a SubjectAccessReview."""
 
     user: User

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from kube_lite.api.authz.attributes import Attributes, refusal
 from kube_lite.api.authz.node import NodeAuthorizer
@@ -16,8 +16,7 @@ JOINING_PATH = "/kube-lite/cacerts"
 """The CA certificate: what a node needs before it can trust us enough to say who it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """Whether something is allowed, and why or why not."""
 
     allowed: bool

@@ -6,7 +6,7 @@ Our controllers write with patches where upstream's send the whole object: whoev
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from kube_lite.api.authz.default_roles import CERTIFICATES, EVENTS, READ, SIGNER, Role, account, on, user
 from kube_lite.api.authz.rules import Rule

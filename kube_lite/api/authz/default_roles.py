@@ -7,8 +7,9 @@ same rules in them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from kube_lite.api.authz.rules import Rule
 from kube_lite.api.user import AUTHENTICATED, EXECUTORS, MASTERS, SERVICE_ACCOUNTS, UNAUTHENTICATED
@@ -46,8 +47,7 @@ def at(verbs: str, urls: str) -> Rule:
 EVENTS = on("create update patch", "core events.k8s.io", "events")
 
 
-@dataclass(frozen=True, slots=True)
-class Role:
+class Role(msgspec.Struct, frozen=True):
     """A default ClusterRole."""
 
     name: str

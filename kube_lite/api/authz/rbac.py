@@ -8,7 +8,8 @@ changes: a question costs a few microseconds, and a binding that is gone counts 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from kube_lite import errors
 from kube_lite.api.authz.attributes import Attributes
@@ -28,8 +29,7 @@ Subject = tuple[str, str]
 """``User`` or ``Group``, and its name; a service account is the user of that name."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Binding:
+class _Binding(msgspec.Struct, frozen=True):
     """A RoleBinding or, with no namespace, a ClusterRoleBinding, as one of its subjects has it."""
 
     key: str
@@ -48,12 +48,11 @@ class _Binding:
         return f'RBAC: allowed by {where} of {self.role_kind} "{self.role}" to {self.subject}'
 
 
-@dataclass(slots=True)
-class _Held:
+class _Held(msgspec.Struct):
     """What one user holds: bindings by namespace ('' cluster-wide), and their rules compiled when first needed."""
 
     bindings: dict[str, list[_Binding]]
-    compiled: dict[str, RuleIndex] = field(default_factory=dict)
+    compiled: dict[str, RuleIndex] = msgspec.field(default_factory=dict)
 
 
 class Rbac:

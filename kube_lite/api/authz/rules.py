@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from kube_lite.api.authz.attributes import Attributes
 from kube_lite.resources.meta import Obj
@@ -18,8 +20,7 @@ from kube_lite.resources.meta import Obj
 ALL = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """One PolicyRule: verbs over resources of groups (of these names only, if any), or over URL paths."""
 
     verbs: tuple[str, ...] = ()

@@ -17,13 +17,14 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
+
+import msgspec
 
 from kube_lite.node.linux import state
 from kube_lite.node.linux.plan import Record
@@ -109,8 +110,13 @@ class PodPaths:
 
     def save(self, spec: SandboxSpec, ip: str, id_base: int = 0) -> None:
         """Complete the sandbox: from now on it is found after a restart."""
-        value = {"spec": dataclasses.asdict(spec), "ip": ip, "id_base": id_base, "boot_id": state.boot_id()}
-        state.write_atomically(str(self.sandbox_file), json.dumps(value, default=_plain))
+        value = {
+            "spec": msgspec.to_builtins(spec, enc_hook=_plain),
+            "ip": ip,
+            "id_base": id_base,
+            "boot_id": state.boot_id(),
+        }
+        state.write_atomically(str(self.sandbox_file), json.dumps(value))
 
     def load(self) -> tuple[SandboxSpec, str, bool, int] | None:
         """The pod, its address, whether it was made since the machine booted, and where its ids begin.

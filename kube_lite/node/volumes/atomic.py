@@ -10,16 +10,16 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+import msgspec
 
 from kube_lite import clock
 
 DATA = "..data"
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(msgspec.Struct, frozen=True):
     """One file: its content, permission bits and owner (None: the executor's own)."""
 
     content: bytes

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 ASKED: Final = "@asked"
 DECIDED: Final = "@decided"
@@ -19,8 +20,7 @@ Decide = Callable[[Mapping[str, str]], tuple[bool, str]]
 ``namespace``, ``name`` or ``path``, and ``verb``) to whether it is allowed and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorizerValue:
+class AuthorizerValue(msgspec.Struct, frozen=True):
     """The value of the variable ``authorizer``; ``requested`` is what ``authorizer.requestResource`` asks about."""
 
     decide: Decide

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from kube_lite.resources.cel.declared import MACROS, NAMESPACES, Overload, overloads
 from kube_lite.resources.cel.parse import Node, located
@@ -37,16 +39,15 @@ _TYPE_NAMES: Final = frozenset({"int", "uint", "double", "bool", "string", "byte
 _TWO: Final = frozenset({"all", "exists", "exists_one", "existsOne"})
 
 
-@dataclass(slots=True)
-class Checked:
+class Checked(msgspec.Struct):
     """A checked tree: the type of the whole and of every node, and the messages."""
 
     source: str
     root: Node
     type: CelType = ERROR
-    types: dict[int, CelType] = field(default_factory=dict)
+    types: dict[int, CelType] = msgspec.field(default_factory=dict)
     """By ``id`` of the node."""
-    messages: list[str] = field(default_factory=list)
+    messages: list[str] = msgspec.field(default_factory=list)
 
     def type_of(self, node: Node) -> CelType:
         """The type found for a node of this tree."""

@@ -7,9 +7,10 @@ Single capitals stand for any type that is the same wherever the letter is.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from functools import cache
 from typing import Final
+
+import msgspec
 
 from kube_lite.resources.cel.types import CelType, read
 
@@ -252,8 +253,7 @@ NAMESPACES: Final = frozenset({"optional", "sets", "strings", "lists", "format",
 """Names that qualify functions."""
 
 
-@dataclass(frozen=True, slots=True)
-class Overload:
+class Overload(msgspec.Struct, frozen=True):
     """One form of a function; ``args`` begin with the receiver where it is a method."""
 
     method: bool

@@ -7,8 +7,9 @@ later compiles it by ``program``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from kube_lite.resources.cel import program
 from kube_lite.resources.cel.check import check
@@ -19,8 +20,7 @@ from kube_lite.resources.cel.types import DYN, CelType
 FAILED: Final = "compilation failed: "
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(msgspec.Struct, frozen=True):
     """``problem`` is empty where the expression compiles; then ``cost`` is the most it takes."""
 
     problem: str

@@ -9,8 +9,9 @@ opening bracket of a call.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from kube_lite.resources.cel.syntax import RESERVED, Token, positioned
 
@@ -28,8 +29,7 @@ class ParseError(ValueError):
         self.offset = offset
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """One expression.
 
     ``kind`` is ``const`` (``name`` its type, ``text`` its source), ``ident``, ``select`` (``test`` inside

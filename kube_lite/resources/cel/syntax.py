@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 _TOKEN: Final = re.compile(
     r"""(?P<space>\s+|//[^\n]*)
@@ -23,8 +24,7 @@ RESERVED: Final = frozenset(
 """Words that a property must be escaped for (cel-spec, reserved)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(msgspec.Struct, frozen=True):
     """A piece of source: space, string, number, name or sign."""
 
     kind: str

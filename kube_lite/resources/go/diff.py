@@ -8,8 +8,9 @@ cut, what goes on one line and how names are aligned follows that library's rule
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from kube_lite.resources.go.types import (
     INT_OR_STRING,
@@ -35,15 +36,14 @@ _SELECTOR = "*v1.LabelSelector"
 """Another one, whose text is longer than the name in it."""
 
 
-@dataclass(slots=True)
-class _Node:
+class _Node(msgspec.Struct):
     """Two values of a type, and how they compare; a leaf has no records."""
 
     type: str
     x: Any
     y: Any
     differs: bool
-    records: list[tuple[str, _Node]] = field(default_factory=list)
+    records: list[tuple[str, _Node]] = msgspec.field(default_factory=list)
 
     @property
     def children(self) -> int:
@@ -129,8 +129,7 @@ def _map_key(kind: str, key: str) -> str:
 # ---- text that is laid out once it is known how long it is
 
 
-@dataclass(slots=True)
-class _Record:
+class _Record(msgspec.Struct):
     """An entry of a list: its mark (``-``, ``+`` or none), its name, its text, and what is said about it."""
 
     value: str | _List
@@ -139,8 +138,7 @@ class _Record:
     comment: str = ""
 
 
-@dataclass(slots=True)
-class _List:
+class _List(msgspec.Struct):
     """Entries in braces behind a prefix."""
 
     prefix: str
@@ -212,8 +210,7 @@ def _paddings(records: list[_Record]) -> list[int]:
 _AUTO, _ELIDE, _EMIT = "auto", "elide", "emit"
 
 
-@dataclass(frozen=True, slots=True)
-class _Options:
+class _Options(msgspec.Struct, frozen=True):
     """``side`` is ``=`` where both are equal, ``-`` and ``+`` for one of them, empty where they are compared."""
 
     side: str = ""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any
+
+import msgspec
 
 from kube_lite.resources import quantity
 from kube_lite.resources.field import GoLiteral
@@ -26,8 +27,7 @@ _SCALES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P
 _BASIC = frozenset({"string", "bool", "int32", "int64"})
 
 
-@dataclass(frozen=True, slots=True)
-class GoField:
+class GoField(msgspec.Struct, frozen=True):
     """A field of a struct; ``json`` is ``.`` where its fields are those of the object around it."""
 
     name: str
@@ -35,8 +35,7 @@ class GoField:
     json: str
 
 
-@dataclass(frozen=True, slots=True)
-class GoTypes:
+class GoTypes(msgspec.Struct, frozen=True):
     """Structs by name, and the types that other names stand for."""
 
     structs: Mapping[str, tuple[GoField, ...]]

@@ -8,8 +8,10 @@ parts with which nothing else is wrong. Messages are those of ``apiextensions-ap
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from kube_lite.resources.field import (
     Errors,
@@ -65,8 +67,7 @@ _AT_ROOT: Final = {
 """What a root may say whose status is validated apart from it: Go's name of each keyword."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """What surrounds a node: whether it is the root or describes an object's identity, and why it has no defaults."""
 
     root: bool = False
@@ -74,12 +75,11 @@ class _Place:
     no_defaults: str = ""
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(msgspec.Struct):
     """Problems, and the nodes (by ``id``) at or below which there are some."""
 
-    errors: Errors = field(default_factory=list)
-    broken: set[int] = field(default_factory=set)
+    errors: Errors = msgspec.field(default_factory=list)
+    broken: set[int] = msgspec.field(default_factory=set)
 
 
 def validate_schema(schema: Schema, path: str, *, has_status: bool = False, structural: bool = True) -> Errors:

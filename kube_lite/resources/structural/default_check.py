@@ -8,8 +8,10 @@ that it makes. Defaults of additional properties are not looked at, as upstream 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any, Final
+
+import msgspec
+from msgspec.structs import replace
 
 from kube_lite.errors import FieldError
 from kube_lite.resources.custom_schema import from_openapi
@@ -25,8 +27,7 @@ _OWN: Final = ("metadata", "apiVersion", "kind")
 _RESOURCE: Final[Mapping[str, Any]] = {"apiVersion": "validation/v1", "kind": "Validation"}
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """Whether a value belongs to what a resource says of itself, and the resource that a value there makes."""
 
     make: Callable[[Any], Any]

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from kube_lite.resources.field import child, key
 from kube_lite.resources.structural.problems import Schema, mapping
@@ -20,8 +21,7 @@ _NO_FIELD: Final = "does not refer to a valid field"
 _END: Final = "unexpected end of JSON path"
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """Where a path leads: the schema there, and the path as messages name it."""
 
     path: str

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+import msgspec
 
 from kube_lite.errors import FieldError
 from kube_lite.resources import field
@@ -27,8 +28,7 @@ class MapKey(str):
     __slots__ = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True):
     """A broken rule, and where the value that breaks it lies: what ratcheting compares with the old object.
 
     ``blocking`` marks more errors after which CEL rules are not run: wrong types and sizes, which are told as plain

@@ -7,8 +7,9 @@ one object (apiextensions-apiserver ``ValidateCustomResourceDefinitionOpenAPISch
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
 
 from kube_lite.resources.cel import syntax
 from kube_lite.resources.cel.cost import STATIC_LIMIT, STATIC_TOTAL_LIMIT, exceeded
@@ -36,17 +37,15 @@ _CONTRIBUTED: Final = "contributed to estimated rule cost total exceeding cost l
 _MOST_CONTRIBUTORS: Final = 4
 
 
-@dataclass(slots=True)
-class _Costs:
+class _Costs(msgspec.Struct):
     """What the rules met so far may cost together, and each."""
 
     broken: Collection[int] = ()
     total: int = 0
-    each: list[tuple[int, str]] = field(default_factory=list)
+    each: list[tuple[int, str]] = msgspec.field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(msgspec.Struct, frozen=True):
     """Where a schema stands: how often it can occur (None: no bound), and below which list items cannot be told."""
 
     times: int | None = 1

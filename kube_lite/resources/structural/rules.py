@@ -10,9 +10,10 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
+
+import msgspec
 
 from kube_lite.errors import FieldError
 from kube_lite.resources import field as fields
@@ -42,8 +43,7 @@ _NONE: Final = object()
 """No old value, or none that can be told."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
+class _Rule(msgspec.Struct, frozen=True):
     expression: Program
     message: str
     message_expression: Program | None
@@ -53,32 +53,29 @@ class _Rule:
     optional_old: bool
 
 
-@dataclass(slots=True)
-class _Node:
+class _Node(msgspec.Struct):
     """A schema node with rules at it or below."""
 
     rules: list[_Rule]
     view: View | None
     schema: Schema
-    properties: dict[str, _Node] = field(default_factory=dict)
+    properties: dict[str, _Node] = msgspec.field(default_factory=dict)
     additional: _Node | None = None
     items: _Node | None = None
     identify: Callable[[Any], str] | None = None
     known: frozenset[str] = frozenset()
 
 
-@dataclass(slots=True)
-class _Budget:
+class _Budget(msgspec.Struct):
     left: int = OBJECT_COST_LIMIT
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(msgspec.Struct):
     """What the rules of one object say: what is refused, and what is let be for having been there."""
 
-    budget: _Budget = field(default_factory=_Budget)
-    found: Errors = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    budget: _Budget = msgspec.field(default_factory=_Budget)
+    found: Errors = msgspec.field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 class Rules:

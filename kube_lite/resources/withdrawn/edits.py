@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
+
+import msgspec
 
 Row = tuple[str, str, tuple[str, ...]]
 API = "io.k8s.api."
@@ -12,13 +13,12 @@ EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions."
 AGGREGATOR = "io.k8s.kube-aggregator.pkg.apis.apiregistration."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edit:
+class Edit(msgspec.Struct, frozen=True, kw_only=True):
     """How one old struct differs. ``own`` names fields whose zero was printed in another way than today's."""
 
-    renamed: Mapping[str, str] = field(default_factory=dict)
+    renamed: Mapping[str, str] = msgspec.field(default_factory=dict)
     removed: tuple[str, ...] = ()
-    added: Mapping[str, Any] = field(default_factory=dict)
+    added: Mapping[str, Any] = msgspec.field(default_factory=dict)
     required: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     own: tuple[str, ...] = ()
@@ -26,8 +26,7 @@ class Edit:
     """All fields of the protobuf message by number; None where the numbers are today's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Derived:
+class Derived(msgspec.Struct, frozen=True, kw_only=True):
     """One old version of a group, or a part of one."""
 
     group: str
@@ -35,8 +34,8 @@ class Derived:
     package: str
     base: str
     kinds: tuple[str, ...]
-    edits: Mapping[str, Edit] = field(default_factory=dict)
-    added: Mapping[str, Any] = field(default_factory=dict)
+    edits: Mapping[str, Edit] = msgspec.field(default_factory=dict)
+    added: Mapping[str, Any] = msgspec.field(default_factory=dict)
     listed: bool = True
     """Whether the kinds have lists (reviews have none)."""
     shared: frozenset[str] = frozenset()

@@ -6,8 +6,9 @@ descriptions are our own. A version whose fields are those of today needs no mor
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from kube_lite.resources.withdrawn.edits import API, EXTENSIONS, Derived, Edit, plain, refers, text
 from kube_lite.resources.withdrawn.metrics import METRICS, autoscaling

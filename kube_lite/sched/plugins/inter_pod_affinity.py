@@ -8,9 +8,9 @@ terms of pods that run already count as well, as upstream's do.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from kube_lite.resources.kinds.pod.view import Pod, PodAffinity, PodAffinityTerm
@@ -31,8 +31,7 @@ ANY_REASON = "node(s) didn't match pod affinity/anti-affinity"
 """Counted beside the reason in particular, as upstream did up to 1.20."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Term:
+class _Term(msgspec.Struct, frozen=True):
     """An affinity term made ready for matching."""
 
     key: str
@@ -91,8 +90,7 @@ def _preferred(pod: Pod, affinity: PodAffinity | None, sign: int) -> list[_Term]
     return [_term(pod, wish.pod_affinity_term, sign * wish.weight) for wish in wishes]
 
 
-@dataclass(frozen=True, slots=True)
-class _Terms:
+class _Terms(msgspec.Struct, frozen=True):
     """The terms of one pod; weights of preferred anti-affinity are negative."""
 
     near: Sequence[_Term]

@@ -9,9 +9,9 @@ count.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,8 +34,7 @@ DEFAULTS = ((HOSTNAME, 3), (ZONE, 5))
 """Key and maxSkew of the default constraints (upstream's system defaults)."""
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
+class _State(msgspec.Struct, frozen=True):
     """Nodes refused for a missing label, and for too large a skew."""
 
     missing: Mask

@@ -11,9 +11,9 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 
 import anyio
+from msgspec.structs import replace
 
 from kube_lite import clock
 from kube_lite.node.linux.network import conntrack, rules

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from kube_lite.resources.field import Errors
 from kube_lite.resources.kinds.horizontalpodautoscaler.columns import COLUMNS, row

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from kube_lite.resources import names
 from kube_lite.resources.field import (
@@ -32,8 +33,7 @@ _HOOKS = {"lifecycle": "Lifecycle", "livenessProbe": "Probe", "readinessProbe": 
 """What only containers that keep running may have, and the type of each."""
 
 
-@dataclass(frozen=True, slots=True)
-class PodFacts:
+class PodFacts(msgspec.Struct, frozen=True):
     """What the containers of one pod are judged against."""
 
     volumes: Mapping[str, Obj]

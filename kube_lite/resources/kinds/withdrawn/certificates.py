@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from kube_lite.resources.field import Errors
 from kube_lite.resources.kinds import certificatesigningrequest

@@ -7,8 +7,9 @@ and unknown fields are kept unless it says otherwise.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from kube_lite.resources import names
 from kube_lite.resources.field import Errors, invalid

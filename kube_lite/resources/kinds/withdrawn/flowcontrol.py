@@ -6,7 +6,7 @@ level could not have 0 of them, which meant the default.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from kube_lite.resources.field import Errors
 from kube_lite.resources.kinds import flowschema, prioritylevelconfiguration

@@ -7,8 +7,10 @@ converted back. Conversions never change their argument.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from kube_lite.errors import FieldError
 from kube_lite.resources import withdrawn
@@ -19,16 +21,14 @@ from kube_lite.resources.registry import Resource, Subresource
 Convert = Callable[[Obj], Obj]
 
 
-@dataclass(frozen=True, slots=True)
-class Conversion:
+class Conversion(msgspec.Struct, frozen=True):
     """``up`` makes an object of the current version of an old one, ``down`` the reverse."""
 
     up: Convert
     down: Convert
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(msgspec.Struct, frozen=True):
     """The releases that deprecated and dropped a version: ``v1.19`` and ``v1.22``."""
 
     deprecated: str
