@@ -6,15 +6,17 @@ differ. The parts never meet otherwise: each gets a client of its own identity.
 
 from __future__ import annotations
 
+import importlib
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import anyio
+import msgspec
 from anyio.abc import TaskGroup
 
+from kube_lite import clock
 from kube_lite.api.audit import AuditLog
 from kube_lite.api.plane import Plane, PlaneOptions
 from kube_lite.api.user import AUTHENTICATED, User
@@ -28,15 +30,16 @@ if TYPE_CHECKING:
     from kube_lite.sim.fleet import Fleet
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClusterOptions:
+class ClusterOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What a control plane is made of."""
 
-    plane: PlaneOptions = field(default_factory=PlaneOptions)
+    plane: PlaneOptions = msgspec.field(default_factory=PlaneOptions)
     controllers: str = "*"
     """As --controllers."""
-    controller_settings: ControllerSettings = field(default_factory=ControllerSettings)
+    controller_settings: ControllerSettings = msgspec.field(default_factory=ControllerSettings)
     scheduler: bool = True
+    served: anyio.Event | None = None
+    """Set once requests are answered: until then the scheduler's imports wait. None where nobody waits for answers."""
     sim_nodes: int = 0
     seed: int = 0
     ca_pem: str = ""
@@ -44,8 +47,7 @@ class ClusterOptions:
     """See ``controllers.base.Context``; None where there is no CA."""
 
 
-@dataclass
-class Cluster:
+class Cluster(msgspec.Struct):
     """A running control plane. The scheduler is there a moment later: numpy's import must not hold up the API."""
 
     plane: Plane
@@ -114,14 +116,18 @@ def _start(plane: Plane, options: ClusterOptions, rng: random.Random, tasks: Tas
         tasks.start_soon(fleet.run)
     running = Cluster(plane, None, fleet)
     if options.scheduler:
-        tasks.start_soon(_schedule, running, informers, options.seed)
+        tasks.start_soon(_schedule, running, informers, options)
         plane.components.running("scheduler")
     return running
 
 
-async def _schedule(running: Cluster, informers: Informers, seed: int) -> None:
+async def _schedule(running: Cluster, informers: Informers, options: ClusterOptions) -> None:
+    if options.served is not None:
+        await options.served.wait()
+        # numpy takes a tenth of a second
+        await clock.run_in_thread(importlib.import_module, "kube_lite.sched.scheduler")
     from kube_lite.sched.scheduler import Scheduler
 
     client = running.plane.client(system_user("kube-scheduler"), "kube-scheduler")
-    running.scheduler = Scheduler(client, informers, seed=seed)
+    running.scheduler = Scheduler(client, informers, seed=options.seed)
     await running.scheduler.run()

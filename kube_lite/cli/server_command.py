@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from kube_lite.cli.running import Stop, run_until_signal
+from kube_lite.cli.running import Stop, loading, run_until_signal
 from kube_lite.cli.server_flags import add_server_flags, server_settings
 
 HELP = "API server, store, scheduler and controllers"
@@ -34,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
     settings = server_settings(args)
 
     async def serve(stop: Stop) -> None:
-        from kube_lite.live.server import serve as live
+        with loading():
+            from kube_lite.live.server import serve as live
 
         async with live(settings) as server:
             seconds = time.perf_counter() - started

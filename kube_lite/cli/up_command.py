@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from kube_lite.cli.main import CommandError
 from kube_lite.cli.node_flags import add_node_flags, check_name, insecure, mirrors, own_name, require_root
-from kube_lite.cli.running import Stop, run_until_signal
+from kube_lite.cli.running import Stop, loading, run_until_signal
 from kube_lite.cli.server_flags import add_server_flags, server_settings
 
 if TYPE_CHECKING:
@@ -56,7 +56,8 @@ def run(args: argparse.Namespace) -> int:
     settings = server_settings(args)
 
     async def serve(stop: Stop) -> None:
-        from kube_lite.live.server import serve as live
+        with loading():
+            from kube_lite.live.server import serve as live
 
         async with live(settings) as server:
             if args.no_node:

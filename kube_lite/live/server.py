@@ -15,9 +15,11 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from typing import Any
 
 import anyio
+import msgspec
+from msgspec.structs import replace
 
 from kube_lite import clock
 from kube_lite.api import certs, listener
@@ -44,8 +46,7 @@ EXTRA_DELAY = 0.5
 """Seconds after the start before FastAPI is imported: first come those who waited for the server."""
 
 
-@dataclass(frozen=True)
-class LiveServer:
+class LiveServer(msgspec.Struct, frozen=True):
     """A server that answers requests."""
 
     url: str
@@ -88,7 +89,8 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
         advertise = advertise_address(settings)
         authority = certs.Authority(settings.pki_dir)
         certs.check_key(settings.pki_dir / "service-account.key")
-        options = _cluster_options(settings, advertise, authority)
+        served = anyio.Event()
+        options = replace(_cluster_options(settings, advertise, authority), served=served)
         audit = AuditLog(settings.data_dir / "audit.log")
         stack.callback(audit.close)
         running = await stack.enter_async_context(cluster(store, options, rng, audit))
@@ -115,6 +117,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
             serving.start_soon(server.serve, [listening])
         for server, _ in servers:
             await server.wait_started()
+        served.set()
         tasks.start_soon(running.plane.dispatcher.timeline.run)
         tasks.start_soon(aggregator.run)
         tasks.start_soon(compact_regularly, store, HistorySettings())
@@ -153,8 +156,10 @@ async def _build_extra(running: Cluster) -> None:
     await clock.run_in_thread(importlib.import_module, "kube_lite.api.extra")
     from kube_lite.api import extra
 
-    scheduler = running.scheduler
-    running.plane.app.extra = extra.build(scheduler.explain if scheduler is not None else None, running.plane)
+    def explain(pod: str) -> Any | None:
+        return running.scheduler.explain(pod) if running.scheduler is not None else None
+
+    running.plane.app.extra = extra.build(explain, running.plane)
 
 
 def _cluster_options(settings: ServerSettings, advertise: str, authority: certs.Authority) -> ClusterOptions:
