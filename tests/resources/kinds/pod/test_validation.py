@@ -98,7 +98,7 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
     (
         "whole hostname",
         {"spec.hostnameOverride": "a.b", "spec.setHostnameAsFQDN": True},
-        [(NOT_HERE, "spec.hostnameOverride", "`setHostnameAsFQDN`")],
+        [(NOT_HERE, "spec.hostnameOverride", "when setHostnameAsFQDN is true")],
     ),
     (
         "sysctl of the node's network",
@@ -107,13 +107,18 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
     ),
     (
         "selinux",
-        {"spec.securityContext.seLinuxChangePolicy": "x"},
-        [(UNKNOWN, "spec.securityContext.seLinuxChangePolicy", '"MountOption", "Recursive"')],
+        {"spec.securityContext.seLinuxChangePolicy": "MountOption"},
+        [(UNKNOWN, "spec.securityContext.seLinuxChangePolicy", 'supported values: "Recursive"')],
     ),
     (
         "devices of own users",
         {"spec.hostUsers": False, f"{P}.volumeDevices": [{"name": "v", "devicePath": "/x"}], **CLAIMED},
         [(NOT_HERE, f"{C}.volumeDevices", "when `hostUsers` is false")],
+    ),
+    (
+        "own users",
+        {"spec.hostUsers": False, "spec.hostPID": True},
+        [(NOT_HERE, "spec.HostPID", "`hostUsers` is false")],
     ),
     (
         "resources of the whole",
@@ -126,6 +131,32 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
             (BAD, "spec.resources.requests[cpu]", "aggregate container requests of 2"),
             (BAD, "spec.resources.containers[0][cpu].limits", "pod limits of 1"),
         ],
+    ),
+    (
+        "huge pages of the whole",
+        {
+            "spec.resources.limits": {"cpu": "1", "hugepages-2Mi": "2Mi"},
+            f"{P}.resources.limits": {"cpu": "500m", "hugepages-2Mi": "2Mi"},
+            "spec.containers.1": {
+                "name": "d",
+                "image": "x",
+                "resources": {"limits": {"hugepages-2Mi": "2Mi", "cpu": "1m"}},
+            },
+        },
+        [
+            (BAD, "spec.resources.requests[hugepages-2Mi]", "aggregate container requests of 4Mi"),
+            (BAD, "spec.resources.limits[hugepages-2Mi]", "aggregate container limits of 4Mi"),
+        ],
+    ),
+    (
+        "resources of the whole on windows",
+        {"spec.os.name": "windows", "spec.resources.limits": {"cpu": "1", "x": "1"}},
+        [(NOT_HERE, "spec.resources", "may not be set for a windows pod")],
+    ),
+    (
+        "claims",
+        {"spec.resourceClaims": [{"name": "d", "resourceClaimName": ""}]},
+        [(BAD, "spec.resourceClaims[0].resourceClaimName", "subdomain")],
     ),
 ]
 
