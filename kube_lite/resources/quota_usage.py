@@ -231,7 +231,16 @@ def _crosses_namespaces(affinity: Obj) -> bool:
 def _claim_scope(term: Obj, claim: Obj) -> bool:
     if term.get("scopeName") != "VolumeAttributesClass":
         return False
-    return _chosen(term, dig(claim, "spec", "volumeAttributesClassName", default="") or "")
+    names = {dig(claim, *path) for path in _ATTRIBUTES} - {None, ""}
+    return any(_chosen(term, name) for name in names or ("",))
+
+
+_ATTRIBUTES = (
+    ("spec", "volumeAttributesClassName"),
+    ("status", "currentVolumeAttributesClassName"),
+    ("status", "modifyVolumeStatus", "targetVolumeAttributesClassName"),
+)
+"""The classes of attributes that a claim asks for, has, and is being given."""
 
 
 _SCOPES: dict[str, Callable[[Obj, Obj], bool]] = {"pods": _pod_scope, "persistentvolumeclaims": _claim_scope}

@@ -15,7 +15,6 @@ from kube_lite.resources.kinds.persistentvolumeclaim import (
     class_annotation_warnings,
     short_modes,
     validate_access_modes,
-    validate_attributes_kept,
     validate_basic_amount,
 )
 from kube_lite.resources.kinds.pod.defaults import VOLUME_DEFAULTS, default_resource_list
@@ -272,7 +271,10 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
         found.append(invalid("volumeMode", after.get("volumeMode"), IMMUTABLE))
     if had := before.get("nodeAffinity"):
         found.extend(_same_nodes(after.get("nodeAffinity"), had))
-    return found + validate_attributes_kept(after, before, empty="")
+    if before.get("volumeAttributesClassName") is not None and after.get("volumeAttributesClassName") is None:
+        detail = "update from non-nil value to nil is forbidden"
+        found.append(forbidden("spec.volumeAttributesClassName", detail))
+    return found
 
 
 def _same_nodes(affinity: Obj | None, had: Obj) -> Errors:

@@ -39,6 +39,7 @@ _POD_RESOURCES = frozenset(
         "limits.memory",
     }
 )
+_CLAIM_RESOURCES = frozenset({"persistentvolumeclaims", "requests.storage"})
 _CONFLICTS = (frozenset({"BestEffort", "NotBestEffort"}), frozenset({"Terminating", "NotTerminating"}))
 
 
@@ -48,6 +49,8 @@ def _applies(scope: str, name: str) -> bool:
         return name == "pods"
     if scope in _POD_SCOPES:
         return name in _POD_RESOURCES
+    if scope == "VolumeAttributesClass":
+        return name in _CLAIM_RESOURCES
     return True
 
 

@@ -54,6 +54,11 @@ CONFLICT = ("Terminating", "NotTerminating")
             [(BAD, "spec.scopes", "unsupported scope applied to resource")],
         ),
         (
+            "scope of claims",
+            {"spec.scopes": ["VolumeAttributesClass"], "spec.hard": {"persistentvolumeclaims": "1", "pods": "1"}},
+            [(BAD, "spec.scopes", "unsupported scope applied to resource")],
+        ),
+        (
             "conflicting scopes",
             {"spec.scopeSelector.matchExpressions": [{"scopeName": s, "operator": "Exists"} for s in CONFLICT]},
             [(BAD, SELECTOR, "[]core.ResourceQuotaScope(nil): conflicting scopes")],

@@ -27,7 +27,7 @@ from kube_lite.resources.kinds.pod.validation import validate_pod_annotations
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.names import in_range
 from kube_lite.resources.registry import prepare_status_update
-from kube_lite.resources.rules import BAD_IP, dns_label, dns_subdomain, nonnegative, parse_ip, qualified_name
+from kube_lite.resources.rules import BAD_IP, dns_label, dns_subdomain, nonnegative, parse_ip, plain_ip, qualified_name
 
 _HEALTH = ("Healthy", "Unhealthy", "Unknown")
 MAX_HEALTH_MESSAGE = 1024
@@ -85,12 +85,12 @@ def validate_pod_status(new: Obj, old: Obj) -> Errors:
     if (claim := status.get("extendedResourceClaimStatus")) is not None:
         found.extend(_extended_claim(claim, spec, "status.extendedResourceClaimStatus"))
     if addresses := status.get("podIPs"):
-        found.extend(_addresses(addresses, "podIPs", "core.PodIP"))
+        found.extend(_addresses(addresses, before.get("podIPs") or (), "podIPs", "core.PodIP"))
     if addresses := status.get("hostIPs"):
         if addresses[0].get("ip", "") != status.get("hostIP", ""):
             wrong = addresses[0].get("ip", "")
             found.append(invalid("status.hostIPs[0].ip", wrong, "must be equal to `hostIP`"))
-        found.extend(_addresses(addresses, "hostIPs", "core.HostIP"))
+        found.extend(_addresses(addresses, before.get("hostIPs") or (), "hostIPs", "core.HostIP"))
     return found
 
 
@@ -105,7 +105,7 @@ def _conditions(conditions: Sequence[Obj]) -> Errors:
     return found
 
 
-def _addresses(entries: list[Obj], name: str, go_type: str) -> Errors:
+def _addresses(entries: list[Obj], before: Sequence[Obj], name: str, go_type: str) -> Errors:
     """Addresses are real, at most one a family, and none twice (upstream: ``validatePodIPs``)."""
     found: Errors = []
     path = f"status.{name}"
@@ -114,6 +114,8 @@ def _addresses(entries: list[Obj], name: str, go_type: str) -> Errors:
         at = index(path, i)
         if parse_ip(text) is None:
             found.append(invalid(at, text, BAD_IP))
+        elif ":" in text and (odd := plain_ip(text, at, [entry.get("ip", "") for entry in before])):
+            found.extend(odd)
         elif text in texts[:i]:
             found.append(duplicate(at, {"ip": text}))
     families = [address.version for text in texts if (address := parse_ip(text)) is not None]

@@ -41,7 +41,7 @@ from kube_lite.resources.kinds.pod.windows import validate_host_process, validat
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import validate_labels
 from kube_lite.resources.pod_resources import container_total
-from kube_lite.resources.rules import dns_label, dns_subdomain, parse_ip
+from kube_lite.resources.rules import dns_label, dns_subdomain, parse_ip, plain_ip
 
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _BAD_IP = "must be valid IP address"
@@ -75,6 +75,7 @@ def _dns_config(spec: Obj, path: str) -> Errors:
     for i, server in enumerate(servers):
         if parse_ip(server) is None:
             found.append(invalid(index(at, i), server, _BAD_IP))
+        found.extend(plain_ip(server, index(at, i)))
     at = child(path, "searches")
     if len(searches) > MAX_SEARCHES:
         found.append(invalid(at, searches, f"must not have more than {MAX_SEARCHES} search paths"))
@@ -239,6 +240,7 @@ def _rest(spec: Obj, path: str) -> Errors:
         at = child(path, "hostAliases")
         if parse_ip(alias.get("ip", "")) is None:
             found.append(invalid(child(at, "ip"), alias.get("ip", ""), _BAD_IP))
+        found.extend(plain_ip(alias.get("ip", ""), child(at, "ip")))
         for hostname in alias.get("hostnames") or ():
             found.extend(dns_subdomain(hostname, child(at, "hostnames")))
     if name := spec.get("priorityClassName"):

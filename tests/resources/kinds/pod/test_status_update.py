@@ -92,6 +92,7 @@ def test_a_status_update_keeps_spec_and_owners() -> None:
             {"status.extendedResourceClaimStatus": {}},
             [(NEEDED, f"{CLAIM}.requestMappings", "at least one"), (NEEDED, f"{CLAIM}.resourceClaimName", "")],
         ),
+        ({"status.podIPs": [{"ip": "::ffff:1.1.1.1"}]}, [(BAD, "status.podIPs[0]", "an IPv4-mapped IPv6 address")]),
         ({"status.resourceClaimStatuses": [{"name": "d"}]}, [(BAD, "status.resourceClaimStatuses[0].name", "match")]),
         (
             {"status.containerStatuses": [{"name": "c", "user": {"linux": {"uid": -1, "gid": 0}}}]},

@@ -42,6 +42,14 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
             (BAD, "spec.dnsConfig.nameservers[3]", "valid IP address"),
         ],
     ),
+    (
+        "mapped addresses",
+        {"spec.dnsConfig.nameservers": ["::ffff:1.1.1.1"], "spec.hostAliases": [{"ip": "::ffff:1.1.1.1"}]},
+        [
+            (BAD, "spec.dnsConfig.nameservers[0]", "must not be an IPv4-mapped IPv6 address"),
+            (BAD, "spec.hostAliases.ip", "must not be an IPv4-mapped IPv6 address"),
+        ],
+    ),
     ("search", {"spec.dnsConfig.searches": ["A"]}, [(BAD, "spec.dnsConfig.searches[0]", "subdomain")]),
     ("dns option", {"spec.dnsConfig.options": [{}]}, [(NEEDED, "spec.dnsConfig.options[0]", "must not be empty")]),
     ("node selector", {"spec.nodeSelector": {"a": "b c"}}, [(BAD, "spec.nodeSelector", "a valid label")]),
