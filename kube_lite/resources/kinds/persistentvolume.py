@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from datetime import datetime
 
+from kube_lite import clock
 from kube_lite.resources import quantity
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, child, forbidden, invalid, key, not_supported, required
@@ -41,7 +42,16 @@ from kube_lite.resources.kinds.pod.storage_systems import (
 from kube_lite.resources.kinds.pod.volumes import NAMED, NAMED_SECOND, host_path, validate_driver_name
 from kube_lite.resources.kinds.pod.warnings import DEPRECATED_VOLUMES, term_warnings
 from kube_lite.resources.meta import Obj, metadata, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status
+from kube_lite.resources.registry import (
+    AGE_COLUMN,
+    NAME_COLUMN,
+    Cells,
+    Column,
+    Resource,
+    UpdateCheck,
+    prepare_status_update,
+    status,
+)
 from kube_lite.resources.rules import POSITIVE, dns_label, dns_subdomain, no_backsteps
 
 FINALIZER = "kubernetes.io/pv-protection"
@@ -49,6 +59,7 @@ MOUNT_ANNOTATION = "volume.beta.kubernetes.io/mount-options"
 RECLAIM = frozenset({"Delete", "Recycle", "Retain"})
 
 
+_CHANGED = "lastPhaseTransitionTime"
 _EXPAND = "controllerExpandSecretRef"
 _CSI_SECRETS = ("controllerPublishSecretRef", _EXPAND, "nodePublishSecretRef", "nodeExpandSecretRef")
 _SOLD_OUT = ("photonPersistentDisk", "scaleIO", "storageos", "glusterfs", "rbd", "cephfs")
@@ -142,6 +153,17 @@ def _prepare_create(obj: Obj) -> None:
 
 def _prepare_update(new: Obj, old: Obj) -> None:
     new["status"] = old.get("status", {})
+
+
+def _prepare_status(new: Obj, old: Obj) -> None:
+    """The time of a change of phase is set where the writer does not tell one."""
+    prepare_status_update(new, old)
+    state, before = new.setdefault("status", {}), old.get("status") or {}
+    told, was = state.get(_CHANGED), before.get(_CHANGED)
+    if state.get("phase") != before.get("phase"):
+        state[_CHANGED] = clock.timestamp() if told is None or told == was else told
+    elif told is None and was is not None:
+        state[_CHANGED] = was
 
 
 def _capacity(capacity: Obj | None, path: str) -> Errors:
@@ -345,7 +367,7 @@ RESOURCES = (
         definition="io.k8s.api.core.v1.PersistentVolume",
         namespaced=False,
         short_names=("pv",),
-        subresources={"status": status()},
+        subresources={"status": status(_prepare_status)},
         generation=False,
         default=_default,
         prepare_create=_prepare_create,
