@@ -179,8 +179,7 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
         detail = f"spec is immutable after creation except resources.requests for bound claims\n{changed}"
         found.append(forbidden("spec", detail))
     capacity = ((old.get("status") or {}).get("capacity") or {}).get("storage")
-    # No claim shrank up to v1.22, which is told where the update is refused anyway.
-    found.extend(_shrinks(requests.get("storage"), had, had if found else capacity))
+    found.extend(_shrinks(requests.get("storage"), had, capacity))
     found.extend(immutable(after, before, "volumeMode", ""))
     return found + _attributes_kept(after, before, old.get("status") or {})
 
@@ -197,7 +196,7 @@ def _shrinks(wanted: str | None, had: str | None, given: str | None) -> Errors:
     size = quantity.parse(wanted or "0")
     if size >= quantity.parse(had or "0") or size > quantity.parse(given or "0"):
         return []
-    return [forbidden("spec.resources.requests.storage", "field can not be less than previous value")]
+    return [forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")]
 
 
 def _attributes_kept(after: Obj, before: Obj, state: Obj) -> Errors:

@@ -87,8 +87,9 @@ def _scope_selector(spec: Obj) -> Errors:
         found.extend(invalid(at, shown, _NOT_APPLIED) for _ in _not_applied(scope, spec))
         if scope in _EXISTING and operator != "Exists":
             detail = (
-                "must be 'Exist' only operator when scope is any of ResourceQuotaScopeTerminating, "
-                "ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort and ResourceQuotaScopeNotBestEffort"
+                "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, "
+                "ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort "
+                "or ResourceQuotaScopeCrossNamespacePodAffinity"
             )
             found.append(invalid(child(at, "operator"), operator, detail))
         if operator in ("In", "NotIn") and not values:

@@ -93,7 +93,7 @@ WANTED_NAME = 'must be `spec.version+"."+spec.group`: "v1.g.io"'
             resource("", "services"),
             {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}},
             {"spec.clusterIPs": ["10.0.0.1"]},
-            [(BAD, "spec.clusterIPs", "must be empty when clusterIP is empty")],
+            [(BAD, "spec.clusterIPs", "must be empty when `clusterIP` is not specified")],
         ),
         (
             resource("networking.k8s.io", "ingresses"),

@@ -46,7 +46,7 @@ CONFLICT = ("Terminating", "NotTerminating")
         (
             "operator of a scope",
             {"spec.scopeSelector.matchExpressions": [{"scopeName": "BestEffort", "operator": "In", "values": ["a"]}]},
-            [(BAD, f"{SELECTOR}.operator", "must be 'Exist' only operator")],
+            [(BAD, f"{SELECTOR}.operator", "must be 'Exists' when scope is any of")],
         ),
         (
             "local storage of a scope",

@@ -153,7 +153,7 @@ CLASS = "spec.loadBalancerClass"
         (
             "health",
             {"spec.healthCheckNodePort": 30000},
-            [(BAD, "spec.healthCheckNodePort", "can only be set on LoadBalancer service")],
+            [(BAD, "spec.healthCheckNodePort", "may only be set when `type` is 'LoadBalancer' and")],
         ),
         ("class of nothing", {"spec.type": "LoadBalancer", "spec.loadBalancerClass": ""}, [(BAD, CLASS, "")] * 2),
         (

@@ -138,9 +138,9 @@ def _cluster_ips(spec: Obj, known: Collection[str]) -> Errors:
     if ip and not ips:
         found.append(required("spec.clusterIPs"))
     elif ips and not ip:
-        found.append(invalid("spec.clusterIPs", ips, "must be empty when clusterIP is empty"))
+        found.append(invalid("spec.clusterIPs", ips, "must be empty when `clusterIP` is not specified"))
     elif ips and ips[0] != ip:
-        found.append(invalid("spec.clusterIPs", ips, "element [0] must match clusterIP"))
+        found.append(invalid("spec.clusterIPs", ips, "first value must match `clusterIP`"))
     families = spec.get("ipFamilies") or []
     for i, family in enumerate(families):
         if family not in ("IPv4", "IPv6"):
@@ -226,9 +226,7 @@ def _traffic(spec: Obj) -> Errors:
     health = spec.get("healthCheckNodePort", 0)
     if health:
         if spec.get("type") != "LoadBalancer" or policy != "Local":
-            detail = "HealthCheckNodePort can only be set on LoadBalancer service with ExternalTrafficPolicy=Local"
-            if health < 0:
-                detail = "HealthCheckNodePort must be not less than 0"
+            detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
             found.append(invalid("spec.healthCheckNodePort", health, detail))
         else:
             found.extend(port_number(health, "spec.healthCheckNodePort"))
