@@ -133,7 +133,8 @@ def _sources(spec: Obj, path: str, *, any_group: bool) -> Errors:
             found.extend(required(child(at, part)) for part in ("name", "kind") if not given.get(part))
             group, kind = _kind_of(given)
             if not group and kind != "PersistentVolumeClaim":
-                found.append(invalid(at, kind, ""))
+                detail = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
+                found.append(invalid(at, kind, detail))
             elif group and not any_group:
                 found.extend(dns_subdomain(group, child(at, "apiGroup")))
     if reference is None:

@@ -46,7 +46,7 @@ CHANGED = (
             "sources of no group",
             {"spec.dataSource": {"kind": "X", "name": "s"}, "spec.dataSourceRef": {"kind": "X", "name": "s"}},
             [
-                (BAD, "spec.dataSource", 'Invalid value: "X"'),
+                (BAD, "spec.dataSource", "must be 'PersistentVolumeClaim' when referencing the default apiGroup"),
                 (BAD, "spec.dataSourceRef", 'Invalid value: "X"'),
             ],
         ),
