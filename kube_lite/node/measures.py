@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
 
-
-class Usage(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Usage:
     """What the processes of a group use; zeros for what its controllers do not tell."""
 
     cpu_nanoseconds: int
@@ -39,7 +39,8 @@ class Usage(msgspec.Struct, frozen=True):
         return max(0, self.memory_bytes - self.inactive_file_bytes)
 
 
-class Disk(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Disk:
     """Space on disk, and how many files and directories take it."""
 
     bytes: int = 0

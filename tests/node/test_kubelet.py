@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
-from msgspec.structs import replace
 
 from kube_lite.node import host_logs
 from kube_lite.node.kubelet import Kubelet
