@@ -49,6 +49,7 @@ BOTH = "name and selector are mutually exclusive"
         ({"spec.validations": []}, [(NEEDED, "spec.validations", NOTHING), (NEEDED, NOTES, NOTHING)]),
         ({"spec.validations.0.expression": " "}, [(NEEDED, f"{FIRST}.expression", "expression is not specified")]),
         ({"spec.validations.0.message": "a\rb"}, [(BAD, f"{FIRST}.message", "must not contain line breaks")]),
+        ({"spec.failurePolicy": ""}, [(UNKNOWN, "spec.failurePolicy", '"": supported values: "Fail", "Ignore"')]),
         ({"spec.validations.0.reason": "Conflict"}, [(UNKNOWN, f"{FIRST}.reason", '"RequestEntityTooLarge"')]),
         (
             {"spec.validations.0.messageExpression": "string(authorizer.path('/').check('get').allowed())"},

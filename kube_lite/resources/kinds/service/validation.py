@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kube_lite.resources.addresses import load_balancer_status
 from kube_lite.resources.field import (
     IMMUTABLE,
     Errors,
@@ -23,7 +24,6 @@ from kube_lite.resources.rules import (
     BAD_IP,
     dns_label,
     dns_subdomain,
-    load_balancer_status,
     parse_cidr,
     parse_ip,
     port_number,
@@ -297,7 +297,7 @@ def validate_status(new: Obj, old: Obj) -> Errors:
     status = new.get("status") or {}
     ingress = (status.get("loadBalancer") or {}).get("ingress") or ()
     at = "status.loadBalancer.ingress"
-    found = load_balancer_status(status)
+    found = load_balancer_status(status, old.get("status") or {})
     if ingress and (new.get("spec") or {}).get("type") != "LoadBalancer":
         return found or [forbidden(at, "may only be used when `spec.type` is 'LoadBalancer'")]
     for i, point in enumerate(ingress):
