@@ -96,6 +96,7 @@ class Tokens:
         account = self._objects.lookup("serviceaccounts", info.namespace, info.name)
         if account is None:
             raise errors.not_found("serviceaccounts", "", info.name)
+        self._check_uid(value["metadata"].get("uid"), account["metadata"])
         spec: Obj = value.setdefault("spec", {})
         seconds = spec.setdefault("expirationSeconds", DEFAULT_SECONDS)
         managed.on_create(TOKEN_REQUEST, value, wanted)
@@ -146,6 +147,14 @@ class Tokens:
         if given not in (None, "", name):
             wrong = field.invalid("metadata.name", given, "must match the service account name if specified")
             raise errors.invalid("TokenRequest", "authentication.k8s.io", name, [wrong])
+
+    @staticmethod
+    def _check_uid(given: str | None, account: Obj) -> None:
+        """:raises Conflict: the account that is meant was deleted, and another has its name"""
+        if given and given != account["uid"]:
+            why = f"the UID in the token request ({given}) does not match the UID of the service account"
+            what = "TokenRequest", "authentication.k8s.io", account["name"]
+            raise errors.conflict(*what, f"{why} ({account['uid']})")
 
     @staticmethod
     def _check(spec: Obj, seconds: Any) -> None:
