@@ -28,9 +28,8 @@ from kube_lite.resources.structural.problems import (
     wrong_type,
 )
 
-
-_EXACT = 2**53 - 1
-"""Up to here floats are exact: what is sent as ``1e15`` is an integer, ``1e16`` none (swag ``IsFloat64AJSONInteger``)."""
+_EXACT: Final = 2**53 - 1
+"""Up to here floats are exact: ``1e15`` is an integer, ``1e16`` is none (swag ``IsFloat64AJSONInteger``)."""
 
 
 def _is_integer(value: Any) -> bool:
