@@ -98,7 +98,11 @@ POINTER_SCALARS_OF = _words("""
     apis.meta.v1.Preconditions.uid apis.meta.v1.Preconditions.resourceVersion
     apis.meta.v1.DeleteOptions.propagationPolicy apiextensions.v1.JSONSchemaProps.$ref
     apiextensions.v1.JSONSchemaProps.x-kubernetes-list-type apiextensions.v1.JSONSchemaProps.x-kubernetes-map-type
-    apiextensions.v1.ValidationRule.reason
+    apiextensions.v1.ValidationRule.reason api.core.v1.EphemeralContainer.restartPolicy
+    api.core.v1.TopologySpreadConstraint.nodeAffinityPolicy api.core.v1.TopologySpreadConstraint.nodeTaintsPolicy
+    api.core.v1.PodResourceClaim.resourceClaimName api.core.v1.PodResourceClaim.resourceClaimTemplateName
+    api.core.v1.PodResourceClaimStatus.resourceClaimName
+    api.core.v1.PersistentVolumeClaimStatus.currentVolumeAttributesClassName
     api.admissionregistration.v1.MatchResources.matchPolicy
     api.admissionregistration.v1.MutatingAdmissionPolicySpec.failurePolicy
     api.admissionregistration.v1.NamedRuleWithOperations.scope

@@ -47,6 +47,10 @@ def test_value_fields_lose_their_zero_and_pointers_keep_it() -> None:
         ("api.batch.v1.Job", "spec.podFailurePolicy.rules.0.onExitCodes.containerName"),
         ("api.admissionregistration.v1.ValidatingAdmissionPolicy", "spec.validations.0.reason"),
         ("api.admissionregistration.v1.ValidatingAdmissionPolicy", "spec.matchConstraints.matchPolicy"),
+        ("api.core.v1.Pod", "spec.topologySpreadConstraints.0.nodeTaintsPolicy"),
+        ("api.core.v1.Pod", "spec.resourceClaims.0.resourceClaimTemplateName"),
+        ("api.core.v1.Pod", "spec.ephemeralContainers.0.restartPolicy"),
+        ("api.core.v1.PersistentVolumeClaim", "status.currentVolumeAttributesClassName"),
     ],
 )
 def test_an_empty_text_is_kept_where_upstream_tells_it_from_none(definition: str, path: str) -> None:
