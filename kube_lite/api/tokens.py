@@ -230,7 +230,7 @@ class Tokens:
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["ES256"],
             }
-            return json_response(document)
+            return _kept_for_an_hour(json_response(document))
 
         async def keys(request: Request) -> Response | None:
             if request.info.path != "/openid/v1/jwks":
@@ -240,7 +240,7 @@ class Tokens:
                 raise errors.NotAcceptable("406: Not Acceptable", {})
             response = json_response(self.signer.jwks())
             response.content_type = JWKS
-            return response
+            return _kept_for_an_hour(response)
 
         return {".well-known": configuration, "openid": keys}
 
@@ -352,6 +352,12 @@ class Tokens:
         if found["metadata"]["uid"] != uid:
             actual = found["metadata"]["uid"]
             raise TokenError(f"{kind} UID ({actual}) does not match service account {kind} ref claim ({uid})")
+
+
+def _kept_for_an_hour(response: Response) -> Response:
+    """Issuer and keys are public and seldom change: who checks tokens need not ask each time (upstream's max-age)."""
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    return response
 
 
 def _is_past(obj: Obj) -> bool:
