@@ -223,7 +223,8 @@ class _Options:
     def named(self, type_: str, text: str | _List) -> str | _List:
         """The text behind its type, where that is shown."""
         kind = underlying(type_)
-        composite = kind in go_types().structs or kind[0] == "[" or kind.startswith("map[") or kind == QUANTITY
+        structs = kind in go_types().structs or kind in (QUANTITY, INT_OR_STRING)
+        composite = structs or kind[0] == "[" or kind.startswith("map[")
         if self.types == _ELIDE or (self.types == _AUTO and (not composite or text == "nil" or self.side == "=")):
             return text
         return _prefixed(type_, text)
@@ -247,9 +248,7 @@ def _value(options: _Options, type_: str, value: Any) -> str | _List:
     if kind == QUANTITY:
         return options.named(type_, _quantity(inner, value or "0", _cut(options.level)))
     if kind == INT_OR_STRING:
-        if isinstance(value, str):
-            return options.named(type_, _List("", [_Record("1", "Type"), _Record(go_quote(value), "StrVal")]))
-        return options.named(type_, _List("", [_Record(str(value), "IntVal")] if value else []))
+        return options.named(type_, _int_or_string(value, _cut(options.level)))
     if kind in go_types().structs:
         set_ = [(f, member(kind, f, value or {})) for f in go_types().structs[kind]]
         shown = [(f.name, f.type, sub) for f, sub in set_ if not is_zero(f.type, sub)]
@@ -290,6 +289,12 @@ def _quantity(options: _Options, text: str, most: int) -> _List:
     records = [_Record(inside, "i")] if numbers else []
     records += [_Record(go_quote(part), name) for name, part in (("s", kept), ("Format", family)) if part]
     return _List("", records[:most] + ([_Record("...")] if len(records) > most else []))
+
+
+def _int_or_string(value: Any, most: int) -> _List:
+    given = (("Type", "1"), ("StrVal", go_quote(value))) if isinstance(value, str) else (("IntVal", str(value or 0)),)
+    shown = [_Record(text, name) for name, text in given if text not in ("0", '""')]
+    return _List("", shown[:most] + ([_Record("...")] if len(shown) > most else []))
 
 
 def _basic(kind: str, value: Any) -> str:
