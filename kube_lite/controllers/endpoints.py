@@ -144,7 +144,11 @@ class EndpointsController(Controller):
             await self._client.create("endpoints", {**obj, "subsets": subsets} if subsets else obj, namespace)
             return
         noted = stored.metadata.annotations.get(OVER_CAPACITY) == "truncated"
-        if _unversioned(stored.subsets) == _unversioned(subsets) and stored.metadata.labels == labels and noted == truncated:
+        if (
+            _unversioned(stored.subsets) == _unversioned(subsets)
+            and stored.metadata.labels == labels
+            and noted == truncated
+        ):
             return
         meta = stored.metadata
         change = {

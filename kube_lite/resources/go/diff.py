@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kube_lite.resources.go.alignment import aligned
 from kube_lite.resources.go.types import (
     INT_OR_STRING,
     QUANTITY,
@@ -100,25 +101,10 @@ def is_same(kind: str, x: Any, y: Any) -> bool:
 
 
 def _compare_lists(item: str, x: Sequence[Any], y: Sequence[Any]) -> list[tuple[str, _Node]]:
-    """Items in pairs where they are alike; else those that are gone, then those that are new."""
-    head = 0
-    while head < min(len(x), len(y)) and not _compare(item, x[head], y[head]).differs:
-        head += 1
-    tail = 0
-    while tail < min(len(x), len(y)) - head and not _compare(item, x[-1 - tail], y[-1 - tail]).differs:
-        tail += 1
-    pairs = [(x[i], y[i]) for i in range(head)]
-    middle_x, middle_y = x[head : len(x) - tail], y[head : len(y) - tail]
-    for i in range(max(len(middle_x), len(middle_y))):
-        one = middle_x[i] if i < len(middle_x) else _ABSENT
-        other = middle_y[i] if i < len(middle_y) else _ABSENT
-        same, different = _compare(item, one, other).leaves
-        if one is _ABSENT or other is _ABSENT or same + 1 >= different:
-            pairs.append((one, other))
-        else:
-            pairs += [(one, _ABSENT), (_ABSENT, other)]
-    pairs += [(x[len(x) - tail + i], y[len(y) - tail + i]) for i in range(tail)]
-    return [("", _compare(item, one, other)) for one, other in pairs]
+    """Items beside each other, as far as they are alike."""
+    pairs = aligned(len(x), len(y), lambda i, j: _compare(item, x[i], y[j]).leaves)
+    ends = [(_ABSENT if i is None else x[i], _ABSENT if j is None else y[j]) for i, j in pairs]
+    return [("", _compare(item, one, other)) for one, other in ends]
 
 
 def _map_key(kind: str, key: str) -> str:
