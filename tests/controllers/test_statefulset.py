@@ -86,7 +86,7 @@ def test_pods_start_in_order_and_stop_in_reverse() -> None:
                 "readyReplicas": 3,
                 "currentReplicas": 3,
                 "updatedReplicas": 3,
-                "availableReplicas": 0,
+                "availableReplicas": 3,
                 "currentRevision": revision,
                 "updateRevision": revision,
                 "collisionCount": 0,
