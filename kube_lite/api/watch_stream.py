@@ -139,3 +139,5 @@ class Stream:
                 timer.cancel()
             sink.on_writable = None
             self._source.close()
+            # each holds itself, and the connection: they would stay until the cycle collector looks
+            del write, tick, timer

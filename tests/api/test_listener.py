@@ -22,6 +22,7 @@ from kube_lite.api.app import App
 from kube_lite.api.certs import Authority, Pair
 from kube_lite.api.exchange import Exchange
 from kube_lite.api.plane import Plane
+from kube_lite.api.watch import WatchSource
 from tests.plane import started_plane
 
 REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -108,6 +109,36 @@ def test_a_connection_that_ended_is_gone_without_the_cycle_collector(tmp_path: P
                     await who(port, trusting(authority))
                 await anyio.sleep(0.2)
                 assert not [x for x in gc.get_objects() if isinstance(x, Exchange)]
+            finally:
+                gc.enable()
+
+    run(story)
+
+
+def test_a_watch_that_ended_is_gone_without_the_cycle_collector(tmp_path: Path) -> None:
+    """One lasts for minutes: what it leaves is old then, and old garbage is looked for least of all."""
+
+    async def watch(port: int, context: ssl.SSLContext, *, abruptly: bool) -> None:
+        async with await anyio.connect_tcp(
+            "127.0.0.1", port, ssl_context=context, tls_standard_compatible=False
+        ) as stream:
+            seconds = "" if abruptly else "&timeoutSeconds=1"
+            await stream.send(f"GET /api/v1/namespaces?watch=1{seconds} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            seen = b""
+            while b'"type":"ADDED"' not in seen or not (abruptly or seen.endswith(b"0\r\n\r\n")):
+                seen += await stream.receive()
+
+    async def story(plane: Plane) -> None:
+        async with serving(plane.app, tmp_path) as (authority, port):
+            context = trusting(authority, authority.client_pair("jane", "jane", ["system:masters"]))
+            await watch(port, context, abruptly=True)
+            gc.collect()
+            gc.disable()
+            try:
+                for abruptly in (True, False):
+                    await watch(port, context, abruptly=abruptly)
+                await anyio.sleep(0.2)
+                assert not [x for x in gc.get_objects() if isinstance(x, Exchange | WatchSource)]
             finally:
                 gc.enable()
 

@@ -132,6 +132,7 @@ class AdmissionRequest:
         """The write has been made, or will not be."""
         while self.ended:
             self.ended.pop()()
+        self.undo.clear()  # they hold this request, which would stay until the cycle collector looks
 
     def is_(self, group_resource: str, subresource: str = "") -> bool:
         """Whether this is about that resource and subresource."""

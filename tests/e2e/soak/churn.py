@@ -34,7 +34,7 @@ class Round:
         """The same over another line."""
         return Round(self.place, self.number, line)
 
-    async def until(self, path: str, true: Callable[[int, Any], bool], seconds: float = 30.0) -> Any:
+    async def until(self, path: str, true: Callable[[int, Any], bool], seconds: float = 60.0) -> Any:
         """GET until ``true`` of code and body. :raises AssertionError: it does not come true"""
         for _ in range(int(seconds / 0.05)):
             code, body = await self.line.ask("GET", path)
@@ -293,7 +293,7 @@ async def pages(round_: Round) -> None:
     line = round_.line
     first = await line.must("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles?limit=5")
     follow = first["metadata"]["continue"]
-    await line.must("GET", f"/apis/rbac.authorization.k8s.io/v1/clusterroles?limit=7&continue={follow}")
+    await line.ask("GET", f"/apis/rbac.authorization.k8s.io/v1/clusterroles?limit=7&continue={follow}")
     await line.must("GET", f"{CORE}?limit=1")
     revision = first["metadata"]["resourceVersion"]
     await line.ask("GET", f"{CORE}/default/pods?at={int(revision) - 20}")
