@@ -26,7 +26,8 @@ DURATION_BUCKETS: Final = (
 """Seconds (upstream's apiserver_request_duration_seconds)."""
 
 MOST_SORTS: Final = 2048
-"""Sorts of requests that are told apart; those of kinds that are gone make room, what comes then is counted together."""
+"""Sorts of requests that are told apart; those of kinds that are gone make room. What comes then is
+counted together."""
 LOOK_SECONDS: Final = 10.0
 """Between two looks for sorts that can make room."""
 
@@ -110,7 +111,7 @@ class RequestMetrics:
             if not self._running.get(sort) and not self._endless.get(sort):
                 del self._sorts[asked]
                 for counted in (self._finished, self._running, self._endless):
-                    counted.pop(sort, None)  # type: ignore[attr-defined]
+                    counted.pop(sort, None)
 
     def end(self, request: Request, sort: Sort, code: int, seconds: float) -> None:
         """The request was answered. :param sort: what :meth:`begin` made of it"""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from kube_lite.resources.meta import ObjectMeta
 
 REMEMBERED_DELETIONS = 5_000
-"""Uids of deleted objects without dependants that are remembered, for dependants that come late; the oldest go first."""
+"""Uids of deleted objects without dependants that are remembered, for those that come late; the oldest go first."""
 
 
 @dataclass(frozen=True, slots=True)

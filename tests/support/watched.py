@@ -1,8 +1,8 @@
 """A server that tells what it holds: ``python -m tests.support.watched COUNTS server --data-dir ...``.
 
-Everything is as in ``kube-lite server``, but what is kept for some time is kept for seconds: history, events, the
-audit log. So what still grows is no memory of the past. On SIGUSR1 it collects garbage and writes to the file COUNTS
-what there is.
+Everything is as in ``kube-lite server``, but what is kept for some time is kept for seconds (history, events, the
+audit log), and caches of thousands hold dozens. So what still grows is no memory of the past. On SIGUSR1 it collects
+garbage and writes to the file COUNTS what there is.
 """
 
 from __future__ import annotations
@@ -19,15 +19,23 @@ import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from kube_lite.api import audit, expiry, plane
+from kube_lite.api import audit, expiry, flow_rules, history, metrics, plane, storage
+from kube_lite.api.admission import plugin
+from kube_lite.api.authz import rbac
 from kube_lite.cli.main import main
+from kube_lite.client import events
+from kube_lite.controllers import ownership_graph
 from kube_lite.live import server
-from kube_lite.resources import registry
+from kube_lite.resources import registry, remembered
+from kube_lite.resources.cel import program
+from kube_lite.sched import evaluate, explain, nodes, reporting
 from kube_lite.settings import ServerSettings
+from kube_lite.sim import simnode
 from kube_lite.store import watch_cache
 from kube_lite.store.compaction import HistorySettings
 from kube_lite.store.ring import RingSettings
@@ -39,13 +47,13 @@ EVENT_SECONDS = 5
 AUDIT_BYTES = 256 * 1024
 
 
+_MALLINFO = ("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")
+
+
 class _Allocated(ctypes.Structure):
     """glibc's struct mallinfo2 (malloc.h)."""
 
-    _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()
-    ]
+    _fields_ = [(name, ctypes.c_size_t) for name in _MALLINFO]
 
 
 def _mallinfo() -> _Allocated:
@@ -54,6 +62,36 @@ def _mallinfo() -> _Allocated:
     found = ask()
     assert isinstance(found, _Allocated)
     return found
+
+
+FEW = 64
+"""Entries of caches that hold thousands."""
+CACHES: tuple[tuple[ModuleType, str], ...] = (
+    (events, "CACHE_SIZE"),
+    (explain, "MAX_DECISIONS"),
+    (evaluate, "MAX_CLASSES"),
+    (reporting, "MAX_REMEMBERED"),
+    (nodes, "MAX_CHANGES"),
+    (ownership_graph, "REMEMBERED_DELETIONS"),
+    (flow_rules, "REMEMBERED"),
+    (rbac, "USERS_KEPT"),
+    (history, "MAX_NOTES"),
+    (plugin, "MOST_CONCERNED"),
+    (storage, "MOST_HEADS"),
+    (simnode, "MOST_IMAGES"),
+)
+
+
+def shrink() -> None:
+    """Fill caches at once that are full after thousands of objects only."""
+    for module, bound in CACHES:
+        assert isinstance(getattr(module, bound), int)
+        setattr(module, bound, FEW)
+    setattr(metrics, "MOST_SORTS", 512)  # noqa: B010
+    setattr(program, "_compiled", lru_cache(FEW)(program._compiled.__wrapped__))  # noqa: B010
+    for one in gc.get_objects():
+        if type(one) is remembered._Remembered:
+            one._most = FEW
 
 
 def shorten() -> None:
@@ -129,6 +167,7 @@ def run(path: Path, arguments: list[str]) -> int:
 
     server.serve = watched
     shorten()
+    shrink()
     return main(arguments)
 
 

@@ -56,9 +56,7 @@ class Line:
         if how == "unix":
             reader, writer = await asyncio.open_unix_connection(place.socket, limit=2**24)
         else:
-            reader, writer = await asyncio.open_connection(
-                place.host, place.port, ssl=getattr(place, how), limit=2**24
-            )
+            reader, writer = await asyncio.open_connection(place.host, place.port, ssl=getattr(place, how), limit=2**24)
         return cls(reader, writer, headers or {})
 
     def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> None:
@@ -74,10 +72,8 @@ class Line:
         headers = dict(line.lower().split(": ", 1) for line in lines if ": " in line)
         return int(first.split()[1]), headers
 
-    async def ask(
-        self, method: str, path: str, body: Any = None, type_: str = JSON, **headers: str
-    ) -> tuple[int, Any]:
-        """Code and body, decoded where it is JSON (a stream is not); names of ``headers`` are written with underscores."""
+    async def ask(self, method: str, path: str, body: Any = None, type_: str = JSON, **headers: str) -> tuple[int, Any]:
+        """Code and body, decoded where it is JSON and no stream; names of ``headers`` are written with underscores."""
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         self.send(method, path, raw, {"Content-Type": type_, **given})

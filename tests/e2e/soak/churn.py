@@ -225,14 +225,12 @@ async def definitions(round_: Round) -> None:
     watch = await Line.open(round_.place)
     watch.send("GET", f"{base}?watch=true", b"", {})
     for number in range(3):
-        made = {
-            "apiVersion": f"{group}/v1",
-            "kind": "Soak",
-            "metadata": {"name": f"s{number}"},
-            "spec": {"size": number},
-        }
+        made: Obj = {"apiVersion": f"{group}/v1", "kind": "Soak", "spec": {"size": number}}
+        made["metadata"] = {"name": f"s{number}"}
         await line.must("POST", base, made)
-    await line.must("PATCH", f"{base}/s1?force=true&fieldManager={round_.tag}", {**made, "metadata": {"name": "s1"}}, APPLY)
+    await line.must(
+        "PATCH", f"{base}/s1?force=true&fieldManager={round_.tag}", {**made, "metadata": {"name": "s1"}}, APPLY
+    )
     await line.ask("PATCH", f"{base}/s1", {"spec": {"size": 9999}}, MERGE)
     await line.ask("GET", f"/apis/{group}/v2/namespaces/default/soaks")
     await line.must("GET", f"/openapi/v3/apis/{group}/v1")
@@ -284,7 +282,9 @@ async def watches(round_: Round) -> None:
     half.drop()
     short = await Line.open(round_.place, "unix")
     listed = await short.must("GET", f"{base}?limit=1")
-    await short.ask("GET", f"{base}?watch=true&timeoutSeconds=1&resourceVersion={listed['metadata']['resourceVersion']}")
+    await short.ask(
+        "GET", f"{base}?watch=true&timeoutSeconds=1&resourceVersion={listed['metadata']['resourceVersion']}"
+    )
     short.drop()
 
 
@@ -389,7 +389,7 @@ async def policies(round_: Round) -> None:
             "service": {"namespace": "default", "name": tag},
         },
     }
-    made = [
+    made: list[tuple[str, Obj]] = [
         (f"{ADMISSION}/validatingwebhookconfigurations", {**name, "webhooks": [hook]}),
         (f"{ADMISSION}/mutatingwebhookconfigurations", {**name, "webhooks": [hook]}),
         (f"{ADMISSION}/validatingadmissionpolicies", policy),
