@@ -31,6 +31,7 @@ from kube_lite.client import kubeconfig
 from kube_lite.cluster import Cluster, ClusterOptions, cluster
 from kube_lite.controllers.settings import ControllerSettings
 from kube_lite.live import collector, directory
+from kube_lite.node.linux import allocator
 from kube_lite.settings import ServerSettings
 from kube_lite.store.compaction import HistorySettings, compact_regularly
 from kube_lite.store.sqlite import open_sqlite
@@ -63,6 +64,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
     :raises Locked: another server uses the directory
     :raises ExceptionGroup: with an OSError: the address cannot be bound; with a ValueError: a file cannot be read
     """
+    allocator.give_back()
     directory.prepare(settings.data_dir)
     directory.check_owner(settings.data_dir)
     if settings.node_monitor_grace_period < SAFE_GRACE:

@@ -516,7 +516,7 @@ def test_definitions_that_come_and_go_leave_nothing() -> None:
             async with client.watch(resource) as batches, anyio.create_task_group() as tasks:
 
                 async def follow() -> None:
-                    async for _ in batches:  # noqa: B023
+                    async for _ in batches:
                         pass
 
                 tasks.start_soon(follow)

@@ -31,7 +31,7 @@ from kube_lite.cli.main import main
 from kube_lite.client import events
 from kube_lite.controllers import ownership_graph
 from kube_lite.live import server
-from kube_lite.resources import registry, remembered
+from kube_lite.resources import registry, remembered, selectors
 from kube_lite.resources.cel import program
 from kube_lite.sched import evaluate, explain, nodes, reporting
 from kube_lite.settings import ServerSettings
@@ -64,7 +64,7 @@ def _mallinfo() -> _Allocated:
     return found
 
 
-FEW = 64
+FEW = 32
 """Entries of caches that hold thousands."""
 CACHES: tuple[tuple[ModuleType, str], ...] = (
     (events, "CACHE_SIZE"),
@@ -88,6 +88,7 @@ def shrink() -> None:
         assert isinstance(getattr(module, bound), int)
         setattr(module, bound, FEW)
     setattr(metrics, "MOST_SORTS", 512)  # noqa: B010
+    setattr(selectors, "_from_parts", lru_cache(FEW)(selectors._made))  # noqa: B010
     setattr(program, "_compiled", lru_cache(FEW)(program._compiled.__wrapped__))  # noqa: B010
     for one in gc.get_objects():
         if type(one) is remembered._Remembered:

@@ -261,7 +261,7 @@ def syntax_problem(source: str) -> str:
     return ""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)  # some 9 KB each, those of the library among them
 def _compiled(source: str) -> Program:
     return Program(source)
 

@@ -30,6 +30,8 @@ WARM = slice(8, 12)
 """The looks that are compared: those of the rounds 32 to 48..."""
 LATE = slice(20, 24)
 """...with those of the rounds 80 to 96."""
+FLUCTUATION = 64
+"""Objects of a type that may be there or not: caches are emptied when they are full, history when it is old."""
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(3600)]
 
@@ -111,7 +113,7 @@ def grown(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> dict[str
         if not name.startswith("kube_lite.") and name not in ("builtins.coroutine", "builtins.async_generator"):
             continue
         then, now = (statistics.median(look["types"].get(name, 0) for look in looks) for looks in (before, after))
-        if now > then * 1.1 + 24:
+        if now > then * 1.1 + FLUCTUATION:
             found[name] = then, now
     return found
 
