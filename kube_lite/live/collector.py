@@ -10,6 +10,7 @@ what is loaded at the start is left out, the young generations are small, and ev
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 from typing import Final
 
 import anyio
@@ -36,8 +37,8 @@ def calm() -> None:
     gc.set_threshold(YOUNG, MIDDLE, NEVER)
 
 
-async def look_rarely() -> None:
-    """Look at everything now and then, until cancelled: the rarer, the longer it takes.
+async def look_rarely(give_back: Callable[[], object] = lambda: None) -> None:
+    """Look at everything now and then, until cancelled: the rarer, the longer it takes. Then call ``give_back``.
 
     Garbage gets old where it was part of a connection, or of a definition's schema. A process that has done nothing
     since is left in peace.
@@ -49,6 +50,7 @@ async def look_rarely() -> None:
             continue
         seen, began = done, clock.monotonic()
         gc.collect()
+        give_back()
         rest = max(SHORTEST, (clock.monotonic() - began) / SHARE)
 
 

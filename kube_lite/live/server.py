@@ -64,7 +64,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
     :raises Locked: another server uses the directory
     :raises ExceptionGroup: with an OSError: the address cannot be bound; with a ValueError: a file cannot be read
     """
-    allocator.give_back()
+    allocator.tune()
     directory.prepare(settings.data_dir)
     directory.check_owner(settings.data_dir)
     if settings.node_monitor_grace_period < SAFE_GRACE:
@@ -120,7 +120,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
         tasks.start_soon(aggregator.run)
         tasks.start_soon(compact_regularly, store, HistorySettings())
         collector.calm()
-        tasks.start_soon(collector.look_rarely)
+        tasks.start_soon(collector.look_rarely, allocator.trim)
         tasks.start_soon(_build_extra, running)
         yield LiveServer(url, settings, running)
         await _drain(running, [server for server, _ in servers], settings.shutdown_delay)

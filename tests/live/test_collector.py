@@ -50,15 +50,17 @@ def test_old_garbage_goes_within_minutes() -> None:
     async def story() -> None:
         ring = Ring()
         gone = weakref.ref(ring)
+        given: list[Ring | None] = []
         gc.collect()  # it is of the oldest generation now
         gc.set_threshold(collector.YOUNG, collector.MIDDLE, collector.NEVER)
         del ring
         gc.collect(1)
         assert gone() is not None
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(collector.look_rarely)
+            tasks.start_soon(collector.look_rarely, lambda: given.append(gone()))
             await anyio.sleep(collector.SHORTEST + 1)
             assert gone() is None
+            assert given == [None]
             tasks.cancel_scope.cancel()
 
     clock.run_virtual(story())
