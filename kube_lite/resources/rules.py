@@ -59,13 +59,42 @@ def parse_cidr(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | Non
         return None
 
 
-def load_balancer_status(status: Mapping[str, Any], path: str = "status.loadBalancer") -> Errors:
+def plain_ip(text: str, path: str, known: Collection[str] = ()) -> Errors:
+    """What v1.36 refuses of addresses that older servers took (StrictIPCIDRValidation).
+
+    :param text: an address that :func:`parse_ip` takes
+    :param known: addresses that are there already, which may stay
+    """
+    address = parse_ip(text) if ":" in text else None
+    if not isinstance(address, ipaddress.IPv6Address) or address.ipv4_mapped is None or text in known:
+        return []
+    return [invalid(path, text, "must not be an IPv4-mapped IPv6 address")]
+
+
+def plain_cidr(text: str, path: str, known: Collection[str] = ()) -> Errors:
+    """As :func:`plain_ip`, of ranges that :func:`parse_cidr` takes."""
+    if parse_cidr(text) is None or text in known:
+        return []
+    interface = ipaddress.ip_interface(text)
+    found: Errors = []
+    if isinstance(interface, ipaddress.IPv6Interface) and interface.ip.ipv4_mapped is not None:
+        found.append(invalid(path, text, "must not have an IPv4-mapped IPv6 address"))
+    if interface.ip != interface.network.network_address:
+        found.append(invalid(path, text, "must not have bits set beyond the prefix length"))
+    return found
+
+
+def load_balancer_status(status: Mapping[str, Any], before: Mapping[str, Any]) -> Errors:
     """Where a load balancer listens: addresses and names (upstream's ``ValidateLoadBalancerStatus``)."""
     found: Errors = []
+    path = "status.loadBalancer"
+    known = {ingress.get("ip") for ingress in (before.get("loadBalancer") or {}).get("ingress") or ()}
     for i, ingress in enumerate((status.get("loadBalancer") or {}).get("ingress") or ()):
         at = f"{path}.ingress[{i}]"
-        if (address := ingress.get("ip")) and parse_ip(address) is None:
-            found.append(invalid(f"{at}.ip", address, "must be a valid IP address"))
+        if address := ingress.get("ip"):
+            wrong = parse_ip(address) is None
+            found.extend([invalid(f"{at}.ip", address, "must be a valid IP address")] if wrong else ())
+            found.extend(plain_ip(address, f"{at}.ip", known))
         if name := ingress.get("hostname"):
             found.extend(invalid(f"{at}.hostname", name, problem) for problem in names.dns_subdomain(name))
             if parse_ip(name) is not None:

@@ -14,6 +14,7 @@ from kube_lite.resources.rules import (
     dns_label,
     dns_subdomain,
     parse_ip,
+    plain_ip,
     port_number,
     qualified_name,
     validate_public_ip,
@@ -37,6 +38,7 @@ def _address(address: Obj, path: str) -> Errors:
     known = parse_ip(ip) is not None
     if not known:
         found.append(invalid(at, ip, BAD_IP))
+    found.extend(plain_ip(ip, at))
     if hostname := address.get("hostname"):
         found.extend(dns_label(hostname, child(path, "hostname")))
     if (node := address.get("nodeName")) is not None:
@@ -75,6 +77,11 @@ def _validate(obj: Obj) -> Errors:
         for j, port in enumerate(ports):
             found.extend(_port(port, index(child(at, "ports"), j), len(ports) > 1))
     return found
+
+
+def _validate_update(new: Obj, old: Obj) -> Errors:
+    """Subsets that stay were valid once."""
+    return [] if (new.get("subsets") or []) == (old.get("subsets") or []) else _validate(new)
 
 
 def _shown(obj: Obj) -> str:
@@ -116,7 +123,7 @@ RESOURCES = (
         allow_create_on_update=True,
         default=_default,
         validate=_validate,
-        validate_update=lambda new, old: _validate(new),
+        validate_update=_validate_update,
         warnings=_warnings,
         deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
         columns=(NAME_COLUMN, Column("Endpoints"), AGE_COLUMN),

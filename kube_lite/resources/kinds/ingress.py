@@ -178,7 +178,11 @@ RESOURCES = (
         group="networking.k8s.io",
         definition="io.k8s.api.networking.v1.Ingress",
         short_names=("ing",),
-        subresources={"status": status(validate=lambda new, old: load_balancer_status(new.get("status") or {}))},
+        subresources={
+            "status": status(
+                validate=lambda new, old: load_balancer_status(new.get("status") or {}, old.get("status") or {})
+            )
+        },
         prepare_create=_prepare_create,
         prepare_update=prepare_update,
         validate=_validate_create,
