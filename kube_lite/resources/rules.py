@@ -25,13 +25,15 @@ def in_range(value: int, low: int, high: int, path: str) -> Errors:
     return [] if low <= value <= high else [invalid(path, value, names.in_range(low, high))]
 
 
-def one_of(value: str | None, choices: Collection[str], path: str, *, needed: bool = True) -> Errors:
-    """A text out of an enumeration; a missing one is an error of its own where ``needed``."""
+def one_of(value: str | None, choices: Collection[str], path: str, *, told: bool = False) -> Errors:
+    """A text out of an enumeration, which must be there.
+
+    :param told: whether an empty text is told from a missing one
+    """
     if value in choices:
         return []
-    if not value:
-        return [required(path)] if needed else []
-    return [not_supported(path, value, choices)]
+    missing = value is None or (not value and not told)
+    return [required(path) if missing else not_supported(path, value, choices)]
 
 
 def immutable(new: Mapping[str, Any], old: Mapping[str, Any], name: str, path: str) -> Errors:
@@ -52,54 +54,14 @@ def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 @remembered(1024)
 def parse_cidr(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """The network (host bits may be set), or None."""
+    """The network (host bits may be set), or None; a mask is no length."""
+    length = text.rpartition("/")[2]
+    if length == text or not (length.isascii() and length.isdecimal()):
+        return None
     try:
-        return ipaddress.ip_network(text, strict=False) if "/" in text else None
+        return ipaddress.ip_network(text, strict=False)
     except ValueError:
         return None
-
-
-def plain_ip(text: str, path: str, known: Collection[str] = ()) -> Errors:
-    """What v1.36 refuses of addresses that older servers took (StrictIPCIDRValidation).
-
-    :param text: an address that :func:`parse_ip` takes
-    :param known: addresses that are there already, which may stay
-    """
-    address = parse_ip(text) if ":" in text else None
-    if not isinstance(address, ipaddress.IPv6Address) or address.ipv4_mapped is None or text in known:
-        return []
-    return [invalid(path, text, "must not be an IPv4-mapped IPv6 address")]
-
-
-def plain_cidr(text: str, path: str, known: Collection[str] = ()) -> Errors:
-    """As :func:`plain_ip`, of ranges that :func:`parse_cidr` takes."""
-    if parse_cidr(text) is None or text in known:
-        return []
-    interface = ipaddress.ip_interface(text)
-    found: Errors = []
-    if isinstance(interface, ipaddress.IPv6Interface) and interface.ip.ipv4_mapped is not None:
-        found.append(invalid(path, text, "must not have an IPv4-mapped IPv6 address"))
-    if interface.ip != interface.network.network_address:
-        found.append(invalid(path, text, "must not have bits set beyond the prefix length"))
-    return found
-
-
-def load_balancer_status(status: Mapping[str, Any], before: Mapping[str, Any]) -> Errors:
-    """Where a load balancer listens: addresses and names (upstream's ``ValidateLoadBalancerStatus``)."""
-    found: Errors = []
-    path = "status.loadBalancer"
-    known = {ingress.get("ip") for ingress in (before.get("loadBalancer") or {}).get("ingress") or ()}
-    for i, ingress in enumerate((status.get("loadBalancer") or {}).get("ingress") or ()):
-        at = f"{path}.ingress[{i}]"
-        if address := ingress.get("ip"):
-            wrong = parse_ip(address) is None
-            found.extend([invalid(f"{at}.ip", address, "must be a valid IP address")] if wrong else ())
-            found.extend(plain_ip(address, f"{at}.ip", known))
-        if name := ingress.get("hostname"):
-            found.extend(invalid(f"{at}.hostname", name, problem) for problem in names.dns_subdomain(name))
-            if parse_ip(name) is not None:
-                found.append(invalid(f"{at}.hostname", name, "must be a DNS name, not an IP address"))
-    return found
 
 
 def ip(text: str, path: str) -> Errors:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from kube_lite.resources.addresses import address_errors
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, index, invalid, not_supported, required
 from kube_lite.resources.ip_warnings import ip_warnings
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
 from kube_lite.resources.rules import (
-    BAD_IP,
     dns_label,
     dns_subdomain,
     parse_ip,
-    plain_ip,
     port_number,
     qualified_name,
     validate_public_ip,
@@ -36,9 +35,7 @@ def _address(address: Obj, path: str) -> Errors:
     ip, at = address.get("ip", ""), child(path, "ip")
     found: Errors = []
     known = parse_ip(ip) is not None
-    if not known:
-        found.append(invalid(at, ip, BAD_IP))
-    found.extend(plain_ip(ip, at))
+    found.extend(address_errors(ip, at))
     if hostname := address.get("hostname"):
         found.extend(dns_label(hostname, child(path, "hostname")))
     if (node := address.get("nodeName")) is not None:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from kube_lite.errors import FieldError
 from kube_lite.resources import names, quantity
+from kube_lite.resources.addresses import range_errors
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, show
 from kube_lite.resources.go.types import go_value
@@ -26,8 +27,9 @@ from kube_lite.resources.registry import (
     prepare_status_update,
     status,
 )
-from kube_lite.resources.rules import POSITIVE, parse_cidr, plain_cidr, qualified_name
+from kube_lite.resources.rules import POSITIVE, parse_cidr, qualified_name
 
+_BAD_CIDR = "must be valid CIDR"
 ROLE_PREFIX = "node-role.kubernetes.io/"
 MAX_FEATURE = 253
 """Characters of the name of a declared feature."""
@@ -81,9 +83,11 @@ def _pod_cidrs(cidrs: list[str]) -> Errors:
     found: Errors = []
     parsed = [parse_cidr(cidr) for cidr in cidrs]
     for i in range(len(cidrs)):
+        at = index("spec.podCIDRs", i)
         if parsed[i] is None:
-            found.append(invalid(index("spec.podCIDRs", i), cidrs, "must be valid CIDR"))
-        found.extend(plain_cidr(cidrs[i], index("spec.podCIDRs", i)))
+            found.append(invalid(at, cidrs, _BAD_CIDR))
+        else:
+            found.extend(range_errors(cidrs[i], at, _BAD_CIDR))
     families = [network.version for network in parsed if network is not None]
     if len(cidrs) > 2 or (len(families) == 2 and families[0] == families[1]):
         found.append(invalid("spec.podCIDRs", cidrs, "may specify no more than one CIDR for each IP family"))

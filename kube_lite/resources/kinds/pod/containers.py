@@ -322,7 +322,7 @@ def validate_ephemeral_containers(
         if target and target not in targets:
             found.append(not_found(child(at, "targetContainerName"), target))
         for name in _NOT_IN_EPHEMERAL:
-            if container.get(name) or (name == "lifecycle" and name in container):
+            if container.get(name) or (name in ("lifecycle", "restartPolicy") and name in container):
                 found.append(forbidden(child(at, name), _EPHEMERAL))
         for j, mount in enumerate(container.get("volumeMounts") or ()):
             for name in ("subPath", "subPathExpr"):

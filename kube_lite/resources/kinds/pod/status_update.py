@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from kube_lite.resources.addresses import address_errors
 from kube_lite.resources.field import (
     IMMUTABLE,
     Errors,
@@ -27,7 +28,7 @@ from kube_lite.resources.kinds.pod.validation import validate_pod_annotations
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.names import in_range
 from kube_lite.resources.registry import prepare_status_update
-from kube_lite.resources.rules import BAD_IP, dns_label, dns_subdomain, nonnegative, parse_ip, plain_ip, qualified_name
+from kube_lite.resources.rules import BAD_IP, dns_label, dns_subdomain, nonnegative, parse_ip, qualified_name
 
 _HEALTH = ("Healthy", "Unhealthy", "Unknown")
 MAX_HEALTH_MESSAGE = 1024
@@ -114,7 +115,7 @@ def _addresses(entries: list[Obj], before: Sequence[Obj], name: str, go_type: st
         at = index(path, i)
         if parse_ip(text) is None:
             found.append(invalid(at, text, BAD_IP))
-        elif ":" in text and (odd := plain_ip(text, at, [entry.get("ip", "") for entry in before])):
+        elif ":" in text and (odd := address_errors(text, at, held=[entry.get("ip", "") for entry in before])):
             found.extend(odd)
         elif text in texts[:i]:
             found.append(duplicate(at, {"ip": text}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kube_lite.resources import names, quantity
+from kube_lite.resources.addresses import address_errors
 from kube_lite.resources.field import (
     Errors,
     child,
@@ -41,7 +42,7 @@ from kube_lite.resources.kinds.pod.windows import validate_host_process, validat
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import validate_labels
 from kube_lite.resources.pod_resources import container_total
-from kube_lite.resources.rules import dns_label, dns_subdomain, parse_ip, plain_ip
+from kube_lite.resources.rules import dns_label, dns_subdomain
 
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _BAD_IP = "must be valid IP address"
@@ -73,9 +74,7 @@ def _dns_config(spec: Obj, path: str) -> Errors:
     if len(servers) > MAX_NAMESERVERS:
         found.append(invalid(at, servers, f"must not have more than {MAX_NAMESERVERS} nameservers"))
     for i, server in enumerate(servers):
-        if parse_ip(server) is None:
-            found.append(invalid(index(at, i), server, _BAD_IP))
-        found.extend(plain_ip(server, index(at, i)))
+        found.extend(address_errors(server, index(at, i), _BAD_IP))
     at = child(path, "searches")
     if len(searches) > MAX_SEARCHES:
         found.append(invalid(at, searches, f"must not have more than {MAX_SEARCHES} search paths"))
@@ -238,9 +237,7 @@ def _rest(spec: Obj, path: str) -> Errors:
         found.extend(validate_tolerations(tolerations, child(path, "tolerations")))
     for alias in spec.get("hostAliases") or ():
         at = child(path, "hostAliases")
-        if parse_ip(alias.get("ip", "")) is None:
-            found.append(invalid(child(at, "ip"), alias.get("ip", ""), _BAD_IP))
-        found.extend(plain_ip(alias.get("ip", ""), child(at, "ip")))
+        found.extend(address_errors(alias.get("ip", ""), child(at, "ip"), _BAD_IP))
         for hostname in alias.get("hostnames") or ():
             found.extend(dns_subdomain(hostname, child(at, "hostnames")))
     if name := spec.get("priorityClassName"):

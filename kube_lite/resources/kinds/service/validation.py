@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from kube_lite.resources.addresses import address_errors, load_balancer_status, range_errors
 from kube_lite.resources.field import (
     IMMUTABLE,
     Errors,
@@ -24,11 +25,8 @@ from kube_lite.resources.rules import (
     BAD_IP,
     dns_label,
     dns_subdomain,
-    load_balancer_status,
     parse_cidr,
     parse_ip,
-    plain_cidr,
-    plain_ip,
     port_number,
     port_number_or_name,
     qualified_name,
@@ -51,6 +49,7 @@ TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
 """The annotation that came after it."""
 _DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 _IP_MODES = ("Proxy", "VIP")
+_RANGES = "must be a list of IP ranges. For example, 10.240.0.0/24,10.250.0.0/24 "
 _ONLY_BALANCER = "may only be used when `type` is 'LoadBalancer'"
 
 
@@ -162,7 +161,7 @@ def _cluster_ips(spec: Obj, known: Collection[str]) -> Errors:
         parsed = parse_ip(text)
         if parsed is None:
             found.append(invalid(at, text, BAD_IP))
-        elif odd := plain_ip(text, at, known):
+        elif odd := address_errors(text, at, held=known):
             found.extend(odd)
         elif i < len(families) and families[i] != f"IPv{parsed.version}":
             detail = f"expected an {families[i]} value as indicated by `ipFamilies[{i}]`"
@@ -204,9 +203,10 @@ def _load_balancer(spec: Obj, annotations: dict[str, str], known: Collection[str
         if not balancer:
             found.append(forbidden(at, _ONLY_BALANCER))
         if any(parse_cidr(text.strip()) is None for text in ranges):
-            found.append(invalid(at, shown, "must be a list of IP ranges. For example, 10.240.0.0/24,10.250.0.0/24 "))
+            found.append(invalid(at, shown, _RANGES))
         for i, text in enumerate(ranges):
-            found.extend(plain_cidr(text.strip(), index(at, i) if listed else at, known))
+            if parse_cidr(text.strip()) is not None:
+                found.extend(range_errors(text.strip(), index(at, i) if listed else at, _RANGES, known))
     if spec.get("allocateLoadBalancerNodePorts") is not None and not balancer:
         found.append(forbidden("spec.allocateLoadBalancerNodePorts", _ONLY_BALANCER))
     if (name := spec.get("loadBalancerClass")) is not None:
@@ -272,7 +272,7 @@ def _validate(obj: Obj, old: Obj) -> Errors:
     found.extend(_cluster_ips(spec, before.get("clusterIPs") or ()))
     for i, text in enumerate(spec.get("externalIPs") or ()):
         at = index("spec.externalIPs", i)
-        found.extend(plain_ip(text, at, before.get("externalIPs") or ()) or validate_public_ip(text, at))
+        found.extend(address_errors(text, at, held=before.get("externalIPs") or ()) or validate_public_ip(text, at))
     if not kind:
         found.append(required("spec.type"))
     elif kind not in TYPES:
