@@ -167,6 +167,7 @@ class CustomResources:
         self._unregister(name)
         self._terminating.pop(self._storage.prefix(resource), None)
         self._verbs.hooks.pop(resource.group_resource, None)
+        self._storage.caches.drop(self._storage.prefix(resource))
         self._changed()
         self._reconsider(name, resource.group)
 

@@ -281,9 +281,9 @@ class Verbs:
         try:
             return await self._try_update(target, transform, user, options, warnings, manner)
         except WriteConflict as conflict:
-            refusal = errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
             if manner.pinned:
-                raise refusal from conflict
+                # no variable may hold it: its traceback holds this frame
+                raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED) from conflict
         key = self.storage.key(resource, target.namespace, target.name)
         async with self._turns.setdefault(key, anyio.Lock()):
             for _ in range(CONFLICT_RETRIES):
@@ -291,7 +291,7 @@ class Verbs:
                     return await self._try_update(target, transform, user, options, warnings, manner)
                 except WriteConflict:
                     continue
-        raise refusal
+        raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
 
     async def _try_update(
         self,

@@ -187,7 +187,8 @@ class WatchSource:
             return []
         if self._match is not None or not encoder.shareable:
             return _framed(encoder.joined(self._changes(events)), sink)
-        shared = self._storage.cache(self._resource).shared
+        assert self._cursor is not None
+        shared = self._cursor.shared
         key = (self._prefix, self._resource.api_version, events[0].revision, events[-1].revision, type(sink))
         found: list[bytes] | None = shared.get(key)
         if found is None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from typing import Final
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from typing import Any, Final
 
 from kube_lite import clock, errors
 from kube_lite.api.http import Sink
@@ -110,7 +110,8 @@ class Stream:
             if self._source.ended:
                 end()
 
-        def tick() -> None:
+        def tick(itself: Callable[[Any], None]) -> None:
+            # by its name it would hold itself, and the connection, until the cycle collector looks
             nonlocal timer
             now = clock.monotonic()
             write()
@@ -123,7 +124,7 @@ class Stream:
                 bookmark = self._bookmark(now)
                 if not sink.full:
                     sink.push(sink.frame(bookmark))
-            timer = loop.call_later(self._wake_at() - now, tick)
+            timer = loop.call_later(self._wake_at() - now, itself, itself)
 
         def end() -> None:
             if not ended.done():
@@ -132,10 +133,11 @@ class Stream:
         try:
             sink.on_writable = write
             self._source.listen(write)
-            tick()
+            tick(tick)
             await ended
         finally:
             if timer is not None:
                 timer.cancel()
             sink.on_writable = None
             self._source.close()
+            timer = None

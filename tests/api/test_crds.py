@@ -501,3 +501,32 @@ def test_watches_end_when_a_definition_changes_or_goes_after_what_they_have_to_t
             assert again.complete
 
     _run(story)
+
+
+def test_definitions_that_come_and_go_leave_nothing() -> None:
+    """Their watch caches stayed, with all the events of the last ten minutes; a watch must not bring them back."""
+
+    async def story(plane: Plane, client: LocalClient) -> None:
+        for number in range(3):
+            body = _crd(_version("v1", OPEN, storage=True))
+            body["spec"]["group"] = f"g{number}.io"
+            body["metadata"]["name"] = f"foos.g{number}.io"
+            await client.create(CRDS, body)
+            resource = f"foos.g{number}.io"
+            async with client.watch(resource) as batches, anyio.create_task_group() as tasks:
+
+                async def follow() -> None:
+                    async for _ in batches:
+                        pass
+
+                tasks.start_soon(follow)
+                foo = {**_foo("a"), "apiVersion": f"g{number}.io/v1"}
+                await client.create(resource, foo, "default")
+                await anyio.sleep(1)
+                await client.delete(CRDS, resource)
+            await anyio.sleep(1)
+            assert (await call(plane.app, "GET", f"/apis/g{number}.io/v1/foos")).code == 404
+        assert not [prefix for prefix in plane.storage.caches._caches if prefix.endswith("/foos/")]
+        assert not plane.registry._on_removal
+
+    _run(story)

@@ -306,7 +306,7 @@ def test_the_ring_is_bounded_by_bytes() -> None:
         for number in range(1_000):
             await store.write(f"{PODS}{number}", 0, pod())
         cache = caches.cache(PODS)
-        assert cache._bytes <= 100_000
+        assert cache.held <= 100_000
         assert len(cache._ring) < 200
         assert len(cache.cursor(store.revision - 50).ready()) == 50
 
