@@ -12,7 +12,7 @@ start again, unless the caller named the revision that it expects.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -35,7 +35,7 @@ from kube_lite.api.user import User
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource, Subresource
 from kube_lite.store.ring import Item
-from kube_lite.store.store import StorageFull, WriteConflict
+from kube_lite.store.store import Encode, Record, StorageFull, WriteConflict
 
 CONFLICT_RETRIES = 60
 """How often an update without a resourceVersion starts again before it gives up with 409."""
@@ -122,6 +122,7 @@ class Verbs:
         await self.admission.admit(request, self.objects)
         self._guard(request)
         obj = request.obj or obj
+        objectmeta.check_namespace(resource, target.namespace, obj)  # webhooks may have moved it
         objectmeta.drop_repeated_owners(obj, warnings, objectmeta.AFTER_ADMISSION)
         if not obj["metadata"].get("name") and obj["metadata"].get("generateName"):
             obj["metadata"]["name"] = self.names.generate(obj["metadata"]["generateName"])
@@ -174,9 +175,9 @@ class Verbs:
 
     async def _insert(self, target: Target, obj: Obj, options: WriteOptions, revision: str, manner: Manner) -> Written:
         resource, name = target.resource, obj["metadata"]["name"]
-        encode = await self._encoder(resource, obj, options, manner)
         key = self.storage.key(resource, target.namespace, name)
         if options.dry_run:
+            encode = await self._encoder(resource, obj)
             if self.storage.cache(resource).get(key) is not None:
                 raise self._taken(target, name)
             bare = decode_json(encode(0))
@@ -185,29 +186,28 @@ class Verbs:
                 del bare["metadata"]["resourceVersion"]
             return Written(encode_json(bare), 0, created=True)
         try:
-            record = await self.storage.store.write(key, 0, encode, transient=resource.transient)
+            record = await self._put(resource, key, 0, obj, manner)
         except WriteConflict as conflict:
             raise self._taken(target, name) from conflict
-        except StorageFull as full:
-            raise errors.InsufficientStorage(str(full)) from full
         return Written(record.value, record.revision, created=True)
 
-    async def _encoder(
-        self, resource: Resource, obj: Obj, options: WriteOptions, manner: Manner, stored: int = 0
-    ) -> Callable[[int], bytes]:
-        """What encodes an object; one that is too big is kept without the owners of its fields.
+    async def _put(self, resource: Resource, key: str, expected: int, obj: Obj, manner: Manner) -> Record:
+        """Write an object; one that is too big is kept without the owners of its fields.
 
-        :param stored: size of what it replaces, in bytes
         :raises RequestEntityTooLarge: it is too big without them too, or they are what an apply is about
         """
-        encode = self.storage.encoder(resource, await self.storage.outgoing(resource, obj))
-        try:
-            write_checks.check_size(options, encode, stored)
-        except errors.RequestEntityTooLarge:
-            if manner.manage is not None or obj["metadata"].pop("managedFields", None) is None:
-                raise
-            return await self._encoder(resource, obj, options, manner, stored)
-        return encode
+        while True:
+            encode = write_checks.within_limit(await self._encoder(resource, obj))
+            try:
+                return await self.storage.store.write(key, expected, encode, transient=resource.transient)
+            except errors.RequestEntityTooLarge:
+                if manner.manage is not None or obj["metadata"].pop("managedFields", None) is None:
+                    raise
+            except StorageFull as full:
+                raise errors.InsufficientStorage(str(full)) from full
+
+    async def _encoder(self, resource: Resource, obj: Obj) -> Encode:
+        return self.storage.encoder(resource, await self.storage.outgoing(resource, obj))
 
     def _taken(self, target: Target, name: str) -> errors.AlreadyExists:
         """The refusal of a name in use; the holder may be about to go."""
@@ -347,6 +347,8 @@ class Verbs:
         self._guard(request)
         if request.obj is not None:
             new = request.obj if shown is None else shown.take(new, request.obj)
+            if resource.namespaced:
+                objectmeta.check_update_namespace(target.namespace, new)
         objectmeta.drop_repeated_owners(new, warnings, objectmeta.AFTER_ADMISSION)
         self._prepare_update(resource, sub, new, old, manner.trusted)
         hook = self.hooks.get(resource.group_resource) if sub is None else None
@@ -404,14 +406,13 @@ class Verbs:
 
     async def _replace(self, target: Target, item: Item, new: Obj, options: WriteOptions, manner: Manner) -> Written:
         resource = target.resource
-        encode = await self._encoder(resource, new, options, manner, len(item.value))
+        if not options.dry_run and not is_finished(new):
+            record = await self._put(resource, item.key, item.revision, new, manner)
+            return Written(record.value, record.revision)
+        encode = await self._encoder(resource, new)
         if options.dry_run:
             return Written(encode(item.revision), item.revision)
-        gone = is_finished(new)
         try:
-            if not gone:
-                record = await self.storage.store.write(item.key, item.revision, encode, transient=resource.transient)
-                return Written(record.value, record.revision)
             # nothing is written before the removal: watchers are shown what was stored, the client what it asked for
             await self.storage.store.delete(item.key, item.revision, self.storage.again(item.value))
         except StorageFull as full:

@@ -16,6 +16,7 @@ from kube_lite.api.admission.webhook_call import CallFailed, WebhookCaller
 from kube_lite.api.local import LocalClient
 from kube_lite.api.plane import Plane, PlaneOptions
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.schema import Type
 from kube_lite.store.memory import MemoryStore
 from tests.api.wire import call, opened
 from tests.plane import admin, started_plane
@@ -244,7 +245,7 @@ class _Webhook(WebhookCaller):
         self.spoiled: Obj = {}
         """What it answers instead of the truth: parts of the review, its response, and (``made``) of objects."""
 
-    async def post(self, config: Mapping[str, Any], body: Obj, timeout: float, objects: Objects) -> Any:
+    async def post(self, config: Mapping[str, Any], body: Obj, timeout: float, objects: Objects, type_: Type) -> Any:
         """See ``WebhookCaller``."""
         if self.down:
             raise CallFailed("connection refused")
