@@ -31,7 +31,7 @@ WIDEST = 10
 """...and this many at most."""
 SCHEMAS = "flowschemas.flowcontrol.apiserver.k8s.io"
 LEVELS = "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io"
-_LONG_SUBRESOURCES = ("log", "exec", "attach", "portforward", "proxy", "tunnel", "streams")
+LONG_SUBRESOURCES = ("log", "exec", "attach", "portforward", "proxy", "tunnel", "streams")
 
 DUMP = "/debug/api_priority_and_fairness/dump_priority_levels"
 DUMP_COLUMNS = (
@@ -139,7 +139,7 @@ class FlowControl:
         Sets ``request.flow_headers``, for the refusal too. :raises Rejected: none to be had in time
         """
         info = request.info
-        if info.subresource in _LONG_SUBRESOURCES:
+        if info.subresource in LONG_SUBRESOURCES:
             return None
         storage = self._storage
         if storage is not None and storage.caches.revision != self._revision:
