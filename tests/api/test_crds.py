@@ -11,8 +11,10 @@ import anyio
 import pytest
 
 from kube_lite import clock, errors
+from kube_lite.api import crds
 from kube_lite.api.admission.plugin import Objects
 from kube_lite.api.admission.webhook_call import CallFailed, WebhookCaller
+from kube_lite.api.large import LARGE
 from kube_lite.api.local import LocalClient
 from kube_lite.api.plane import Plane, PlaneOptions
 from kube_lite.resources.meta import Obj
@@ -83,6 +85,48 @@ def test_an_object_can_be_made_as_soon_as_the_definition_is_answered() -> None:
         assert made["metadata"]["generation"] == 1
         assert plane.discovery.resources("ex.io", "v1") is not None
         assert await _conditions(client) == {"NamesAccepted": "True", "Established": "True"}
+
+    _run(story)
+
+
+def test_a_large_definition_is_compiled_beside_the_loop_and_served_once_established(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """30,000 fields held everybody up for four seconds."""
+    beside: list[int] = []
+
+    async def slowly(size: int, call: Callable[..., Any], *args: Any) -> Any:
+        beside.append(size)
+        await anyio.sleep(5)
+        return call(*args)
+
+    many = {f"p{number}": {"type": "string"} for number in range(crds.AT_ONCE)}
+    large = _crd(_version("v1", _schema(spec=_schema(**many)), storage=True))
+
+    async def story(plane: Plane, client: LocalClient) -> None:
+        monkeypatch.setattr(crds, "beside", slowly)
+        await client.create(CRDS, large)
+        assert await _conditions(client) == {}
+        with pytest.raises(errors.NotFound):
+            await client.create("foos.ex.io", _foo("a"), "default")
+        await anyio.sleep(6)
+        assert (await _conditions(client))["Established"] == "True"
+        assert "p1" in json.loads(await client.create("foos.ex.io", _foo("a", p1="x"), "default"))["spec"]
+        del many["p1"]
+        many.update({"q1": {"type": "string"}, "q2": {"type": "string"}})
+        schema = _schema(spec=_schema(**many))
+        await client.patch(CRDS, "foos.ex.io", {"spec": {"versions": [_version("v1", schema, storage=True)]}})
+        await client.create("foos.ex.io", _foo("b", p1="x"), "default")  # as before, until the new one is compiled
+        await anyio.sleep(6)
+        assert json.loads(await client.create("foos.ex.io", _foo("c", p1="x", q1="y"), "default"))["spec"] == {
+            "q1": "y"
+        }
+        await client.delete(CRDS, "foos.ex.io")
+        await anyio.sleep(6)
+        with pytest.raises(errors.NotFound):
+            await client.get(CRDS, "foos.ex.io")
+        assert len(beside) == 2
+        assert min(beside) >= LARGE
 
     _run(story)
 
