@@ -23,7 +23,7 @@ from kube_lite.api import managed, objectmeta, write_checks
 from kube_lite.api.admission.plugin import AdmissionRequest, Chain
 from kube_lite.api.authz.attributes import Attributes
 from kube_lite.api.http import decode_json, encode_json
-from kube_lite.api.large import beside
+from kube_lite.api.large import LARGE, beside
 from kube_lite.api.manner import ORDINARY, PUT_ANEW, Guard, Manner, Transform, Written
 from kube_lite.api.objectmeta import Names
 from kube_lite.api.options import WriteOptions
@@ -131,7 +131,8 @@ class Verbs:
         hook = self.hooks.get(resource.group_resource)
         undo = await hook.begin_create(obj, options.dry_run) if hook is not None else None
         try:
-            await beside(options.body_size, self._check_new, resource, obj, warnings)
+            size = LARGE if resource.laborious else options.body_size
+            await beside(size, self._check_new, resource, obj, warnings)
             request.name = obj["metadata"].get("name") or ""
             if manner.of_update:
                 self._require_create(target, user)
@@ -355,6 +356,7 @@ class Verbs:
         undo = await hook.begin_update(new, old, options.dry_run) if hook is not None else None
         try:
             if not manner.trusted:
+                size = LARGE if resource.laborious else size
                 await beside(size, self._check_changed, resource, sub, new, old, warnings)
                 await self.admission.validate(request, self.objects)
             managed.complete(resource, new, but=managed.shared(old, new))

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from kube_lite import clock, errors
-from kube_lite.api import crds
+from kube_lite.api import crds, verbs
 from kube_lite.api.admission.plugin import Objects
 from kube_lite.api.admission.webhook_call import CallFailed, WebhookCaller
 from kube_lite.api.large import LARGE
@@ -19,6 +19,7 @@ from kube_lite.api.local import LocalClient
 from kube_lite.api.plane import Plane, PlaneOptions
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.schema import Type
+from kube_lite.resources.structural import rules
 from kube_lite.store.memory import MemoryStore
 from tests.api.wire import call, opened
 from tests.plane import admin, started_plane
@@ -127,6 +128,28 @@ def test_a_large_definition_is_compiled_beside_the_loop_and_served_once_establis
             await client.get(CRDS, "foos.ex.io")
         assert len(beside) == 2
         assert min(beside) >= LARGE
+
+    _run(story)
+
+
+def test_rules_with_loops_in_loops_are_evaluated_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few kilobytes of numbers made them take seconds."""
+    sizes: list[int] = []
+
+    async def noted(size: int, call: Callable[..., Any], *args: Any) -> Any:
+        sizes.append(size)
+        return call(*args)
+
+    async def story(plane: Plane, client: LocalClient) -> None:
+        rule = {"rule": "self.all(x, self.all(y, x + y >= 0))"}
+        numbers = {"type": "array", "maxItems": 9, "items": {"type": "integer"}, "x-kubernetes-validations": [rule]}
+        await client.create(CRDS, _crd(_version("v1", _schema(spec=_schema(n=numbers)), storage=True)))
+        monkeypatch.setattr(verbs, "beside", noted)
+        await client.create("foos.ex.io", _foo("a", n=[1]), "default")
+        assert max(sizes) == LARGE
+        monkeypatch.setattr(rules, "OBJECT_SECONDS", -1.0)
+        with pytest.raises(errors.Invalid, match="running out of cost budget"):
+            await client.create("foos.ex.io", _foo("b", n=[1]), "default")
 
     _run(story)
 
