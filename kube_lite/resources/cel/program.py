@@ -13,11 +13,12 @@ from functools import cache, lru_cache, partial
 from typing import Any, Final
 
 from kube_lite.resources.cel import authorizer as authorizing
-from kube_lite.resources.cel import functions, unordered
+from kube_lite.resources.cel import functions, growth, unordered
 from kube_lite.resources.cel.authorizer import AuthorizerValue, asking
 from kube_lite.resources.cel.check import check
 from kube_lite.resources.cel.cost import estimate
 from kube_lite.resources.cel.declared import MACROS, overloads
+from kube_lite.resources.cel.growth import Growth
 from kube_lite.resources.cel.parse import MAX_LENGTH, TOO_DEEP, ParseError, located, parse
 from kube_lite.resources.cel.rewrite import depth, free, is_qualified, rewrite
 from kube_lite.resources.cel.types import CelType, of_value
@@ -147,6 +148,7 @@ class Program:
         """How deeply its loops are nested."""
         if self.depth > MAX_NESTED_LOOPS:
             raise CelError("estimated rule cost exceeds budget: comprehensions are nested too deeply")
+        self._growth = growth.of(self._root)
         names = [name for name in free(self._root) if name.name not in _TYPE_NAMES]
         self._places = {name.name: name.offset for name in reversed(names)}
         self.variables: frozenset[str] = frozenset(self._places)
@@ -203,6 +205,8 @@ class Program:
             authorizer = None
         if self.depth:
             self._check_cost(used)
+        if self._growth is not None:
+            self._check_growth(used, self._growth)
         run = self._program
         if None in used.values() or None in (used.get("variables") or {}).values():
             run = self._on_nulls()
@@ -240,6 +244,16 @@ class Program:
         types = {name: of_value(value) for name, value in variables.items()}
         if estimate(check(self.source, self._root, types)) > CALL_COST_LIMIT:
             raise CostExceeded("operation cancelled: actual cost limit exceeded")
+
+    def _check_growth(self, variables: Mapping[str, Any], found: Growth) -> None:
+        """:raises CostExceeded: it might make more than there is room for"""
+        volume = growth.volume(list(variables.values())) + len(self.source)
+        if found.most(volume) > growth.LIMIT:
+            raise CostExceeded("operation cancelled: actual cost limit exceeded")
+        if found.in_loops and volume * weight(list(variables.values())) > growth.LIMIT:
+            types = {name: of_value(value) for name, value in variables.items()}
+            if estimate(check(self.source, self._root, types)) > CALL_COST_LIMIT:
+                raise CostExceeded("operation cancelled: actual cost limit exceeded")
 
 
 def syntax_problem(source: str) -> str:

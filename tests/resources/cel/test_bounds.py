@@ -19,6 +19,9 @@ LIMIT = "operation cancelled: actual cost limit exceeded"
     [
         ("lists.range(1000001).size() > 0", LIMIT),
         ("a" + '.replace("", "0123456789")' * 8 + ".size() > 0", LIMIT),
+        ("['a']" + ".map(x, x + x)" * 50 + ".size() > 0", LIMIT),
+        ("[[1]]" + ".map(x, [x, x])" * 50 + ".size() > 0", LIMIT),
+        ("cel.bind(b, a + a, " * 50 + "b.size() > 0" + ")" * 50, LIMIT),
         ('"%.999999999f".format([1.0]) == ""', "precision 999999999 is above 500"),
     ],
 )
@@ -53,3 +56,19 @@ def test_a_program_that_two_threads_run_keeps_their_variables_apart(monkeypatch:
 
     monkeypatch.setattr(place, meanwhile)
     assert made.evaluate({"self": "mine"}) is True
+
+
+@pytest.mark.parametrize("source", ["a" + " + a" * 120 + " != ''", "n.map(x, a + 'b').size() > 0"])
+def test_what_texts_grow_to_depends_on_them(source: str) -> None:
+    """Both are fine with short ones."""
+    made = program.compile(source, {"a", "n"})
+    assert made.evaluate({"a": "x" * 10, "n": [1] * 10}) is True
+    with pytest.raises(program.CostExceeded):
+        made.evaluate({"a": "x" * 200_000, "n": [1] * 10_000})
+
+
+def test_usual_messages_are_not_taken_for_growth() -> None:
+    source = "o.containers.map(c, 'container ' + c.name + ' of ' + o.name + ': ' + c.image + '!').join(', ')"
+    containers = [{"name": f"c{number}", "image": "x" * 200} for number in range(100)]
+    text = program.compile(source, {"o"}).evaluate({"o": {"name": "p", "containers": containers}})
+    assert text.startswith("container c0 of p: xxx")
