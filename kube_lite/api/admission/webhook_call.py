@@ -134,7 +134,9 @@ class WebhookCaller:
         if (parts.port or 443) != self._own_port:
             return
         try:
-            own = ipaddress.ip_address(host).is_loopback or ipaddress.ip_address(host).is_unspecified
+            found = ipaddress.ip_address(host)
+            plain = getattr(found, "ipv4_mapped", None) or found
+            own = plain.is_loopback or plain.is_unspecified
         except ValueError:
             own = False
         if own or host in self._own_hosts:
