@@ -168,7 +168,7 @@ async def _checked(address: str) -> str:
         found = [ipaddress.ip_address(host)]
     except ValueError:
         try:
-            known = await anyio.getaddrinfo(host, port)
+            known = await anyio.getaddrinfo(host.rstrip("."), port)
         except OSError as error:
             raise errors.ServiceUnavailable(f"error trying to reach service: {error}") from error
         found = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in known]
