@@ -22,6 +22,11 @@ from kube_lite.store.ring import CachedEvent, Extract, Item, RingSettings, Trigg
 from kube_lite.store.store import Compacted, Event, Store
 from kube_lite.store.wakeups import Wakeups
 
+FEW = 4
+"""Events that are handed out together however large they are."""
+MOST_AT_ONCE = 4 * 1024 * 1024
+"""Weight of more than those."""
+
 
 class WatchCache:
     """The current objects of one kind, and its recent events."""
@@ -108,6 +113,17 @@ class WatchCache:
         self.wakeups.happened(cached)
         return cached
 
+    def first_of(self, events: list[CachedEvent]) -> list[CachedEvent]:
+        """As many of these as may be handed out at once: what a watcher has been given lies in memory for it alone."""
+        if len(events) * self._bytes <= MOST_AT_ONCE * max(self._length(), 1):
+            return events
+        size = 0
+        for count, event in enumerate(events):
+            size += event.weight()
+            if size > MOST_AT_ONCE and count:
+                return events[:count]
+        return events
+
     def settle(self, at: float) -> None:
         """After a batch: drop what the ring should not keep, and wake who waits."""
         self._trim(at)
@@ -183,8 +199,13 @@ class Cursor:
             return max(self._after, self._cache.revision)
         return self._after
 
+    @property
+    def pending(self) -> bool:
+        """Whether there is more that has not been handed out."""
+        return self._position != self._cache.end
+
     def ready(self) -> Sequence[CachedEvent]:
-        """The events not yet handed out, without waiting.
+        """The events not yet handed out, without waiting; of very many the first ones.
 
         :raises Compacted: the ring has dropped some of them
         """
@@ -194,6 +215,8 @@ class Cursor:
             events = self._cache.read(self._position)
         except Compacted as error:
             raise Compacted(self._after, error.compacted) from None
+        if len(events) > FEW:
+            events = self._cache.first_of(events)
         self._position += len(events)
         if events[0].revision <= self._after:  # asked for a future revision: what comes before it is not wanted
             events = [event for event in events if event.revision > self._after]
