@@ -39,6 +39,8 @@ HEAD_SECONDS = 32.0
 """In which a request's head must arrive, and the first after connecting (upstream's ReadHeaderTimeout)."""
 PIPELINED = 16
 """Requests waiting behind another of their connection, from which on no more is read."""
+MOST_PIPELINED = 256
+"""Requests waiting behind another at most: what has arrived already is read to its end, and each takes kilobytes."""
 HEAD_BYTES = 64 * 1024
 """Longest head of a request."""
 LINGER = 0.05
@@ -187,6 +189,8 @@ class Protocol(HttpToolsProtocol):
         scope[EXCHANGE] = self.cycle  # type: ignore[typeddict-unknown-key]
         if before is None or before.response_complete:
             self._begin(self.cycle)
+        elif len(self.pipeline) >= MOST_PIPELINED:
+            raise ValueError("too many requests at once")
         else:
             self.pipeline.appendleft((self.cycle, self.app))
             if len(self.pipeline) >= PIPELINED:  # not before: who does not read never learns that the client went

@@ -12,9 +12,10 @@ import math
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Final
 
-import anyio.lowlevel
+from anyio.lowlevel import RunVar
 
 from kube_lite import clock, errors
+from kube_lite.api.flow import Turns
 from kube_lite.api.http import Sink
 from kube_lite.api.negotiate import PLAIN, Form
 from kube_lite.api.storage import Storage
@@ -23,6 +24,17 @@ from kube_lite.resources.registry import Resource
 
 SHORT: Final = 2.0
 """Seconds of a watch that ends without a bookmark: upstream sends its last one that long before the end."""
+
+
+_shared: RunVar[Turns] = RunVar("watch_turns")
+
+
+def _turns() -> Turns:
+    try:
+        return _shared.get()
+    except LookupError:
+        _shared.set(turns := Turns())
+        return turns
 
 
 class Stream:
@@ -90,9 +102,10 @@ class Stream:
 
     async def push_to(self, sink: Sink) -> None:
         """Write every chunk to ``sink`` as soon as its events are there; returns at the end of the watch."""
-        for chunk in self._initial():
+        for number, chunk in enumerate(self._initial()):
+            if number:  # others are served in between, however many watches begin with however much
+                await _turns().take()
             await sink.chunk(chunk)
-            await anyio.lowlevel.checkpoint()  # a fast client would keep everybody waiting for all that there is
         if not self._source.immediate:
             async for chunk in self:
                 await sink.chunk(chunk)
