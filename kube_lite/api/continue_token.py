@@ -28,7 +28,7 @@ def read(token: str) -> tuple[int, str]:
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
-        bad = next((i for i, c in enumerate(token) if not (c.isascii() and (c.isalnum() or c in "-_"))), len(token))
+        bad = next((i for i, c in enumerate(token) if not (c.isascii() and (c.isalnum() or c in "-_"))), len(token) - 1)
         raise wrong(f"illegal base64 data at input byte {bad}") from error
     try:
         content = json.loads(raw)

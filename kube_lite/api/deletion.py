@@ -16,7 +16,7 @@ from kube_lite import clock, errors
 from kube_lite.api.admission.plugin import AdmissionRequest
 from kube_lite.api.manner import Written
 from kube_lite.api.options import DeleteOptions
-from kube_lite.api.target import Target
+from kube_lite.api.target import Target, missing
 from kube_lite.api.user import User
 from kube_lite.api.verbs import CONFLICT_RETRIES, Verbs, is_finished
 from kube_lite.resources.meta import Obj
@@ -52,7 +52,7 @@ async def delete(
     for _ in range(CONFLICT_RETRIES):
         item = storage.item(resource, target.namespace, target.name)
         if item is None:
-            raise errors.not_found(resource.plural, resource.group, target.name)
+            raise missing(resource, target.name)
         old = storage.load(resource, await storage.incoming_one(resource, item.value))
         check_preconditions(target, old, options)
         request = AdmissionRequest(

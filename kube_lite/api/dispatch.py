@@ -87,7 +87,8 @@ class Dispatcher:
         """Refuse what no kind answers. :raises NotFound: :raises MethodNotAllowed:"""
         watched_part = info.verb == "watch" and bool(info.subresource)
         unnamed = resource.answered_only and "get" not in resource.verbs
-        if watched_part or (unnamed and info.name and not info.subresource):
+        nowhere = resource.answered_only and resource.namespaced and not info.namespace
+        if watched_part or nowhere or (unnamed and info.name and not info.subresource):
             raise errors.no_such_path()
         if info.subresource:
             return

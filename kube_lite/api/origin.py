@@ -3,7 +3,9 @@
 A page of any site can make a browser send requests here, with the user's client certificate if there is one (CSRF),
 and a name that its owner points at this address makes them look like the page's own (DNS rebinding). Browsers say
 who made them ask: ``Origin``, and ``Sec-Fetch-Site``, which no script can set. Requests with neither are not from
-browsers and pass. There is no CORS: what is refused is refused for every method, OPTIONS too.
+browsers and pass; so do those with a bearer token, which are judged by it alone, whatever else the browser has: no
+other site knows it. (Consoles pass on what their pages ask, with the user's token and the browser's headers.) There is
+no CORS: what is refused is refused for every method, OPTIONS too.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import ipaddress
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
+from kube_lite.api import websocket
 from kube_lite.api.http import Request
 from kube_lite.errors import Forbidden
 
@@ -25,6 +28,8 @@ def check(request: Request, hosts: Collection[str]) -> None:
     headers = request.headers
     if b"origin" not in headers and b"sec-fetch-site" not in headers:
         return
+    if _brings_token(request):
+        return
     host, site = request.header("host"), request.header("sec-fetch-site")
     if not (_ours(_name(f"//{host}"), hosts) and _site_allowed(request, site)):
         raise _refusal()
@@ -36,6 +41,14 @@ def check(request: Request, hosts: Collection[str]) -> None:
     # kubectl proxy, and Go's websocket clients, send an origin that is not the host they ask
     if not (same or _loopback(name) or (site == "same-origin" and _ours(name, hosts))):
         raise _refusal()
+
+
+def _brings_token(request: Request) -> bool:
+    """Whether authentication will look at a bearer token and at nothing else."""
+    authorization = request.header("authorization")
+    if authorization:
+        return authorization.partition(" ")[0].lower() == "bearer"
+    return bool(request.header("sec-websocket-protocol") and websocket.bearer_token(request))
 
 
 def _refusal() -> Forbidden:

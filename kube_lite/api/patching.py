@@ -14,7 +14,7 @@ from kube_lite.api.http import Request, decode_json, encode_json
 from kube_lite.api.large import beside
 from kube_lite.api.manner import Manner, Written
 from kube_lite.api.options import WriteOptions
-from kube_lite.api.target import Target
+from kube_lite.api.target import Target, missing
 from kube_lite.api.verbs import Verbs
 from kube_lite.api.write_checks import no_revision
 from kube_lite.client.protocol import APPLY_PATCH
@@ -41,7 +41,13 @@ async def patch_object(verbs: Verbs, target: Target, request: Request, raw: byte
     if wanted.force_given:
         detail = "may not be specified for non-apply patch"
         raise errors.invalid("PatchOptions", "meta.k8s.io", "", [forbidden("force", detail)])
-    change = await beside(len(raw), _read, target, media, raw, wanted)
+    try:
+        change = await beside(len(raw), _read, target, media, raw, wanted)
+    except (errors.BadRequest, errors.Invalid):
+        # what there is to patch is looked for first
+        if verbs.storage.item(target.resource, target.namespace, target.name) is None:
+            raise missing(target.resource, target.name) from None
+        raise
     if request.own:
         change.duplicates = []
     named = change.value.get("metadata") if isinstance(change.value, dict) else None

@@ -17,6 +17,7 @@ from kube_lite import clock, errors
 from kube_lite.api import continue_token
 from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.storage import Storage
+from kube_lite.api.target import missing
 from kube_lite.resources import field, field_selectors, selectors
 from kube_lite.resources.registry import Resource
 from kube_lite.store.ring import Item
@@ -265,7 +266,7 @@ async def get(storage: Storage, resource: Resource, info: RequestInfo) -> Item:
         await wait_for_revision(storage, parse_revision(text))
     item = storage.item(resource, info.namespace if resource.namespaced else "", info.name)
     if item is None:
-        raise errors.not_found(resource.plural, resource.group, info.name)
+        raise missing(resource, info.name)
     return item
 
 

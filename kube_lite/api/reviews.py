@@ -14,13 +14,13 @@ from kube_lite.api.dispatch import Dispatcher
 from kube_lite.api.http import Request, Response
 from kube_lite.api.large import beside
 from kube_lite.api.negotiate import negotiate
+from kube_lite.api.review_selectors import field_selector, selector_problems, unread
 from kube_lite.api.token_signer import TokenError
 from kube_lite.api.tokens import Tokens
 from kube_lite.api.user import NODES, User
 from kube_lite.errors import FieldError
 from kube_lite.resources import field
 from kube_lite.resources.go.types import go_value
-from kube_lite.resources.labelselector import validate_operator, validate_requirement
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.registry import Resource
 
@@ -136,7 +136,7 @@ class Reviews:
         """SelfSubjectAccessReview: may I do this."""
         review = await self._read(request, resource)
         spec = review.setdefault("spec", {})
-        _refuse([*_attribute_problems(spec), *_selector_problems(spec), *_metadata_problems(review)])
+        _refuse([*_attribute_problems(spec), *selector_problems(spec), *_metadata_problems(review)])
         return self._judged(request, resource, review, request.user)
 
     def _judged(self, request: Request, resource: Resource, review: Obj, user: User) -> Response:
@@ -144,8 +144,10 @@ class Reviews:
         status: Obj = {"allowed": decision.allowed}
         if decision.reason:
             status["reason"] = decision.reason
-        if decision.problem:
-            status["evaluationError"] = decision.problem
+        told = [decision.problem] if decision.problem else []
+        told.extend(unread(review["spec"].get("resourceAttributes") or {}))
+        if told:
+            status["evaluationError"] = "; ".join(told)
         review["status"] = status
         return self._answer(request, resource, review)
 
@@ -186,32 +188,7 @@ def _refuse(problems: list[FieldError]) -> None:
 
 
 def _spec_problems(spec: Obj) -> list[FieldError]:
-    return [*_attribute_problems(spec), *_subject_problems(spec), *_selector_problems(spec)]
-
-
-def _selector_problems(spec: Obj) -> list[FieldError]:
-    """Selectors of what is asked about are either raw or taken apart; operators may be of later clients."""
-    found: list[FieldError] = []
-    for name in ("fieldSelector", "labelSelector"):
-        selector, path = (spec.get("resourceAttributes") or {}).get(name), f"spec.resourceAttributes.{name}"
-        if selector is None:
-            continue
-        raw, requirements = selector.get("rawSelector"), selector.get("requirements") or []
-        if raw and requirements:
-            detail = "may not specified at the same time as requirements"
-            found.append(field.invalid(f"{path}.rawSelector", raw, detail))
-        if not raw and not requirements:
-            detail = f"when {path} is specified, requirements or rawSelector is required"
-            found.append(field.required(f"{path}.requirements", detail))
-        for i, requirement in enumerate(requirements):
-            at = f"{path}.requirements[{i}]"
-            if name == "labelSelector":
-                found.extend(validate_requirement(requirement, at, unknown=True))
-                continue
-            if not requirement.get("key"):
-                found.append(field.required(f"{at}.key", "must be specified"))
-            found.extend(validate_operator(requirement, at, unknown=True))
-    return found
+    return [*_attribute_problems(spec), *_subject_problems(spec), *selector_problems(spec)]
 
 
 def _subject_problems(spec: Obj) -> list[FieldError]:
@@ -266,16 +243,5 @@ def _attributes(user: User, spec: Obj) -> Attributes:
         asked.get("namespace", ""),
         asked.get("name", ""),
         "",
-        _selector(asked.get("fieldSelector") or {}),
-    )
-
-
-def _selector(selector: Obj) -> str:
-    """A FieldSelectorAttributes as the text it stands for, as far as authorization looks at it."""
-    if selector.get("rawSelector"):
-        return str(selector["rawSelector"])
-    return ",".join(
-        f"{r.get('key', '')}={r['values'][0]}"
-        for r in selector.get("requirements") or ()
-        if r.get("operator") == "In" and len(r.get("values") or ()) == 1
+        field_selector(asked.get("fieldSelector") or {}),
     )

@@ -318,6 +318,7 @@ def _bound(old: Obj, binding: Obj, node: str) -> Obj:
         if extra:
             new["metadata"][kind] = {**(old["metadata"].get(kind) or {}), **extra}
     status = dict(old.get("status") or {})
+    status.pop("nominatedNodeName", None)  # what was hoped for says nothing any more
     others = [c for c in status.get("conditions") or () if c.get("type") != "PodScheduled"]
     scheduled = {
         "type": "PodScheduled",

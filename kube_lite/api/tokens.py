@@ -96,6 +96,7 @@ class Tokens:
         account = self._objects.lookup("serviceaccounts", info.namespace, info.name)
         if account is None:
             raise errors.not_found("serviceaccounts", "", info.name)
+        self._check_uid(value["metadata"].get("uid"), account["metadata"])
         spec: Obj = value.setdefault("spec", {})
         seconds = spec.setdefault("expirationSeconds", DEFAULT_SECONDS)
         managed.on_create(TOKEN_REQUEST, value, wanted)
@@ -146,6 +147,14 @@ class Tokens:
         if given not in (None, "", name):
             wrong = field.invalid("metadata.name", given, "must match the service account name if specified")
             raise errors.invalid("TokenRequest", "authentication.k8s.io", name, [wrong])
+
+    @staticmethod
+    def _check_uid(given: str | None, account: Obj) -> None:
+        """:raises Conflict: the account that is meant was deleted, and another has its name"""
+        if given and given != account["uid"]:
+            why = f"the UID in the token request ({given}) does not match the UID of the service account"
+            what = "TokenRequest", "authentication.k8s.io", account["name"]
+            raise errors.conflict(*what, f"{why} ({account['uid']})")
 
     @staticmethod
     def _check(spec: Obj, seconds: Any) -> None:
@@ -221,7 +230,7 @@ class Tokens:
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["ES256"],
             }
-            return json_response(document)
+            return _kept_for_an_hour(json_response(document))
 
         async def keys(request: Request) -> Response | None:
             if request.info.path != "/openid/v1/jwks":
@@ -231,7 +240,7 @@ class Tokens:
                 raise errors.NotAcceptable("406: Not Acceptable", {})
             response = json_response(self.signer.jwks())
             response.content_type = JWKS
-            return response
+            return _kept_for_an_hour(response)
 
         return {".well-known": configuration, "openid": keys}
 
@@ -343,6 +352,12 @@ class Tokens:
         if found["metadata"]["uid"] != uid:
             actual = found["metadata"]["uid"]
             raise TokenError(f"{kind} UID ({actual}) does not match service account {kind} ref claim ({uid})")
+
+
+def _kept_for_an_hour(response: Response) -> Response:
+    """Issuer and keys are public and seldom change: who checks tokens need not ask each time (upstream's max-age)."""
+    response.headers["Cache-Control"] = "public, max-age=3600"
+    return response
 
 
 def _is_past(obj: Obj) -> bool:

@@ -30,7 +30,7 @@ from kube_lite.api.options import WriteOptions
 from kube_lite.api.rest_hooks import RestHook
 from kube_lite.api.storage import Storage
 from kube_lite.api.stored_objects import StoredObjects
-from kube_lite.api.target import Target
+from kube_lite.api.target import Target, missing
 from kube_lite.api.user import User
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource, Subresource
@@ -262,7 +262,7 @@ class Verbs:
     def _require_existing(self, target: Target) -> None:
         resource = target.resource
         if self.storage.item(resource, target.namespace, target.name) is None:
-            raise errors.not_found(resource.plural, resource.group, target.name)
+            raise missing(resource, target.name)
 
     async def guaranteed_update(
         self,
@@ -306,7 +306,7 @@ class Verbs:
         resource = target.resource
         item = self.storage.item(resource, target.namespace, target.name)
         if item is None:
-            raise errors.not_found(resource.plural, resource.group, target.name)
+            raise missing(resource, target.name)
         old = self.storage.load(resource, await self.storage.incoming_one(resource, item.value))
         new = await transform(old)
         objectmeta.drop_repeated_owners(new, warnings, " after mutating admission happens")

@@ -11,7 +11,7 @@ more than twice the maximum after its start begins anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -125,6 +125,18 @@ def decide(
         return Decision(initialized=True, finished=True, stop=_sidecars(pod, latest))
     dead = [c for c in spec.init_containers if is_sidecar(c) and not running(latest.get(c.name))]
     return Decision(start=dead + start, initialized=True)
+
+
+def against_policy(pod: Pod, start: Sequence[Container], latest: Latest) -> frozenset[str]:
+    """Those of the containers to start that have ended and whose restart policy alone would leave them so."""
+    return frozenset(
+        container.name
+        for container in start
+        if (state := latest.get(container.name)) is not None
+        and ended(state)
+        and not is_sidecar(container)
+        and not will_restart(container.restart_policy or pod.spec.restart_policy, state)
+    )
 
 
 class BackOff:

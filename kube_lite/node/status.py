@@ -7,7 +7,7 @@ patch from what was sent before, so that conditions that others own (PodSchedule
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -62,6 +62,8 @@ class PodView:
     """Results of readiness probes; absent without a probe."""
     started: dict[str, bool] = field(default_factory=dict)
     """Results of startup probes; absent without a probe."""
+    again: Collection[str] = ()
+    """Containers that have ended and are started again though their restart policy would not."""
     verdict: Verdict | None = None
     rejected: bool = False
     """The verdict is that the pod was never admitted: its status has nothing else."""
@@ -169,10 +171,11 @@ def container_status(
         ready = started and view.ready.get(declared.name, declared.readiness_probe is None)
         if init and not sidecar:
             ready = False
-    elif waiting is not None:
-        shown = {"waiting": {"reason": waiting.reason}}
-        if waiting.message:
-            shown["waiting"]["message"] = waiting.message
+    elif waiting is not None or declared.name in view.again:  # the API takes back no end under such a policy
+        reason = waiting or default
+        shown = {"waiting": {"reason": reason.reason}}
+        if reason.message:
+            shown["waiting"]["message"] = reason.message
         last = _terminated(state)
     else:
         shown = {"terminated": _terminated(state)}
@@ -200,10 +203,11 @@ def _ended_badly(status: Json) -> bool | None:
     return None if ended is None else ended["exitCode"] != 0
 
 
-def phase(pod: Pod, init: Sequence[Json], main: Sequence[Json], terminal: bool) -> str:
+def phase(pod: Pod, init: Sequence[Json], main: Sequence[Json], terminal: bool, again: Collection[str] = ()) -> str:
     """The pod's phase (upstream ``getPhase``).
 
     :param terminal: no container runs or will be started again
+    :param again: see :class:`PodView`
     """
     by_name = {c.name: c for c in pod.spec.init_containers}
     pending_init = 0
@@ -225,7 +229,7 @@ def phase(pod: Pod, init: Sequence[Json], main: Sequence[Json], terminal: bool) 
         return "Failed"
     if waiting or (pending_init and not running and not ends):
         return "Pending"
-    if running or pod.spec.restart_policy == "Always":
+    if running or again or pod.spec.restart_policy == "Always":
         return "Running"
     if not any(ends):
         return "Succeeded"
@@ -312,7 +316,7 @@ def build(pod: Pod, view: PodView) -> Json:
         container_status(c, view, old.get(c.name), init=False, default=default, again=again)
         for c in pod.spec.containers
     ]
-    current = "Failed" if view.verdict else phase(pod, init, main, view.finished)
+    current = "Failed" if view.verdict else phase(pod, init, main, view.finished, view.again)
     status: Json = {
         "phase": current,
         "observedGeneration": pod.metadata.generation,

@@ -179,6 +179,7 @@ class PodWorker:
     def _sync(self, tasks: TaskGroup) -> float | None:
         """Decide what to do now; seconds until the next look, None for when something happens."""
         pod = self.pod
+        self.view.again = ()
         if pod.terminating or self.gone:
             self._terminate()
             self._publish_end(urgent=False)  # readiness may still change
@@ -206,6 +207,7 @@ class PodWorker:
                 self._spawn(f"end {name}", partial(self._condemned.end, name))
         decision = restarts.decide(pod, latest, self.view.is_started, failed, changed)
         self.view.initialized = decision.initialized
+        self.view.again = restarts.against_policy(pod, decision.start, latest)
         if decision.stop:
             self._spawn("sidecars", lambda: self._stop_sidecars(decision.stop))
         self.view.finished = decision.finished and not decision.stop

@@ -23,7 +23,6 @@ from kube_lite.resources.cel.types import (
     map_of,
     object_of,
     read,
-    unify,
 )
 from kube_lite.resources.field import Errors, child, duplicate, index, invalid, required, too_many
 from kube_lite.resources.meta import Obj
@@ -125,17 +124,11 @@ def errors_of(
     if found.problem:
         return [invalid(path, source, found.problem)]
     wanted = list(wanted)
-    if not wanted or any(_is(found.type, one) for one in wanted):
+    if not wanted or found.type in wanted:
         return []
     names = [str(_SHOWN.get(one.name, one)) for one in wanted]
     detail = f"must evaluate to {names[0]}" if len(names) == 1 else f"must evaluate to one of [{' '.join(names)}]"
     return [invalid(path, source, detail)]
-
-
-def _is(found: CelType, wanted: CelType) -> bool:
-    if found.name == "dyn":
-        return False
-    return found == wanted or (bool(wanted.params) and unify(wanted, found, {}))
 
 
 def match_condition_errors(conditions: Sequence[Obj], path: str, scope: Mapping[str, CelType]) -> Errors:

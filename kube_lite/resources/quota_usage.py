@@ -25,6 +25,8 @@ _STATED = frozenset({"cpu", "memory", "requests.cpu", "requests.memory", "limits
 """Names that, once limited, every container must state."""
 _CLASS = ".storageclass.storage.k8s.io/"
 _DEVICE_CLASS = ".deviceclass.resource.k8s.io/devices"
+_DEVICE_REQUESTS = "requests.deviceclass.resource.kubernetes.io/"
+"""Devices of a class, whether a container asks for them as a resource or a claim does."""
 _MAX_DEVICES = parse("32")
 """What a request for all devices counts for: as many as a claim can ever get (``AllocationResultsMaxSize``)."""
 
@@ -54,6 +56,8 @@ def limited_kinds(hard: Iterable[str]) -> set[str]:
             kinds.add("persistentvolumeclaims")
         elif name.endswith(_DEVICE_CLASS):
             kinds.add("resourceclaims.resource.k8s.io")
+        elif name.startswith(_DEVICE_REQUESTS):
+            kinds.update(("pods", "resourceclaims.resource.k8s.io"))
         else:
             kinds.add("pods")
     return kinds
@@ -155,7 +159,7 @@ def _devices_usage(claim: Obj, now: datetime) -> Amounts:
     for request in dig(claim, "spec", "devices", "requests") or ():
         most: Amounts = {}
         for wanted in request.get("firstAvailable") or [request.get("exactly") or request]:
-            name = f"{wanted.get('deviceClassName', '')}{_DEVICE_CLASS}"
+            name = wanted.get("deviceClassName", "")
             match wanted.get("allocationMode"):
                 case "ExactCount":
                     count = parse(str(wanted.get("count") or 1))
@@ -163,7 +167,7 @@ def _devices_usage(claim: Obj, now: datetime) -> Amounts:
                     count = _MAX_DEVICES
                 case _:
                     count = ZERO
-            most = largest(most, {name: count})
+            most = largest(most, {f"{name}{_DEVICE_CLASS}": count, f"{_DEVICE_REQUESTS}{name}": count})
         total = plus(total, most)
     return total
 
@@ -231,7 +235,16 @@ def _crosses_namespaces(affinity: Obj) -> bool:
 def _claim_scope(term: Obj, claim: Obj) -> bool:
     if term.get("scopeName") != "VolumeAttributesClass":
         return False
-    return _chosen(term, dig(claim, "spec", "volumeAttributesClassName", default="") or "")
+    names = {dig(claim, *path) for path in _ATTRIBUTES} - {None, ""}
+    return any(_chosen(term, name) for name in names or ("",))
+
+
+_ATTRIBUTES = (
+    ("spec", "volumeAttributesClassName"),
+    ("status", "currentVolumeAttributesClassName"),
+    ("status", "modifyVolumeStatus", "targetVolumeAttributesClassName"),
+)
+"""The classes of attributes that a claim asks for, has, and is being given."""
 
 
 _SCOPES: dict[str, Callable[[Obj, Obj], bool]] = {"pods": _pod_scope, "persistentvolumeclaims": _claim_scope}

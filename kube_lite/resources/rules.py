@@ -25,13 +25,15 @@ def in_range(value: int, low: int, high: int, path: str) -> Errors:
     return [] if low <= value <= high else [invalid(path, value, names.in_range(low, high))]
 
 
-def one_of(value: str | None, choices: Collection[str], path: str, *, needed: bool = True) -> Errors:
-    """A text out of an enumeration; a missing one is an error of its own where ``needed``."""
+def one_of(value: str | None, choices: Collection[str], path: str, *, told: bool = False) -> Errors:
+    """A text out of an enumeration, which must be there.
+
+    :param told: whether an empty text is told from a missing one
+    """
     if value in choices:
         return []
-    if not value:
-        return [required(path)] if needed else []
-    return [not_supported(path, value, choices)]
+    missing = value is None or (not value and not told)
+    return [required(path) if missing else not_supported(path, value, choices)]
 
 
 def immutable(new: Mapping[str, Any], old: Mapping[str, Any], name: str, path: str) -> Errors:
@@ -52,25 +54,14 @@ def parse_ip(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 @remembered(1024)
 def parse_cidr(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
-    """The network (host bits may be set), or None."""
+    """The network (host bits may be set), or None; a mask is no length."""
+    length = text.rpartition("/")[2]
+    if length == text or not (length.isascii() and length.isdecimal()):
+        return None
     try:
-        return ipaddress.ip_network(text, strict=False) if "/" in text else None
+        return ipaddress.ip_network(text, strict=False)
     except ValueError:
         return None
-
-
-def load_balancer_status(status: Mapping[str, Any], path: str = "status.loadBalancer") -> Errors:
-    """Where a load balancer listens: addresses and names (upstream's ``ValidateLoadBalancerStatus``)."""
-    found: Errors = []
-    for i, ingress in enumerate((status.get("loadBalancer") or {}).get("ingress") or ()):
-        at = f"{path}.ingress[{i}]"
-        if (address := ingress.get("ip")) and parse_ip(address) is None:
-            found.append(invalid(f"{at}.ip", address, "must be a valid IP address"))
-        if name := ingress.get("hostname"):
-            found.extend(invalid(f"{at}.hostname", name, problem) for problem in names.dns_subdomain(name))
-            if parse_ip(name) is not None:
-                found.append(invalid(f"{at}.hostname", name, "must be a DNS name, not an IP address"))
-    return found
 
 
 def ip(text: str, path: str) -> Errors:

@@ -32,6 +32,7 @@ from kube_lite.resources.shapes import (
     NAMED_GO_TYPES,
     NAMED_LISTS,
     POINTER_SCALARS_OF,
+    POINTER_STRUCTS_OF,
     PRINTED_STRINGS_OF,
     VALUE_SCALARS,
     VALUE_SCALARS_OF,
@@ -307,7 +308,8 @@ def _field(owner: str, name: str, schema: _Schema, required: bool, top_level: bo
         field.always |= required or name in VALUE_TIMES
     elif kind == OBJECT:
         value = where in VALUE_STRUCTS_OF or schema.ref.endswith((".ObjectMeta", ".ListMeta"))
-        field.always |= required or value or (top_level and name in ("spec", "status"))
+        field.always |= (required and where not in POINTER_STRUCTS_OF) or value
+        field.always |= top_level and name in ("spec", "status")
     field.strategies = tuple(s for s in schema.strategy.split(",") if s)
     field.merge_key = schema.merge_key
     if top_level and name in ("apiVersion", "kind"):

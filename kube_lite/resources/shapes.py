@@ -36,6 +36,7 @@ VALUE_SCALARS_OF = _words("""
     api.apps.v1.DeploymentStatus.replicas api.autoscaling.v1.ScaleSpec.replicas
     apiextensions.v1.CustomResourceDefinitionSpec.preserveUnknownFields
     apiextensions.v1.CustomResourceColumnDefinition.priority
+    api.resource.v1.ExactDeviceRequest.count api.resource.v1.DeviceSubRequest.count
 """)
 """Numbers and booleans that lose their zero in one struct only."""
 
@@ -97,8 +98,29 @@ POINTER_SCALARS_OF = _words("""
     apis.meta.v1.Preconditions.uid apis.meta.v1.Preconditions.resourceVersion
     apis.meta.v1.DeleteOptions.propagationPolicy apiextensions.v1.JSONSchemaProps.$ref
     apiextensions.v1.JSONSchemaProps.x-kubernetes-list-type apiextensions.v1.JSONSchemaProps.x-kubernetes-map-type
+    apiextensions.v1.ValidationRule.reason api.core.v1.EphemeralContainer.restartPolicy
+    api.core.v1.TopologySpreadConstraint.nodeAffinityPolicy api.core.v1.TopologySpreadConstraint.nodeTaintsPolicy
+    api.core.v1.PodResourceClaim.resourceClaimName api.core.v1.PodResourceClaim.resourceClaimTemplateName
+    api.core.v1.PodResourceClaimStatus.resourceClaimName
+    api.core.v1.PersistentVolumeClaimStatus.currentVolumeAttributesClassName
+    api.admissionregistration.v1.MatchResources.matchPolicy
+    api.admissionregistration.v1.MutatingAdmissionPolicySpec.failurePolicy
+    api.admissionregistration.v1.NamedRuleWithOperations.scope
+    api.admissionregistration.v1.ParamRef.parameterNotFoundAction
+    api.admissionregistration.v1.ValidatingAdmissionPolicySpec.failurePolicy
+    api.admissionregistration.v1.Validation.reason
+    api.batch.v1.PodFailurePolicyOnExitCodesRequirement.containerName api.batch.v1.SuccessPolicyRule.succeededIndexes
+    api.policy.v1.PodDisruptionBudgetSpec.unhealthyPodEvictionPolicy
+    api.resource.v1.AllocatedDeviceStatus.shareID api.resource.v1.Device.nodeName
+    api.resource.v1.DeviceAttribute.string api.resource.v1.DeviceAttribute.version
+    api.resource.v1.DeviceClassSpec.extendedResourceName api.resource.v1.DeviceConstraint.distinctAttribute
+    api.resource.v1.DeviceConstraint.matchAttribute api.resource.v1.DeviceRequestAllocationResult.shareID
+    api.resource.v1.ResourceSliceSpec.nodeName
 """)
 """Scalars that keep their zero although their name or type says otherwise."""
+
+POINTER_STRUCTS_OF = _words("api.networking.v1.IPAddressSpec.parentRef")
+"""Required structs that may be missing all the same: validation asks for them."""
 
 VALUE_STRUCTS_OF = _words("""
     api.apps.v1.DeploymentSpec.strategy api.apps.v1.DaemonSetSpec.updateStrategy

@@ -354,6 +354,7 @@ def test_others_can_check_our_tokens() -> None:
         assert document["issuer"] == ISSUER == parts(token)[1]["iss"]
         assert document["jwks_uri"].endswith("/openid/v1/jwks")
         assert keys.header("content-type") == "application/jwk-set+json"
+        assert keys.header("cache-control") == "public, max-age=3600"
         assert [key["kid"] for key in keys.json()["keys"]] == [parts(token)[0]["kid"]]
         assert (await ask(plane, "/openid/v1/jwks", token="alice")).code == 403
 

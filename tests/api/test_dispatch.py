@@ -45,6 +45,11 @@ async def _small_world(plane: Plane) -> None:
         ("PUT", MAPS, 405, NO_METHOD),
         ("GET", f"{PODS}/p/exec?command=ls", 400, "pod p does not have a host assigned"),
         ("GET", f"{NS}/replicationcontrollers/x/scale", 404, 'replicationcontrollers/scale.autoscaling "x" not found'),
+        ("GET", "/api/v1/bindings", 404, NO_PATH),
+        ("POST", "/apis/authorization.k8s.io/v1/localsubjectaccessreviews", 404, NO_PATH),
+        ("GET", f"{MAPS}/..", 400, "Name parameter invalid: \"..\": may not be '..'"),
+        ("DELETE", f"{PODS}/.", 400, "Name parameter invalid: \".\": may not be '.'"),
+        ("GET", f"{PODS}/a%25b/status", 400, "Name parameter invalid: \"a%b\": may not contain '%'"),
     ],
 )
 def test_a_path_or_method_that_fits_nothing(method: str, path: str, code: int, words: str) -> None:
@@ -73,6 +78,7 @@ def test_lists_of_groups_are_given_to_any_method() -> None:
         ("limit=", 400, 'strconv.ParseInt: parsing "": invalid syntax'),
         ("watch=1&timeoutSeconds=", 400, 'strconv.ParseInt: parsing "": invalid syntax'),
         ("continue=e30", 400, 'this encoded version ""'),
+        ("continue=e30abcdef", 400, "continue key is not valid: illegal base64 data at input byte 8"),
         ("continue=bm90anNvbg", 400, "invalid character 'o' in literal null (expecting 'u')"),
         (f"continue={_token(rv=5, start='')}", 400, "encoded start key empty (version meta.k8s.io/v1)"),
         (f"continue={_token(rv=0, start='a')}", 400, "incorrect encoded start resourceVersion"),

@@ -433,7 +433,7 @@ BAD_BODIES = {
     "long selector": (get(f"{MAPS}?labelSelector={'a' * 20000}", "Authorization: Bearer root"), 400),
     "odd selector": (get(f"{MAPS}?labelSelector=a%20in%20(", "Authorization: Bearer root"), 400),
     "odd limit": (get(f"{MAPS}?limit=x", "Authorization: Bearer root"), 400),
-    "percent": (get("/api/v1/namespaces/%00%ff/configmaps/%zz", "Authorization: Bearer root"), 404),
+    "percent": (get("/api/v1/namespaces/%00%ff/configmaps/%zz", "Authorization: Bearer root"), 400),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kube_lite.api.plane import Plane
+from kube_lite.api.user import AUTHENTICATED, MASTERS, User
 from tests.api.wire import call, run
 
 PODS = "/api/v1/namespaces/default/pods"
@@ -36,6 +37,32 @@ def test_clients_and_the_servers_own_pages_are_served(headers: dict[str, str]) -
         answer = await call(plane.app, "GET", PODS, headers=headers)
         assert answer.code == 200
         assert not answer.header("access-control-allow-origin")
+
+    run(story)
+
+
+CONSOLE = {"host": "127.0.0.1:6443", "origin": "https://console.example", "sec-fetch-site": "same-origin"}
+TOKEN = "base64url.bearer.authorization.k8s.io."
+"""How a page's websocket brings a token: it can set no header."""
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        # a console at another name passes on what its page asked, with the user's token
+        ({"authorization": "Bearer right"}, 200),
+        ({"upgrade": "websocket", "connection": "Upgrade", "sec-websocket-protocol": f"{TOKEN}cmlnaHQ, v"}, 200),
+        # the certificate that a browser has is of no use beside a token that is wrong
+        ({"authorization": "Bearer wrong"}, 401),
+        ({"authorization": "Basic cmlnaHQ6"}, 403),
+        ({"sec-websocket-protocol": "v4.channel.k8s.io"}, 403),
+    ],
+)
+def test_who_brings_a_token_is_judged_by_it_alone(headers: dict[str, str], code: int) -> None:
+    async def story(plane: Plane) -> None:
+        plane.authenticator.add_token("right", User("ann", groups=(MASTERS, AUTHENTICATED)))
+        for site in (CONSOLE, FOREIGN[0]):
+            assert (await call(plane.app, "GET", PODS, headers={**site, **headers})).code == code
 
     run(story)
 

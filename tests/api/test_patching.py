@@ -66,6 +66,17 @@ def test_a_merge_patch_makes_no_other_object(patch: Any, code: int, told: str) -
     run(story)
 
 
+@pytest.mark.parametrize("media", [MERGE, STRATEGIC, OPERATIONS])
+def test_that_there_is_nothing_to_patch_is_told_before_what_is_wrong_with_the_patch(media: dict[str, str]) -> None:
+    async def story(plane: Plane) -> None:
+        for path, code in ((f"{CONFIGS}/nope", 404), (f"{CONFIGS}/..", 400)):
+            answer = await call(plane.app, "PATCH", path, b"{", media)
+            told = 'configmaps "nope" not found' if code == 404 else "Name parameter invalid: \"..\": may not be '..'"
+            assert (answer.code, answer.json()["message"]) == (code, told)
+
+    run(story)
+
+
 def test_a_strategic_merge_passes_over_another_kind_but_not_over_a_wrong_one() -> None:
     async def story(plane: Plane) -> None:
         await created(plane, a="1")

@@ -93,6 +93,27 @@ def test_selectors_of_what_is_asked_about_are_whole() -> None:
     anyio.run(main)
 
 
+def test_an_answer_tells_of_selectors_that_were_left_out() -> None:
+    async def main() -> None:
+        plane = await world()
+        at, why = "spec.resourceAttributes", "ignored due to parse error"
+        one, later = ({"key": "a", "operator": operator, "values": ["b"]} for operator in ("In", "Later"))
+        for selectors, told in (
+            ({"fieldSelector": {"requirements": [one]}, "labelSelector": {"requirements": [one]}}, None),
+            ({"fieldSelector": {"requirements": [one, later]}}, f"{at}.fieldSelector partially {why}"),
+            ({"fieldSelector": {"requirements": [{"key": "a", "operator": "Exists"}]}}, f"{at}.fieldSelector {why}"),
+            (
+                {"fieldSelector": {"rawSelector": "a"}, "labelSelector": {"rawSelector": "a in (b"}},
+                f"{at}.fieldSelector {why}; {at}.labelSelector {why}",
+            ),
+        ):
+            asked = {"user": "alice", "resourceAttributes": {**PODS, **selectors}}
+            answer = await post(plane, f"{AUTHZ}/subjectaccessreviews", asked)
+            assert answer.json()["status"].get("evaluationError") == told
+
+    anyio.run(main)
+
+
 def test_access_in_one_namespace() -> None:
     async def main() -> None:
         plane = await world()
@@ -207,5 +228,17 @@ def test_a_token_for_others_opens_nothing_here() -> None:
         vault = await account_token(plane, ["vault"])
         assert (await ask(plane, "/api", token=vault)).code == 401
         assert (await ask(plane, "/api", token=await account_token(plane))).code == 200
+
+    anyio.run(main)
+
+
+def test_a_token_is_for_the_account_that_is_meant() -> None:
+    async def main() -> None:
+        plane = await world()
+        await admin(plane).create("serviceaccounts", {"metadata": {"name": "a"}}, "default")
+        path = "/api/v1/namespaces/default/serviceaccounts/a/token"
+        answer = await ask(plane, path, method="POST", token="root", body={"metadata": {"uid": "old"}, "spec": {}})
+        assert answer.refusal() == (409, "Conflict")
+        assert "the UID in the token request (old) does not match the UID of the service" in answer.json()["message"]
 
     anyio.run(main)

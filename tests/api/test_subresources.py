@@ -209,6 +209,20 @@ def test_an_eviction_holds_to_its_preconditions() -> None:
     run(story)
 
 
+def test_a_pod_that_gets_its_node_is_nominated_for_none() -> None:
+    async def story(plane: Plane) -> None:
+        client = admin(plane)
+        await client.create(
+            "pods", {"metadata": {"name": "b"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}, "default"
+        )
+        await client.patch("pods", "b", {"status": {"nominatedNodeName": "n"}}, "default", subresource="status")
+        body = {"metadata": {"name": "b"}, "target": {"kind": "Node", "name": "n"}}
+        assert (await call(plane.app, "POST", f"{PODS}/b/binding", body, JSON)).code == 201
+        assert "nominatedNodeName" not in json.loads(await client.get("pods", "b", "default"))["status"]
+
+    run(story)
+
+
 def test_an_eviction_or_binding_names_the_namespace_of_its_path() -> None:
     async def story(plane: Plane) -> None:
         await _running(plane, "a")

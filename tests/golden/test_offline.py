@@ -12,6 +12,8 @@ RECORDED = pytest.mark.skipif(not offline.CORPUS.is_dir(), reason="no recordings
 ELSEWHERE = {
     "validation-service-clusterip-outside": "the allocator of addresses refuses it",
     "validation-service-nodeport-out-of-range": "the allocator of node ports refuses it",
+    "defaults-service-ipfamily": "the allocator of addresses decides about families",
+    "validation-service-dualstack-unsupported": "the allocator of addresses decides about families",
     "defaults-certificatesigningrequest-beta": "the server names who asks",
 }
 """Cases that another part decides."""

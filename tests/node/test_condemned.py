@@ -60,3 +60,21 @@ def test_each_new_image_starts_at_once() -> None:
                 assert _restarts(node, "containerStatuses") == number
 
     run(story)
+
+
+def test_a_pod_that_never_restarts_does_not_count_as_ended_while_its_new_image_starts() -> None:
+    async def story() -> None:
+        async with running_node() as node:
+            node.client.put("pods", pod("p", container(image="one"), restartPolicy="Never"))
+            await anyio.sleep(1)
+            node.runtime.start_delay = 20.0
+            _set_image(node, "containers", "two")
+            await anyio.sleep(10)
+            told = node.status()["containerStatuses"][0]
+            assert "waiting" in told["state"]  # an end under this policy could not be taken back
+            assert "terminated" in told["lastState"]
+            assert node.status()["phase"] == "Running"
+            await anyio.sleep(20)
+            assert "running" in node.status()["containerStatuses"][0]["state"]
+
+    run(story)

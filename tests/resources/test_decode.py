@@ -11,6 +11,7 @@ from kube_lite.resources import schema
 from kube_lite.resources.custom_schema import from_openapi
 from kube_lite.resources.decode import DecodeError, complete, decode
 from kube_lite.resources.decode_complaints import told_by_converter
+from tests.resources.kinds.cases import changed
 
 POD = schema.type_for("", "v1", "Pod")
 DEPLOYMENT = schema.type_for("apps", "v1", "Deployment")
@@ -32,6 +33,30 @@ def test_value_fields_lose_their_zero_and_pointers_keep_it() -> None:
     obj["spec"].update(hostNetwork=False, terminationGracePeriodSeconds=0, hostname="", runtimeClassName="")
     spec = decode(POD, obj).obj["spec"]
     assert spec == {**pod()["spec"], "terminationGracePeriodSeconds": 0, "runtimeClassName": ""}
+
+
+@pytest.mark.parametrize(
+    ("definition", "path"),
+    [
+        ("api.resource.v1.ResourceSlice", "spec.devices.0.attributes.a.string"),
+        ("api.resource.v1.ResourceSlice", "spec.nodeName"),
+        ("api.resource.v1.ResourceClaim", "spec.devices.constraints.0.matchAttribute"),
+        ("api.resource.v1.ResourceClaim", "status.devices.0.shareID"),
+        ("api.policy.v1.PodDisruptionBudget", "spec.unhealthyPodEvictionPolicy"),
+        ("api.batch.v1.Job", "spec.successPolicy.rules.0.succeededIndexes"),
+        ("api.batch.v1.Job", "spec.podFailurePolicy.rules.0.onExitCodes.containerName"),
+        ("api.admissionregistration.v1.ValidatingAdmissionPolicy", "spec.validations.0.reason"),
+        ("api.admissionregistration.v1.ValidatingAdmissionPolicy", "spec.matchConstraints.matchPolicy"),
+        ("api.core.v1.Pod", "spec.topologySpreadConstraints.0.nodeTaintsPolicy"),
+        ("api.core.v1.Pod", "spec.resourceClaims.0.resourceClaimTemplateName"),
+        ("api.core.v1.Pod", "spec.ephemeralContainers.0.restartPolicy"),
+        ("api.core.v1.PersistentVolumeClaim", "status.currentVolumeAttributesClassName"),
+    ],
+)
+def test_an_empty_text_is_kept_where_upstream_tells_it_from_none(definition: str, path: str) -> None:
+    """``string: ""`` is a device's attribute, and an empty policy is one that is not supported."""
+    wanted = changed({}, {path: ""})
+    assert decode(schema.type_of(f"io.k8s.{definition}"), changed({}, {path: ""})).obj == wanted
 
 
 def test_quantities_and_times_become_canonical() -> None:

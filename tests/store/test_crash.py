@@ -13,7 +13,7 @@ from kube_lite.store.store import Event, Record
 from tests.store.crash import Found, Witness, body
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 def test_two_hundred_kills_lose_no_acknowledged_write(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.store.crash", "kill", str(tmp_path), "200", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

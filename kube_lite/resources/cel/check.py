@@ -21,6 +21,7 @@ from kube_lite.resources.cel.types import (
     INT,
     NULL,
     QUALIFIED_TYPES,
+    STRING,
     CelType,
     filled,
     list_of,
@@ -77,6 +78,8 @@ def _is_time(text: str) -> bool:
 
 
 _DURATION: Final = re.compile(r"[+-]?(0|(\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+", re.ASCII)
+_PATCH_FIELDS: Final = {"op": STRING, "path": STRING, "from": STRING, "value": DYN}
+_PATCH: Final = CelType("JSONPatch", fields=_PATCH_FIELDS)
 _LITERALS: Final[Mapping[str, Callable[[str], bool]]] = {
     "duration": lambda text: _DURATION.fullmatch(text) is not None,
     "timestamp": _is_time,
@@ -138,11 +141,21 @@ class _Checker:
         return joined or DYN
 
     def _struct(self, node: Node, scope: Scope) -> CelType:
-        for value in node.args:
-            self.of(value, scope)
-        if node.name == "JSONPatch" or node.name.partition(".")[0] == "Object":
+        given = [self.of(value, scope) for value in node.args]
+        if node.name.partition(".")[0] == "Object":
             return CelType(node.name)
-        return self._wrong(node, f"undeclared reference to '{node.name}' (in container '')")
+        if node.name != _PATCH.name:
+            return self._wrong(node, f"undeclared reference to '{node.name}' (in container '')")
+        for name, value, type_ in zip(node.fields, node.args, given, strict=True):
+            field_at = replace(node, offset=self._source.rfind(":", 0, value.offset))
+            wanted = _PATCH_FIELDS.get(name)
+            found = type_.params[0] if type_.name == "optional_type" else type_
+            if wanted is None:
+                self._wrong(field_at, f"undefined field '{name}'")
+            elif not unify(wanted, found, {}):
+                detail = f"expected type of field '{name}' is '{wanted}' but provided type is '{found}'"
+                self._wrong(field_at, detail)
+        return _PATCH
 
     def _select(self, node: Node, scope: Scope) -> CelType:
         assert node.target is not None

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, duplicate, index, invalid, not_supported, required
+from kube_lite.resources.gated import drop_gated
 from kube_lite.resources.go.types import go_value
-from kube_lite.resources.meta import Obj, name_of
+from kube_lite.resources.meta import Obj, metadata, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck
 
 GROUP_POLICIES = frozenset({"File", "None", "ReadWriteOnceWithFSType"})
@@ -31,18 +32,40 @@ def _default(obj: Obj) -> None:
         spec["volumeLifecycleModes"] = ["Persistent"]
 
 
+def _prepare_create(obj: Obj) -> None:
+    drop_gated(obj.get("spec") or {}, {}, "preventPodSchedulingIfMissing")
+
+
+def _prepare_update(new: Obj, old: Obj) -> None:
+    """Changes are counted; a new driver's count is not there, which is 0."""
+    after, before = new.get("spec") or {}, old.get("spec") or {}
+    drop_gated(after, before, "preventPodSchedulingIfMissing")
+    if after != before:
+        metadata(new)["generation"] = metadata(old).get("generation", 0) + 1
+
+
 def _validate(obj: Obj) -> Errors:
     spec = obj.get("spec") or {}
     found: Errors = []
-    for name in _BOOLEANS:
-        if spec.get(name) is None:
-            found.append(required(f"spec.{name}"))
-    if (policy := spec.get("fsGroupPolicy")) not in GROUP_POLICIES:
-        found.append(not_supported("spec.fsGroupPolicy", policy or "", GROUP_POLICIES))
     for mode in spec.get("volumeLifecycleModes") or ():
         if mode not in MODES:
             found.append(not_supported("spec.volumeLifecycleModes", mode, MODES))
-    return found + _tokens(spec) + _period(spec)
+    return _needed(spec) + found + _tokens(spec) + _period(spec) + _secrets(spec)
+
+
+def _needed(spec: Obj) -> Errors:
+    found: Errors = [required(f"spec.{name}") for name in _BOOLEANS if spec.get(name) is None]
+    if (policy := spec.get("fsGroupPolicy")) not in GROUP_POLICIES:
+        found.append(not_supported("spec.fsGroupPolicy", policy or "", GROUP_POLICIES))
+    return found
+
+
+def _secrets(spec: Obj) -> Errors:
+    """Where tokens go is said of drivers that ask for some."""
+    value, at = spec.get("serviceAccountTokenInSecrets"), "spec.serviceAccountTokenInSecrets"
+    if value is None or spec.get("tokenRequests"):
+        return []
+    return [invalid(at, value, "serviceAccountTokenInSecrets is set but no tokenRequests are specified")]
 
 
 def _tokens(spec: Obj) -> Errors:
@@ -74,7 +97,7 @@ def _period(spec: Obj) -> Errors:
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
     after, before = new.get("spec") or {}, old.get("spec") or {}
-    found = _tokens(after) + _period(after)
+    found = _needed(after) + _tokens(after) + _period(after) + _secrets(after)
     if any(after.get(name) != before.get(name) for name in _IMMUTABLE):
         told = {name: after[name] for name in after if name not in _TOLD_LATER}
         found.append(invalid("spec", go_value("storage.CSIDriverSpec", told), IMMUTABLE))
@@ -104,6 +127,8 @@ RESOURCES = (
         namespaced=False,
         allow_unconditional_update=False,
         default=_default,
+        prepare_create=_prepare_create,
+        prepare_update=_prepare_update,
         validate=_validate,
         validate_update=_validate_update,
         columns=(

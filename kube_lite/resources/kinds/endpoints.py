@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from kube_lite.resources.addresses import address_errors
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, child, index, invalid, not_supported, required
 from kube_lite.resources.ip_warnings import ip_warnings
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource
 from kube_lite.resources.rules import (
-    BAD_IP,
     dns_label,
     dns_subdomain,
     parse_ip,
@@ -35,8 +35,7 @@ def _address(address: Obj, path: str) -> Errors:
     ip, at = address.get("ip", ""), child(path, "ip")
     found: Errors = []
     known = parse_ip(ip) is not None
-    if not known:
-        found.append(invalid(at, ip, BAD_IP))
+    found.extend(address_errors(ip, at))
     if hostname := address.get("hostname"):
         found.extend(dns_label(hostname, child(path, "hostname")))
     if (node := address.get("nodeName")) is not None:
@@ -75,6 +74,11 @@ def _validate(obj: Obj) -> Errors:
         for j, port in enumerate(ports):
             found.extend(_port(port, index(child(at, "ports"), j), len(ports) > 1))
     return found
+
+
+def _validate_update(new: Obj, old: Obj) -> Errors:
+    """Subsets that stay were valid once."""
+    return [] if (new.get("subsets") or []) == (old.get("subsets") or []) else _validate(new)
 
 
 def _shown(obj: Obj) -> str:
@@ -116,7 +120,7 @@ RESOURCES = (
         allow_create_on_update=True,
         default=_default,
         validate=_validate,
-        validate_update=lambda new, old: _validate(new),
+        validate_update=_validate_update,
         warnings=_warnings,
         deprecation="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
         columns=(NAME_COLUMN, Column("Endpoints"), AGE_COLUMN),

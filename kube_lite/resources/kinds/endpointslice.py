@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 
 from kube_lite.resources import names
+from kube_lite.resources.addresses import address_errors
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import (
     IMMUTABLE,
@@ -51,7 +52,7 @@ def _default(obj: Obj) -> None:
         port.setdefault("protocol", "TCP")
 
 
-def _addresses(addresses: list[str], kind: str, path: str) -> Errors:
+def _addresses(addresses: list[str], kind: str, held: Collection[str], path: str) -> Errors:
     found: Errors = []
     if not addresses:
         found.append(required(path, "must contain at least 1 address"))
@@ -62,21 +63,21 @@ def _addresses(addresses: list[str], kind: str, path: str) -> Errors:
         if kind == "FQDN":
             found.extend(fully_qualified_name(text, at))
         elif kind in ("IPv4", "IPv6"):
-            parsed = parse_ip(text)
-            if parsed is None or f"IPv{parsed.version}" != kind:
-                found.append(invalid(at, text, f"must be a valid {kind} address"))
+            bad, parsed = f"must be a valid {kind} address", parse_ip(text)
+            if parsed is not None and f"IPv{parsed.version}" != kind:
+                found.append(invalid(at, text, bad))
             else:
-                found.extend(validate_public_ip(text, at))
+                found.extend(address_errors(text, at, bad, held) or validate_public_ip(text, at))
     return found
 
 
-def _endpoints(endpoints: list[Obj], kind: str) -> Errors:
+def _endpoints(endpoints: list[Obj], kind: str, held: Collection[str]) -> Errors:
     found: Errors = []
     if len(endpoints) > MAX_ENDPOINTS:
         return [too_many("endpoints", len(endpoints), MAX_ENDPOINTS)]
     for i, endpoint in enumerate(endpoints):
         at = index("endpoints", i)
-        found.extend(_addresses(endpoint.get("addresses") or [], kind, child(at, "addresses")))
+        found.extend(_addresses(endpoint.get("addresses") or [], kind, held, child(at, "addresses")))
         if (node := endpoint.get("nodeName")) is not None:
             found.extend(dns_subdomain(node, child(at, "nodeName")))
         topology, where = endpoint.get("deprecatedTopology") or {}, child(at, "deprecatedTopology")
@@ -127,20 +128,21 @@ def _ports(ports: list[Obj]) -> Errors:
     return found
 
 
-def _validate(obj: Obj) -> Errors:
+def _validate(obj: Obj, held: Collection[str] = ()) -> Errors:
     found: Errors = []
     kind = obj.get("addressType", "")
     if not kind:
         found.append(required("addressType"))
     elif kind not in TYPES:
         found.append(not_supported("addressType", kind, TYPES))
-    found.extend(_endpoints(obj.get("endpoints") or [], kind))
+    found.extend(_endpoints(obj.get("endpoints") or [], kind, held))
     found.extend(_ports(obj.get("ports") or []))
     return found
 
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
-    found = _validate(new)
+    held = {address for endpoint in old.get("endpoints") or () for address in endpoint.get("addresses") or ()}
+    found = _validate(new, held)
     if new.get("addressType") != old.get("addressType"):
         found.append(invalid("addressType", new.get("addressType", ""), IMMUTABLE))
     return found

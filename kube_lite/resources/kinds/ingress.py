@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from kube_lite.resources import names
+from kube_lite.resources.addresses import load_balancer_status
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import Errors, GoLiteral, child, index, invalid, not_supported, required, show
 from kube_lite.resources.kinds.replicaset import prepare_update
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, REPLACED, Cells, Column, Resource, status
-from kube_lite.resources.rules import dns_subdomain, load_balancer_status, parse_ip, port_number
+from kube_lite.resources.rules import dns_subdomain, parse_ip, port_number
 
 PATH_TYPES = frozenset({"Exact", "ImplementationSpecific", "Prefix"})
 CLASS_ANNOTATION = "kubernetes.io/ingress.class"
@@ -50,7 +51,9 @@ def _backend(backend: Obj, path: str) -> Errors:
     if not name:
         found.append(required(child(at, "name")))
     else:
-        found.extend(invalid(child(at, "name"), name, problem) for problem in names.dns_1035_label(name))
+        # since v1.36 a Service's name may start with a digit; what is told of others is as before
+        problems = names.dns_1035_label(name) if names.dns_label(name) else ()
+        found.extend(invalid(child(at, "name"), name, problem) for problem in problems)
     where = child(at, "port")
     if port.get("name") and port.get("number"):
         found.append(invalid(path, "", "cannot set both port name & port number"))
@@ -145,6 +148,10 @@ def _validate_create(obj: Obj) -> Errors:
     return found
 
 
+def _validate_status(new: Obj, old: Obj) -> Errors:
+    return load_balancer_status(new.get("status") or {}, old.get("status") or {})
+
+
 def _warnings(new: Obj, old: Obj | None) -> list[str]:
     annotations = (new.get("metadata") or {}).get("annotations") or {}
     if old is None and CLASS_ANNOTATION in annotations and (new.get("spec") or {}).get("ingressClassName") is None:
@@ -178,7 +185,7 @@ RESOURCES = (
         group="networking.k8s.io",
         definition="io.k8s.api.networking.v1.Ingress",
         short_names=("ing",),
-        subresources={"status": status(validate=lambda new, old: load_balancer_status(new.get("status") or {}))},
+        subresources={"status": status(validate=_validate_status)},
         prepare_create=_prepare_create,
         prepare_update=prepare_update,
         validate=_validate_create,

@@ -14,6 +14,7 @@ from kube_lite.resources.rules import dns_label, domain_prefixed_path
 
 MAX_CONTROLLER = 250
 """Longest controller name in characters."""
+DEFAULT_ANNOTATION = "ingressclass.kubernetes.io/is-default-class"
 
 
 def _parameters(parameters: Obj) -> Errors:
@@ -55,7 +56,8 @@ def _row(obj: Obj, now: datetime) -> Cells:
     if parameters is not None:
         group = f".{parameters['apiGroup']}" if parameters.get("apiGroup") else ""
         shown = f"{parameters.get('kind', '')}{group}/{parameters.get('name', '')}"
-    return [name_of(obj), spec.get("controller", ""), shown, age(obj, now)]
+    default = ((obj.get("metadata") or {}).get("annotations") or {}).get(DEFAULT_ANNOTATION) == "true"
+    return [name_of(obj) + (" (default)" if default else ""), spec.get("controller", ""), shown, age(obj, now)]
 
 
 RESOURCES = (

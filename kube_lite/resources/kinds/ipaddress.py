@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from kube_lite.resources.addresses import address_problem
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import IMMUTABLE, Errors, invalid, required
+from kube_lite.resources.field import IMMUTABLE, Errors, invalid, required, show
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.names import Problems, path_segment
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource
-from kube_lite.resources.rules import BAD_IP, dns_subdomain, parse_ip
+from kube_lite.resources.rules import dns_subdomain, parse_ip
 
 
 def _name(name: str, is_prefix: bool) -> Problems:
     """An address in its canonical form."""
-    parsed = parse_ip(name)
-    if parsed is None:
-        return (BAD_IP,)
-    return () if str(parsed) == name else (f"must be in canonical form ({str(parsed)!r})".replace("'", '"'),)
+    if problem := address_problem(name):
+        return (problem,)
+    canonical = str(parse_ip(name))
+    return () if canonical == name else (f"must be in canonical form ({show(canonical)})",)
 
 
 def _validate(obj: Obj) -> Errors:

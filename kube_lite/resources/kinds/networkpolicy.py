@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 from kube_lite.resources import names
+from kube_lite.resources.addresses import range_errors
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import (
     Errors,
@@ -63,26 +65,27 @@ def _port(port: Obj, path: str) -> Errors:
     return found
 
 
-def _block(block: Obj, path: str) -> Errors:
+def _block(block: Obj, path: str, held: Collection[str]) -> Errors:
     cidr = block.get("cidr", "")
     if not cidr:
         return [required(child(path, "cidr"))]
     network = parse_cidr(cidr)
+    found = range_errors(cidr, child(path, "cidr"), _BAD_CIDR, held)
     if network is None:
-        return [invalid(child(path, "cidr"), cidr, _BAD_CIDR)]
-    found: Errors = []
+        return found
     for i, text_ in enumerate(block.get("except") or ()):
         at = index(child(path, "except"), i)
         inner = parse_cidr(text_)
+        found.extend(range_errors(text_, at, _BAD_CIDR, held))
         if inner is None:
-            return [*found, invalid(at, text_, _BAD_CIDR)]  # the rest is not looked at
-        elif inner.version != network.version or not inner.subnet_of(network) or inner == network:  # type: ignore[arg-type]
+            return found  # the rest is not looked at
+        if inner.version != network.version or not inner.subnet_of(network) or inner == network:  # type: ignore[arg-type]
             shown = GoLiteral(str(inner.network_address))
             found.append(invalid(at, shown, "must be a strict subset of `cidr`"))
     return found
 
 
-def _peer(peer: Obj, path: str) -> Errors:
+def _peer(peer: Obj, path: str, held: Collection[str]) -> Errors:
     found: Errors = []
     selectors = 0
     for name in ("podSelector", "namespaceSelector"):
@@ -91,7 +94,7 @@ def _peer(peer: Obj, path: str) -> Errors:
             found.extend(validate_label_selector(selector, child(path, name)))
     block = peer.get("ipBlock")
     if block is not None:
-        found.extend(_block(block, child(path, "ipBlock")))
+        found.extend(_block(block, child(path, "ipBlock"), held))
         if selectors:
             detail = "may not specify both ipBlock and another peer"
             found.append(forbidden(path, detail))
@@ -100,7 +103,20 @@ def _peer(peer: Obj, path: str) -> Errors:
     return found
 
 
-def _validate(obj: Obj) -> Errors:
+def _blocks(obj: Obj) -> Iterator[tuple[Obj, str]]:
+    """Every block of addresses, and where it stands."""
+    for rules, peers in (("ingress", "from"), ("egress", "to")):
+        for i, rule in enumerate((obj.get("spec") or {}).get(rules) or ()):
+            for j, peer in enumerate(rule.get(peers) or ()):
+                yield peer.get("ipBlock") or {}, f"spec.{rules}[{i}].{peers}[{j}].ipBlock"
+
+
+def _validate_update(new: Obj, old: Obj) -> Errors:
+    held = {text for block, _ in _blocks(old) for text in (block.get("cidr", ""), *(block.get("except") or ()))}
+    return _validate(new, held)
+
+
+def _validate(obj: Obj, held: Collection[str] = ()) -> Errors:
     spec = obj.get("spec") or {}
     found = validate_label_selector(spec.get("podSelector"), "spec.podSelector")
     for direction, peers in (("ingress", "from"), ("egress", "to")):
@@ -109,7 +125,7 @@ def _validate(obj: Obj) -> Errors:
             for j, port in enumerate(rule.get("ports") or ()):
                 found.extend(_port(port, index(child(at, "ports"), j)))
             for j, peer in enumerate(rule.get(peers) or ()):
-                found.extend(_peer(peer, index(child(at, peers), j)))
+                found.extend(_peer(peer, index(child(at, peers), j), held))
     types = spec.get("policyTypes") or []
     if len(types) > len(TYPES):
         found.append(
@@ -127,13 +143,7 @@ def _validate(obj: Obj) -> Errors:
 
 
 def _warnings(new: Obj, old: Obj | None) -> list[str]:
-    return [
-        text
-        for rules, peers in (("ingress", "from"), ("egress", "to"))
-        for i, rule in enumerate((new.get("spec") or {}).get(rules) or ())
-        for j, peer in enumerate(rule.get(peers) or ())
-        for text in _block_warnings(peer.get("ipBlock") or {}, f"spec.{rules}[{i}].{peers}[{j}].ipBlock")
-    ]
+    return [text for block, path in _blocks(new) for text in _block_warnings(block, path)]
 
 
 def _block_warnings(block: Obj, path: str) -> list[str]:
@@ -161,7 +171,7 @@ RESOURCES = (
         name_rule=names.subdomain_name,
         default=_default,
         validate=_validate,
-        validate_update=lambda new, old: _validate(new),
+        validate_update=_validate_update,
         columns=(NAME_COLUMN, Column("Pod-Selector"), AGE_COLUMN),
         row=_row,
     ),

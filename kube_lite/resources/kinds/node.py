@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from kube_lite.errors import FieldError
 from kube_lite.resources import names, quantity
+from kube_lite.resources.addresses import range_errors
 from kube_lite.resources.ages import age
-from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid
+from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, show
 from kube_lite.resources.go.types import go_value
 from kube_lite.resources.ip_warnings import cidr_warnings
 from kube_lite.resources.kinds.configmap import NO_PATH
@@ -25,9 +27,13 @@ from kube_lite.resources.registry import (
     prepare_status_update,
     status,
 )
-from kube_lite.resources.rules import parse_cidr, qualified_name
+from kube_lite.resources.rules import POSITIVE, parse_cidr, qualified_name
 
+_BAD_CIDR = "must be valid CIDR"
 ROLE_PREFIX = "node-role.kubernetes.io/"
+MAX_FEATURE = 253
+"""Characters of the name of a declared feature."""
+_is_feature = re.compile("[A-Z][a-zA-Z0-9]*(/[a-zA-Z][a-zA-Z0-9]*)*").fullmatch
 ROLE_LABEL = "kubernetes.io/role"
 _MAY_CHANGE_ONLY = (
     "node updates may only change labels, taints, or capacity "
@@ -77,8 +83,11 @@ def _pod_cidrs(cidrs: list[str]) -> Errors:
     found: Errors = []
     parsed = [parse_cidr(cidr) for cidr in cidrs]
     for i in range(len(cidrs)):
+        at = index("spec.podCIDRs", i)
         if parsed[i] is None:
-            found.append(invalid(index("spec.podCIDRs", i), cidrs, "must be valid CIDR"))
+            found.append(invalid(at, cidrs, _BAD_CIDR))
+        else:
+            found.extend(range_errors(cidrs[i], at, _BAD_CIDR))
     families = [network.version for network in parsed if network is not None]
     if len(cidrs) > 2 or (len(families) == 2 and families[0] == families[1]):
         found.append(invalid("spec.podCIDRs", cidrs, "may specify no more than one CIDR for each IP family"))
@@ -93,12 +102,41 @@ def _resources(state: Obj) -> Errors:
     return found
 
 
+def _features(names_: list[str]) -> Errors:
+    """What a node says it can do: names in order, each once."""
+    found: Errors = []
+    at = "status.declaredFeatures"
+    for i, name in enumerate(names_):
+        if problem := _feature_problem(name):
+            found.append(invalid(index(at, i), name, f"invalid feature name {show(name)}: {problem}"))
+        if i and name == names_[i - 1]:
+            found.append(duplicate(index(at, i), name))
+        elif i and name < names_[i - 1]:
+            found.append(invalid(index(at, i), name, "list must be sorted alphabetically"))
+    return found
+
+
+def _feature_problem(name: str) -> str:
+    if len(name) > MAX_FEATURE:
+        return f"must be no more than {MAX_FEATURE} characters"
+    if _is_feature(name):
+        return ""
+    return (
+        "must start with an UpperCamelCase segment, with subsequent segments separated by '/' (e.g., MyFeature or "
+        "MyFeature/mySubFeature), and contain only alphanumeric characters and slashes"
+    )
+
+
 def _validate(obj: Obj) -> Errors:
     spec, state = obj.get("spec") or {}, obj.get("status") or {}
     found: Errors = []
     if taints := spec.get("taints"):
         found.extend(_taints(taints))
     found.extend(_resources(state))
+    swap = ((state.get("nodeInfo") or {}).get("swap") or {}).get("capacity")
+    if swap is not None and swap <= 0:  # upstream names metadata here, too
+        found.append(invalid("metadata.nodeSwapStatus.capacity", swap, POSITIVE))
+    found.extend(_features(state.get("declaredFeatures") or []))
     if cidrs := spec.get("podCIDRs"):
         found.extend(_pod_cidrs(cidrs))
     return found
@@ -154,6 +192,8 @@ def _warnings(new: Obj, old: Obj | None) -> list[str]:
 def _validate_status(new: Obj, old: Obj) -> Errors:
     state = new.get("status") or {}
     found = _resources(state)
+    if features := state.get("declaredFeatures"):
+        found.extend(_features(features))
     seen: set[tuple[str, str]] = set()
     for i, address in enumerate(state.get("addresses") or ()):
         pair = (address.get("type", ""), address.get("address", ""))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from datetime import datetime
 
+from kube_lite import clock
 from kube_lite.resources import quantity
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, child, forbidden, invalid, key, not_supported, required
@@ -15,7 +16,6 @@ from kube_lite.resources.kinds.persistentvolumeclaim import (
     class_annotation_warnings,
     short_modes,
     validate_access_modes,
-    validate_attributes_kept,
     validate_basic_amount,
 )
 from kube_lite.resources.kinds.pod.defaults import VOLUME_DEFAULTS, default_resource_list
@@ -42,7 +42,16 @@ from kube_lite.resources.kinds.pod.storage_systems import (
 from kube_lite.resources.kinds.pod.volumes import NAMED, NAMED_SECOND, host_path, validate_driver_name
 from kube_lite.resources.kinds.pod.warnings import DEPRECATED_VOLUMES, term_warnings
 from kube_lite.resources.meta import Obj, metadata, name_of
-from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, UpdateCheck, status
+from kube_lite.resources.registry import (
+    AGE_COLUMN,
+    NAME_COLUMN,
+    Cells,
+    Column,
+    Resource,
+    UpdateCheck,
+    prepare_status_update,
+    status,
+)
 from kube_lite.resources.rules import POSITIVE, dns_label, dns_subdomain, no_backsteps
 
 FINALIZER = "kubernetes.io/pv-protection"
@@ -50,6 +59,7 @@ MOUNT_ANNOTATION = "volume.beta.kubernetes.io/mount-options"
 RECLAIM = frozenset({"Delete", "Recycle", "Retain"})
 
 
+_CHANGED = "lastPhaseTransitionTime"
 _EXPAND = "controllerExpandSecretRef"
 _CSI_SECRETS = ("controllerPublishSecretRef", _EXPAND, "nodePublishSecretRef", "nodeExpandSecretRef")
 _SOLD_OUT = ("photonPersistentDisk", "scaleIO", "storageos", "glusterfs", "rbd", "cephfs")
@@ -60,6 +70,7 @@ _GA_LABELS = {
     "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
     "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
 }
+_SAME_NODES = f"{IMMUTABLE}, except for updating from beta label to GA"
 _RECYCLED = (
     "The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning."
 )
@@ -143,6 +154,17 @@ def _prepare_create(obj: Obj) -> None:
 
 def _prepare_update(new: Obj, old: Obj) -> None:
     new["status"] = old.get("status", {})
+
+
+def _prepare_status(new: Obj, old: Obj) -> None:
+    """The time of a change of phase is set where the writer does not tell one."""
+    prepare_status_update(new, old)
+    state, before = new.setdefault("status", {}), old.get("status") or {}
+    told, was = state.get(_CHANGED), before.get(_CHANGED)
+    if state.get("phase") != before.get("phase"):
+        state[_CHANGED] = clock.timestamp() if told is None or told == was else told
+    elif told is None and was is not None:
+        state[_CHANGED] = was
 
 
 def _capacity(capacity: Obj | None, path: str) -> Errors:
@@ -272,7 +294,10 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
         found.append(invalid("volumeMode", after.get("volumeMode"), IMMUTABLE))
     if had := before.get("nodeAffinity"):
         found.extend(_same_nodes(after.get("nodeAffinity"), had))
-    return found + validate_attributes_kept(after, before, empty="")
+    if before.get("volumeAttributesClassName") is not None and after.get("volumeAttributesClassName") is None:
+        detail = "update from non-nil value to nil is forbidden"
+        found.append(forbidden("spec.volumeAttributesClassName", detail))
+    return found
 
 
 def _same_nodes(affinity: Obj | None, had: Obj) -> Errors:
@@ -280,11 +305,11 @@ def _same_nodes(affinity: Obj | None, had: Obj) -> Errors:
     if affinity == had:
         return []
     if affinity is None:
-        return [invalid("nodeAffinity", None, IMMUTABLE)]
+        return [invalid("nodeAffinity", None, _SAME_NODES)]
     if _with_new_labels(affinity) == _with_new_labels(had) and _count_old(affinity) <= _count_old(had):
         return []
     shown = go_value("core.VolumeNodeAffinity", affinity)
-    return [invalid("nodeAffinity", shown, IMMUTABLE)]
+    return [invalid("nodeAffinity", shown, _SAME_NODES)]
 
 
 def _expressions(affinity: Obj) -> list[Obj]:
@@ -343,7 +368,7 @@ RESOURCES = (
         definition="io.k8s.api.core.v1.PersistentVolume",
         namespaced=False,
         short_names=("pv",),
-        subresources={"status": status()},
+        subresources={"status": status(_prepare_status)},
         generation=False,
         default=_default,
         prepare_create=_prepare_create,

@@ -35,7 +35,7 @@ RESIZES = frozenset(
         "NodeResizeInfeasible",
     }
 )
-_NO_EMPTY_CLASS = "update from non-nil value to an empty string is forbidden"
+_CURRENT = "currentVolumeAttributesClassName"
 _NO_AMOUNT = "must be a valid resource quantity"
 _SOURCES = (("", "PersistentVolumeClaim"), ("snapshot.storage.k8s.io", "VolumeSnapshot"))
 
@@ -133,7 +133,8 @@ def _sources(spec: Obj, path: str, *, any_group: bool) -> Errors:
             found.extend(required(child(at, part)) for part in ("name", "kind") if not given.get(part))
             group, kind = _kind_of(given)
             if not group and kind != "PersistentVolumeClaim":
-                found.append(invalid(at, kind, ""))
+                detail = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
+                found.append(invalid(at, kind, detail))
             elif group and not any_group:
                 found.extend(dns_subdomain(group, child(at, "apiGroup")))
     if reference is None:
@@ -172,18 +173,16 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
     if (old.get("status") or {}).get("phase") == "Bound":
         if requests:
             changeable["resources"] = {**after["resources"], "requests": {**requests, "storage": had}}
-        if after.get("volumeAttributesClassName") is not None:
-            changeable["volumeAttributesClassName"] = before.get("volumeAttributesClassName")
+        changeable["volumeAttributesClassName"] = before.get("volumeAttributesClassName")
     kept = {k: v for k, v in changeable.items() if v is not None}
     if kept != {k: v for k, v in before.items() if v is not None}:
         changed = go_diff("core.PersistentVolumeClaimSpec", changeable, before)
         detail = f"spec is immutable after creation except resources.requests for bound claims\n{changed}"
         found.append(forbidden("spec", detail))
     capacity = ((old.get("status") or {}).get("capacity") or {}).get("storage")
-    # No claim shrank up to v1.22, which is told where the update is refused anyway.
-    found.extend(_shrinks(requests.get("storage"), had, had if found else capacity))
+    found.extend(_shrinks(requests.get("storage"), had, capacity))
     found.extend(immutable(after, before, "volumeMode", ""))
-    return found + validate_attributes_kept(after, before)
+    return found + _attributes_kept(after, before, old.get("status") or {})
 
 
 def _takes_class_over(marks: Obj, marked: Obj, after: Obj, before: Obj) -> bool:
@@ -198,20 +197,17 @@ def _shrinks(wanted: str | None, had: str | None, given: str | None) -> Errors:
     size = quantity.parse(wanted or "0")
     if size >= quantity.parse(had or "0") or size > quantity.parse(given or "0"):
         return []
-    return [forbidden("spec.resources.requests.storage", "field can not be less than previous value")]
+    return [forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")]
 
 
-def validate_attributes_kept(after: Obj, before: Obj, *, empty: str = _NO_EMPTY_CLASS) -> Errors:
-    """A class of attributes, once given, is another one or stays; of a claim or a volume.
-
-    :param empty: why it cannot become '', if that is not refused as such
-    """
-    if before.get("volumeAttributesClassName") is None or after.get("volumeAttributesClassName"):
-        return []
+def _attributes_kept(after: Obj, before: Obj, state: Obj) -> Errors:
+    """A class of attributes that the volume has is another one or stays."""
     now = after.get("volumeAttributesClassName")
-    detail = "update from non-nil value to nil is forbidden" if now is None else empty
-    unchanged = now == before["volumeAttributesClassName"]
-    return [] if unchanged or not detail else [forbidden("spec.volumeAttributesClassName", detail)]
+    if now or now == before.get("volumeAttributesClassName") or state.get(_CURRENT) is None:
+        return []
+    what = "nil" if now is None else "empty string"
+    detail = f"update to {what} is forbidden when status.{_CURRENT} is not nil"
+    return [forbidden("spec.volumeAttributesClassName", detail)]
 
 
 def _validate_status(new: Obj, old: Obj) -> Errors:
@@ -219,7 +215,7 @@ def _validate_status(new: Obj, old: Obj) -> Errors:
     found: Errors = []
     for name, amount in sorted((state.get("capacity") or {}).items()):
         found.extend(validate_basic_amount(amount, key("status.capacity", name)))
-    at = "status.allocatedResourceStatus"
+    at = "status.allocatedResourceStatuses"
     for name, told in sorted((state.get("allocatedResourceStatuses") or {}).items()):
         found.extend(_resource(name, at))
         if told not in RESIZES:

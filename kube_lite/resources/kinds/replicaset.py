@@ -79,7 +79,7 @@ def validate_counts(state: Obj, path: str = "status") -> Errors:
             found.append(invalid(f"{path}.{name}", state.get(name, 0), "cannot be greater than status.replicas"))
     if state.get("availableReplicas", 0) > state.get("readyReplicas", 0):
         at = f"{path}.availableReplicas"
-        found.append(invalid(at, state["availableReplicas"], "cannot be greater than readyReplicas"))
+        found.append(invalid(at, state.get("availableReplicas", 0), "cannot be greater than readyReplicas"))
     return found
 
 

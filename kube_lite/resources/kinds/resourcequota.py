@@ -39,6 +39,7 @@ _POD_RESOURCES = frozenset(
         "limits.memory",
     }
 )
+_CLAIM_RESOURCES = frozenset({"persistentvolumeclaims", "requests.storage"})
 _CONFLICTS = (frozenset({"BestEffort", "NotBestEffort"}), frozenset({"Terminating", "NotTerminating"}))
 
 
@@ -48,6 +49,8 @@ def _applies(scope: str, name: str) -> bool:
         return name == "pods"
     if scope in _POD_SCOPES:
         return name in _POD_RESOURCES
+    if scope == "VolumeAttributesClass":
+        return name in _CLAIM_RESOURCES
     return True
 
 
@@ -84,8 +87,9 @@ def _scope_selector(spec: Obj) -> Errors:
         found.extend(invalid(at, shown, _NOT_APPLIED) for _ in _not_applied(scope, spec))
         if scope in _EXISTING and operator != "Exists":
             detail = (
-                "must be 'Exist' only operator when scope is any of ResourceQuotaScopeTerminating, "
-                "ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort and ResourceQuotaScopeNotBestEffort"
+                "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, "
+                "ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort "
+                "or ResourceQuotaScopeCrossNamespacePodAffinity"
             )
             found.append(invalid(child(at, "operator"), operator, detail))
         if operator in ("In", "NotIn") and not values:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from kube_lite.resources.addresses import range_errors
 from kube_lite.resources.ages import age
 from kube_lite.resources.field import IMMUTABLE, Errors, index, invalid, required, show
 from kube_lite.resources.kinds.replicaset import prepare_create, prepare_update
 from kube_lite.resources.meta import Obj, name_of
 from kube_lite.resources.registry import AGE_COLUMN, NAME_COLUMN, Cells, Column, Resource, status_alone
-from kube_lite.resources.rules import parse_cidr, parse_ip
+from kube_lite.resources.rules import parse_cidr
 
 _BAD_CIDR = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
 
@@ -28,26 +29,24 @@ def _validate(obj: Obj) -> Errors:
 
 
 def _cidr(text: str, path: str) -> Errors:
-    """A range as it is always written: without bits after the prefix, in the shortest form."""
-    network = parse_cidr(text)
-    if network is None:
-        return [invalid(path, text, _BAD_CIDR)]
-    if str(network) == text:
-        return []
-    address = text.partition("/")[0]
-    canonical = f"{parse_ip(address)}/{network.prefixlen}"
-    if canonical != text:
-        return [invalid(path, text, f"must be in canonical form ({show(canonical)})")]
-    return [invalid(path, text, "must not have bits set beyond the prefix length")]
+    """A range as it is always written: in the shortest form."""
+    if problems := range_errors(text, path, _BAD_CIDR):
+        return problems
+    canonical = str(parse_cidr(text))
+    return [] if text == canonical else [invalid(path, text, f"must be in canonical form ({show(canonical)})")]
 
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
-    after, before = (new.get("spec") or {}).get("cidrs") or [], (old.get("spec") or {}).get("cidrs") or []
-    if after == before:
-        return []
-    if len(before) == 1 and len(after) == 2 and after[0] == before[0]:
-        return _validate(new)
-    return [invalid("spec.cidrs", after, IMMUTABLE)]
+    """A range stays, and one of the other family may come to it."""
+    after, before = (list((obj.get("spec") or {}).get("cidrs") or ()) for obj in (new, old))
+    if len(after) != len(before) and (len(before), len(after)) != (1, 2):
+        return [invalid("spec.cidrs", after, IMMUTABLE)]
+    found = [
+        invalid(index("spec.cidrs", i), now, IMMUTABLE)
+        for i, (now, was) in enumerate(zip(after, before, strict=False))
+        if now != was
+    ]
+    return found if len(after) == len(before) else found + _validate(new)
 
 
 def _row(obj: Obj, now: datetime) -> Cells:

@@ -28,9 +28,12 @@ from kube_lite.resources.structural.problems import (
     wrong_type,
 )
 
+_EXACT: Final = 2**53 - 1
+"""Up to here floats are exact: ``1e15`` is an integer, ``1e16`` is none (swag ``IsFloat64AJSONInteger``)."""
+
 
 def _is_integer(value: Any) -> bool:
-    return type(value) is int or (type(value) is float and value.is_integer())
+    return type(value) is int or (type(value) is float and value.is_integer() and abs(value) <= _EXACT)
 
 
 _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
@@ -160,6 +163,11 @@ def go_number(value: float) -> str:
     return str(int(value)) if float(value).is_integer() and abs(value) < 1e21 else repr(float(value))
 
 
+def _bound(limit: float | None, value: float) -> float | None:
+    """A limit as it is compared: integers only see the whole part of it."""
+    return int(limit) if limit is not None and type(value) is int else limit
+
+
 def _number(schema: Schema) -> Check | None:
     highest, lowest, factor = schema.get("maximum"), schema.get("minimum"), schema.get("multipleOf")
     below, above = bool(schema.get("exclusiveMaximum")), bool(schema.get("exclusiveMinimum"))
@@ -170,12 +178,13 @@ def _number(schema: Schema) -> Check | None:
         times = value / factor if factor else 0.0
         if factor and math.isfinite(times) and abs(times - round(times)) > 1e-9:
             problems.append(invalid(path, value, f"should be a multiple of {go_number(factor)}"))
-        if highest is not None and (value > highest or (below and value == highest)):
+        most, least = _bound(highest, value), _bound(lowest, value)
+        if most is not None and (value > most or (below and value == most)):
             bound = "less than" if below else "less than or equal to"
-            problems.append(invalid(path, value, f"should be {bound} {go_number(highest)}"))
-        if lowest is not None and (value < lowest or (above and value == lowest)):
+            problems.append(invalid(path, value, f"should be {bound} {go_number(most)}"))
+        if least is not None and (value < least or (above and value == least)):
             bound = "greater than" if above else "greater than or equal to"
-            problems.append(invalid(path, value, f"should be {bound} {go_number(lowest)}"))
+            problems.append(invalid(path, value, f"should be {bound} {go_number(least)}"))
 
     return check
 

@@ -240,6 +240,19 @@ def test_devices_are_counted_by_class_and_of_alternatives_the_most() -> None:
     play(story)
 
 
+def test_devices_asked_for_as_resources_and_by_claims_are_counted_together() -> None:
+    name = "deviceclass.resource.kubernetes.io/gpu"
+
+    async def story(client: LocalClient) -> None:
+        await made(client, "resourcequotas", {"metadata": {"name": "q"}, "spec": {"hard": {f"requests.{name}": "4"}}})
+        exactly = {"exactly": {"deviceClassName": "gpu", "count": 2}}
+        await made(client, "resourceclaims.resource.k8s.io", devices("a", exactly))
+        await made(client, "pods", pod("p", requests={name: "1"}, limits={name: "1"}))
+        assert await used(client) == {f"requests.{name}": "3"}
+
+    play(story)
+
+
 def test_a_pod_that_comes_under_a_quota_by_a_change_is_counted_whole() -> None:
     async def story(client: LocalClient) -> None:
         await made(client, "resourcequotas", quota(pods="1", scopes=["Terminating"]))

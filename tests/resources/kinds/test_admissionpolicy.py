@@ -30,7 +30,7 @@ MUTATING_BINDING = resource(GROUP, "mutatingadmissionpolicybindings")
 RULE = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
 CONSTRAINTS = {"matchConstraints": {"resourceRules": [RULE]}}
 VALID: dict[str, Any] = {"metadata": {"name": "p"}, "spec": {**CONSTRAINTS, "validations": [{"expression": "true"}]}}
-PATCH = {"patchType": "JSONPatch", "jsonPatch": {"expression": "[]"}}
+PATCH = {"patchType": "JSONPatch", "jsonPatch": {"expression": "[JSONPatch{op: JSONPatch{op: 'add'}.op}] + []"}}
 MUTATES: dict[str, Any] = {
     "metadata": {"name": "p"},
     "spec": {**CONSTRAINTS, "reinvocationPolicy": "Never", "mutations": [PATCH]},
@@ -39,6 +39,7 @@ BOUND: dict[str, Any] = {"metadata": {"name": "b"}, "spec": {"policyName": "p", 
 FIRST, ANNOTATION, NOTES = "spec.validations[0]", "spec.auditAnnotations[0]", "spec.auditAnnotations"
 KIND, REF, RULES = "spec.paramKind", "spec.paramRef", "spec.matchConstraints.resourceRules"
 NOTHING = "validations or auditAnnotations must contain at least one item"
+PATCHES = "spec.mutations.0.jsonPatch.expression"
 BOTH = "name and selector are mutually exclusive"
 
 
@@ -49,6 +50,7 @@ BOTH = "name and selector are mutually exclusive"
         ({"spec.validations": []}, [(NEEDED, "spec.validations", NOTHING), (NEEDED, NOTES, NOTHING)]),
         ({"spec.validations.0.expression": " "}, [(NEEDED, f"{FIRST}.expression", "expression is not specified")]),
         ({"spec.validations.0.message": "a\rb"}, [(BAD, f"{FIRST}.message", "must not contain line breaks")]),
+        ({"spec.failurePolicy": ""}, [(UNKNOWN, "spec.failurePolicy", '"": supported values: "Fail", "Ignore"')]),
         ({"spec.validations.0.reason": "Conflict"}, [(UNKNOWN, f"{FIRST}.reason", '"RequestEntityTooLarge"')]),
         (
             {"spec.validations.0.messageExpression": "string(authorizer.path('/').check('get').allowed())"},
@@ -121,7 +123,23 @@ def test_rules_of_validating_policies(change: Change, causes: list[Cause]) -> No
         ({"spec.mutations": []}, [(NEEDED, "spec.mutations", "must contain at least one item")]),
         ({"spec.mutations": [{}]}, [(NEEDED, "spec.mutations[0].patchType", "")]),
         ({"spec.mutations.0.patchType": "x"}, [(UNKNOWN, "spec.mutations[0].patchType", '"ApplyConfiguration"')]),
-        ({"spec.mutations.0.jsonPatch.expression": " "}, [(NEEDED, "spec.mutations[0].jsonPatch.expression", "")]),
+        ({PATCHES: " "}, [(NEEDED, "spec.mutations[0].jsonPatch.expression", "")]),
+        ({PATCHES: "[]"}, [(BAD, "spec.mutations[0].jsonPatch.expression", '"[]": must evaluate to list(JSONPatch)')]),
+        ({PATCHES: "[JSONPatch{?from: optional.of('a'), value: 1, path: object.spec.x}]"}, []),
+        (
+            {PATCHES: "[JSONPatch{op: 1}]"},
+            [
+                (
+                    BAD,
+                    "spec.mutations[0].jsonPatch.expression",
+                    "<input>:1:14: expected type of field 'op' is 'string' but provided type is 'int'",
+                )
+            ],
+        ),
+        (
+            {PATCHES: "[JSONPatch{to: 'a'}]"},
+            [(BAD, "spec.mutations[0].jsonPatch.expression", "<input>:1:14: undefined field 'to'")],
+        ),
         (
             {"spec.mutations.0.patchType": "ApplyConfiguration"},
             [

@@ -11,6 +11,8 @@ from tests.resources.kinds.cases import (
     Cause,
     Change,
     assert_create,
+    changed,
+    create,
     resource,
 )
 
@@ -39,3 +41,11 @@ NOT_IN_SCHEDULE = "cannot use TZ or CRON_TZ in schedule, use timeZone field inst
 )
 def test_a_time_zone_stands_in_its_own_field(change: Change, causes: list[Cause]) -> None:
     assert_create(KIND, VALID, change, causes)
+
+
+def test_conditions_of_its_jobs_are_met_unless_said_otherwise() -> None:
+    rule = {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget"}]}
+    made, causes = create(KIND, changed(VALID, {"spec.jobTemplate.spec.podFailurePolicy": {"rules": [rule]}}))
+    assert causes == []
+    (kept,) = made["spec"]["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
+    assert kept["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]

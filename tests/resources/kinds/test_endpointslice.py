@@ -31,6 +31,19 @@ def test_names_are_fully_qualified(name: str, causes: list[Cause]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "address", "problem"),
+    [
+        ("IPv4", "2001:db8::1", "must be a valid IPv4 address"),
+        ("IPv4", "10.0.0.01", "must not have leading 0s"),
+        ("IPv4", "127.0.0.1", "may not be in the loopback range"),
+        ("IPv6", "::ffff:10.0.0.1", "must not be an IPv4-mapped IPv6 address"),
+    ],
+)
+def test_addresses_are_of_their_type(kind: str, address: str, problem: str) -> None:
+    assert_causes(refused(kind, {"addresses": [address]}), [(BAD, f"{AT}.addresses[0]", problem)])
+
+
+@pytest.mark.parametrize(
     ("hints", "causes"),
     [
         ({"forZones": [{"name": "a"}], "forNodes": [{"name": "n"}]}, []),

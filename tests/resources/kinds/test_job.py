@@ -154,6 +154,7 @@ def test_an_indexed_job_is_scaled_as_a_whole(change: Change, causes: list[Cause]
 
 POD = "spec.template.spec"
 RESIZED: Change = {f"{POD}.containers.0.resources": {"requests": {"cpu": "1"}}}
+CLAIMED: Change = {f"{POD}.containers.0.resources": {"claims": [{"name": "gpu"}]}}
 PLACED: Change = {f"{POD}.nodeSelector": {"a": "b"}, f"{POD}.affinity": {"nodeAffinity": {}}}
 APART: Change = {f"{POD}.affinity": {"podAntiAffinity": {}}}
 SUSPENDED = [{"type": "Suspended", "status": "True"}]
@@ -165,13 +166,15 @@ SUSPENDED = [{"type": "Suspended", "status": "True"}]
         ({}, PLACED, False),
         ({}, RESIZED, False),
         ({}, APART, True),
+        ({}, CLAIMED, True),
         ({"active": 1}, PLACED, True),
         ({"startTime": "2026-01-01T00:00:00Z"}, PLACED, True),
         ({"startTime": "2026-01-01T00:00:00Z", "conditions": SUSPENDED}, PLACED, False),
     ],
 )
 def test_while_nothing_runs_pods_may_be_placed_and_sized_anew(status: Any, change: Change, refused: bool) -> None:
-    old, _ = create(KIND, changed(VALID, {"spec.suspend": True}))
+    devices = [{"name": "gpu", "resourceClaimName": "c"}]
+    old, _ = create(KIND, changed(VALID, {"spec.suspend": True, f"{POD}.resourceClaims": devices}))
     found = KIND.validate_update(changed(old, change), {**old, "status": status})
     assert [(error.field, error.message[-len("field is immutable") :]) for error in found] == (
         [("spec.template", "field is immutable")] if refused else []

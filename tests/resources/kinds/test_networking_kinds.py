@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kube_lite.resources import decode, schema
 from tests.resources.kinds.cases import (
     BAD,
     NEEDED,
@@ -13,6 +14,7 @@ from tests.resources.kinds.cases import (
     Change,
     assert_causes,
     assert_create,
+    changed,
     create,
     resource,
     update,
@@ -129,5 +131,31 @@ def test_ranges_of_services(ranges: list[str], causes: list[Cause]) -> None:
 def test_a_range_of_the_other_family_may_be_added() -> None:
     first = {"metadata": {"name": "x"}, "spec": {"cidrs": ["10.0.0.0/24"]}}
     assert not update(RANGE, first, {"spec.cidrs": ["10.0.0.0/24", "2001:db8::/64"]})[1]
-    found = update(RANGE, first, {"spec.cidrs": ["10.1.0.0/24"]})[1]
-    assert_causes(found, [(BAD, "spec.cidrs", "field is immutable")])
+    for ranges, at in (
+        (["10.1.0.0/24"], "spec.cidrs[0]"),
+        (["2001:db8::/64", "10.0.0.0/24"], "spec.cidrs[0]"),
+        ([], "spec.cidrs"),
+    ):
+        assert_causes(update(RANGE, first, {"spec.cidrs": ranges})[1], [(BAD, at, "field is immutable")])
+
+
+def test_a_policy_may_keep_a_range_that_is_refused_of_a_new_one() -> None:
+    peers = [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.5/16"]}}]
+    policy = {"metadata": {"name": "x"}, "spec": {"podSelector": {}, "egress": [{"to": peers}]}}
+    at = "spec.egress[0].to[0].ipBlock.except[0]"
+    wanted = [(BAD, at, '"10.1.0.5/16": must not have bits set beyond the prefix length')]
+    assert_causes(create(POLICY, policy)[1], wanted)
+    assert not POLICY.validate_update(policy, policy)
+
+
+def test_an_address_belongs_to_something() -> None:
+    address: dict[str, Any] = {"metadata": {"name": "10.0.0.1"}, "spec": {}}
+    decode.complete(schema.type_of(ADDRESS.definition), address, stored=False)
+    assert_causes(create(ADDRESS, address)[1], [(NEEDED, "spec.parentRef", "")])
+
+
+@pytest.mark.parametrize(("name", "fine"), [("1st", True), ("s-1", True), ("-s", False), ("S", False)])
+def test_a_service_may_be_named_after_a_number(name: str, fine: bool) -> None:
+    at = "spec.rules[0].http.paths[0].backend.service.name"
+    found = create(INGRESS, changed(ROUTE, {"spec.rules.0.http.paths.0.backend.service.name": name}))[1]
+    assert_causes(found, [] if fine else [(BAD, at, "a DNS-1035 label must consist of")])

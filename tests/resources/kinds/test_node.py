@@ -38,6 +38,7 @@ def test_defaults() -> None:
     ("name", "change", "causes"),
     [
         ("name", {"metadata.name": "A"}, [(BAD, "metadata.name", "subdomain")]),
+        ("cidr of one host", {"spec.podCIDR": "10.0.0.1/24"}, [(BAD, "spec.podCIDRs[0]", "beyond the prefix length")]),
         ("cidr", {"spec.podCIDR": "x"}, [(BAD, "spec.podCIDRs[0]", "valid CIDR")]),
         (
             "one family twice",
@@ -48,6 +49,16 @@ def test_defaults() -> None:
             "capacity",
             {"status.capacity": {"cpu": "-1"}},
             [(BAD, "status.capacity.cpu", ""), (BAD, "status.allocatable.cpu", "")],
+        ),
+        (
+            "features",
+            {"status.declaredFeatures": ["Ab/cD", "b", "Aa", "Aa"], "status.nodeInfo.swap.capacity": 0},
+            [
+                (BAD, "metadata.nodeSwapStatus.capacity", "must be greater than zero"),
+                (BAD, "status.declaredFeatures[1]", 'invalid feature name "b": must start with an UpperCamelCase'),
+                (BAD, "status.declaredFeatures[2]", "list must be sorted alphabetically"),
+                (TWICE, "status.declaredFeatures[3]", '"Aa"'),
+            ],
         ),
         ("taint effect", {"spec.taints": [{"key": "a"}]}, [(NEEDED, "metadata.taints[0].effect", "")]),
         (

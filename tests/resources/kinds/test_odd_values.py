@@ -93,7 +93,7 @@ WANTED_NAME = 'must be `spec.version+"."+spec.group`: "v1.g.io"'
             resource("", "services"),
             {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}},
             {"spec.clusterIPs": ["10.0.0.1"]},
-            [(BAD, "spec.clusterIPs", "must be empty when clusterIP is empty")],
+            [(BAD, "spec.clusterIPs", "must be empty when `clusterIP` is not specified")],
         ),
         (
             resource("networking.k8s.io", "ingresses"),
@@ -122,7 +122,7 @@ def test_a_driver_may_be_written_again_with_modes_that_are_refused_as_immutable_
 def test_types_of_pod_conditions_look_like_labels() -> None:
     status = resource("", "pods").subresources["status"].validate
     found = status({"status": {"conditions": [{"type": "Bad Type"}]}}, {})
-    assert [(e.reason, e.field) for e in found] == [(BAD, "metadata.conditions[0].Type")]
+    assert [(e.reason, e.field) for e in found] == [(BAD, "status.conditions[0].Type")]
 
 
 def test_addresses_of_a_pod_are_shown_as_structs() -> None:

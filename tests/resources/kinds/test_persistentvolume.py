@@ -33,6 +33,7 @@ def _nodes(label: str, value: str = "v") -> dict[str, Any]:
     return {"required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}}
 
 
+TIME = "lastPhaseTransitionTime"
 OLD, NEW = _nodes("failure-domain.beta.kubernetes.io/zone"), _nodes("topology.kubernetes.io/zone")
 
 
@@ -94,7 +95,7 @@ def test_a_new_volume(name: str, change: Change, causes: list[Cause]) -> None:
             "older labels",
             {"spec.nodeAffinity": NEW},
             {"spec.nodeAffinity": OLD},
-            [(BAD, "nodeAffinity", "field is immutable")],
+            [(BAD, "nodeAffinity", "field is immutable, except for updating from beta label to GA")],
         ),
         (
             "other nodes",
@@ -139,3 +140,20 @@ def test_what_a_volume_is_warned_of() -> None:
         'use "topology.kubernetes.io/zone" instead',
         "spec.rbd: deprecated in v1.28, non-functional in v1.31+",
     ]
+
+
+@pytest.mark.parametrize(
+    ("state", "kept"),
+    [
+        ({"phase": "Bound"}, None),
+        ({"phase": "Bound", TIME: "2024-01-01T00:00:00Z"}, None),
+        ({"phase": "Bound", TIME: "2024-02-01T00:00:00Z"}, "2024-02-01T00:00:00Z"),
+        ({"phase": "Pending"}, "2024-01-01T00:00:00Z"),
+    ],
+)
+def test_the_time_of_a_change_of_phase_is_told(state: dict[str, Any], kept: str | None) -> None:
+    old = changed(VALID, {"status": {"phase": "Pending", TIME: "2024-01-01T00:00:00Z"}})
+    new = {**old, "status": dict(state)}
+    KIND.subresources["status"].prepare(new, old)
+    told = new["status"][TIME]
+    assert told == kept if kept else told > "2024-02-01T00:00:00Z"

@@ -46,11 +46,16 @@ CONFLICT = ("Terminating", "NotTerminating")
         (
             "operator of a scope",
             {"spec.scopeSelector.matchExpressions": [{"scopeName": "BestEffort", "operator": "In", "values": ["a"]}]},
-            [(BAD, f"{SELECTOR}.operator", "must be 'Exist' only operator")],
+            [(BAD, f"{SELECTOR}.operator", "must be 'Exists' when scope is any of")],
         ),
         (
             "local storage of a scope",
             {"spec.scopes": ["Terminating"], "spec.hard": {"requests.ephemeral-storage": "1"}},
+            [(BAD, "spec.scopes", "unsupported scope applied to resource")],
+        ),
+        (
+            "scope of claims",
+            {"spec.scopes": ["VolumeAttributesClass"], "spec.hard": {"persistentvolumeclaims": "1", "pods": "1"}},
             [(BAD, "spec.scopes", "unsupported scope applied to resource")],
         ),
         (

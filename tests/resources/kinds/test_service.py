@@ -116,6 +116,16 @@ CLASS = "spec.loadBalancerClass"
             [(BAD, "spec.clusterIPs", "up to 2 values")],
         ),
         ("families are dropped", {"spec.ipFamilies": ["IPv4"], "spec.ipFamilyPolicy": "RequireDualStack"}, []),
+        (
+            "mapped",
+            {"spec.externalIPs": ["::ffff:8.8.8.8"]},
+            [(BAD, "spec.externalIPs[0]", "an IPv4-mapped IPv6 address")],
+        ),
+        (
+            "mapped own",
+            {"spec.clusterIP": "::ffff:8.8.8.8"},
+            [(BAD, "spec.clusterIPs[0]", "an IPv4-mapped IPv6 address")],
+        ),
         ("external ip", {"spec.externalIPs": ["127.0.0.1"]}, [(BAD, "spec.externalIPs[0]", "loopback range")]),
         ("node port", {"spec.ports.0.nodePort": 30000}, [(NOT_HERE, f"{PORT}.nodePort", "'ClusterIP'")]),
         (
@@ -143,7 +153,7 @@ CLASS = "spec.loadBalancerClass"
         (
             "health",
             {"spec.healthCheckNodePort": 30000},
-            [(BAD, "spec.healthCheckNodePort", "can only be set on LoadBalancer service")],
+            [(BAD, "spec.healthCheckNodePort", "may only be set when `type` is 'LoadBalancer' and")],
         ),
         ("class of nothing", {"spec.type": "LoadBalancer", "spec.loadBalancerClass": ""}, [(BAD, CLASS, "")] * 2),
         (
@@ -154,7 +164,7 @@ CLASS = "spec.loadBalancerClass"
         (
             "distribution",
             {"spec.trafficDistribution": "x"},
-            [(UNKNOWN, "spec.trafficDistribution", '"PreferClose", "PreferSameNode", "PreferSameZone"')],
+            [(UNKNOWN, "spec.trafficDistribution", '"PreferClose", "PreferSameZone", "PreferSameNode"')],
         ),
         (
             "two topologies",
@@ -190,6 +200,24 @@ def test_a_new_service(name: str, change: Change, causes: list[Cause]) -> None:
             {"spec.loadBalancerSourceRanges": ["x"]},
             [(BAD, "spec.LoadBalancerSourceRanges", '"[x]": must be a list of IP ranges')],
         ),
+        (
+            "range of one host",
+            BALANCER,
+            {"spec.loadBalancerSourceRanges": ["10.0.0.0/8", " 10.0.0.1/8"]},
+            [
+                (
+                    BAD,
+                    "spec.LoadBalancerSourceRanges[1]",
+                    '"10.0.0.1/8": must not have bits set beyond the prefix length',
+                )
+            ],
+        ),
+        (
+            "mapped range",
+            changed(BALANCER, {"metadata.annotations": {SOURCE_RANGES: "::ffff:10.0.0.0/104"}}),
+            {},
+            [(BAD, f"metadata.annotations[{SOURCE_RANGES}]", "must not have an IPv4-mapped IPv6 address")],
+        ),
         ("port of the kubelet", BALANCER, {"spec.ports.0.port": 10250}, []),
     ],
 )
@@ -203,6 +231,14 @@ def test_an_update_keeps_what_was_allocated() -> None:
     assert not causes
     assert new["spec"]["clusterIP"] == "10.0.0.1"
     assert new["spec"]["ports"][0]["nodePort"] == 30123
+
+
+def test_odd_addresses_and_ranges_that_are_there_already_stay() -> None:
+    old, _ = create(KIND, BALANCER)
+    old["spec"] |= {"externalIPs": ["::ffff:8.8.8.8"], "loadBalancerSourceRanges": ["10.0.0.1/8"]}
+    new = changed(old, {"spec.ports.0.port": 81, "spec.externalIPs.1": "::ffff:9.9.9.9"})
+    got = [(e.reason, e.field, e.message) for e in KIND.validate_update(new, old)]
+    assert_causes(got, [(BAD, "spec.externalIPs[1]", "must not be an IPv4-mapped IPv6 address")])
 
 
 def test_the_address_never_changes() -> None:
@@ -261,6 +297,11 @@ def test_a_service_without_balancer_has_none_in_its_status() -> None:
         (BALANCER, {"ip": "1.1.1.1"}, [(NEEDED, "status.loadBalancer.ingress[0].ipMode", "when `ip` is set")]),
         (BALANCER, {"ip": "1.1.1.1", "ipMode": "x"}, [(UNKNOWN, "status.loadBalancer.ingress[0].ipMode", "Proxy")]),
         (BALANCER, {"hostname": "a", "ipMode": "VIP"}, [(NOT_HERE, "status.loadBalancer.ingress[0].ipMode", "ip")]),
+        (
+            BALANCER,
+            {"ip": "::ffff:1.1.1.1", "ipMode": "VIP"},
+            [(BAD, "status.loadBalancer.ingress[0].ip", "IPv4-mapped")],
+        ),
         (NODE_PORT, {"hostname": "a"}, [(NOT_HERE, "status.loadBalancer.ingress", "`spec.type` is 'LoadBalancer'")]),
         (NODE_PORT, {"hostname": "A"}, [(BAD, "status.loadBalancer.ingress[0].hostname", "RFC 1123 subdomain")]),
     ],
@@ -283,8 +324,8 @@ def test_a_status(obj: Change, ingress: Change, causes: list[Cause]) -> None:
             ["spec.SessionAffinity is ignored for headless services"],
         ),
         (
-            {"spec.type": "LoadBalancer", "spec.loadBalancerSourceRanges": ["10.0.0.1/8"]},
-            ['"10.0.0.1/8" is ambiguous in this context (should be "10.0.0.0/8" or "10.0.0.1/32"?)'],
+            {"spec.type": "LoadBalancer", "spec.loadBalancerSourceRanges": ["FD00::/8"]},
+            ['IPv6 CIDR value "FD00::/8" should be in RFC 5952 canonical format ("fd00::/8")'],
         ),
         ({"spec.trafficDistribution": "PreferClose"}, ['"PreferClose" is deprecated; use "PreferSameZone"']),
         ({"metadata.annotations": {TOPOLOGY_HINTS: "Auto"}}, [f"is deprecated, please use {TOPOLOGY_MODE} instead"]),

@@ -16,6 +16,7 @@ from tests.resources.kinds.cases import (
     Change,
     assert_causes,
     assert_create,
+    changed,
     create,
     resource,
     update,
@@ -77,6 +78,33 @@ def test_drivers_are_checked_twice() -> None:
 def test_modes_of_a_driver_are_told_in_the_order_of_the_types() -> None:
     found = create(DRIVER, {**NAMED, "spec": {"volumeLifecycleModes": ["x"]}})[1]
     assert_causes(found, [(UNKNOWN, "spec.volumeLifecycleModes", '"Persistent", "Ephemeral"')])
+
+
+@pytest.mark.parametrize(
+    ("change", "causes"),
+    [
+        ({"podInfoOnMount": True}, []),
+        ({"fsGroupPolicy": "x"}, [(UNKNOWN, "spec.fsGroupPolicy", '"x": supported values')]),
+        ({"serviceAccountTokenInSecrets": True, "tokenRequests": [{"audience": "a"}]}, []),
+        (
+            {"serviceAccountTokenInSecrets": False},
+            [(BAD, "spec.serviceAccountTokenInSecrets", "false: serviceAccountTokenInSecrets is set but no tokenReq")],
+        ),
+    ],
+)
+def test_a_driver_that_changes_is_checked_and_counts_its_changes(change: dict[str, Any], causes: list[Cause]) -> None:
+    made, found = update(DRIVER, {**NAMED, "spec": {}}, {f"spec.{name}": value for name, value in change.items()})
+    assert_causes(found, causes)
+    assert made["metadata"]["generation"] == 1
+    assert "generation" not in update(DRIVER, {**NAMED, "spec": {}}, {})[0]["metadata"]
+
+
+def test_a_driver_has_no_part_in_what_is_alpha() -> None:
+    assert "preventPodSchedulingIfMissing" not in create(DRIVER, changed(NAMED, {ALPHA: True}))[0]["spec"]
+    assert "preventPodSchedulingIfMissing" not in update(DRIVER, {**NAMED, "spec": {}}, {ALPHA: True})[0]["spec"]
+
+
+ALPHA = "spec.preventPodSchedulingIfMissing"
 
 
 def test_the_driver_and_the_volume_of_an_attachment_are_looked_at_closer_when_it_is_new() -> None:

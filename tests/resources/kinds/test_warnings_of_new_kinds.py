@@ -72,3 +72,20 @@ def test_warnings(kind: tuple[str, str], obj: dict[str, Any], create: str, updat
     for found, wanted in ((warn(made, None), create), (warn(made, old), create if update is None else update)):
         assert len(found) == bool(wanted)
         assert all(text.startswith(wanted) for text in found)
+
+
+def _definition(*schemas: dict[str, Any]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": {str(i): one for i, one in enumerate(schemas)}}
+    return {"spec": {"versions": [{"name": "v1", "schema": {"openAPIV3Schema": schema}}]}}
+
+
+def test_formats_that_nobody_checks_are_told_of_once() -> None:
+    warn = resource("apiextensions.k8s.io", "customresourcedefinitions").warnings
+    known = ({"type": "string", "format": name} for name in ("date-time", "k8s-short-name", "datetime"))
+    numbers = {"type": "integer", "format": "int32"}, {"type": "number", "format": "double"}
+    assert not warn(_definition(*known, *numbers, {"x-kubernetes-int-or-string": True, "format": "x"}), None)
+    odd = {"type": "string", "format": "datatime"}
+    listed = {"type": "array", "format": "cidr", "items": odd}
+    told = ['unrecognized format "datatime"', 'unrecognized format "cidr"']
+    assert warn(_definition(odd, listed), None) == told
+    assert warn(_definition(odd, listed), _definition(odd)) == told[1:]

@@ -26,6 +26,8 @@ def _problems(schema: dict[str, Any], obj: Any) -> list[str]:
         ({"type": "integer"}, "x", 'spec.a: Invalid value: "string": spec.a in body must be of type integer: "string"'),
         ({"type": "integer"}, True, 'Invalid value: "boolean": spec.a in body must be of type integer: "boolean"'),
         ({"type": "string"}, None, 'Invalid value: "null": spec.a in body must be of type string: "null"'),
+        ({"type": "integer"}, 1e16, 'Invalid value: "number": spec.a in body must be of type integer: "number"'),
+        ({"type": "integer", "maximum": 3.5}, 4, "4: spec.a in body should be less than or equal to 3"),
         ({"type": "integer", "minimum": 1}, 0, "0: spec.a in body should be greater than or equal to 1"),
         ({"type": "integer", "maximum": 5, "exclusiveMaximum": True}, 5, "spec.a in body should be less than 5"),
         ({"type": "integer", "multipleOf": 3}, 4, "spec.a in body should be a multiple of 3"),
@@ -84,6 +86,8 @@ def test_of_text_the_first_problem_is_told_and_of_numbers_all(schema: Any, value
     ("schema", "value"),
     [
         ({"type": "integer"}, 2.0),
+        ({"type": "integer"}, 2.0**53 - 1),
+        ({"type": "integer", "minimum": 1.5}, 1),
         ({"type": "string", "nullable": True}, None),
         ({"x-kubernetes-int-or-string": True}, "80"),
         ({"type": "string", "format": "unheard-of"}, "x"),

@@ -58,7 +58,7 @@ def _parameters(reference: Obj, path: str) -> Errors:
     elif not name:
         found.append(required(path, "one of name or selector must be specified"))
     action = reference.get("parameterNotFoundAction")
-    return found + one_of(action, ("Deny", "Allow"), child(path, "parameterNotFoundAction"))
+    return found + one_of(action, ("Deny", "Allow"), child(path, "parameterNotFoundAction"), told=True)
 
 
 def _actions(actions: list[str], path: str) -> Errors:

@@ -61,7 +61,7 @@ def _param_kind(kind: Obj, path: str) -> Errors:
 
 def _spec(spec: Obj, mutating: bool) -> tuple[Errors, Scope]:
     """What is wrong before what the policy does, and what the expressions of that may mention."""
-    found = one_of(spec.get("failurePolicy"), FAILURE_POLICIES, "spec.failurePolicy")
+    found = one_of(spec.get("failurePolicy"), FAILURE_POLICIES, "spec.failurePolicy", told=True)
     if (kind := spec.get("paramKind")) is not None:
         found.extend(_param_kind(kind, "spec.paramKind"))
     if (match := spec.get("matchConstraints")) is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kube_lite.resources.kinds.customresourcedefinition.conditions import set_condition
+from kube_lite.resources.kinds.customresourcedefinition.formats import SCHEMAS_BY_NAME, below, format_warnings
 from kube_lite.resources.kinds.customresourcedefinition.validation import (
     validate_create,
     validate_status,
@@ -15,11 +16,6 @@ CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 """Finalizer under which a definition waits until its objects are gone."""
 
 
-_SCHEMAS_BY_NAME = ("properties", "patternProperties", "definitions", "dependencies")
-_SCHEMAS = ("items", "additionalProperties", "additionalItems", "not")
-_LISTS_OF_SCHEMAS = ("allOf", "anyOf", "oneOf")
-
-
 def _drop_nulls(schema: Obj) -> None:
     """Make of nulls in a schema what Go's decoder does: nothing, or the empty schema as an item.
 
@@ -27,20 +23,13 @@ def _drop_nulls(schema: Obj) -> None:
     """
     for key in [key for key, value in schema.items() if value is None and key not in ("default", "example")]:
         del schema[key]
-    for key in _SCHEMAS_BY_NAME:
+    for key in SCHEMAS_BY_NAME:
         named = schema.get(key)
         if isinstance(named, dict):
-            for name, below in named.items():
-                named[name] = {} if below is None else below
-    for below in _below(schema):
-        _drop_nulls(below)
-
-
-def _below(schema: Obj) -> list[Obj]:
-    found = [value for key in _SCHEMAS_BY_NAME if isinstance(schema.get(key), dict) for value in schema[key].values()]
-    found += [schema.get(key) for key in _SCHEMAS]
-    found += [value for key in _LISTS_OF_SCHEMAS if isinstance(schema.get(key), list) for value in schema[key]]
-    return [value for value in found if isinstance(value, dict)]
+            for name, inner in named.items():
+                named[name] = {} if inner is None else inner
+    for inner in below(schema):
+        _drop_nulls(inner)
 
 
 def _default(obj: Obj) -> None:
@@ -112,6 +101,7 @@ RESOURCES = (
         owns_status=True,
         begin_delete=_begin_delete,
         default=_default,
+        warnings=format_warnings,
         prepare_create=_prepare_create,
         prepare_update=_prepare_update,
         validate=validate_create,

@@ -21,6 +21,7 @@ from kube_lite.resources.field import (
     not_supported,
     required,
 )
+from kube_lite.resources.kinds.customresourcedefinition.formats import below
 from kube_lite.resources.kinds.customresourcedefinition.printed import go_version
 from kube_lite.resources.kinds.customresourcedefinition.versions import validate_shared_parts, validate_versions
 from kube_lite.resources.kinds.webhookconfiguration import validate_client_config
@@ -130,14 +131,7 @@ def _review_versions(versions: list[str], at: str, old: Obj | None) -> Errors:
 
 def _has(schema: object, has: Callable[[Obj], bool]) -> bool:
     """Whether a schema has something, at whatever depth."""
-    if not isinstance(schema, dict):
-        return False
-    maps = [schema.get(name) for name in ("properties", "patternProperties", "definitions")]
-    lists = [schema.get(name) for name in ("allOf", "anyOf", "oneOf")]
-    below = [schema.get(name) for name in ("items", "additionalProperties", "not")]
-    below += [sub for named in maps if isinstance(named, dict) for sub in named.values()]
-    below += [sub for listed in lists if isinstance(listed, list) for sub in listed]
-    return has(schema) or any(_has(sub, has) for sub in below)
+    return isinstance(schema, dict) and (has(schema) or any(_has(inner, has) for inner in below(schema)))
 
 
 _EXTENSIONS = (

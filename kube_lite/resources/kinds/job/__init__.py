@@ -32,7 +32,10 @@ MAX_BACKOFF = 2**31 - 1
 
 
 def default_job_template(spec: Obj) -> None:
-    """A job's pod template. Jobs have no restart policy by default: leaving it out is an error."""
+    """What Jobs and CronJobs have alike. Pods have no restart policy by default: leaving it out is an error."""
+    for rule in (spec.get("podFailurePolicy") or {}).get("rules") or ():
+        for pattern in rule.get("onPodConditions") or ():
+            pattern.setdefault("status", "True")
     template = spec.setdefault("template", {})
     template.setdefault("metadata", {})
     pod = template.setdefault("spec", {})
@@ -46,9 +49,6 @@ def _default(obj: Obj) -> None:
         spec["parallelism"] = 1
     spec.setdefault("parallelism", 1)
     spec.setdefault("backoffLimit", MAX_BACKOFF if spec.get("backoffLimitPerIndex") is not None else 6)
-    for rule in (spec.get("podFailurePolicy") or {}).get("rules") or ():
-        for pattern in rule.get("onPodConditions") or ():
-            pattern.setdefault("status", "True")
     default_job_template(spec)
     labels = spec["template"]["metadata"].get("labels")
     if labels and not metadata(obj).get("labels"):

@@ -175,8 +175,10 @@ def _transitions(spec: Obj, state: Obj, was: Obj) -> Errors:
     ended, before = state.get("completionTime"), was.get("completionTime")
     if ended and before and ended != before:
         found.append(invalid("status.completionTime", ended, "completionTime cannot be mutated"))
-    if was.get("startTime") and state.get("startTime") != was["startTime"] and not spec.get("suspend"):
-        found.append(required("status.startTime", "startTime cannot be removed for unsuspended job"))
+    restarted = spec.get("suspend") or (_true(was, "Suspended") and not _true(state, "Suspended"))
+    if was.get("startTime") and state.get("startTime") != was["startTime"] and not restarted:
+        detail = "field is immutable for unsuspended job once set"
+        found.append(invalid("status.startTime", state.get("startTime"), detail))
     if _met(was) and not _met(state):
         found.append(invalid_alone(_CONDITIONS, "cannot disable the SuccessCriteriaMet=True condition"))
     if _complete(was) and not _met(was) and _met(state):

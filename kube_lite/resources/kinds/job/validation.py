@@ -153,8 +153,13 @@ def _fixed_part(template: Obj) -> dict[str, Any]:
     affinity = {name: value for name, value in (spec.pop("affinity", None) or {}).items() if name != "nodeAffinity"}
     for kind in ("containers", "initContainers"):
         if kind in spec:
-            spec[kind] = [{name: value for name, value in c.items() if name != "resources"} for c in spec[kind]]
+            spec[kind] = [{**c, "resources": _claims(c)} for c in spec[kind]]
     return {**spec, "affinity": affinity}
+
+
+def _claims(container: Obj) -> Any:
+    """Devices that a container takes from claims: unlike its requests and limits they stay."""
+    return (container.get("resources") or {}).get("claims") or []
 
 
 def validate_spec_update(new: Obj, old: Obj) -> Errors:

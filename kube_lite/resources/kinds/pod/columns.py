@@ -123,7 +123,7 @@ def row(pod: Obj, now: datetime) -> Cells:
         reason = init_reason
     else:
         restarts = sidecar_restarts
-        reason, more = _container_reason(status, reason, restarts)
+        reason, more = _container_reason(status, init_reason or reason, restarts)
         ready += more
     if meta.get("deletionTimestamp"):
         if status.get("reason") == NODE_LOST:

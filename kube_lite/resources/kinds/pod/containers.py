@@ -28,6 +28,7 @@ from kube_lite.resources.rules import port_number
 PROTOCOLS = ("SCTP", "TCP", "UDP")
 PULL_POLICIES = ("Always", "IfNotPresent", "Never")
 _NOT_IN_INIT = "must not be set for init containers"
+_NO_RESTART = "must not be set to 'RestartContainer' for non-sidecar initContainers"
 _HOOKS = {"lifecycle": "Lifecycle", "livenessProbe": "Probe", "readinessProbe": "Probe", "startupProbe": "Probe"}
 """What only containers that keep running may have, and the type of each."""
 
@@ -208,7 +209,7 @@ def _common(container: Obj, path: str, facts: PodFacts, seen: set[str] | None = 
     if ports := container.get("ports"):
         found.extend(_ports(ports, child(path, "ports")))
     if env := container.get("env"):
-        found.extend(validate_env(env, child(path, "env")))
+        found.extend(validate_env(env, child(path, "env"), facts.volumes))
     if env_from := container.get("envFrom"):
         found.extend(validate_env_from(env_from, child(path, "envFrom")))
     if container.get("volumeMounts"):
@@ -271,8 +272,10 @@ def validate_init_containers(containers: list[Obj], others: list[Obj], path: str
             if container.get(hook) is not None:
                 shown = go_value(f"core.{struct}", container[hook])
                 found.append(invalid(child(at, hook), shown, _NOT_IN_INIT))
-        if container.get("resizePolicy"):
-            found.append(invalid(child(at, "resizePolicy"), container["resizePolicy"], _NOT_IN_INIT))
+        for j, policy in enumerate(container.get("resizePolicy") or ()):
+            if policy.get("restartPolicy") == "RestartContainer":
+                where = child(index(child(at, "resizePolicy"), j), "restartPolicy")
+                found.append(invalid(where, "RestartContainer", _NO_RESTART))
     return found
 
 
@@ -319,7 +322,7 @@ def validate_ephemeral_containers(
         if target and target not in targets:
             found.append(not_found(child(at, "targetContainerName"), target))
         for name in _NOT_IN_EPHEMERAL:
-            if container.get(name):
+            if container.get(name) or (name in ("lifecycle", "restartPolicy") and name in container):
                 found.append(forbidden(child(at, name), _EPHEMERAL))
         for j, mount in enumerate(container.get("volumeMounts") or ()):
             for name in ("subPath", "subPathExpr"):

@@ -3,6 +3,9 @@
 Two passes as upstream has them: :func:`default_pod_spec` fills what every PodSpec gets, in templates too;
 :func:`default_pod` adds what only a Pod itself gets (upstream's ``SetDefaults_Pod``), so that templates of old
 workloads do not change when a default is added.
+
+Fields of features that are off by default in v1.36 go here as well: upstream drops them when an object is prepared,
+unless it had them before, and here none ever had (``stopSignal``, ``schedulingGroup``, two sorts of projections).
 """
 
 from __future__ import annotations
@@ -125,6 +128,8 @@ def default_container(container: Obj) -> None:
         for handler in lifecycle.values():
             if isinstance(handler, dict) and (action := handler.get("httpGet")) is not None:
                 _default_http_get(action)
+        if lifecycle.pop("stopSignal", None) is not None and not lifecycle:
+            del container["lifecycle"]
 
 
 def _mode(source: Obj) -> None:
@@ -137,9 +142,15 @@ def _downward(source: Obj) -> None:
         _default_field_source(item)
 
 
+_OFF_PROJECTIONS = ("clusterTrustBundle", "podCertificate")
+
+
 def _projected(source: Obj) -> None:
     _mode(source)
     for part in source.get("sources") or ():
+        for name in _OFF_PROJECTIONS:
+            if name in part:
+                del part[name]
         if (token := part.get("serviceAccountToken")) is not None:
             token.setdefault("expirationSeconds", TOKEN_LIFETIME)
         for item in (part.get("downwardAPI") or {}).get("items") or ():
@@ -231,6 +242,8 @@ def default_pod_spec(spec: Obj) -> None:
         default_volume(volume)
     if overhead := spec.get("overhead"):
         default_resource_list(overhead)
+    if "schedulingGroup" in spec:
+        del spec["schedulingGroup"]
 
 
 def _default_pod_resources(spec: Obj) -> None:

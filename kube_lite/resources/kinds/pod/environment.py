@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from kube_lite.resources import names, quantity
-from kube_lite.resources.field import Errors, child, index, invalid, not_supported, required
+from kube_lite.resources.field import Errors, child, index, invalid, not_found, not_supported, required
 from kube_lite.resources.meta import Obj
-from kube_lite.resources.rules import dns_subdomain
+from kube_lite.resources.rules import dns_label, dns_subdomain, no_backsteps
 
 ENV_FIELDS = frozenset(
     {
@@ -108,14 +110,24 @@ def _key_ref(ref: Obj, path: str) -> Errors:
     return found
 
 
-def _file_ref(ref: Obj, path: str) -> Errors:
-    found: Errors = [required(child(path, name)) for name in ("volumeName", "path", "key") if not ref.get(name)]
-    if key := ref.get("key"):
-        found.extend(invalid(child(path, "key"), key, problem) for problem in names.env_var_name(key))
+def _file_ref(ref: Obj, path: str, volumes: Mapping[str, Obj]) -> Errors:
+    """A key of a file in a volume of the pod, which must be a directory of its own."""
+    key, volume, where = ref.get("key", ""), ref.get("volumeName", ""), ref.get("path", "")
+    at = child(path, "volumeName")
+    found: Errors = [] if key else [required(child(path, "key"))]
+    found.extend(invalid(child(path, "key"), key, problem) for problem in (names.env_var_name(key) if key else ()))
+    found.extend(dns_label(volume, at) if volume else [required(at)])
+    found.extend(no_backsteps(where, child(path, "path")) if where else [required(child(path, "path"))])
+    if not volume:
+        return found
+    if (source := volumes.get(volume)) is None:
+        found.append(not_found(at, volume))
+    elif "emptyDir" not in source:
+        found.append(invalid(at, volume, "referenced volume must be of type emptyDir"))
     return found
 
 
-def _value_from(variable: Obj, path: str) -> Errors:
+def _value_from(variable: Obj, path: str, volumes: Mapping[str, Obj]) -> Errors:
     source = variable["valueFrom"]
     found: Errors = []
     count = 0
@@ -131,7 +143,7 @@ def _value_from(variable: Obj, path: str) -> Errors:
             found.extend(_key_ref(ref, child(path, name)))
     if (ref := source.get("fileKeyRef")) is not None:
         count += 1
-        found.extend(_file_ref(ref, child(path, "fileKeyRef")))
+        found.extend(_file_ref(ref, child(path, "fileKeyRef"), volumes))
     if not count:
         detail = "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
         found.append(invalid(path, "", detail))
@@ -143,8 +155,8 @@ def _value_from(variable: Obj, path: str) -> Errors:
     return found
 
 
-def validate_env(variables: list[Obj], path: str) -> Errors:
-    """``env``."""
+def validate_env(variables: list[Obj], path: str, volumes: Mapping[str, Obj]) -> Errors:
+    """``env`` of a container; ``volumes`` are those of its pod by name."""
     found: Errors = []
     for i, variable in enumerate(variables):
         name = variable.get("name", "")
@@ -153,7 +165,7 @@ def validate_env(variables: list[Obj], path: str) -> Errors:
         elif problems := names.env_var_name(name):
             found.extend(invalid(child(index(path, i), "name"), name, problem) for problem in problems)
         if "valueFrom" in variable:
-            found.extend(_value_from(variable, child(index(path, i), "valueFrom")))
+            found.extend(_value_from(variable, child(index(path, i), "valueFrom"), volumes))
     return found
 
 

@@ -62,20 +62,11 @@ def _twice(keys: Sequence[str], selector: Obj, path: str) -> Errors:
     return found
 
 
-def validate_spread_keys(constraint: Obj, path: str) -> Errors:
-    """``matchLabelKeys`` of a spread constraint."""
-    keys, selector = constraint.get("matchLabelKeys") or [], constraint.get("labelSelector")
-    if not keys:
-        return []
-    at = child(path, "matchLabelKeys")
-    found: Errors = [] if selector is not None else [forbidden(at, _NEED_SELECTOR)]
-    for i, key in enumerate(keys):
-        found.extend(qualified_name(key, index(at, i)))
-    return found + _twice(keys, selector or {}, at)
-
-
 def validate_term_keys(term: Obj, path: str) -> Errors:
-    """Both lists of keys of a term of pod affinity; upstream leaves the list out of the path of a key told twice."""
+    """Both lists of keys, of a term of pod affinity or (which has one only) a spread constraint.
+
+    Upstream leaves the list out of the path of a key told twice.
+    """
     match, mismatch = term.get("matchLabelKeys") or [], term.get("mismatchLabelKeys") or []
     if not match and not mismatch:
         return []

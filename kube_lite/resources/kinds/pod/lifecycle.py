@@ -56,10 +56,7 @@ def _handler(handler: Obj, path: str, grace_period: int) -> Errors:
         found[:0] = _http_get(action, at)
     elif name == "sleep":
         if not 0 <= action.get("seconds", 0) <= grace_period:
-            detail = (
-                "must be non-negative and less than terminationGracePeriodSeconds "
-                f"({grace_period}). Set terminationGracePeriodSeconds to a larger value to increase this limit."
-            )
+            detail = f"must be non-negative and less than terminationGracePeriodSeconds ({grace_period})"
             found.insert(0, invalid(at, action.get("seconds", 0), detail))
     else:
         found[:0] = port_number_or_name(action.get("port", 0), child(at, "port"))

@@ -8,7 +8,6 @@ import msgspec
 
 from kube_lite.resources.field import Errors, child, forbidden, index, invalid, required
 from kube_lite.resources.kinds.pod.environment import VOLUME_FIELDS, validate_field_ref, validate_resource_ref
-from kube_lite.resources.labelselector import go_selector, validate_label_selector
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.remembered import remembered
 from kube_lite.resources.rules import no_backsteps
@@ -103,7 +102,7 @@ def _token(source: Obj, path: str, volume: str) -> Errors:
     return found + relative_path(source.get("path", ""), child(volume, "path"))
 
 
-_PROJECTIONS = ("secret", "configMap", "downwardAPI", "serviceAccountToken", "clusterTrustBundle", "podCertificate")
+_PROJECTIONS = ("secret", "configMap", "downwardAPI", "serviceAccountToken")
 
 
 def _projection(source: Obj, path: str, volume: str) -> Errors:
@@ -119,32 +118,9 @@ def _projection(source: Obj, path: str, volume: str) -> Errors:
             found.extend(_downward_items(part.get("items"), at))
         elif name == "serviceAccountToken":
             found.extend(_token(part, at, volume))
-        elif name == "clusterTrustBundle":
-            found.extend(_trust_bundle(part, at))
     if len(given) > 1:
         found.append(forbidden(path, "may not specify more than 1 volume type per source"))
     return found
-
-
-def _trust_bundle(source: Obj, path: str) -> Errors:
-    """Certificates, of one bundle by its name or of all of a signer."""
-    name, signer, selector = source.get("name"), source.get("signerName"), source.get("labelSelector")
-    found: Errors = []
-    if name is not None and signer is not None:
-        found.append(invalid(path, source, "only one of name and signerName may be used"))
-    elif name is not None:
-        if not name:
-            found.append(required(child(path, "name"), "must be a valid object name"))
-        if selector is not None:
-            detail = "labelSelector must be unset if name is specified"
-            found.append(invalid(child(path, "labelSelector"), go_selector(selector), detail))
-    elif signer is not None:
-        if not signer:
-            found.append(required(child(path, "signerName"), "must be a valid signer name"))
-        found.extend(validate_label_selector(selector, child(path, "labelSelector")))
-    else:
-        found.append(required(path, "either name or signerName must be specified"))
-    return found + relative_path(source.get("path", ""), child(path, "path"))
 
 
 def projected(source: Obj, path: str) -> Errors:

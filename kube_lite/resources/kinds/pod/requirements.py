@@ -178,7 +178,7 @@ def _compare(name: str, asked: str, limits: Obj, path: str) -> FieldError | None
     wanted, most = quantity.parse(asked).nanos, quantity.parse(limit).nanos
     at = child(path, "requests")
     if wanted != most and not is_overcommitable(name):
-        return invalid(at, asked, f"must be equal to {name} limit")
+        return invalid(at, asked, f"must be equal to {name} limit of {limit}")
     if wanted > most:
         return invalid(at, asked, f"must be less than or equal to {name} limit")
     return None

@@ -1,4 +1,4 @@
-"""``pods/x/resize``: cpu and memory of containers that run, and how those take a change."""
+"""``pods/x/resize``: cpu and memory of a pod and its containers, and how those take a change."""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ def prepare_resize(new: Obj, old: Obj) -> None:
         if had:
             same = _same_names(asked, had)
             spec[name] = [_resized(c, a) for c, a in zip(had, asked, strict=True)] if same else asked
+    spec.pop("resources", None)
+    if "resources" in wanted:
+        spec["resources"] = wanted["resources"]
     new["spec"] = spec
 
 
@@ -59,20 +62,37 @@ def _order(new: Obj, old: Obj) -> Errors:
     return found
 
 
-def _removed(new: Obj, old: Obj, path: str) -> Errors:
+def _lost(new: Obj, old: Obj) -> list[str]:
+    """The parts of ``resources`` in which an amount is taken away."""
+    return [part for part in _PARTS if (old.get(part) or {}).keys() - (new.get(part) or {}).keys()]
+
+
+def _fixed(resources: Obj) -> Obj:
+    """The amounts that do not change."""
+    return {part: {k: v for k, v in (resources.get(part) or {}).items() if k not in _SIZED} for part in _PARTS}
+
+
+def _same_but_for_size(new: Obj, old: Obj) -> bool:
+    """Whether nothing else of a container changes; one with devices is not resized, as upstream leaves those out."""
     after, before = new.get("resources") or {}, old.get("resources") or {}
-    return [
-        forbidden(child(child(path, "resources"), part), f"resource {part} cannot be removed")
-        for part in _PARTS
-        if (before.get(part) or {}).keys() - (after.get(part) or {}).keys()
+    if before.get("claims") or _fixed(after) != _fixed(before):
+        return False
+    return {**new, "resources": None} == {**old, "resources": None}
+
+
+def _whole(new: Obj, old: Obj) -> Errors:
+    """``spec.resources``, where the pod has or gets any."""
+    after, before = new.get("resources"), old.get("resources")
+    if before is not None and after is None:
+        return [forbidden("spec.resources", "pod-level resources cannot be removed")]
+    after, before = after or {}, before or {}
+    found = [
+        forbidden(child("spec.resources", part), f"pod-level resource {part} cannot be removed")
+        for part in _lost(after, before)
     ]
-
-
-def _rest(container: Obj) -> Obj:
-    """A container without the sizes that may change."""
-    resources = container.get("resources") or {}
-    kept = {part: {k: v for k, v in (resources.get(part) or {}).items() if k not in _SIZED} for part in _PARTS}
-    return {**container, "resources": {**resources, **kept}}
+    if _fixed(after) != _fixed(before) or (after.get("claims") or []) != (before.get("claims") or []):
+        found.append(forbidden("spec", "only cpu and memory resources are mutable at pod-level"))
+    return found
 
 
 def _unsupported(old: Obj) -> bool:
@@ -89,36 +109,32 @@ def _sizes(new: Obj, old: Obj) -> Errors:
     found: Errors = []
     for name in ("initContainers", "containers"):
         for i, (after, before) in enumerate(zip(new.get(name) or (), old.get(name) or (), strict=True)):
-            sidecar = before.get("restartPolicy") == "Always"
-            if name == "containers" or sidecar:
-                found.extend(_removed(after, before, index(child("spec", name), i)))
-    for name in _LISTS:
-        for after, before in zip(new.get(name) or (), old.get(name) or (), strict=True):
-            sidecar = before.get("restartPolicy") == "Always"
-            if name == "initContainers" and not sidecar:
-                if after != before:
-                    found.append(forbidden("spec", "resources for non-sidecar init containers are immutable"))
-            elif _rest(after) != _rest(before):
-                what = "resources for sidecar containers" if name == "initContainers" else "resources"
-                found.append(forbidden("spec", f"only cpu and memory {what} are mutable"))
+            at = child(index(child("spec", name), i), "resources")
+            for part in _lost(after.get("resources") or {}, before.get("resources") or {}):
+                found.append(forbidden(child(at, part), f"resource {part} cannot be removed"))
+    for name, what in (("containers", "resources"), ("initContainers", "resources for init or sidecar containers")):
+        for i, (after, before) in enumerate(zip(new.get(name) or (), old.get(name) or (), strict=True)):
+            if not _same_but_for_size(after, before):
+                at = "spec" if name == "containers" else index(child("spec", name), i)
+                found.append(forbidden(at, f"only cpu and memory {what} are mutable"))
     return found
 
 
 def validate_resize(new: Obj, old: Obj) -> Errors:
     """A resize keeps the class of service and every other field, and takes no amount away."""
     after, before = new.get("spec") or {}, old.get("spec") or {}
-    meta = old.get("metadata") or {}
+    meta, status = old.get("metadata") or {}, old.get("status") or {}
     found = validate_whole_pod_spec(after, meta.get("name") or "")
     if MIRROR in (meta.get("annotations") or {}):
         return [forbidden(NO_PATH, "static pods cannot be resized")]
     if (before.get("os") or {}).get("name") == "windows":
         return [forbidden(NO_PATH, "windows pods cannot be resized")]
-    found.extend(order := _order(after, before))
-    if order:
-        return found
-    qos = qos_class(after)
-    if qos != ((old.get("status") or {}).get("qosClass") or qos_class(before)):
+    qos = status.get("qosClass") or qos_class(before)
+    if qos_class(after) != qos:
         found.append(invalid("spec", qos, "Pod QOS Class may not change as a result of resizing"))
     if _unsupported(old):
         found.append(forbidden("spec", "Pod running on node without support for resize"))
-    return found + _sizes(after, before)
+    if after.get("resources") or before.get("resources"):
+        found.extend(_whole(after, before))
+    order = _order(after, before)
+    return found + (order or _sizes(after, before))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from kube_lite.resources import names
 from kube_lite.resources.field import Errors, child, duplicate, forbidden, index, invalid, not_supported, required
 from kube_lite.resources.go.types import go_value
-from kube_lite.resources.kinds.pod.label_keys import validate_spread_keys, validate_term_keys
+from kube_lite.resources.kinds.pod.label_keys import validate_term_keys
 from kube_lite.resources.labelselector import validate_label_selector
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.rules import POSITIVE, qualified_name
@@ -185,7 +185,7 @@ def _spread_constraint(constraint: Obj, path: str) -> Errors:
         policy = constraint.get(name)
         if policy is not None and policy not in ("Honor", "Ignore"):
             found.append(not_supported(child(path, name), policy, ("Honor", "Ignore")))
-    found.extend(validate_spread_keys(constraint, path))
+    found.extend(validate_term_keys(constraint, path))
     found.extend(validate_label_selector(constraint.get("labelSelector"), child(path, "labelSelector")))
     return found
 

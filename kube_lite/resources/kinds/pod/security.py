@@ -126,7 +126,7 @@ def validate_pod_security(spec: Obj, context: Obj, path: str) -> Errors:
     policies = (
         ("fsGroupChangePolicy", ("Always", "OnRootMismatch")),
         ("supplementalGroupsPolicy", ("Merge", "Strict")),
-        ("seLinuxChangePolicy", ("MountOption", "Recursive")),
+        ("seLinuxChangePolicy", ("Recursive",)),  # SELinuxMount is off
     )
     for name, choices in policies:
         if (value := context.get(name)) is not None and value not in choices:

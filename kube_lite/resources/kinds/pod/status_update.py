@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kube_lite.resources.field import IMMUTABLE, Errors, child, duplicate, forbidden, index, invalid, not_supported
+from kube_lite.resources.addresses import address_errors
+from kube_lite.resources.field import (
+    IMMUTABLE,
+    Errors,
+    child,
+    duplicate,
+    forbidden,
+    index,
+    invalid,
+    not_supported,
+    required,
+    too_long,
+)
 from kube_lite.resources.go.types import go_value
 from kube_lite.resources.kinds.pod.qos import qos_class
 from kube_lite.resources.kinds.pod.security import MAX_ID
@@ -16,9 +28,13 @@ from kube_lite.resources.kinds.pod.validation import validate_pod_annotations
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.names import in_range
 from kube_lite.resources.registry import prepare_status_update
-from kube_lite.resources.rules import BAD_IP, dns_subdomain, nonnegative, parse_ip, qualified_name
+from kube_lite.resources.rules import BAD_IP, dns_label, dns_subdomain, nonnegative, parse_ip, qualified_name
 
 _HEALTH = ("Healthy", "Unhealthy", "Unknown")
+MAX_HEALTH_MESSAGE = 1024
+"""Bytes of what a driver says of the health of a device (ResourceHealthMessageMaxLength)."""
+_OWN_CONDITIONS = frozenset({"PodScheduled", "Ready", "Initialized"})
+_BAD_GENERATION = "must be a non-negative integer"
 
 
 def prepare_pod_status(new: Obj, old: Obj) -> None:
@@ -29,46 +45,68 @@ def prepare_pod_status(new: Obj, old: Obj) -> None:
         meta.pop("ownerReferences", None)
         if owners is not None:
             meta["ownerReferences"] = owners
-    status = new.setdefault("status", {})
+    status, before = new.setdefault("status", {}), old.get("status") or {}
     if not status.get("qosClass"):
-        status["qosClass"] = (old.get("status") or {}).get("qosClass") or qos_class(new.get("spec") or {})
+        status["qosClass"] = before.get("qosClass") or qos_class(new.get("spec") or {})
+    status.pop("nodeAllocatableResourceClaimStatuses", None)  # of a feature that is off
+    if "observedGeneration" in before and not status.get("observedGeneration"):
+        status["observedGeneration"] = before["observedGeneration"]
+    if conditions := before.get("conditions"):
+        _keep_generations(status.get("conditions") or (), conditions)
+
+
+def _keep_generations(conditions: Sequence[Obj], before: Sequence[Obj]) -> None:
+    """Writers that do not know which generation a condition is about do not take it away."""
+    seen = [(c.get("type"), c["observedGeneration"]) for c in before if "observedGeneration" in c]
+    for condition in conditions if seen else ():
+        known = next((pair for pair in seen if pair[0] == condition.get("type")), None)
+        if known is not None:
+            seen.remove(known)
+            if not condition.get("observedGeneration"):
+                condition["observedGeneration"] = known[1]
 
 
 def validate_pod_status(new: Obj, old: Obj) -> Errors:
     """A status is plausible: names of nodes, addresses, and no finished container that runs again."""
     status, before, spec = new.get("status") or {}, old.get("status") or {}, new.get("spec") or {}
-    found = annotation_changes(new, old)
+    found = annotation_changes(new, old) + _conditions(status.get("conditions") or ())
     meta = new.get("metadata") or {}
     if meta.get("annotations") != (old.get("metadata") or {}).get("annotations"):
         found.extend(validate_pod_annotations(meta, spec))
     node = status.get("nominatedNodeName")
     if node and node != before.get("nominatedNodeName"):
         found.extend(dns_subdomain(node, "status.nominatedNodeName"))
+    if (seen := status.get("observedGeneration")) and seen < 0:
+        found.append(invalid("status.observedGeneration", seen, _BAD_GENERATION))
     if (qos := before.get("qosClass")) and status.get("qosClass") != qos:
         found.append(invalid("status.qosClass", status.get("qosClass"), IMMUTABLE))
     found.extend(_containers(status, before, spec))
     if claims := status.get("resourceClaimStatuses"):
         found.extend(_claims(claims, spec))
+    if (claim := status.get("extendedResourceClaimStatus")) is not None:
+        found.extend(_extended_claim(claim, spec, "status.extendedResourceClaimStatus"))
     if addresses := status.get("podIPs"):
-        found.extend(_addresses(addresses, "podIPs", "core.PodIP"))
+        found.extend(_addresses(addresses, before.get("podIPs") or (), "podIPs", "core.PodIP"))
     if addresses := status.get("hostIPs"):
         if addresses[0].get("ip", "") != status.get("hostIP", ""):
             wrong = addresses[0].get("ip", "")
             found.append(invalid("status.hostIPs[0].ip", wrong, "must be equal to `hostIP`"))
-        found.extend(_addresses(addresses, "hostIPs", "core.HostIP"))
-    return found + _conditions(status.get("conditions") or [])
-
-
-def _conditions(conditions: list[Obj]) -> Errors:
-    """Types of conditions look like label keys; upstream has them in metadata."""
-    found: Errors = []
-    for i, condition in enumerate(conditions):
-        kind = condition.get("type", "")
-        found.extend(qualified_name(kind, child(index("metadata.conditions", i), "Type")))
+        found.extend(_addresses(addresses, before.get("hostIPs") or (), "hostIPs", "core.HostIP"))
     return found
 
 
-def _addresses(entries: list[Obj], name: str, go_type: str) -> Errors:
+def _conditions(conditions: Sequence[Obj]) -> Errors:
+    """Types of conditions look like label keys."""
+    found: Errors = []
+    for i, condition in enumerate(conditions):
+        if (seen := condition.get("observedGeneration")) and seen < 0:
+            found.append(invalid(f"status.conditions[{i}].observedGeneration", seen, _BAD_GENERATION))
+        if (kind := condition.get("type", "")) not in _OWN_CONDITIONS:
+            found.extend(qualified_name(kind, f"status.conditions[{i}].Type"))
+    return found
+
+
+def _addresses(entries: list[Obj], before: Sequence[Obj], name: str, go_type: str) -> Errors:
     """Addresses are real, at most one a family, and none twice (upstream: ``validatePodIPs``)."""
     found: Errors = []
     path = f"status.{name}"
@@ -77,6 +115,8 @@ def _addresses(entries: list[Obj], name: str, go_type: str) -> Errors:
         at = index(path, i)
         if parse_ip(text) is None:
             found.append(invalid(at, text, BAD_IP))
+        elif ":" in text and (odd := address_errors(text, at, held=[entry.get("ip", "") for entry in before])):
+            found.extend(odd)
         elif text in texts[:i]:
             found.append(duplicate(at, {"ip": text}))
     families = [address.version for text in texts if (address := parse_ip(text)) is not None]
@@ -95,7 +135,8 @@ def _containers(status: Obj, before: Obj, spec: Obj) -> Errors:
     for name, listed in _SORTS:
         if entries := status.get(name):
             stood = before.get(name)
-            if stood and (policy != "Always" or any("restartPolicy" in c for c in spec.get(listed) or ())):
+            limited = policy != "Always" or any("restartPolicy" in c for c in spec.get(listed) or ())
+            if stood and limited and not _all_restart(spec):
                 found.extend(_stays_ended(entries, stood, name, spec.get(listed) or (), policy))
             found.extend(_entries(entries, name, spec, listed))
     if entries := status.get("ephemeralContainerStatuses"):
@@ -103,6 +144,16 @@ def _containers(status: Obj, before: Obj, spec: Obj) -> Errors:
         found.extend(_stays_ended(entries, before.get(name) or (), name, (), "Never"))
         found.extend(_entries(entries, name, spec, ""))
     return found
+
+
+def _all_restart(spec: Obj) -> bool:
+    """Whether the exit of some container may start all of them again."""
+    return any(
+        rule.get("action") == "RestartAllContainers"
+        for _, listed in _SORTS
+        for container in spec.get(listed) or ()
+        for rule in container.get("restartPolicyRules") or ()
+    )
 
 
 def _may_restart(container: Obj, policy: str, exit_code: int) -> bool:
@@ -167,6 +218,10 @@ def _devices(devices: Sequence[Obj], name: str | None, containers: Sequence[Obj]
             where, identity = index(child(at, "resources"), j), part.get("resourceID", "")
             if part.get("health", "") not in _HEALTH:
                 found.append(not_supported(child(where, "health"), part.get("health", ""), _HEALTH))
+            if (message := part.get("message")) is not None and not 0 < len(message.encode()) <= MAX_HEALTH_MESSAGE:
+                at_message = child(where, "message")
+                long = too_long(at_message, MAX_HEALTH_MESSAGE)
+                found.append(long if message else required(at_message, "must be non-empty if specified"))
             if identity in seen:
                 found.append(duplicate(child(where, "resourceID"), identity))
             seen.add(identity)
@@ -200,3 +255,33 @@ def _claims(statuses: Sequence[Obj], spec: Obj) -> Errors:
         if (claim := status.get("resourceClaimName")) is not None:
             found.extend(dns_subdomain(claim, at))
     return found
+
+
+_NO_RESOURCE = (
+    "must match the extended resource name of an entry in spec.initContainers.resources.requests or "
+    "spec.containers.resources.requests"
+)
+_NO_CONTAINER = "must match the name of an entry in spec.initContainers.name or spec.containers.name"
+
+
+def _extended_claim(status: Obj, spec: Obj, path: str) -> Errors:
+    """The claim that was made for extended resources, and which request of it each container's resource became."""
+    mappings = status.get("requestMappings") or ()
+    at = child(path, "requestMappings")
+    found: Errors = [] if mappings else [required(at, "at least one request mapping is required")]
+    containers = {c.get("name"): c for _, listed in reversed(_SORTS) for c in spec.get(listed) or ()}
+    seen: set[tuple[str, ...]] = set()
+    for i, mapping in enumerate(mappings):
+        where = index(at, i)
+        told = {name: mapping.get(name, "") for name in ("containerName", "resourceName", "requestName")}
+        container = containers.get(told["containerName"])
+        if container is None:
+            found.append(invalid(child(where, "containerName"), told["containerName"], _NO_CONTAINER))
+        elif told["resourceName"] not in ((container.get("resources") or {}).get("requests") or ()):
+            found.append(invalid(child(where, "resourceName"), told["resourceName"], _NO_RESOURCE))
+        found.extend(dns_label(told["requestName"], child(path, "requestName")))  # as upstream names it
+        if (whole := tuple(told.values())) in seen:
+            found.extend(duplicate(child(where, name), value) for name, value in told.items())
+        seen.add(whole)
+    name, at = status.get("resourceClaimName", ""), child(path, "resourceClaimName")
+    return found + (dns_subdomain(name, at) if name else [required(at)])

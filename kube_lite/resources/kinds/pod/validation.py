@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kube_lite.resources import names, quantity
+from kube_lite.resources.addresses import address_errors
 from kube_lite.resources.field import (
     Errors,
     child,
@@ -16,6 +17,7 @@ from kube_lite.resources.field import (
     required,
     too_long,
 )
+from kube_lite.resources.kinds.configmap import NO_PATH
 from kube_lite.resources.kinds.pod.apparmor import validate_apparmor
 from kube_lite.resources.kinds.pod.containers import (
     PodFacts,
@@ -26,7 +28,7 @@ from kube_lite.resources.kinds.pod.containers import (
 )
 from kube_lite.resources.kinds.pod.each import LISTS, each_container
 from kube_lite.resources.kinds.pod.lifecycle import RESTART_POLICIES
-from kube_lite.resources.kinds.pod.requirements import validate_requirements
+from kube_lite.resources.kinds.pod.requirements import HUGE_PAGES, validate_requirements
 from kube_lite.resources.kinds.pod.scheduling import (
     validate_affinity,
     validate_gates,
@@ -40,7 +42,7 @@ from kube_lite.resources.kinds.pod.windows import validate_host_process, validat
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.metadata import validate_labels
 from kube_lite.resources.pod_resources import container_total
-from kube_lite.resources.rules import dns_label, dns_subdomain, parse_ip
+from kube_lite.resources.rules import dns_label, dns_subdomain
 
 DNS_POLICIES = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _BAD_IP = "must be valid IP address"
@@ -72,8 +74,7 @@ def _dns_config(spec: Obj, path: str) -> Errors:
     if len(servers) > MAX_NAMESERVERS:
         found.append(invalid(at, servers, f"must not have more than {MAX_NAMESERVERS} nameservers"))
     for i, server in enumerate(servers):
-        if parse_ip(server) is None:
-            found.append(invalid(index(at, i), server, _BAD_IP))
+        found.extend(address_errors(server, index(at, i), _BAD_IP))
     at = child(path, "searches")
     if len(searches) > MAX_SEARCHES:
         found.append(invalid(at, searches, f"must not have more than {MAX_SEARCHES} search paths"))
@@ -112,9 +113,9 @@ def _security(spec: Obj, path: str, is_pod: bool) -> Errors:
     if spec.get("hostNetwork"):
         found.extend(_host_network_ports(spec, path, is_pod))
     if spec.get("hostUsers") is False:
-        for name in ("hostNetwork", "hostPID", "hostIPC"):
-            if spec.get(name):
-                found.append(forbidden(child(path, name), _OWN_USERS))
+        for name, told in (("hostNetwork", "hostNetwork"), ("hostPID", "HostPID"), ("hostIPC", "HostIPC")):
+            if spec.get(name):  # spelt as upstream's errors do
+                found.append(forbidden(child(path, told), _OWN_USERS))
         for container, at in each_container(spec, path):
             if container.get("volumeDevices"):
                 found.append(forbidden(child(at, "volumeDevices"), _OWN_USERS))
@@ -147,7 +148,7 @@ def _claims(spec: Obj, path: str) -> Errors:
         else:
             found.extend(dns_label(name, child(at, "name")))
         seen.add(name)
-        given = [n for n in ("resourceClaimName", "resourceClaimTemplateName") if claim.get(n)]
+        given = [n for n in ("resourceClaimName", "resourceClaimTemplateName") if claim.get(n) is not None]
         if len(given) > 1:
             detail = "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"
             found.append(invalid(at, claim, detail))
@@ -162,6 +163,8 @@ def _claims(spec: Obj, path: str) -> Errors:
 def _pod_level_resources(spec: Obj, path: str) -> Errors:
     """``spec.resources``: its requests bear those of the containers together, its limits each of theirs."""
     resources = spec["resources"]
+    if (spec.get("os") or {}).get("name") == "windows":
+        return [forbidden(path, "may not be set for a windows pod")]
     found: Errors = []
     if resources.get("claims") is not None:
         found.append(forbidden(child(path, "claims"), "claims cannot be set for Resources at pod-level"))
@@ -172,6 +175,10 @@ def _pod_level_resources(spec: Obj, path: str) -> Errors:
         if text is not None and quantity.parse(text) < total:
             detail = f"must be greater than or equal to aggregate container requests of {total}"
             found.append(invalid(f"{path}.requests[{name}]", text, detail))
+    for name, total in container_total(spec, "limits").items():
+        if name.startswith(HUGE_PAGES) and name in limits and quantity.parse(limits[name]) < total:
+            detail = f"must be greater than or equal to aggregate container limits of {total}"
+            found.append(invalid(f"{path}.limits[{name}]", limits[name], detail))
     for i, container in enumerate(spec.get("containers") or ()):
         for name, text in ((container.get("resources") or {}).get("limits") or {}).items():
             if name in limits and quantity.parse(text) > quantity.parse(limits[name]):
@@ -214,13 +221,14 @@ def _identity(spec: Obj, path: str) -> Errors:
 def _whole_hostname(spec: Obj, text: str, path: str) -> Errors:
     """A name that stands for the whole, as the kernel keeps it; nothing else may ask for one."""
     at = child(path, "hostnameOverride")
-    found = dns_subdomain(text, at)
+    found = [
+        forbidden(at, f"may not be specified when {name} is true")
+        for name in ("setHostnameAsFQDN", "hostNetwork")
+        if spec.get(name)
+    ]
     if len(text) > MAX_HOSTNAME:
         found.append(too_long(at, MAX_HOSTNAME))
-    for name in ("setHostnameAsFQDN", "hostNetwork"):
-        if spec.get(name):
-            found.append(forbidden(at, f"may not be specified when `{name}` is true"))
-    return found
+    return found + dns_subdomain(text, at)
 
 
 def _rest(spec: Obj, path: str) -> Errors:
@@ -229,8 +237,7 @@ def _rest(spec: Obj, path: str) -> Errors:
         found.extend(validate_tolerations(tolerations, child(path, "tolerations")))
     for alias in spec.get("hostAliases") or ():
         at = child(path, "hostAliases")
-        if parse_ip(alias.get("ip", "")) is None:
-            found.append(invalid(child(at, "ip"), alias.get("ip", ""), _BAD_IP))
+        found.extend(address_errors(alias.get("ip", ""), child(at, "ip"), _BAD_IP))
         for hostname in alias.get("hostnames") or ():
             found.extend(dns_subdomain(hostname, child(at, "hostnames")))
     if name := spec.get("priorityClassName"):
@@ -303,6 +310,8 @@ def validate_pod_annotations(
     if MIRROR in annotations and not spec.get("nodeName"):
         detail = "must set spec.nodeName if mirror pod annotation is set"
         found.append(invalid(f"{at}[{MIRROR}]", annotations[MIRROR], detail))
+    if MIRROR in annotations and spec.get("resourceClaims"):
+        found.append(forbidden(NO_PATH, "static pods do not support resource claims"))
     if (cost := annotations.get(DELETION_COST)) is not None:
         digits = cost.removeprefix("-")
         plain = digits.isdecimal() and digits.isascii() and (digits == "0" or not digits.startswith("0"))

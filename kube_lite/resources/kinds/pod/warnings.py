@@ -11,6 +11,7 @@ import msgspec
 
 from kube_lite.resources import names, quantity
 from kube_lite.resources.field import child, index, key, show
+from kube_lite.resources.ip_warnings import ip_warnings
 from kube_lite.resources.kinds.pod import apparmor, seccomp
 from kube_lite.resources.kinds.pod.each import LISTS, each_container
 from kube_lite.resources.meta import Obj
@@ -117,6 +118,10 @@ def _warnings(spec: Obj, meta: Obj, path: str) -> Texts:
     if overhead := spec.get("overhead"):
         found.extend(_fractions(overhead, child(at, "overhead"), _WHOLE))
     found.extend(_containers(spec, at))
+    for i, server in enumerate((spec.get("dnsConfig") or {}).get("nameservers") or ()):
+        found.extend(ip_warnings(server, index(child(child(at, "dnsConfig"), "nameservers"), i)))
+    for i, alias in enumerate(spec.get("hostAliases") or ()):
+        found.extend(ip_warnings(alias.get("ip", ""), child(index(child(at, "hostAliases"), i), "ip")))
     if (spec.get("terminationGracePeriodSeconds") or 0) < 0:
         detail = "must be >= 0; negative values are invalid and will be treated as 1"
         found.append(f"{child(at, 'terminationGracePeriodSeconds')}: {detail}")

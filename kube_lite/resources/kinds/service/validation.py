@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from kube_lite.resources.addresses import address_errors, load_balancer_status, range_errors
 from kube_lite.resources.field import (
     IMMUTABLE,
     Errors,
@@ -23,7 +25,6 @@ from kube_lite.resources.rules import (
     BAD_IP,
     dns_label,
     dns_subdomain,
-    load_balancer_status,
     parse_cidr,
     parse_ip,
     port_number,
@@ -46,8 +47,9 @@ PORTED = ("LoadBalancer", "NodePort")
 TOPOLOGY_HINTS = "service.kubernetes.io/topology-aware-hints"
 TOPOLOGY_MODE = "service.kubernetes.io/topology-mode"
 """The annotation that came after it."""
-_DISTRIBUTIONS = ("PreferClose", "PreferSameNode", "PreferSameZone")
+_DISTRIBUTIONS = ("PreferClose", "PreferSameZone", "PreferSameNode")
 _IP_MODES = ("Proxy", "VIP")
+_RANGES = "must be a list of IP ranges. For example, 10.240.0.0/24,10.250.0.0/24 "
 _ONLY_BALANCER = "may only be used when `type` is 'LoadBalancer'"
 
 
@@ -127,7 +129,7 @@ def _affinity(spec: Obj) -> Errors:
     return []
 
 
-def _cluster_ips(spec: Obj) -> Errors:
+def _cluster_ips(spec: Obj, known: Collection[str]) -> Errors:
     if spec.get("type") == "ExternalName":
         return []
     found: Errors = []
@@ -135,9 +137,9 @@ def _cluster_ips(spec: Obj) -> Errors:
     if ip and not ips:
         found.append(required("spec.clusterIPs"))
     elif ips and not ip:
-        found.append(invalid("spec.clusterIPs", ips, "must be empty when clusterIP is empty"))
+        found.append(invalid("spec.clusterIPs", ips, "must be empty when `clusterIP` is not specified"))
     elif ips and ips[0] != ip:
-        found.append(invalid("spec.clusterIPs", ips, "element [0] must match clusterIP"))
+        found.append(invalid("spec.clusterIPs", ips, "first value must match `clusterIP`"))
     families = spec.get("ipFamilies") or []
     for i, family in enumerate(families):
         if family not in ("IPv4", "IPv6"):
@@ -159,6 +161,8 @@ def _cluster_ips(spec: Obj) -> Errors:
         parsed = parse_ip(text)
         if parsed is None:
             found.append(invalid(at, text, BAD_IP))
+        elif odd := address_errors(text, at, held=known):
+            found.extend(odd)
         elif i < len(families) and families[i] != f"IPv{parsed.version}":
             detail = f"expected an {families[i]} value as indicated by `ipFamilies[{i}]`"
             found.append(invalid(at, text, detail))
@@ -187,11 +191,11 @@ def _duplicate_ports(spec: Obj) -> Errors:
     return found
 
 
-def _load_balancer(spec: Obj, annotations: dict[str, str]) -> Errors:
+def _load_balancer(spec: Obj, annotations: dict[str, str], known: Collection[str]) -> Errors:
     found: Errors = []
     balancer = spec.get("type") == "LoadBalancer"
     at, ranges = "spec.LoadBalancerSourceRanges", spec.get("loadBalancerSourceRanges") or []
-    shown = f"[{' '.join(ranges)}]"
+    listed, shown = bool(ranges), f"[{' '.join(ranges)}]"
     if not ranges and (annotation := annotations.get(SOURCE_RANGES)) is not None:
         at, shown = key("metadata.annotations", SOURCE_RANGES), annotation
         ranges = annotation.strip().split(",") if annotation.strip() else ["0.0.0.0/0"]
@@ -199,7 +203,10 @@ def _load_balancer(spec: Obj, annotations: dict[str, str]) -> Errors:
         if not balancer:
             found.append(forbidden(at, _ONLY_BALANCER))
         if any(parse_cidr(text.strip()) is None for text in ranges):
-            found.append(invalid(at, shown, "must be a list of IP ranges. For example, 10.240.0.0/24,10.250.0.0/24 "))
+            found.append(invalid(at, shown, _RANGES))
+        for i, text in enumerate(ranges):
+            if parse_cidr(text.strip()) is not None:
+                found.extend(range_errors(text.strip(), index(at, i) if listed else at, _RANGES, known))
     if spec.get("allocateLoadBalancerNodePorts") is not None and not balancer:
         found.append(forbidden("spec.allocateLoadBalancerNodePorts", _ONLY_BALANCER))
     if (name := spec.get("loadBalancerClass")) is not None:
@@ -219,9 +226,7 @@ def _traffic(spec: Obj) -> Errors:
     health = spec.get("healthCheckNodePort", 0)
     if health:
         if spec.get("type") != "LoadBalancer" or policy != "Local":
-            detail = "HealthCheckNodePort can only be set on LoadBalancer service with ExternalTrafficPolicy=Local"
-            if health < 0:
-                detail = "HealthCheckNodePort must be not less than 0"
+            detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
             found.append(invalid("spec.healthCheckNodePort", health, detail))
         else:
             found.extend(port_number(health, "spec.healthCheckNodePort"))
@@ -236,6 +241,17 @@ def _traffic(spec: Obj) -> Errors:
 
 def validate(obj: Obj) -> Errors:
     """The rules for a new Service."""
+    return _validate(obj, {})
+
+
+def _ranges(spec: Obj, annotations: Mapping[str, str]) -> list[str]:
+    listed = spec.get("loadBalancerSourceRanges") or (annotations.get(SOURCE_RANGES) or "").split(",")
+    return [text.strip() for text in listed]
+
+
+def _validate(obj: Obj, old: Obj) -> Errors:
+    """What holds for new and changed Services; addresses and ranges of ``old`` may stay."""
+    before, marked = old.get("spec") or {}, (old.get("metadata") or {}).get("annotations") or {}
     spec, annotations = obj.get("spec") or {}, (obj.get("metadata") or {}).get("annotations") or {}
     found: Errors = []
     if TOPOLOGY_MODE in annotations and annotations.get(TOPOLOGY_HINTS, annotations[TOPOLOGY_MODE]) != (
@@ -253,9 +269,10 @@ def validate(obj: Obj) -> Errors:
     if selector := spec.get("selector"):
         found.extend(validate_labels(selector, "spec.selector"))
     found.extend(_affinity(spec))
-    found.extend(_cluster_ips(spec))
+    found.extend(_cluster_ips(spec, before.get("clusterIPs") or ()))
     for i, text in enumerate(spec.get("externalIPs") or ()):
-        found.extend(validate_public_ip(text, index("spec.externalIPs", i)))
+        at = index("spec.externalIPs", i)
+        found.extend(address_errors(text, at, held=before.get("externalIPs") or ()) or validate_public_ip(text, at))
     if not kind:
         found.append(required("spec.type"))
     elif kind not in TYPES:
@@ -266,7 +283,7 @@ def validate(obj: Obj) -> Errors:
                 at = child(index("spec.ports", i), "nodePort")
                 found.append(forbidden(at, "may not be used when `type` is 'ClusterIP'"))
     found.extend(_duplicate_ports(spec))
-    found.extend(_load_balancer(spec, annotations))
+    found.extend(_load_balancer(spec, annotations, _ranges(before, marked)))
     found.extend(_traffic(spec))
     return found
 
@@ -289,7 +306,7 @@ def validate_update(new: Obj, old: Obj) -> Errors:
     checked = needs_health_check(before) and needs_health_check(after)
     if checked and after.get("healthCheckNodePort") != before.get("healthCheckNodePort"):
         found.append(forbidden("spec.healthCheckNodePort", IMMUTABLE))
-    return found + validate(new)
+    return found + _validate(new, old)
 
 
 def validate_status(new: Obj, old: Obj) -> Errors:
@@ -297,7 +314,7 @@ def validate_status(new: Obj, old: Obj) -> Errors:
     status = new.get("status") or {}
     ingress = (status.get("loadBalancer") or {}).get("ingress") or ()
     at = "status.loadBalancer.ingress"
-    found = load_balancer_status(status)
+    found = load_balancer_status(status, old.get("status") or {})
     if ingress and (new.get("spec") or {}).get("type") != "LoadBalancer":
         return found or [forbidden(at, "may only be used when `spec.type` is 'LoadBalancer'")]
     for i, point in enumerate(ingress):

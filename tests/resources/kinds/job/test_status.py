@@ -25,6 +25,7 @@ DONE: dict[str, Any] = {
     "completedIndexes": "0-3",
     "conditions": conditions("SuccessCriteriaMet", "Complete"),
 }
+LATER = "2026-01-02T00:00:00Z"
 LOST: dict[str, Any] = {"startTime": START, "failed": 1, "conditions": conditions("FailureTarget", "Failed")}
 
 
@@ -104,7 +105,18 @@ def test_indexes_are_done_or_lost_and_only_where_there_are_any() -> None:
     [
         ({"succeeded": 2}, {"succeeded": 1}, [(BAD, "status.succeeded", "cannot decrease the succeeded counter")]),
         ({"failed": 2}, {}, [(BAD, "status.failed", "0: cannot decrease the failed counter")]),
-        ({"startTime": START}, {}, [(NEEDED, "status.startTime", "cannot be removed for unsuspended job")]),
+        (
+            {"startTime": START},
+            {},
+            [(BAD, "status.startTime", '"null": field is immutable for unsuspended job once set')],
+        ),
+        ({"startTime": START}, {"startTime": LATER}, [(BAD, "status.startTime", f'"{LATER}": field is immutable for')]),
+        # What was suspended and goes on starts anew.
+        (
+            {"startTime": START, "conditions": conditions("Suspended")},
+            {"startTime": LATER, "conditions": [{"type": "Suspended", "status": "False"}]},
+            [],
+        ),
         (DONE, {**DONE, "completionTime": "2026-01-02T00:00:00Z"}, [(BAD, "status.completionTime", "cannot be mutat")]),
         (
             LOST,

@@ -74,6 +74,21 @@ def test_init_containers(state: dict[str, Any], reason: str) -> None:
     assert KIND.row(made, NOW)[2] == reason
 
 
+def test_a_sidecar_that_fails_later_is_told_of() -> None:
+    sidecar = {"name": "i", "image": "x", "restartPolicy": "Always"}
+    made, _ = create(KIND, changed(VALID, {"spec.initContainers": [sidecar]}))
+    made["status"] = {
+        "phase": "Running",
+        "conditions": [{"type": "Initialized", "status": "True"}],
+        "initContainerStatuses": [
+            {"name": "i", "started": False, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+        ],
+        "containerStatuses": [{"name": "c", "ready": True, "state": RUNNING}],
+    }
+    assert KIND.row is not None
+    assert KIND.row(made, NOW)[1:3] == ["1/2", "Init:CrashLoopBackOff"]
+
+
 def test_finished_pods_are_marked() -> None:
     made, _ = create(KIND, VALID)
     assert KIND.row_conditions is not None

@@ -149,3 +149,19 @@ def test_the_address_of_a_pod_has_two_spellings(status: dict[str, Any], expected
     pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}, "status": status}
     KIND.default(pod)
     assert pod["status"] == expected
+
+
+def test_fields_of_features_that_are_off_are_dropped() -> None:
+    off = {"clusterTrustBundle": {"name": "x", "path": "p"}, "podCertificate": {"signerName": "a/b", "keyType": "x"}}
+    change = {
+        "spec.schedulingGroup.podGroupName": "g",
+        "spec.containers.0.lifecycle": {"stopSignal": "SIGUSR1"},
+        "spec.containers.1": {"name": "d", "image": "i", "lifecycle": {"stopSignal": "x", "preStop": {"sleep": {}}}},
+        "spec.volumes": [{"name": "v", "projected": {"sources": [{name: part} for name, part in off.items()]}}],
+    }
+    made, causes = create(KIND, changed(VALID, change))
+    assert causes == []
+    spec = made["spec"]
+    assert "schedulingGroup" not in spec
+    assert [c.get("lifecycle") for c in spec["containers"]] == [None, {"preStop": {"sleep": {}}}]
+    assert spec["volumes"][0]["projected"]["sources"] == [{}, {}]

@@ -38,14 +38,14 @@ def test_values_of_the_pod_join_the_selector() -> None:
     assert selector == {**SELECTOR, "matchExpressions": [same_hash, other_app]}
 
 
-AT = "spec.topologySpreadConstraints[0].matchLabelKeys"
+AT = "spec.topologySpreadConstraints[0]"
 TERM = f"spec.affinity.podAntiAffinity.{REQUIRED}[0]"
 
 
 @pytest.mark.parametrize(
     ("constraint", "term", "causes"),
     [
-        ({"matchLabelKeys": ["hash"]}, None, [(NOT_HERE, AT, "when labelSelector is not set")]),
+        ({"matchLabelKeys": ["hash"]}, None, [(NOT_HERE, f"{AT}.matchLabelKeys", "when labelSelector is not set")]),
         (
             {"labelSelector": SELECTOR, "matchLabelKeys": ["app"]},
             None,

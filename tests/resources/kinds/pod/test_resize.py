@@ -40,9 +40,15 @@ def _resized(change: Change, stored: dict[str, Any] = STORED) -> tuple[dict[str,
             {f"{P}.resources.requests.ephemeral-storage": "1Gi"},
             [(NOT_HERE, "spec", "only cpu and memory resources are mutable")],
         ),
+        ({"spec.initContainers.0.resources": {"requests": {"cpu": "1"}}}, []),
         (
-            {"spec.initContainers.0.resources": {"requests": {"cpu": "1"}}},
-            [(NOT_HERE, "spec", "resources for non-sidecar init containers are immutable")],
+            {"spec.initContainers.0.resources": {"requests": {"ephemeral-storage": "1"}}},
+            [(NOT_HERE, "spec.initContainers[0]", "only cpu and memory resources for init or sidecar containers")],
+        ),
+        ({"spec.resources": {"requests": {"cpu": "4"}}}, []),
+        (
+            {"spec.resources": {"limits": {"hugepages-2Mi": "2Mi", "cpu": "4"}}},
+            [(NOT_HERE, "spec", "only cpu and memory resources are mutable at pod-level")],
         ),
         (
             {"spec.containers.1": {"name": "d", "image": "x"}},
@@ -56,6 +62,33 @@ def _resized(change: Change, stored: dict[str, Any] = STORED) -> tuple[dict[str,
 )
 def test_only_sizes_change(change: Change, causes: list[Cause]) -> None:
     assert_causes(_resized(change)[1], causes)
+
+
+WHOLE = changed(STORED, {"spec.resources": {"requests": {"cpu": "2", "memory": "2Gi"}}})
+
+
+@pytest.mark.parametrize(
+    ("change", "causes"),
+    [
+        ({"spec.resources.requests.cpu": "3", f"{P}.resources.requests.cpu": "2"}, []),
+        ({"spec.resources.limits": {"cpu": "3"}}, []),
+        ({"spec.resources": None}, [(NOT_HERE, "spec.resources", "pod-level resources cannot be removed")]),
+        (
+            {"spec.resources.requests.memory": None},
+            [(NOT_HERE, "spec.resources.requests", "pod-level resource requests cannot be removed")],
+        ),
+        ({"spec.resources.requests.cpu": "500m"}, [(BAD, "spec.resources.requests[cpu]", "requests of 1")]),
+    ],
+)
+def test_the_size_of_the_whole_changes_too(change: Change, causes: list[Cause]) -> None:
+    assert_causes(_resized(change, WHOLE)[1], causes)
+
+
+def test_a_pod_with_devices_is_not_resized() -> None:
+    claims = {"spec.resourceClaims": [{"name": "d", "resourceClaimName": "x"}]}
+    stored = changed(STORED, {**claims, f"{P}.resources.claims": [{"name": "d"}]})
+    got = _resized({f"{P}.resources.requests.cpu": "1500m"}, stored)[1]
+    assert_causes(got, [(NOT_HERE, "spec", "only cpu and memory resources are mutable")])
 
 
 def test_the_class_of_service_stays() -> None:

@@ -6,12 +6,25 @@ from typing import Any
 
 import pytest
 
-from tests.resources.kinds.cases import BAD, NOT_HERE, TWICE, UNKNOWN, Cause, Change, assert_causes, changed, create
+from tests.resources.kinds.cases import (
+    BAD,
+    LONG,
+    NEEDED,
+    NOT_HERE,
+    TWICE,
+    UNKNOWN,
+    Cause,
+    Change,
+    assert_causes,
+    changed,
+    create,
+)
 from tests.resources.kinds.pod.test_validation import KIND, VALID, P
 
 SUB = KIND.subresources["status"]
 ENDED = {"name": "c", "state": {"terminated": {"exitCode": 1}}}
 RUNS = {"name": "c", "state": {"running": {}}}
+CLAIM = "status.extendedResourceClaimStatus"
 STATE = "may not be transitioned to non-terminated state"
 
 
@@ -40,7 +53,7 @@ def test_a_status_update_keeps_spec_and_owners() -> None:
     [
         ({"status.qosClass": "Guaranteed"}, [(BAD, "status.qosClass", "field is immutable")]),
         ({"status.nominatedNodeName": "A"}, [(BAD, "status.nominatedNodeName", "subdomain")]),
-        ({"status.conditions": [{"type": "a b"}]}, [(BAD, "metadata.conditions[0].Type", "")]),
+        ({"status.conditions": [{"type": "a b"}]}, [(BAD, "status.conditions[0].Type", "")]),
         (
             {"status.hostIPs": [{"ip": "1.1.1.1"}, {"ip": "1.1.1.2"}]},
             [
@@ -48,6 +61,38 @@ def test_a_status_update_keeps_spec_and_owners() -> None:
                 (BAD, "status.hostIPs", "no more than one IP"),
             ],
         ),
+        (
+            {"status.observedGeneration": -1, "status.conditions": [{"type": "Ready", "observedGeneration": -1}]},
+            [
+                (BAD, "status.conditions[0].observedGeneration", "must be a non-negative integer"),
+                (BAD, "status.observedGeneration", "must be a non-negative integer"),
+            ],
+        ),
+        (
+            {
+                "status.extendedResourceClaimStatus": {
+                    "resourceClaimName": "A",
+                    "requestMappings": [
+                        {"containerName": "c", "resourceName": "x.y/z", "requestName": "r"},
+                        {"containerName": "c", "resourceName": "x.y/z", "requestName": "r"},
+                        {"containerName": "d", "resourceName": "x.y/z", "requestName": "R"},
+                    ],
+                }
+            },
+            [
+                (BAD, f"{CLAIM}.requestMappings[0].resourceName", "must match the extended resource name"),
+                (BAD, f"{CLAIM}.requestMappings[1].resourceName", "must match the extended resource name"),
+                *((TWICE, f"{CLAIM}.requestMappings[1].{n}Name", "") for n in ("container", "resource", "request")),
+                (BAD, f"{CLAIM}.requestMappings[2].containerName", "must match the name of an entry in"),
+                (BAD, f"{CLAIM}.requestName", "RFC 1123 label"),
+                (BAD, f"{CLAIM}.resourceClaimName", "subdomain"),
+            ],
+        ),
+        (
+            {"status.extendedResourceClaimStatus": {}},
+            [(NEEDED, f"{CLAIM}.requestMappings", "at least one"), (NEEDED, f"{CLAIM}.resourceClaimName", "")],
+        ),
+        ({"status.podIPs": [{"ip": "::ffff:1.1.1.1"}]}, [(BAD, "status.podIPs[0]", "an IPv4-mapped IPv6 address")]),
         ({"status.resourceClaimStatuses": [{"name": "d"}]}, [(BAD, "status.resourceClaimStatuses[0].name", "match")]),
         (
             {"status.containerStatuses": [{"name": "c", "user": {"linux": {"uid": -1, "gid": 0}}}]},
@@ -59,7 +104,13 @@ def test_a_status_update_keeps_spec_and_owners() -> None:
                     {
                         "name": "c",
                         "allocatedResourcesStatus": [
-                            {"name": "x", "resources": [{"resourceID": "1", "health": "?"}, {"resourceID": "1"}]}
+                            {
+                                "name": "x",
+                                "resources": [
+                                    {"resourceID": "1", "health": "?", "message": ""},
+                                    {"resourceID": "1", "message": "x" * 1025},
+                                ],
+                            }
                         ],
                     }
                 ]
@@ -67,7 +118,9 @@ def test_a_status_update_keeps_spec_and_owners() -> None:
             [
                 (BAD, "status.containerStatuses[0].allocatedResourcesStatus[0].name", "resource requests"),
                 (UNKNOWN, "status.containerStatuses[0].allocatedResourcesStatus[0].resources[0].health", "Healthy"),
+                (NEEDED, "status.containerStatuses[0].allocatedResourcesStatus[0].resources[0].message", "non-empty"),
                 (UNKNOWN, "status.containerStatuses[0].allocatedResourcesStatus[0].resources[1].health", "Healthy"),
+                (LONG, "status.containerStatuses[0].allocatedResourcesStatus[0].resources[1].message", "1024"),
                 (TWICE, "status.containerStatuses[0].allocatedResourcesStatus[0].resources[1].resourceID", ""),
             ],
         ),
@@ -84,7 +137,20 @@ def test_a_status(change: Change, causes: list[Cause]) -> None:
     assert_causes(_written(change), causes)
 
 
+def test_generations_that_were_observed_are_kept() -> None:
+    old, _ = create(KIND, VALID)
+    ready = {"type": "Ready", "status": "True"}
+    old["status"] |= {"observedGeneration": 3, "conditions": [{**ready, "observedGeneration": 2}]}
+    new = changed(
+        old, {"status.observedGeneration": None, "status.conditions": [ready, {"type": "x", "status": "True"}]}
+    )
+    SUB.prepare(new, old)
+    assert new["status"]["observedGeneration"] == 3
+    assert [c.get("observedGeneration") for c in new["status"]["conditions"]] == [2, None]
+
+
 RULE = {"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}
+ALL = {**RULE, "action": "RestartAllContainers"}
 
 
 @pytest.mark.parametrize(
@@ -98,6 +164,16 @@ RULE = {"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}
         (
             "containerStatuses",
             {"spec.restartPolicy": "Never", f"{P}.restartPolicy": "Never", f"{P}.restartPolicyRules": [RULE]},
+            False,
+        ),
+        (
+            "containerStatuses",
+            {
+                "spec.restartPolicy": "Never",
+                "spec.initContainers": [
+                    {"name": "i", "image": "x", "restartPolicy": "Never", "restartPolicyRules": [ALL]}
+                ],
+            },
             False,
         ),
         ("initContainerStatuses", {"spec.restartPolicy": "Never"}, True),

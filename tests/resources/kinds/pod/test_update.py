@@ -88,6 +88,7 @@ def test_ephemeral_containers_are_only_added() -> None:
         ({"targetContainerName": "x"}, [(NOWHERE, f"{E}.targetContainerName", "")]),
         ({"targetContainerName": "i"}, []),
         ({"restartPolicy": "Always"}, [(NOT_HERE, f"{E}.restartPolicy", "cannot be set for an Ephemeral Container")]),
+        ({"restartPolicy": ""}, [(NOT_HERE, f"{E}.restartPolicy", "cannot be set for an Ephemeral Container")]),
     ],
 )
 def test_a_new_ephemeral_container(change: Change, causes: list[Cause]) -> None:

@@ -42,6 +42,14 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
             (BAD, "spec.dnsConfig.nameservers[3]", "valid IP address"),
         ],
     ),
+    (
+        "mapped addresses",
+        {"spec.dnsConfig.nameservers": ["::ffff:1.1.1.1"], "spec.hostAliases": [{"ip": "::ffff:1.1.1.1"}]},
+        [
+            (BAD, "spec.dnsConfig.nameservers[0]", "must not be an IPv4-mapped IPv6 address"),
+            (BAD, "spec.hostAliases.ip", "must not be an IPv4-mapped IPv6 address"),
+        ],
+    ),
     ("search", {"spec.dnsConfig.searches": ["A"]}, [(BAD, "spec.dnsConfig.searches[0]", "subdomain")]),
     ("dns option", {"spec.dnsConfig.options": [{}]}, [(NEEDED, "spec.dnsConfig.options[0]", "must not be empty")]),
     ("node selector", {"spec.nodeSelector": {"a": "b c"}}, [(BAD, "spec.nodeSelector", "a valid label")]),
@@ -98,7 +106,7 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
     (
         "whole hostname",
         {"spec.hostnameOverride": "a.b", "spec.setHostnameAsFQDN": True},
-        [(NOT_HERE, "spec.hostnameOverride", "`setHostnameAsFQDN`")],
+        [(NOT_HERE, "spec.hostnameOverride", "when setHostnameAsFQDN is true")],
     ),
     (
         "sysctl of the node's network",
@@ -107,13 +115,18 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
     ),
     (
         "selinux",
-        {"spec.securityContext.seLinuxChangePolicy": "x"},
-        [(UNKNOWN, "spec.securityContext.seLinuxChangePolicy", '"MountOption", "Recursive"')],
+        {"spec.securityContext.seLinuxChangePolicy": "MountOption"},
+        [(UNKNOWN, "spec.securityContext.seLinuxChangePolicy", 'supported values: "Recursive"')],
     ),
     (
         "devices of own users",
         {"spec.hostUsers": False, f"{P}.volumeDevices": [{"name": "v", "devicePath": "/x"}], **CLAIMED},
         [(NOT_HERE, f"{C}.volumeDevices", "when `hostUsers` is false")],
+    ),
+    (
+        "own users",
+        {"spec.hostUsers": False, "spec.hostPID": True},
+        [(NOT_HERE, "spec.HostPID", "`hostUsers` is false")],
     ),
     (
         "resources of the whole",
@@ -126,6 +139,32 @@ SPEC_ROWS: list[tuple[str, Change, list[Cause]]] = [
             (BAD, "spec.resources.requests[cpu]", "aggregate container requests of 2"),
             (BAD, "spec.resources.containers[0][cpu].limits", "pod limits of 1"),
         ],
+    ),
+    (
+        "huge pages of the whole",
+        {
+            "spec.resources.limits": {"cpu": "1", "hugepages-2Mi": "2Mi"},
+            f"{P}.resources.limits": {"cpu": "500m", "hugepages-2Mi": "2Mi"},
+            "spec.containers.1": {
+                "name": "d",
+                "image": "x",
+                "resources": {"limits": {"hugepages-2Mi": "2Mi", "cpu": "1m"}},
+            },
+        },
+        [
+            (BAD, "spec.resources.requests[hugepages-2Mi]", "aggregate container requests of 4Mi"),
+            (BAD, "spec.resources.limits[hugepages-2Mi]", "aggregate container limits of 4Mi"),
+        ],
+    ),
+    (
+        "resources of the whole on windows",
+        {"spec.os.name": "windows", "spec.resources.limits": {"cpu": "1", "x": "1"}},
+        [(NOT_HERE, "spec.resources", "may not be set for a windows pod")],
+    ),
+    (
+        "claims",
+        {"spec.resourceClaims": [{"name": "d", "resourceClaimName": ""}]},
+        [(BAD, "spec.resourceClaims[0].resourceClaimName", "subdomain")],
     ),
 ]
 

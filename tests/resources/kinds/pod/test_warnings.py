@@ -143,6 +143,14 @@ ROWS: list[tuple[str, Change, list[str]]] = [
         {"spec.terminationGracePeriodSeconds": -1},
         ["spec.terminationGracePeriodSeconds: must be >= 0; negative"],
     ),
+    (
+        "addresses",
+        {"spec.dnsConfig.nameservers": ["FD00::1"], "spec.hostAliases": [{"ip": "fd00:0::1"}]},
+        [
+            'spec.dnsConfig.nameservers[0]: IPv6 address "FD00::1" should be in RFC 5952 canonical format ("fd00::1")',
+            'spec.hostAliases[0].ip: IPv6 address "fd00:0::1" should be in RFC 5952',
+        ],
+    ),
     ("name", {"metadata.name": "a.b"}, ["metadata.name: this is used in the Pod's hostname, which can result in"]),
 ]
 

@@ -168,3 +168,16 @@ def test_a_taint_is_dated_and_a_slice_stays_where_it_is() -> None:
     found = update(KIND, VALID, {"spec.nodeName": "m", "spec.pool.name": "p", "spec.driver": "e"})[1]
     wanted = [(BAD, f"spec.{name}", "field is immutable") for name in ("pool.name", "driver", "nodeName")]
     assert_causes(found, wanted)
+
+
+def test_lists_as_attributes_and_shares_of_a_node_are_alpha() -> None:
+    """They are dropped from a new slice; one that has them may go on to have them."""
+    change = {f"{FIRST}.attributes.many": {"strings": ["a"], "int": 1}, f"{FIRST}.{SHARES}": {"cpu": {}}}
+    (device,) = create(KIND, changed(VALID, change))[0]["spec"]["devices"]
+    assert (device["attributes"]["many"], SHARES in device) == ({"int": 1}, False)
+    kept = changed(VALID, change)
+    KIND.prepare_update(kept, changed(VALID, change))
+    assert kept == changed(VALID, change)
+
+
+SHARES = "nodeAllocatableResourceMappings"
