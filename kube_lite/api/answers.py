@@ -8,7 +8,8 @@ and then decoded by the type that it ought to have, in the words of upstream's d
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final, Protocol
 
 import anyio.lowlevel
 
@@ -17,9 +18,6 @@ from kube_lite.errors import ApiError
 from kube_lite.resources import decode
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.schema import ANY, BOOLEAN, LIST, MAP, META, OBJECT, Field, Type, scalar, type_of
-
-if TYPE_CHECKING:
-    import httpx
 
 ACCEPTED_ENCODINGS: Final = "gzip"
 """What an answer may be compressed by, as with Go's client."""
@@ -33,7 +31,19 @@ class BadAnswer(ValueError):
     """Raised for an answer that cannot be used; the text says why."""
 
 
-async def whole(answer: httpx.Response, most: int) -> bytes:
+class Streamed(Protocol):
+    """An answer whose head has come (``httpx.Response``)."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """By name, in any case."""
+
+    def aiter_raw(self) -> AsyncIterator[bytes]:
+        """The body as it comes over the wire."""
+        ...
+
+
+async def whole(answer: Streamed, most: int) -> bytes:
     """The body of an answer that is being streamed. :raises BadAnswer: longer than ``most`` bytes, or not readable"""
     found = bytearray()
     pieces = 0
