@@ -208,6 +208,8 @@ class Storage:
         if resource.convert_from_storage is None or (not resource.late_defaults and self.is_stored_as(resource, value)):
             return value
         obj = self.load(resource, value)
+        if resource.shown is not None:
+            resource.shown(obj)
         obj.pop("kind")
         if resource.custom:
             return encode_json({"apiVersion": obj.pop("apiVersion"), **obj})

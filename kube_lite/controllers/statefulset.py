@@ -333,7 +333,9 @@ class StatefulSetController(Controller):
         owner, pods = state.owner, list(state.pods.values())
         ready = [pod for pod in pods if pod.status.phase == "Running" and pod.ready]
         staying = [pod for pod in pods if not pod.terminating]
-        available = [pod for pod in ready if available_in(pod, owner.spec.min_ready_seconds) == 0]
+        # with nothing to wait for they are the ready ones, and v1.20 had no number of their own
+        least = owner.spec.min_ready_seconds
+        available = [pod for pod in ready if available_in(pod, least) == 0] if least else []
         status = StatefulSetStatus(
             observed_generation=owner.metadata.generation,
             replicas=len(pods),

@@ -225,6 +225,8 @@ class Resource:
     """Whether DELETE answers with the object that was removed instead of a Status (Pod, ServiceAccount, ...)."""
     returns_status: bool = False
     """Whether DELETE answers with a Status even where finalizers keep the object (Service)."""
+    shown: Callable[[Obj], None] | None = None
+    """What changes an object for an answer, where a version does not show all that is kept (betas)."""
     custom: bool = False
     """Whether a CustomResourceDefinition made this resource."""
     transient: bool = False

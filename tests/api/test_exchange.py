@@ -217,6 +217,25 @@ def test_bodies_in_chunks_and_in_pieces_are_read_whole() -> None:
     run(story)
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("certificates.k8s.io/v1beta1/certificatesigningrequests", b"Warning"),
+        ("policy/v1beta1/poddisruptionbudgets", b"warning"),
+    ],
+)
+def test_warnings_that_old_servers_gave_too_have_the_capitals_of_theirs(path: str, name: bytes) -> None:
+    async def story(port: int) -> None:
+        async with connected(port) as stream:
+            await stream.send(get(f"/apis/{path}", "Authorization: Bearer root"))
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += await stream.receive()
+            assert b"\r\n" + name + b": 299 - " in head
+
+    run_plane(story)
+
+
 def test_expect_100_continue_is_answered_before_the_body() -> None:
     async def story(port: int) -> None:
         async with connected(port) as stream:

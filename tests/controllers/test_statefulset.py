@@ -86,7 +86,7 @@ def test_pods_start_in_order_and_stop_in_reverse() -> None:
                 "readyReplicas": 3,
                 "currentReplicas": 3,
                 "updatedReplicas": 3,
-                "availableReplicas": 3,
+                "availableReplicas": 0,
                 "currentRevision": revision,
                 "updateRevision": revision,
                 "collisionCount": 0,
@@ -109,6 +109,18 @@ def test_pods_start_in_order_and_stop_in_reverse() -> None:
             assert [write for write in world.client.writes if write[1] != "events"] == writes
         created = [message for _, reason, message in world.events() if reason == "SuccessfulCreate"]
         assert created[0] == "create Pod w-0 in StatefulSet w successful"
+
+    clock.run_virtual(main())
+
+
+def test_available_pods_are_counted_where_ready_ones_must_wait() -> None:
+    async def main() -> None:
+        world = Stage(start_delay=2)
+        await world.client.create(STS, stateful_set(1, minReadySeconds=20), NS)
+        async with running(world, ["statefulset"]):
+            for wait, counted in ((10, (1, 0)), (20, (1, 1))):
+                await anyio.sleep(wait)
+                assert (status(world)["readyReplicas"], status(world)["availableReplicas"]) == counted
 
     clock.run_virtual(main())
 

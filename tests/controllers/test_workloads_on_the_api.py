@@ -31,7 +31,7 @@ def test_numbered_pods_get_volumes_and_all_of_it_goes_again() -> None:
             template["spec"]["resources"] = {"requests": {"storage": "1Gi"}}
             await client.create(STS, body, NS)
             await anyio.sleep(20)
-            assert world.get(STS, "w")["status"]["availableReplicas"] == 2
+            assert world.get(STS, "w")["status"]["readyReplicas"] == 2
             assert {claim["status"]["phase"] for claim in world.objects(PVC)} == {"Bound"}
             assert {found["status"]["phase"] for found in world.objects(PV)} == {"Bound"}
             messages = [message for kind, _, message in world.events() if kind == "StatefulSet"]
