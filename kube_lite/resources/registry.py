@@ -201,6 +201,8 @@ class Resource:
     """Annotations that the server makes up for the wire; tables do not show them."""
     owns_status: bool = False
     """Whether writers own fields of status that they set past the subresource (CustomResourceDefinition)."""
+    laborious: bool = False
+    """Whether validation may take long even of a small object (rules with loops in loops)."""
     generation: bool = True
     """Whether ``metadata.generation`` counts changes of anything but metadata and status."""
     counts_annotations: bool = False

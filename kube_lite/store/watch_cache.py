@@ -24,6 +24,10 @@ from kube_lite.store.wakeups import Wakeups
 
 SPARE = 256 * 1024
 """Bytes that are dropped beyond need when all rings together are too large."""
+FEW = 4
+"""Events that are handed out together however large they are."""
+MOST_AT_ONCE = 4 * 1024 * 1024
+"""Weight of more than those."""
 
 
 class WatchCache:
@@ -115,6 +119,17 @@ class WatchCache:
         self.wakeups.happened(cached)
         return cached
 
+    def first_of(self, events: list[CachedEvent]) -> list[CachedEvent]:
+        """As many of these as may be handed out at once: what a watcher has been given lies in memory for it alone."""
+        if len(events) * self._bytes <= MOST_AT_ONCE * max(self._length(), 1):
+            return events
+        size = 0
+        for count, event in enumerate(events):
+            size += event.weight()
+            if size > MOST_AT_ONCE and count:
+                return events[:count]
+        return events
+
     def settle(self, at: float) -> None:
         """After a batch: drop what the ring should not keep, and wake who waits."""
         self._trim(at)
@@ -200,8 +215,13 @@ class Cursor:
             return max(self._after, self._cache.revision)
         return self._after
 
+    @property
+    def pending(self) -> bool:
+        """Whether there is more that has not been handed out."""
+        return self._position != self._cache.end
+
     def ready(self) -> Sequence[CachedEvent]:
-        """The events not yet handed out, without waiting.
+        """The events not yet handed out, without waiting; of very many the first ones.
 
         :raises Compacted: the ring has dropped some of them
         """
@@ -211,6 +231,8 @@ class Cursor:
             events = self._cache.read(self._position)
         except Compacted as error:
             raise Compacted(self._after, error.compacted) from None
+        if len(events) > FEW:
+            events = self._cache.first_of(events)
         self._position += len(events)
         if events[0].revision <= self._after:  # asked for a future revision: what comes before it is not wanted
             events = [event for event in events if event.revision > self._after]

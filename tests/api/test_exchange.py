@@ -149,6 +149,31 @@ def test_pipelined_requests_are_answered_in_order_whatever_their_number() -> Non
     run(story)
 
 
+def test_of_requests_that_arrive_together_only_some_are_parsed_before_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fifty clients that pipelined thousands each had hundreds of megabytes, and the loop for seconds."""
+    longest: list[int] = []
+    begin = listener.Protocol._begin
+
+    def noted(self: listener.Protocol, exchange: Exchange) -> None:
+        longest.append(len(self.pipeline))
+        begin(self, exchange)
+
+    monkeypatch.setattr(listener.Protocol, "_begin", noted)
+
+    async def story(port: int) -> None:
+        async with connected(port) as stream:
+            reader = Reader(stream)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(stream.send, b"".join(get(f"/n{i}") for i in range(8000)))
+                for number in range(8000):
+                    assert (await reader.answer())[1]["x-path"] == f"/n{number}"
+        assert max(longest) < 2 * listener.PIECE // len(get("/n1"))
+
+    run(story)
+
+
 def test_requests_behind_one_whose_client_went_are_not_begun() -> None:
     begun: list[str] = []
 
