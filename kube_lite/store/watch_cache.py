@@ -121,7 +121,7 @@ class WatchCache:
 
     def first_of(self, events: list[CachedEvent]) -> list[CachedEvent]:
         """As many of these as may be handed out at once: what a watcher has been given lies in memory for it alone."""
-        if len(events) * self._bytes <= MOST_AT_ONCE * max(self._length(), 1):
+        if len(events) * self.held <= MOST_AT_ONCE * max(self._length(), 1):
             return events
         size = 0
         for count, event in enumerate(events):
