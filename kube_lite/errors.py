@@ -50,7 +50,7 @@ class ApiError(Exception):
     def retry_after(self) -> int | None:
         """Seconds after which the client may try again, when the server named them."""
         seconds = self.details.get("retryAfterSeconds")
-        return int(seconds) if seconds is not None else None
+        return seconds if isinstance(seconds, int) else None  # another server may have said anything
 
     def to_status(self) -> dict[str, Any]:
         """The ``Status`` object that goes over the wire."""

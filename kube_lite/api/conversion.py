@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
+import anyio
 import msgspec
 
 from kube_lite import errors
 from kube_lite.api.admission.plugin import Objects
 from kube_lite.api.admission.webhook_call import CallFailed, WebhookCaller
+from kube_lite.api.answers import conversion_review
 from kube_lite.api.http import encode_json
 from kube_lite.resources.meta import Obj, dig
 from kube_lite.resources.metadata import validate_annotations, validate_labels
@@ -22,6 +24,10 @@ from kube_lite.resources.metadata import validate_annotations, validate_labels
 Convert = Callable[[Sequence[Obj], str], Awaitable[list[Obj]]]
 TIMEOUT: Final = 30.0
 """Seconds for one review (apiextensions-apiserver ``webhook_converter``)."""
+LONGEST: Final = 60.0
+"""Seconds for all reviews of one request (upstream's ``--request-timeout``)."""
+SENT_TOGETHER: Final = 1024 * 1024
+"""Bytes of JSON in one review, except where a single object has more."""
 _KNOWN: Final = ("v1", "v1beta1")
 _ANSWER: Final = "apiextensions.k8s.io/v1, Kind=ConversionReview"
 _WRITABLE: Final = ("labels", "annotations")
@@ -44,12 +50,29 @@ def webhook_of(crd: Obj, caller: WebhookCaller, objects: Objects) -> Convert | N
         found = list(given)
         if pending:
             review = _Review(config, version, wanted, kind, caller, objects)
-            new = await review.ask([obj for _, obj in pending])
-            for position, ((i, old), converted) in enumerate(zip(pending, new, strict=True)):
-                found[i] = _checked(old, converted, wanted, kind, position)
+            deadline = anyio.current_time() + LONGEST
+            for part in _parts(pending):
+                new = await review.ask([obj for _, obj in part], deadline)
+                for position, ((i, old), converted) in enumerate(zip(part, new, strict=True)):
+                    found[i] = _checked(old, converted, wanted, kind, position)
         return found
 
     return convert
+
+
+def _parts(pending: Sequence[tuple[int, Obj]]) -> Iterator[list[tuple[int, Obj]]]:
+    """Objects that are sent together: answers are bounded, lists are not."""
+    part: list[tuple[int, Obj]] = []
+    size = 0
+    for entry in pending:
+        length = len(encode_json(entry[1]))
+        if part and size + length > SENT_TOGETHER:
+            yield part
+            part, size = [], 0
+        part.append(entry)
+        size += length
+    if part:
+        yield part
 
 
 class _Review(msgspec.Struct, frozen=True):
@@ -62,7 +85,7 @@ class _Review(msgspec.Struct, frozen=True):
     caller: WebhookCaller
     lookup: Objects
 
-    async def ask(self, objects: list[Obj]) -> list[Obj]:
+    async def ask(self, objects: list[Obj], deadline: float) -> list[Any]:
         """The converted objects as the webhook gives them. :raises InternalError: it failed"""
         uid = str(uuid.UUID(int=_number_of(objects), version=4))
         review = {
@@ -72,33 +95,34 @@ class _Review(msgspec.Struct, frozen=True):
         }
         what = f"conversion webhook for {objects[0]['apiVersion']}, Kind={self.kind}"
         try:
-            answer = await self.caller.post(self.config, review, TIMEOUT, self.lookup)
+            seconds = min(TIMEOUT, max(deadline - anyio.current_time(), 0.0))
+            answer = await self.caller.post(self.config, review, seconds, self.lookup, conversion_review())
         except CallFailed as error:
             text = str(error).removeprefix("failed to call webhook: ")
             raise errors.InternalError(f"{what} failed: {text}") from error
         problem = self._problem(answer, uid)
         if problem:
             raise errors.InternalError(f"{what} failed: {problem}")
-        converted: list[Obj] = answer["response"].get("convertedObjects") or []
+        converted: list[Any] = answer["response"].get("convertedObjects") or []
         if len(converted) != len(objects):
             raise errors.InternalError(f"{what} returned {len(converted)} objects, expected {len(objects)}")
         return converted
 
-    def _problem(self, answer: Any, uid: str) -> str:
+    def _problem(self, answer: Obj, uid: str) -> str:
         """What is wrong with an answer; reviews of v1beta1 need not say which review they answer."""
         if self.version == "v1":
             given = f"{dig(answer, 'apiVersion', default='')}, Kind={dig(answer, 'kind', default='')}"
             if given != _ANSWER:
                 return f"expected webhook response of {_ANSWER}, got {given}"
         response = dig(answer, "response")
-        if not isinstance(response, dict):
+        if response is None:
             return "no response provided"
         if self.version == "v1" and response.get("uid", "") != uid:
             return f'expected response.uid="{uid}", got "{response.get("uid", "")}"'
         status = dig(response, "result", "status", default="")
         if status == "Success":
             return ""
-        return dig(response, "result", "message") or f"response.result.status was '{status}', not 'Success'"
+        return str(dig(response, "result", "message") or "") or f"response.result.status was '{status}', not 'Success'"
 
 
 def _number_of(objects: Sequence[Obj]) -> int:

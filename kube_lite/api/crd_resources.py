@@ -263,6 +263,7 @@ def _version(
         validate=compiled.validate,
         validate_update=compiled.validate_update,
         warnings=compiled.warnings,
+        laborious=compiled.rules is not None and compiled.rules.has_nested_loops,
         generation=False,
         allow_unconditional_update=False,
         columns=columns,

@@ -1,7 +1,8 @@
 """Custom resources at run time: every stored CustomResourceDefinition becomes a served resource, and ceases to be one.
 
 Registration follows the store: the listener that sees a definition committed registers it before the next request is
-read, so an object may be created as soon as the definition's POST is answered. What takes writes is done by one task,
+read, so an object may be created as soon as the definition's POST is answered; only what takes long to compile is
+registered a little later. That, and what takes writes, is done by one task,
 :meth:`CustomResources.run`: it puts NamesAccepted and Established into status, and removes the objects of a definition
 that is being deleted, then the definition. Its queue is a set of names, so it is bounded by the definitions there are.
 """
@@ -22,6 +23,7 @@ from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.crd_resources import Version, served_names, versions_of
 from kube_lite.api.discovery import version_rank
 from kube_lite.api.http import decode_json, encode_json
+from kube_lite.api.large import LARGE, beside
 from kube_lite.api.manner import Manner
 from kube_lite.api.options import DeleteOptions, WriteOptions
 from kube_lite.api.rest_hooks import Undo
@@ -44,6 +46,9 @@ from kube_lite.store.store import Event
 logger = logging.getLogger(__name__)
 
 CRDS: Final = "customresourcedefinitions.apiextensions.k8s.io"
+AT_ONCE: Final = 1000
+"""Types in the schemas of a definition (some tenth of a second of work) up to which it is compiled in the loop, and so
+served before its POST is answered; of a larger one clients learn by its condition Established, as upstream."""
 RETRY_SECONDS: Final = 1.0
 """How long a definition waits whose reconciliation failed."""
 
@@ -87,6 +92,8 @@ class CustomResources:
         self._served: dict[str, tuple[Obj, list[Version]]] = {}
         self._terminating: dict[str, str] = {}
         """Name of the definition by the key prefix of its objects."""
+        self._late: set[str] = set()
+        """Definitions that are yet to be compiled, beside the loop."""
         self._dirty: dict[str, None] = {}
         self._wake = anyio.Event()
         found = self._registry.named(CRDS)
@@ -97,7 +104,7 @@ class CustomResources:
     def start(self) -> None:
         """Serve what is stored, and follow the store from here. Storage must be loaded."""
         for crd in self._storage.select(CRDS):
-            self._sync(crd)
+            self._sync(crd, at_once=True)
         self._storage.store.subscribe(self._committed)
 
     def _committed(self, events: Sequence[Event]) -> None:
@@ -107,7 +114,7 @@ class CustomResources:
                 if event.deleted:
                     self._forget(name)
                 else:
-                    self._sync(decode_json(event.value))
+                    self._sync(decode_json(event.value), at_once=event.value.count(b'"type":') <= AT_ONCE)
             elif self._terminating and event.deleted:
                 for prefix, name in self._terminating.items():
                     if event.key.startswith(prefix):
@@ -119,23 +126,48 @@ class CustomResources:
 
     # ---- registration
 
-    def _sync(self, crd: Obj) -> None:
+    def _sync(self, crd: Obj, *, at_once: bool) -> None:
         name = name_of(crd)
         self._enqueue(name)
         known = self._served.get(name)
         if known is not None and _served_part(known[0]) == _served_part(crd):
             self._served[name] = (crd, known[1])
         elif known is not None or self._acceptable(crd):
-            try:
-                versions = versions_of(crd, self.caller, self._verbs.objects)
-            except (ValueError, KeyError, TypeError) as error:
-                logger.error("%s: cannot be served: %s", name, error)
-                return
-            self._register(name, crd, versions)
-            if known is not None and served_names(known[0]) != served_names(crd):
-                self._reconsider(name, crd["spec"]["group"])
+            if at_once:
+                self._serve(name, crd, self._compiled(crd))
+            else:
+                self._late.add(name)
         if crd["metadata"].get("deletionTimestamp") is not None:
             self._refuse_creation(name)
+
+    def _compiled(self, crd: Obj) -> list[Version] | None:
+        """The versions of a definition; None when they cannot be served."""
+        try:
+            return versions_of(crd, self.caller, self._verbs.objects)
+        except (ValueError, KeyError, TypeError) as error:
+            logger.error("%s: cannot be served: %s", name_of(crd), error)
+            return None
+
+    def _serve(self, name: str, crd: Obj, versions: list[Version] | None) -> None:
+        self._late.discard(name)
+        if versions is None:
+            return
+        known = self._served.get(name)
+        self._register(name, crd, versions)
+        if known is not None and served_names(known[0]) != served_names(crd):
+            self._reconsider(name, crd["spec"]["group"])
+
+    async def _serve_late(self, name: str, crd: Obj) -> bool:
+        """Compile a large definition beside the loop, and serve it. False when it changed meanwhile."""
+        versions = await beside(LARGE, self._compiled, crd)
+        now = self._storage.lookup(CRDS, "", name)
+        if now is None or _served_part(now) != _served_part(crd):
+            return False
+        if name in self._served or self._acceptable(now):
+            self._serve(name, now, versions)
+        if now["metadata"].get("deletionTimestamp") is not None:
+            self._refuse_creation(name)
+        return True
 
     def _register(self, name: str, crd: Obj, versions: list[Version]) -> None:
         self._unregister(name)
@@ -160,6 +192,7 @@ class CustomResources:
             self._registry.remove(resource.group, resource.plural)
 
     def _forget(self, name: str) -> None:
+        self._late.discard(name)
         known = self._served.get(name)
         if known is None:
             return
@@ -167,6 +200,7 @@ class CustomResources:
         self._unregister(name)
         self._terminating.pop(self._storage.prefix(resource), None)
         self._verbs.hooks.pop(resource.group_resource, None)
+        self._storage.caches.drop(self._storage.prefix(resource))
         self._changed()
         self._reconsider(name, resource.group)
 
@@ -177,7 +211,7 @@ class CustomResources:
                 self._enqueue(other)
         for crd in self._storage.select(CRDS):
             if name_of(crd) not in self._served and crd["spec"]["group"] == group and name_of(crd) != name:
-                self._sync(crd)
+                self._sync(crd, at_once=False)
 
     def _refuse_creation(self, name: str) -> None:
         known = self._served.get(name)
@@ -235,6 +269,9 @@ class CustomResources:
     async def _reconcile(self, name: str) -> None:
         crd = self._storage.lookup(CRDS, "", name)
         if crd is None:
+            return
+        if name in self._late and not await self._serve_late(name, crd):
+            self._enqueue(name)
             return
         if crd["metadata"].get("deletionTimestamp") is not None:
             if CLEANUP in (crd["metadata"].get("finalizers") or ()):

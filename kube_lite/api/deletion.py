@@ -113,7 +113,8 @@ def _check_namespace_preconditions(target: Target, meta: Obj, options: DeleteOpt
 async def _attempt(verbs: Verbs, target: Target, item: Item, old: Obj, options: DeleteOptions) -> Written:
     new: Obj = {**old, "metadata": dict(old["metadata"])}
     pending = not _mark(target, new, old, options)
-    _set_policy_finalizers(target, new, options)
+    if not pending:
+        _set_policy_finalizers(target, new, options)
     if new == old and (pending or not is_finished(new)):
         return Written(item.value, item.revision)
     if old["metadata"].get("deletionTimestamp") is None:
@@ -141,6 +142,8 @@ async def _attempt(verbs: Verbs, target: Target, item: Item, old: Obj, options: 
     hook = verbs.hooks.get(target.resource.group_resource)
     if hook is not None:
         hook.deleted(new)
+    if shown is None and final is old:
+        return Written(item.value, item.revision, deleted=True)  # as it was, not as of its removal
     shown = shown or record
     return Written(shown.value, shown.revision, deleted=True)
 
@@ -151,7 +154,7 @@ def _mark(target: Target, new: Obj, old: Obj, options: DeleteOptions) -> bool:
     asked = options.grace_period_seconds
     if meta.get("deletionTimestamp") is not None:
         running = meta.get("deletionGracePeriodSeconds")
-        if running is None or resource.grace_period is None:
+        if not running or resource.grace_period is None:
             return True
         if asked is None or asked >= running:
             return False
@@ -185,6 +188,8 @@ def _set_policy_finalizers(target: Target, new: Obj, options: DeleteOptions) -> 
     wanted = _POLICY_FINALIZERS.get(policy)
     if wanted is not None:
         kept.append(wanted)
+    if set(kept) == set(present):
+        return  # in the order that they have
     if kept:
         meta["finalizers"] = kept
     else:

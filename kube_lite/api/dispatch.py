@@ -7,6 +7,7 @@ of their parent go to ``subresources``, and shapes what comes back as JSON, Tabl
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 from kube_lite import errors
 from kube_lite.api import codec, connect, deletion, kubelets, options, patching, reads, table, watch, watch_stream
 from kube_lite.api.history import Timeline
-from kube_lite.api.http import LongBody, Request, Response, encode_json
+from kube_lite.api.http import EarlyWarning, LongBody, Request, Response, encode_json
 from kube_lite.api.large import beside
 from kube_lite.api.manner import Written
 from kube_lite.api.negotiate import JSON, PROTOBUF, STREAMED, Form, negotiate, negotiate_stream, not_acceptable
@@ -57,7 +58,8 @@ class Dispatcher:
         if resource is None:
             return await self._elsewhere(request)
         if resource.deprecation:
-            request.warnings.append(resource.deprecation)
+            early = resource.custom or _EARLY.search(resource.deprecation)
+            request.warnings.append(EarlyWarning(resource.deprecation) if early else resource.deprecation)
         self._check_path(info, resource)
         if info.subresource:
             return await self._subresource(request, resource)
@@ -332,6 +334,8 @@ class Dispatcher:
     }
 
 
+_EARLY = re.compile(r"deprecated in v1\.(?:1?\d|20)\+")
+"""What was deprecated before v1.21."""
 _NOT_ALLOWED = "the server does not allow this method on the requested resource"
 
 

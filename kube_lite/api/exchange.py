@@ -48,6 +48,10 @@ _AS_GO_WRITES: Final = {b"retry-after": b"Retry-After"}
 """Headers that some clients look for in the capitals that Go gives them."""
 
 
+def _drop(data: bytes) -> None:
+    """What comes after the end is nobody's."""
+
+
 class Exchange(RequestResponseCycle):
     """A request and its answer on one connection."""
 
@@ -217,6 +221,7 @@ class Exchange(RequestResponseCycle):
     def finish(self) -> None:
         """End a connection whose protocol was switched."""
         self.on_disconnect = self.on_writable = None
+        self._receiver = _drop  # the receiver knows us: both would stay until the cycle collector looks
         if not self.disconnected:
             self._complete()
 

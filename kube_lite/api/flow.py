@@ -19,6 +19,7 @@ from kube_lite.api.flow_levels import Level, Pool, shared_out
 from kube_lite.api.flow_rules import Classifier, Schema, compiled
 from kube_lite.api.following import Following
 from kube_lite.api.http import Request, Response
+from kube_lite.api.request_info import RequestInfo
 from kube_lite.api.storage import Storage
 from kube_lite.resources.flow_defaults import MANDATORY_LEVELS, MANDATORY_SCHEMAS
 from kube_lite.resources.meta import Obj
@@ -31,7 +32,7 @@ WIDEST = 10
 """...and this many at most."""
 SCHEMAS = "flowschemas.flowcontrol.apiserver.k8s.io"
 LEVELS = "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io"
-_LONG_SUBRESOURCES = ("log", "exec", "attach", "portforward", "proxy", "tunnel", "streams")
+LONG_SUBRESOURCES = ("log", "exec", "attach", "portforward", "proxy", "tunnel", "streams")
 
 DUMP = "/debug/api_priority_and_fairness/dump_priority_levels"
 DUMP_COLUMNS = (
@@ -139,14 +140,14 @@ class FlowControl:
         Sets ``request.flow_headers``, for the refusal too. :raises Rejected: none to be had in time
         """
         info = request.info
-        if info.subresource in _LONG_SUBRESOURCES:
+        if info.subresource in LONG_SUBRESOURCES:
             return None
         storage = self._storage
         if storage is not None and storage.caches.revision != self._revision:
             self._refresh(storage)
         flow = self._classifier.classify(request.user, info)
         request.flow_headers = flow.headers
-        width = self._width(request) if info.verb == "list" else 1
+        width = self._width(request) if info.verb == "list" or _begins_with_all(info) else 1
         level = self.levels[flow.level]
         if not level.take(width):
             await level.wait(width, flow.hash)
@@ -193,6 +194,11 @@ class FlowControl:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = [", ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
         return Response(200, ("\n".join(line.rstrip() for line in lines) + "\n").encode(), "text/plain; charset=utf-8")
+
+
+def _begins_with_all(info: RequestInfo) -> bool:
+    """Whether a watch begins with all that is there, as a list does."""
+    return info.verb == "watch" and (info.param("resourceVersion") in ("", "0") or info.flag("sendInitialEvents"))
 
 
 def objects(storage: Storage, group_resource: str) -> dict[str, Obj]:

@@ -7,6 +7,7 @@ Revisions have no time of their own; the moments at which they were reached are 
 from __future__ import annotations
 
 import bisect
+from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -52,8 +53,8 @@ class Timeline:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._times: list[float] = []
-        self._revisions: list[int] = []
+        self._times = array("d")
+        self._revisions = array("q")
 
     async def run(self) -> None:
         """Note the revision once a second until cancelled."""

@@ -27,6 +27,15 @@ class Seat(Protocol):
         """Give it back."""
 
 
+class EarlyWarning(str):
+    """A warning that servers gave before v1.21 too: its header is written in the capitals of theirs.
+
+    HTTP does not tell them apart, but answers recorded from such servers have these capitals, and no later warning.
+    """
+
+    __slots__ = ()
+
+
 class Request(msgspec.Struct):
     """One request on its way through the pipeline; stages fill in ``user`` and add ``warnings``."""
 

@@ -74,7 +74,8 @@ def read_operations(value: Any, strictly: bool = False) -> list[dict[str, Any]]:
                 raise BadRequest(f"error decoding patch: {told.message}")
     if len(operations) > MAX_OPERATIONS:
         raise RequestEntityTooLarge(
-            f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got {len(operations)}"
+            "Request entity too large: The allowed maximum operations in a JSON patch is "
+            f"{MAX_OPERATIONS}, got {len(operations)}"
         )
     return operations
 

@@ -39,6 +39,8 @@ HEAD_SECONDS = 32.0
 """In which a request's head must arrive, and the first after connecting (upstream's ReadHeaderTimeout)."""
 PIPELINED = 16
 """Requests waiting behind another of their connection, from which on no more is read."""
+PIECE = 16 * 1024
+"""Bytes that are parsed at once: thousands of requests may have arrived together, and parsed each takes kilobytes."""
 HEAD_BYTES = 64 * 1024
 """Longest head of a request."""
 LINGER = 0.05
@@ -58,6 +60,8 @@ class Protocol(HttpToolsProtocol):
         self._peer: dict[str, Any] = {}
         self._head: int | None = 0
         """Bytes of the request's head so far; None while its body is read."""
+        self._unparsed = b""
+        """What has arrived behind many requests that wait."""
         self._switched = False
         self._running: Exchange | None = None
         self._closing = False
@@ -95,6 +99,34 @@ class Protocol(HttpToolsProtocol):
                 self.cycle.received(data)
             return
         self._unset_keepalive_if_required()
+        if self._unparsed:
+            self._unparsed += data
+            self.flow.pause_reading()
+        elif len(data) <= PIECE:
+            self._parse(data)
+        else:
+            self._parse_all(data)
+
+    def _parse_all(self, data: bytes) -> None:
+        """Parse piece by piece, until enough requests wait."""
+        while data and not self._switched:
+            if len(self.pipeline) >= PIPELINED:
+                self._unparsed = data
+                return
+            piece, data = data[:PIECE], data[PIECE:]
+            self._parse(piece)
+        if data and self.cycle is not None:
+            self.cycle.received(data)
+
+    def _read_on(self) -> None:
+        """Take what has arrived meanwhile, then more."""
+        data, self._unparsed = self._unparsed, b""
+        if data:
+            self._parse_all(data)
+        if not self._unparsed:
+            self.flow.resume_reading()
+
+    def _parse(self, data: bytes) -> None:
         if self._head is not None:
             self._head += len(data)
         try:
@@ -214,7 +246,7 @@ class Protocol(HttpToolsProtocol):
             assert isinstance(exchange, Exchange)
             self._begin(exchange)
             if len(self.pipeline) < PIPELINED:
-                self.flow.resume_reading()
+                self._read_on()
             return
         self._unset_keepalive_if_required()
         self.flow.resume_reading()

@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
-from kube_lite import errors
+from kube_lite import clock, errors
 from kube_lite.api.flow import FlowControl
 from kube_lite.api.http import Request, Response
 from kube_lite.api.request_info import RequestInfo
@@ -25,8 +25,11 @@ DURATION_BUCKETS: Final = (
 )
 """Seconds (upstream's apiserver_request_duration_seconds)."""
 
-MOST_SORTS: Final = 4096
-"""Sorts of requests that are told apart; what comes after them is counted together."""
+MOST_SORTS: Final = 2048
+"""Sorts of requests that are told apart; those of kinds that are gone make room. What comes then is
+counted together."""
+LOOK_SECONDS: Final = 10.0
+"""Between two looks for sorts that can make room."""
 
 _VERBS: Final = {
     "get": "GET",
@@ -66,6 +69,7 @@ class RequestMetrics:
         """How many of each sort are being answered."""
         self._endless: dict[Sort, int] = {}
         """The same for those that go on until somebody ends them."""
+        self._look_again = 0.0
 
     def begin(self, request: Request) -> Sort:
         """A request begins; what is answered is to be given to :meth:`end`."""
@@ -79,8 +83,6 @@ class RequestMetrics:
 
     def _known(self, info: RequestInfo, asked: Sort) -> Sort:
         """What is counted under its own name: clients may ask for anything, and a sort once told apart stays."""
-        if len(self._sorts) >= MOST_SORTS:
-            return _OTHER
         sort = asked
         if info.is_resource:
             resource = self._registry.at(info.group, info.version, info.resource)
@@ -90,8 +92,26 @@ class RequestMetrics:
                 sort = ("CONNECT", *asked[1:])
         elif info.method not in _METHODS or asked[4].removeprefix("/") not in _PAGES:
             return _OTHER
+        if len(self._sorts) >= MOST_SORTS:
+            self._drop_unserved()
+            if len(self._sorts) >= MOST_SORTS:
+                return _OTHER
         self._sorts[asked] = sort
         return sort
+
+    def _drop_unserved(self) -> None:
+        """Count no longer what was asked of kinds that are gone, and of which nothing is being answered."""
+        if clock.monotonic() < self._look_again:
+            return
+        self._look_again = clock.monotonic() + LOOK_SECONDS
+        for asked, sort in list(self._sorts.items()):
+            _, group, version, resource, *_ = sort
+            if not resource or self._registry.at(group, version, resource) is not None:
+                continue
+            if not self._running.get(sort) and not self._endless.get(sort):
+                del self._sorts[asked]
+                for counted in (self._finished, self._running, self._endless):
+                    counted.pop(sort, None)
 
     def end(self, request: Request, sort: Sort, code: int, seconds: float) -> None:
         """The request was answered. :param sort: what :meth:`begin` made of it"""

@@ -8,7 +8,7 @@ long GET open (``tunnel``), over which it is asked for logs and the like, and an
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import anyio
@@ -171,25 +171,7 @@ class NodeEndpoints:
             self._forget(identity)
             receive.close()
             raise
-        return header, self._body(identity, rest, receive)
-
-    async def _body(
-        self, identity: str, rest: bytes, receive: MemoryObjectReceiveStream[bytes | None]
-    ) -> AsyncIterator[bytes]:
-        try:
-            with receive:
-                if rest:
-                    yield rest
-                while True:
-                    try:
-                        chunk = await receive.receive()
-                    except anyio.EndOfStream:
-                        return
-                    if chunk is None:
-                        return
-                    yield chunk
-        finally:
-            self._forget(identity)
+        return header, _Answer(rest, receive, lambda: self._forget(identity))
 
     def _forget(self, identity: str) -> None:
         answer = self._answers.pop(identity, None)
@@ -253,6 +235,38 @@ class NodeEndpoints:
         if node is None:
             raise errors.not_found("nodes", "", name)
         await kubelets.refuse_log(node, request, container)
+
+
+class _Answer(AsyncIterator[bytes]):
+    """What a node sends after its header. Whoever has it closes it, also when nothing was read (a HEAD)."""
+
+    def __init__(
+        self, first: bytes, receive: MemoryObjectReceiveStream[bytes | None], closed: Callable[[], None]
+    ) -> None:
+        self._first = first
+        self._receive = receive
+        self._closed = closed
+
+    async def __anext__(self) -> bytes:
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        try:
+            chunk = await self._receive.receive()
+        except anyio.EndOfStream:
+            chunk = None
+        except BaseException:
+            await self.aclose()
+            raise
+        if chunk is None:
+            await self.aclose()
+            raise StopAsyncIteration
+        return chunk
+
+    async def aclose(self) -> None:
+        """Take no more."""
+        self._receive.close()
+        self._closed()
 
 
 async def _first_line(receive: MemoryObjectReceiveStream[bytes | None]) -> tuple[Obj, bytes]:

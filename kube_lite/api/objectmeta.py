@@ -7,6 +7,7 @@ from typing import Any
 
 from kube_lite import clock
 from kube_lite.api import codec
+from kube_lite.api.http import EarlyWarning
 from kube_lite.errors import BadRequest
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
@@ -103,11 +104,11 @@ def drop_repeated_owners(obj: Obj, warnings: list[str] | None, when: str = "") -
         return
     obj["metadata"]["ownerReferences"] = kept
     if warnings is not None:
-        warnings.append(
+        told = (
             f".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, "
             "and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: "
-            + ", ".join(repeated)
         )
+        warnings.append(EarlyWarning(told + ", ".join(repeated)))
 
 
 def keep_server_fields(new: Obj, old: Obj) -> None:

@@ -235,14 +235,17 @@ class OpenAPI:
 
     def document(self, group: str, version: str) -> tuple[bytes, str] | None:
         """The v3 document of one group and version, and its hash; None when it is not served."""
-        resources = self.group_versions().get((group, version))
+        served = self.group_versions()
+        resources = served.get((group, version))
         if resources is None:
             return None
         wanted = self._hash(resources)
         known = self._documents.get((group, version))
         if known is None or known[0] != wanted:
             known = (wanted, encode_json(self._build(resources)))
-            self._documents[group, version] = known
+            # groups of definitions come and go
+            kept = {name: document for name, document in self._documents.items() if name in served}
+            self._documents = {**kept, (group, version): known}
         return known[1], wanted
 
     def _build(self, resources: list[Resource]) -> Schema:

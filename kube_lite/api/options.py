@@ -11,9 +11,11 @@ import anyio
 import msgspec
 
 from kube_lite.api.http import Request
+from kube_lite.client.protocol import APPLY_PATCH
 from kube_lite.errors import BadRequest, FieldError, invalid
 from kube_lite.resources import field
 
+FORCED = "may not be specified for non-apply patch"
 MANAGER_LIMIT = 128
 """Longest field manager name in characters (apimachinery ``FieldManagerMaxLength``)."""
 VALIDATIONS = ("Ignore", "Strict", "Warn")
@@ -27,7 +29,6 @@ class WriteOptions(msgspec.Struct, frozen=True):
     field_manager: str = ""
     field_validation: str = "Warn"
     force: bool = False
-    force_given: bool = False
     body_size: int = 0
     """Bytes of the request body, 0 when unknown."""
     sent: Mapping[str, Any] = msgspec.field(default_factory=dict)
@@ -86,8 +87,8 @@ def write_options(request: Request, kind: str) -> WriteOptions:
         # our own parts do not send fields that nobody knows, and must not pay for being checked
         validation = "Ignore" if request.user.how == "in-process" else "Warn"
         return WriteOptions(field_manager=user_agent_manager(request), field_validation=validation)
-    errors: list[FieldError] = []
     manager = info.param("fieldManager")
+    errors = _patch_errors(request, manager) if kind == "PatchOptions" else []
     errors += manager_errors(manager)
     dry = list(info.query.get("dryRun") or ())
     if [v for v in dry if v != "All"]:
@@ -102,10 +103,16 @@ def write_options(request: Request, kind: str) -> WriteOptions:
         field_manager=manager or user_agent_manager(request),
         field_validation=validation,
         force=info.flag("force"),
-        force_given="force" in info.query,
         sent={name: value for name in ("fieldManager", "fieldValidation") if (value := info.param(name))},
         deadline=_deadline(info.param("timeout")) if "timeout" in info.query else math.inf,
     )
+
+
+def _patch_errors(request: Request, manager: str) -> list[FieldError]:
+    """What only patches of a kind may say, or must."""
+    if request.header("content-type").partition(";")[0].strip() == APPLY_PATCH:
+        return [] if manager else [field.required("fieldManager", "is required for apply patch")]
+    return [field.forbidden("force", FORCED)] if "force" in request.info.query else []
 
 
 _DURATION: Final = re.compile(r"(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|ms|s|m|h)", re.ASCII)
@@ -176,8 +183,8 @@ def _from_query(request: Request) -> dict[str, Any]:
         found["propagationPolicy"] = info.param("propagationPolicy")
     if "orphanDependents" in info.query:  # stated without a value it holds
         found["orphanDependents"] = info.param("orphanDependents") == "" or info.flag("orphanDependents")
-    if uid := info.param("uid"):
-        found["preconditions"] = {"uid": uid}
+    if preconditions := {name: text for name in ("uid", "resourceVersion") if (text := info.param(name))}:
+        found["preconditions"] = preconditions
     if info.query.get("dryRun"):
         found["dryRun"] = list(info.query["dryRun"])
     return found

@@ -103,8 +103,8 @@ class Patch(msgspec.Struct):
 
 
 def media_type(content_type: str) -> str:
-    """The kind of patch that a header names, without parameters."""
-    return content_type.partition(";")[0].strip().lower()
+    """The kind of patch that a header names, without parameters; upstream's router takes no capitals."""
+    return content_type.partition(";")[0].strip()
 
 
 def read(content_type: str, raw: bytes, accepted: Sequence[str] = BUILT_IN_PATCHES, strictly: bool = True) -> Patch:

@@ -20,7 +20,7 @@ from kube_lite.api.write_checks import no_revision
 from kube_lite.client.protocol import APPLY_PATCH
 from kube_lite.resources import decode, schema
 from kube_lite.resources.decode_complaints import told_by_converter
-from kube_lite.resources.field import forbidden, invalid, required
+from kube_lite.resources.field import invalid, required
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
 
@@ -35,12 +35,9 @@ async def patch_object(verbs: Verbs, target: Target, request: Request, raw: byte
     :raises UnsupportedMediaType: not a patch type of this resource
     """
     bodies.check_size(raw)
-    media = request.header("content-type").split(";", 1)[0].strip().lower()
+    media = patch.media_type(request.header("content-type"))
     if media == APPLY_PATCH:
         return await _apply(verbs, target, request, raw, wanted)
-    if wanted.force_given:
-        detail = "may not be specified for non-apply patch"
-        raise errors.invalid("PatchOptions", "meta.k8s.io", "", [forbidden("force", detail)])
     try:
         change = await beside(len(raw), _read, target, media, raw, wanted)
     except (errors.BadRequest, errors.Invalid):

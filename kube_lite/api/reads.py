@@ -104,16 +104,21 @@ def parse_revision(text: str) -> int:
     return int(text)
 
 
-def selection(resource: Resource, label_text: str, field_text: str) -> Match | None:
-    """A matcher for both selectors, None when everything matches.
+Selectors = tuple[selectors.Selector | None, field_selectors.FieldSelector | None]
 
-    :raises BadRequest: a selector cannot be read, or names a field that is not selectable
-    """
+
+def _selectors(label_text: str, field_text: str) -> Selectors:
+    """Both selectors, None for one that is not given. :raises BadRequest: one cannot be read"""
     try:
         labels = selectors.parse(label_text) if label_text else None
-        fields = field_selectors.parse(field_text) if field_text else None
+        return labels, field_selectors.parse(field_text) if field_text else None
     except selectors.SelectorError as error:
         raise errors.BadRequest(str(error)) from error
+
+
+def _matcher(resource: Resource, read: Selectors) -> Match | None:
+    """A matcher for both selectors, None when everything matches. :raises BadRequest: a field is not selectable"""
+    labels, fields = read
     if fields is not None:
         for requirement in fields.requirements:
             _check_selectable(resource, requirement.field)
@@ -145,21 +150,24 @@ def _check_selectable(resource: Resource, label: str) -> None:
 
 def list_query(resource: Resource, info: RequestInfo, *, watch: bool = False) -> ListQuery:
     """The query of a list or watch. :raises BadRequest: :raises Invalid: a parameter makes no sense"""
-    limit = integer(info, "limit")
     integer(info, "timeoutSeconds")
+    limit = integer(info, "limit")
+    field_text = info.param("fieldSelector")
+    read = _selectors(info.param("labelSelector"), field_text)
     revision_text = info.param("resourceVersion")
     how = info.param("resourceVersionMatch")
     continue_ = info.param("continue")
     _check_match(info, how, revision_text, continue_, watch)
-    field_text = info.param("fieldSelector")
-    match = selection(resource, info.param("labelSelector"), field_text)
+    match = _matcher(resource, read)
     if info.name and (watch or info.verb == "watch"):
         match = _and_name(match, info.name)
     return ListQuery(
         match=match,
         limit=max(limit, 0),
         continue_=continue_,
-        revision=_revision(revision_text, stored=how == "Exact" or limit > 0 or bool(continue_)),
+        revision=_revision(
+            revision_text, stored=how == "Exact" or limit > 0 or bool(continue_) or _is_uncached(resource)
+        ),
         exact=how == "Exact",
         not_older_than=how == "NotOlderThan",
         label_text=info.param("labelSelector"),
@@ -185,6 +193,11 @@ def _revision(text: str, *, stored: bool) -> int | None:
         return parse_revision(text)
     except errors.BadRequest as error:
         raise errors.BadRequest(f"invalid resource version: {error.message}" if stored else error.message) from None
+
+
+def _is_uncached(resource: Resource) -> bool:
+    """Whether upstream keeps no cache of such objects, but asks its store, which has other words for refusals."""
+    return resource.plural == "events" and resource.group in ("", "events.k8s.io")
 
 
 def _and_name(match: Match | None, name: str) -> Match:
@@ -235,8 +248,8 @@ def _last_empty(error: errors.FieldError) -> errors.FieldError:
 _CHOICES = 'supported values: "Exact", "NotOlderThan", ""'
 
 
-async def wait_for_revision(storage: Storage, revision: int) -> None:
-    """Wait until the store has reached ``revision``. :raises Timeout: it did not"""
+async def wait_for_revision(storage: Storage, revision: int, *, retry: bool = True) -> None:
+    """Wait until the store has reached ``revision``. :raises Timeout: it did not; ``retry`` as in `too_large`"""
     current = storage.caches.revision
     if revision <= current:
         return
@@ -245,7 +258,7 @@ async def wait_for_revision(storage: Storage, revision: int) -> None:
         await anyio.sleep(FUTURE_POLL)
         if storage.caches.revision >= revision:
             return
-    raise too_large(revision, storage.caches.revision)
+    raise too_large(revision, storage.caches.revision, retry=retry)
 
 
 def too_large(revision: int, current: int, *, retry: bool = True) -> errors.Timeout:
@@ -260,9 +273,9 @@ def too_large(revision: int, current: int, *, retry: bool = True) -> errors.Time
 
 async def get(storage: Storage, resource: Resource, info: RequestInfo) -> Item:
     """One object. :raises NotFound:"""
-    text = info.param("resourceVersion")
-    if text:
-        await wait_for_revision(storage, parse_revision(text))
+    revision = _revision(info.param("resourceVersion"), stored=_is_uncached(resource))
+    if revision:
+        await wait_for_revision(storage, revision, retry=not _is_uncached(resource))
     item = storage.item(resource, info.namespace if resource.namespaced else "", info.name)
     if item is None:
         raise missing(resource, info.name)
@@ -281,8 +294,8 @@ async def list_(storage: Storage, resource: Resource, namespace: str, query: Lis
     if query.revision:
         if query.limit and query.revision > storage.caches.revision:
             raise too_large(query.revision, storage.caches.revision, retry=False)  # pages are read from the store
-        await wait_for_revision(storage, query.revision)
-        old = query.exact or (query.limit and not query.not_older_than)
+        await wait_for_revision(storage, query.revision, retry=not _is_uncached(resource))
+        old = query.exact or (query.limit and not query.not_older_than and not query.names_one)
         if old and query.revision != storage.caches.revision:
             return await _at(storage, resource, namespace, query, query.revision, "")
     return _current(storage, resource, namespace, query, "")

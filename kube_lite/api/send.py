@@ -11,7 +11,7 @@ import anyio
 from kube_lite import clock, errors
 from kube_lite.api import websocket
 from kube_lite.api.exchange import EXCHANGE, Exchange
-from kube_lite.api.http import BrokenOff, PushStream, Request, Response, error_response
+from kube_lite.api.http import BrokenOff, EarlyWarning, PushStream, Request, Response, error_response
 from kube_lite.api.receive import Receive
 from kube_lite.api.splice import Spliced
 from kube_lite.api.stopping import STREAM_SECONDS, Stopping
@@ -28,7 +28,8 @@ async def send_response(request: Request, response: Response, send: Send, stoppi
         *request.flow_headers,
     ]
     if request.warnings:
-        headers += [(b"warning", _warning(warning)) for warning in _bounded(request.warnings)]
+        capitals = request.scope.get(EXCHANGE) is not None  # names of ASGI messages have none
+        headers += [(_header(warning, capitals), _warning(warning)) for warning in _bounded(request.warnings)]
     if response.headers:
         if "Cache-Control" in response.headers:
             del headers[1]  # of two, caches would follow the stricter
@@ -94,6 +95,10 @@ def _bounded(warnings: list[str]) -> list[str]:
         kept.append(warning[:WARNINGS_EACH])
         written += len(kept[-1])
     return kept
+
+
+def _header(warning: str, capitals: bool) -> bytes:
+    return b"Warning" if capitals and isinstance(warning, EarlyWarning) else b"warning"
 
 
 def _warning(text: str) -> bytes:

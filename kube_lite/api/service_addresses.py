@@ -57,7 +57,7 @@ class ServiceAddresses:
         taken: list[Undo] = []
         try:
             self._families(obj)
-            self._address(obj, taken)
+            self._address(obj, taken, dry_run)
             self._node_ports(obj, set(), taken)
             self._health_port(obj, 0, taken)
         except errors.ApiError:
@@ -110,13 +110,14 @@ class ServiceAddresses:
             wrong = field.invalid("spec.ipFamilies[0]", families[0], "not configured on this cluster")
             raise errors.invalid("Service", "", service["metadata"].get("name") or "", [wrong])
 
-    def _address(self, service: Obj, taken: list[Undo]) -> None:
+    def _address(self, service: Obj, taken: list[Undo], dry_run: bool = False) -> None:
+        """Reserve the address that is named, or a free one, but not for a dry run (as recorded)."""
         spec = service.get("spec") or {}
         if spec.get("type", "ClusterIP") not in _ADDRESSED:
             return
         given = spec.get("clusterIP", "")
-        if not given and spec.get("clusterIPs"):
-            return  # validation refuses it
+        if not given and (dry_run or spec.get("clusterIPs")):
+            return  # validation refuses the latter
         if given == "None":
             spec["clusterIP"] = "None"
             spec.setdefault("clusterIPs", ["None"])

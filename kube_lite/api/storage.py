@@ -23,6 +23,8 @@ from kube_lite.store.store import Encode, Store
 from kube_lite.store.watch_cache import WatchCache, WatchCaches
 
 ROOT = "/registry/"
+MOST_HEADS = 1024
+"""Beginnings of objects that are kept, one for each version of a kind."""
 MOST_GLIMPSED = 64
 """So many things made of one kind's objects are kept until its next write, for others who ask for the same."""
 
@@ -208,6 +210,8 @@ class Storage:
         if resource.convert_from_storage is None or (not resource.late_defaults and self.is_stored_as(resource, value)):
             return value
         obj = self.load(resource, value)
+        if resource.shown is not None:
+            resource.shown(obj)
         obj.pop("kind")
         if resource.custom:
             return encode_json({"apiVersion": obj.pop("apiVersion"), **obj})
@@ -224,6 +228,8 @@ class Storage:
         key = (resource.api_version, resource.kind)
         start = self._heads.get(key)
         if start is None:
+            if len(self._heads) >= MOST_HEADS:
+                self._heads.clear()  # of kinds that are served no longer
             start = self._heads[key] = b'{"kind":"%s",' % resource.kind.encode() if resource.custom else head(*key)
         return start + self.bare(resource, value)[1:]
 

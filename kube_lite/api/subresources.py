@@ -104,7 +104,8 @@ class Subresources:
         info = request.info
         item = self._storage.item(resource, info.namespace, info.name)
         if item is None:
-            plural = resource.plural if resource.custom else f"{resource.plural}/scale"
+            own = resource.custom or resource.group_resource == "statefulsets.apps"
+            plural = resource.plural if own else f"{resource.plural}/scale"
             group = "autoscaling" if resource.group_resource == "replicationcontrollers" else resource.group
             raise errors.not_found(plural, group, info.name)
         return self._storage.load(resource, await self._storage.incoming_one(resource, item.value))

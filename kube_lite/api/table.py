@@ -108,5 +108,5 @@ def partial_list(objects: Sequence[Obj], form: Form, metadata: Mapping[str, Any]
         "kind": "PartialObjectMetadataList",
         "apiVersion": form.meta_api_version,
         "metadata": dict(metadata),
-        "items": [partial(obj, form) for obj in objects],
+        "items": [partial(obj, form) for obj in objects] or None,
     }

@@ -12,7 +12,7 @@ start again, unless the caller named the revision that it expects.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -23,7 +23,7 @@ from kube_lite.api import managed, objectmeta, write_checks
 from kube_lite.api.admission.plugin import AdmissionRequest, Chain
 from kube_lite.api.authz.attributes import Attributes
 from kube_lite.api.http import decode_json, encode_json
-from kube_lite.api.large import beside
+from kube_lite.api.large import LARGE, beside
 from kube_lite.api.manner import ORDINARY, PUT_ANEW, Guard, Manner, Transform, Written
 from kube_lite.api.objectmeta import Names
 from kube_lite.api.options import WriteOptions
@@ -35,7 +35,7 @@ from kube_lite.api.user import User
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource, Subresource
 from kube_lite.store.ring import Item
-from kube_lite.store.store import StorageFull, WriteConflict
+from kube_lite.store.store import Encode, Record, StorageFull, WriteConflict
 
 CONFLICT_RETRIES = 60
 """How often an update without a resourceVersion starts again before it gives up with 409."""
@@ -122,6 +122,7 @@ class Verbs:
         await self.admission.admit(request, self.objects)
         self._guard(request)
         obj = request.obj or obj
+        objectmeta.check_namespace(resource, target.namespace, obj)  # webhooks may have moved it
         objectmeta.drop_repeated_owners(obj, warnings, objectmeta.AFTER_ADMISSION)
         if not obj["metadata"].get("name") and obj["metadata"].get("generateName"):
             obj["metadata"]["name"] = self.names.generate(obj["metadata"]["generateName"])
@@ -130,7 +131,8 @@ class Verbs:
         hook = self.hooks.get(resource.group_resource)
         undo = await hook.begin_create(obj, options.dry_run) if hook is not None else None
         try:
-            await beside(options.body_size, self._check_new, resource, obj, warnings)
+            size = LARGE if resource.laborious else options.body_size
+            await beside(size, self._check_new, resource, obj, warnings)
             request.name = obj["metadata"].get("name") or ""
             if manner.of_update:
                 self._require_create(target, user)
@@ -174,9 +176,9 @@ class Verbs:
 
     async def _insert(self, target: Target, obj: Obj, options: WriteOptions, revision: str, manner: Manner) -> Written:
         resource, name = target.resource, obj["metadata"]["name"]
-        encode = await self._encoder(resource, obj, options, manner)
         key = self.storage.key(resource, target.namespace, name)
         if options.dry_run:
+            encode = await self._encoder(resource, obj)
             if self.storage.cache(resource).get(key) is not None:
                 raise self._taken(target, name)
             bare = decode_json(encode(0))
@@ -185,29 +187,28 @@ class Verbs:
                 del bare["metadata"]["resourceVersion"]
             return Written(encode_json(bare), 0, created=True)
         try:
-            record = await self.storage.store.write(key, 0, encode, transient=resource.transient)
+            record = await self._put(resource, key, 0, obj, manner)
         except WriteConflict as conflict:
             raise self._taken(target, name) from conflict
-        except StorageFull as full:
-            raise errors.InsufficientStorage(str(full)) from full
         return Written(record.value, record.revision, created=True)
 
-    async def _encoder(
-        self, resource: Resource, obj: Obj, options: WriteOptions, manner: Manner, stored: int = 0
-    ) -> Callable[[int], bytes]:
-        """What encodes an object; one that is too big is kept without the owners of its fields.
+    async def _put(self, resource: Resource, key: str, expected: int, obj: Obj, manner: Manner) -> Record:
+        """Write an object; one that is too big is kept without the owners of its fields.
 
-        :param stored: size of what it replaces, in bytes
         :raises RequestEntityTooLarge: it is too big without them too, or they are what an apply is about
         """
-        encode = self.storage.encoder(resource, await self.storage.outgoing(resource, obj))
-        try:
-            write_checks.check_size(options, encode, stored)
-        except errors.RequestEntityTooLarge:
-            if manner.manage is not None or obj["metadata"].pop("managedFields", None) is None:
-                raise
-            return await self._encoder(resource, obj, options, manner, stored)
-        return encode
+        while True:
+            encode = write_checks.within_limit(await self._encoder(resource, obj))
+            try:
+                return await self.storage.store.write(key, expected, encode, transient=resource.transient)
+            except errors.RequestEntityTooLarge:
+                if manner.manage is not None or obj["metadata"].pop("managedFields", None) is None:
+                    raise
+            except StorageFull as full:
+                raise errors.InsufficientStorage(str(full)) from full
+
+    async def _encoder(self, resource: Resource, obj: Obj) -> Encode:
+        return self.storage.encoder(resource, await self.storage.outgoing(resource, obj))
 
     def _taken(self, target: Target, name: str) -> errors.AlreadyExists:
         """The refusal of a name in use; the holder may be about to go."""
@@ -281,9 +282,9 @@ class Verbs:
         try:
             return await self._try_update(target, transform, user, options, warnings, manner)
         except WriteConflict as conflict:
-            refusal = errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
             if manner.pinned:
-                raise refusal from conflict
+                # no variable may hold it: its traceback holds this frame
+                raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED) from conflict
         key = self.storage.key(resource, target.namespace, target.name)
         async with self._turns.setdefault(key, anyio.Lock()):
             for _ in range(CONFLICT_RETRIES):
@@ -291,7 +292,7 @@ class Verbs:
                     return await self._try_update(target, transform, user, options, warnings, manner)
                 except WriteConflict:
                     continue
-        raise refusal
+        raise errors.conflict(resource.plural, resource.group, target.name, errors.MODIFIED)
 
     async def _try_update(
         self,
@@ -347,12 +348,15 @@ class Verbs:
         self._guard(request)
         if request.obj is not None:
             new = request.obj if shown is None else shown.take(new, request.obj)
+            if resource.namespaced:
+                objectmeta.check_update_namespace(target.namespace, new)
         objectmeta.drop_repeated_owners(new, warnings, objectmeta.AFTER_ADMISSION)
         self._prepare_update(resource, sub, new, old, manner.trusted)
         hook = self.hooks.get(resource.group_resource) if sub is None else None
         undo = await hook.begin_update(new, old, options.dry_run) if hook is not None else None
         try:
             if not manner.trusted:
+                size = LARGE if resource.laborious else size
                 await beside(size, self._check_changed, resource, sub, new, old, warnings)
                 await self.admission.validate(request, self.objects)
             managed.complete(resource, new, but=managed.shared(old, new))
@@ -404,14 +408,13 @@ class Verbs:
 
     async def _replace(self, target: Target, item: Item, new: Obj, options: WriteOptions, manner: Manner) -> Written:
         resource = target.resource
-        encode = await self._encoder(resource, new, options, manner, len(item.value))
+        if not options.dry_run and not is_finished(new):
+            record = await self._put(resource, item.key, item.revision, new, manner)
+            return Written(record.value, record.revision)
+        encode = await self._encoder(resource, new)
         if options.dry_run:
             return Written(encode(item.revision), item.revision)
-        gone = is_finished(new)
         try:
-            if not gone:
-                record = await self.storage.store.write(item.key, item.revision, encode, transient=resource.transient)
-                return Written(record.value, record.revision)
             # nothing is written before the removal: watchers are shown what was stored, the client what it asked for
             await self.storage.store.delete(item.key, item.revision, self.storage.again(item.value))
         except StorageFull as full:

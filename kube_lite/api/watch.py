@@ -7,7 +7,7 @@ into ADDED and DELETED when an object begins or ceases to match.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -34,6 +34,8 @@ MOST_SHARED = 16
 """Joined pieces kept for others at most, until the next event."""
 LONGEST_CHUNK = 256
 """Events joined into one send at most."""
+CHUNK_BYTES = 256 * 1024
+"""Bytes from which on no more are joined."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -177,6 +179,11 @@ class WatchSource:
             raise expired(gone.revision, gone.compacted) from gone
         return self._pieces(events, encoder, sink)
 
+    @property
+    def pending(self) -> bool:
+        """Whether there may be more than was ready, which was too much for once."""
+        return self._cursor is not None and self._cursor.pending
+
     def listen(self, listener: Callable[[], None]) -> None:
         """Have ``listener`` called whenever there may be events."""
         assert self._cursor is not None
@@ -187,7 +194,8 @@ class WatchSource:
             return []
         if self._match is not None or not encoder.shareable:
             return _framed(encoder.joined(self._changes(events)), sink)
-        shared = self._storage.cache(self._resource).shared
+        assert self._cursor is not None
+        shared = self._cursor.shared
         key = (self._prefix, self._resource.api_version, events[0].revision, events[-1].revision, type(sink))
         found: list[bytes] | None = shared.get(key)
         if found is None:
@@ -278,6 +286,18 @@ def expired(revision: int, compacted: int) -> errors.Expired:
     return errors.Expired(f"too old resource version: {revision} ({compacted})")
 
 
+def in_parts(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """The changes that go into one send together: for every watcher all of it lies in memory until it is sent."""
+    start = size = 0
+    for end, change in enumerate(changes):
+        if end > start and (size > CHUNK_BYTES or end - start >= LONGEST_CHUNK):
+            yield changes[start:end]
+            start, size = end, 0
+        size += len(change.value)
+    if changes:
+        yield changes[start:]
+
+
 class Encoder:
     """Turns changes into lines in one form."""
 
@@ -291,12 +311,9 @@ class Encoder:
         """Whether other watchers of the resource get the same lines."""
 
     def joined(self, changes: Sequence[Change]) -> list[bytes]:
-        """The lines of all changes, in pieces of a bounded number of lines."""
+        """The lines of all changes, in pieces of a bounded number of lines and bytes."""
         line = self.line
-        return [
-            b"".join([line(change) for change in changes[start : start + LONGEST_CHUNK]])
-            for start in range(0, len(changes), LONGEST_CHUNK)
-        ]
+        return [b"".join([line(change) for change in part]) for part in in_parts(changes)]
 
     def line(self, change: Change) -> bytes:
         """``{"type":...,"object":...}`` and a line feed, or a frame of protobuf."""

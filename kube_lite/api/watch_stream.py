@@ -9,18 +9,32 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from typing import Final
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from typing import Any, Final
+
+from anyio.lowlevel import RunVar
 
 from kube_lite import clock, errors
+from kube_lite.api.flow import Turns
 from kube_lite.api.http import Sink
 from kube_lite.api.negotiate import PLAIN, Form
 from kube_lite.api.storage import Storage
-from kube_lite.api.watch import BOOKMARK_INTERVAL, LONGEST_CHUNK, Encoder, WatchQuery, WatchSource
+from kube_lite.api.watch import BOOKMARK_INTERVAL, Encoder, WatchQuery, WatchSource, in_parts
 from kube_lite.resources.registry import Resource
 
 SHORT: Final = 2.0
 """Seconds of a watch that ends without a bookmark: upstream sends its last one that long before the end."""
+
+
+_shared: RunVar[Turns] = RunVar("watch_turns")
+
+
+def _turns() -> Turns:
+    try:
+        return _shared.get()
+    except LookupError:
+        _shared.set(turns := Turns())
+        return turns
 
 
 class Stream:
@@ -51,8 +65,8 @@ class Stream:
 
     def _initial(self) -> Iterator[bytes]:
         source, encoder = self._source, self._encoder
-        for start in range(0, len(source.initial), LONGEST_CHUNK):
-            yield encoder.joined(source.initial[start : start + LONGEST_CHUNK])[0]
+        for part in in_parts(source.initial):
+            yield encoder.joined(part)[0]
         source.initial = []
         if self._query.send_initial and self._query.bookmarks:
             yield encoder.bookmark(source.revision, initial_end=True)
@@ -88,7 +102,9 @@ class Stream:
 
     async def push_to(self, sink: Sink) -> None:
         """Write every chunk to ``sink`` as soon as its events are there; returns at the end of the watch."""
-        for chunk in self._initial():
+        for number, chunk in enumerate(self._initial()):
+            if number:  # others are served in between, however many watches begin with however much
+                await _turns().take()
             await sink.chunk(chunk)
         if not self._source.immediate:
             async for chunk in self:
@@ -104,13 +120,17 @@ class Stream:
             try:
                 for frame in self._source.frames(self._encoder, sink):
                     sink.push(frame)
+                while self._source.pending and not sink.full:
+                    for frame in self._source.frames(self._encoder, sink):
+                        sink.push(frame)
             except errors.ApiError as error:
                 sink.push(sink.frame(self._encoder.error(error)))
                 end()
-            if self._source.ended:
+            if self._source.ended and not self._source.pending:
                 end()
 
-        def tick() -> None:
+        def tick(itself: Callable[[Any], None]) -> None:
+            # by its name it would hold itself, and the connection, until the cycle collector looks
             nonlocal timer
             now = clock.monotonic()
             write()
@@ -123,7 +143,7 @@ class Stream:
                 bookmark = self._bookmark(now)
                 if not sink.full:
                     sink.push(sink.frame(bookmark))
-            timer = loop.call_later(self._wake_at() - now, tick)
+            timer = loop.call_later(self._wake_at() - now, itself, itself)
 
         def end() -> None:
             if not ended.done():
@@ -132,10 +152,11 @@ class Stream:
         try:
             sink.on_writable = write
             self._source.listen(write)
-            tick()
+            tick(tick)
             await ended
         finally:
             if timer is not None:
                 timer.cancel()
             sink.on_writable = None
             self._source.close()
+            timer = None

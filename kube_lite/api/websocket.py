@@ -210,6 +210,13 @@ class WebSocket:
             if self.on_close is not None:
                 self.on_close()
 
+    def release(self) -> None:
+        """Take and send no more. What reads the frames leads back here: both would stay until the cycle collector
+        looks."""
+        self._closed = True
+        self.on_writable = self.on_close = None
+        del self._frames
+
     def _received(self, kind: int, payload: bytes) -> None:
         if kind == _PING:
             self._ping = payload  # of several that came together the last is answered (RFC 6455 section 5.5.3)
@@ -249,3 +256,4 @@ async def serve(
                 await socket.chunk(chunk)
     socket.close()
     exchange.finish()
+    socket.release()

@@ -25,6 +25,7 @@ from kube_lite.resources.metadata import (
 from kube_lite.resources.names import path_segment, subdomain_name
 from kube_lite.resources.registry import Resource, Subresource, UpdateCheck
 from kube_lite.resources.sent import as_sent
+from kube_lite.store.store import Encode
 
 OBJECT_LIMIT = 1_572_864
 """Largest stored object in bytes: etcd's request limit upstream, 1.5 MiB."""
@@ -89,11 +90,16 @@ def other_uid(target: Target, uid: str, stored: str) -> errors.ApiError:
     return errors.conflict(resource.plural, resource.group, target.name, why)
 
 
-def check_size(options: WriteOptions, encode: Callable[[int], bytes], stored: int = 0) -> None:
-    """``stored`` is the size of the object that is replaced, in bytes. :raises RequestEntityTooLarge: it is too big"""
-    # encoding twice is only worth it when the parts could add up to too much
-    if options.body_size + stored > OBJECT_LIMIT // 2 and len(encode(0)) > OBJECT_LIMIT:
-        raise errors.RequestEntityTooLarge("etcdserver: request is too large")
+def within_limit(encode: Encode) -> Encode:
+    """``encode``, raising RequestEntityTooLarge for what is too big: webhooks and patches make much out of little."""
+
+    def within(revision: int) -> bytes:
+        value = encode(revision)
+        if len(value) > OBJECT_LIMIT:
+            raise errors.RequestEntityTooLarge("etcdserver: request is too large")
+        return value
+
+    return within
 
 
 def _outgrows(value: Any, left: list[int]) -> bool:

@@ -77,7 +77,8 @@ class _Similar(msgspec.Struct):
     """Messages of one reason about one object since ``since`` (loop seconds)."""
 
     since: float
-    messages: set[str]
+    messages: list[int]
+    """Their hashes: of a few thousand events the texts would be megabytes."""
 
 
 class _Budget(msgspec.Struct):
@@ -101,8 +102,8 @@ class EventRecorder:
         self._dropped = 0
         self._waiting: deque[dict[str, Any]] = deque()
         self._wake = anyio.Event()
-        self._written: OrderedDict[tuple[str, ...], _Written] = OrderedDict()
-        self._similar: OrderedDict[tuple[str, ...], _Similar] = OrderedDict()
+        self._written: OrderedDict[int, _Written] = OrderedDict()
+        self._similar: OrderedDict[int, _Similar] = OrderedDict()
         self._budgets: OrderedDict[str, _Budget] = OrderedDict()
         self._sequence = 0
 
@@ -161,22 +162,24 @@ class EventRecorder:
         budget.tokens -= 1
         return True
 
-    def _identity(self, record: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
-        """What makes an event the same as an earlier one, and the message it gets."""
+    def _identity(self, record: Mapping[str, Any]) -> tuple[int, str]:
+        """The hash of what makes an event the same as an earlier one, and the message it gets."""
         involved = record["involvedObject"]
-        group = (*sorted(f"{k}={v}" for k, v in involved.items() if k != "resourceVersion"), record["reason"])
-        group += (record["type"],)
+        about = (*sorted(f"{k}={v}" for k, v in involved.items() if k != "resourceVersion"), record["reason"])
+        group = hash((*about, record["type"]))
         message: str = record["message"]
         moment = clock.monotonic()
-        similar = _remember(self._similar, group, _Similar(moment, set()))
+        similar: _Similar = _remember(self._similar, group, _Similar(moment, []))
         if moment - similar.since > COMBINE_SECONDS:
-            similar.since, similar.messages = moment, set()
-        if len(similar.messages) < COMBINE_ABOVE or message in similar.messages:
-            similar.messages.add(message)
-            return (*group, message), message
-        return group, f"(combined from similar events): {message}"
+            similar.since, similar.messages = moment, []
+        told = hash(message)
+        if told not in similar.messages:
+            if len(similar.messages) >= COMBINE_ABOVE:
+                return group, f"(combined from similar events): {message}"
+            similar.messages.append(told)
+        return hash((group, told)), message
 
-    async def _write(self, record: dict[str, Any], identity: tuple[str, ...], message: str) -> None:
+    async def _write(self, record: dict[str, Any], identity: int, message: str) -> None:
         for _ in range(MAX_TRIES):
             try:
                 known = self._written.get(identity)

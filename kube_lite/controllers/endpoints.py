@@ -30,8 +30,6 @@ from kube_lite.resources.views import Service
 
 NAMES = ("endpoints", "endpoints-controller", "endpoint")
 
-MANAGED_BY = "endpoints.kubernetes.io/managed-by"
-MANAGER = "endpoint-controller"
 OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 
 
@@ -67,7 +65,7 @@ class EndpointsController(Controller):
         stored = self._endpoints.get(key)
         if service is None:
             self._sizes.pop(key, None)
-            if stored is not None and stored.metadata.labels.get(MANAGED_BY) == MANAGER:
+            if stored is not None and TRIGGER_TIME in stored.metadata.annotations:
                 await delete_seen(self._client, "endpoints", stored.metadata)
             return None
         if not is_managed(service):
@@ -80,7 +78,6 @@ class EndpointsController(Controller):
         labels = {k: v for k, v in service.metadata.labels.items() if k != HEADLESS_LABEL}
         if is_headless(service):
             labels[HEADLESS_LABEL] = ""
-        labels[MANAGED_BY] = MANAGER
         await self._write(service, stored, subsets, labels, trigger_time(service, fit), truncated)
         return None
 
@@ -93,7 +90,8 @@ class EndpointsController(Controller):
             ports = resolve_ports(service, pod)
             if ip is None or (not ports and service.spec.ports) or (not ports and not is_headless(service)):
                 continue
-            address: Obj = {"ip": ip, "targetRef": target(pod)}
+            reference = {**target(pod), "resourceVersion": pod.metadata.resource_version}
+            address: Obj = {"ip": ip, "targetRef": reference}
             if name := hostname(service, pod):
                 address["hostname"] = name
             if pod.spec.node_name:
@@ -146,7 +144,11 @@ class EndpointsController(Controller):
             await self._client.create("endpoints", {**obj, "subsets": subsets} if subsets else obj, namespace)
             return
         noted = stored.metadata.annotations.get(OVER_CAPACITY) == "truncated"
-        if stored.subsets == subsets and stored.metadata.labels == labels and noted == truncated:
+        if (
+            _unversioned(stored.subsets) == _unversioned(subsets)
+            and stored.metadata.labels == labels
+            and noted == truncated
+        ):
             return
         meta = stored.metadata
         change = {
@@ -156,6 +158,22 @@ class EndpointsController(Controller):
         }
         patch = {"metadata": change, "subsets": subsets or None}
         await self._client.patch("endpoints", name, patch, namespace)
+
+
+def _unversioned(subsets: list[Obj]) -> list[Obj]:
+    """Subsets without the revisions of pods, of which each change would be a write."""
+    found = []
+    for subset in subsets:
+        plain = dict(subset)
+        for kind in ("addresses", "notReadyAddresses"):
+            if kind in subset:
+                plain[kind] = [{**a, "targetRef": _unversioned_reference(a.get("targetRef"))} for a in subset[kind]]
+        found.append(plain)
+    return found
+
+
+def _unversioned_reference(reference: Obj | None) -> Obj:
+    return {name: value for name, value in (reference or {}).items() if name != "resourceVersion"}
 
 
 def _address_order(address: Obj) -> tuple[Any, ...]:

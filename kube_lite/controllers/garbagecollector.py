@@ -122,6 +122,8 @@ class GarbageCollector(Controller):
         for resource in sorted(self._informers.keys() - served.keys()):
             self._all.discard(self._informers.pop(resource))
             self._unlisted.pop(resource, None)
+            self._unproven.pop(resource, None)
+            self._unresolved = {key for key in self._unresolved if key.partition(" ")[0] != resource}
             self._graph.forget(resource)
 
     def _follow(self, resource: str) -> Callable[[ObjectView | None, ObjectView | None], None]:

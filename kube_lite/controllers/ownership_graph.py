@@ -12,8 +12,8 @@ import msgspec
 
 from kube_lite.resources.meta import ObjectMeta
 
-REMEMBERED_DELETIONS = 100_000
-"""Uids of deleted objects that are remembered; the oldest are forgotten first."""
+REMEMBERED_DELETIONS = 5_000
+"""Uids of deleted objects without dependants that are remembered, for those that come late; the oldest go first."""
 
 
 class Node(msgspec.Struct, frozen=True):
@@ -48,6 +48,8 @@ class OwnershipGraph:
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
         self._dependants: dict[str, dict[str, None]] = {}
+        self._survived: set[str] = set()
+        """Uids of deleted objects that have dependants still."""
         self._deleted: OrderedDict[str, None] = OrderedDict()
         self._counts: dict[str, int] = {}
 
@@ -63,6 +65,7 @@ class OwnershipGraph:
         if known is None:
             self._counts[resource] = self._counts.get(resource, 0) + 1
             self._deleted.pop(meta.uid, None)
+            self._survived.discard(meta.uid)
         else:
             self._unlink(known)
         for reference in meta.owner_references:
@@ -76,6 +79,12 @@ class OwnershipGraph:
             return
         self._unlink(node)
         self._counts[node.resource] -= 1
+        if uid in self._dependants:
+            self._survived.add(uid)
+        else:
+            self._remember(uid)
+
+    def _remember(self, uid: str) -> None:
         self._deleted[uid] = None
         if len(self._deleted) > REMEMBERED_DELETIONS:
             self._deleted.popitem(last=False)
@@ -88,7 +97,7 @@ class OwnershipGraph:
 
     def saw_deletion(self, uid: str) -> bool:
         """Whether the deletion of that object was seen, by this process."""
-        return uid in self._deleted
+        return uid in self._survived or uid in self._deleted
 
     def dependants(self, uid: str) -> list[Node]:
         """The objects that name ``uid`` as an owner, in the order in which they came."""
@@ -105,3 +114,6 @@ class OwnershipGraph:
                 siblings.pop(node.meta.uid, None)
                 if not siblings:
                     del self._dependants[reference.uid]
+                    if reference.uid in self._survived:
+                        self._survived.discard(reference.uid)
+                        self._remember(reference.uid)

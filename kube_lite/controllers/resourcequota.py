@@ -93,10 +93,10 @@ class ResourceQuotaController(Controller):
 
     def _follow(self, kind: str) -> None:
         """Be told of everything of that kind from now on."""
-        if kind in self._followed:
-            return
         # the views that others have asked for already, so that nothing is held twice
         informer: Informer[Any] = self._informers.get(kind, Pod if kind == "pods" else ObjectView)
+        if self._followed.get(kind) is informer:  # else a custom kind went, and came again
+            return
         self._followed[kind] = informer
 
         def changed(old: ObjectView | None, new: ObjectView | None) -> None:
@@ -125,6 +125,8 @@ class ResourceQuotaController(Controller):
         kinds = sorted(quota_usage.limited_kinds(quota.spec.hard) & served)
         for kind in kinds:
             self._follow(kind)
+        for kind in self._followed.keys() - served:
+            del self._followed[kind]
         whole = {"spec": msgspec.to_builtins(quota.spec)}
         used: Amounts = dict.fromkeys(quota.spec.hard, quota_usage.ZERO)
         count = 0

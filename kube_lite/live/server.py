@@ -6,7 +6,6 @@ flag or a second server fails before anything is written. FastAPI is built last,
 
 from __future__ import annotations
 
-import gc
 import importlib
 import logging
 import os
@@ -33,7 +32,8 @@ from kube_lite.api.user import User
 from kube_lite.client import kubeconfig
 from kube_lite.cluster import Cluster, ClusterOptions, cluster
 from kube_lite.controllers.settings import ControllerSettings
-from kube_lite.live import directory
+from kube_lite.live import collector, directory
+from kube_lite.node.linux import allocator
 from kube_lite.settings import ServerSettings
 from kube_lite.store.compaction import HistorySettings, compact_regularly
 from kube_lite.store.sqlite import open_sqlite
@@ -65,6 +65,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
     :raises Locked: another server uses the directory
     :raises ExceptionGroup: with an OSError: the address cannot be bound; with a ValueError: a file cannot be read
     """
+    allocator.tune()
     directory.prepare(settings.data_dir)
     directory.check_owner(settings.data_dir)
     if settings.node_monitor_grace_period < SAFE_GRACE:
@@ -121,7 +122,8 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
         tasks.start_soon(running.plane.dispatcher.timeline.run)
         tasks.start_soon(aggregator.run)
         tasks.start_soon(compact_regularly, store, HistorySettings())
-        _calm_collector()
+        collector.calm()
+        tasks.start_soon(collector.look_rarely, allocator.trim)
         tasks.start_soon(_build_extra, running)
         yield LiveServer(url, settings, running)
         await _drain(running, [server for server, _ in servers], settings.shutdown_delay)
@@ -139,17 +141,6 @@ async def _drain(running: Cluster, servers: Sequence[listener.Listener], delay: 
         await server.wait_drained()
 
 
-def _calm_collector() -> None:
-    """Let the cycle collector look less often, and not at what stays for good.
-
-    Requests make many short-lived dicts and hardly a cycle; at the default of 700 allocations the collector takes
-    15 % of the CPU of a create.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)
-
-
 async def _build_extra(running: Cluster) -> None:
     """Add FastAPI's routes once requests are served; its import would hold up the start by half a second."""
     await anyio.sleep(EXTRA_DELAY)
@@ -160,6 +151,7 @@ async def _build_extra(running: Cluster) -> None:
         return running.scheduler.explain(pod) if running.scheduler is not None else None
 
     running.plane.app.extra = extra.build(explain, running.plane)
+    collector.calm()  # FastAPI stays for good as well
 
 
 def _cluster_options(settings: ServerSettings, advertise: str, authority: certs.Authority) -> ClusterOptions:

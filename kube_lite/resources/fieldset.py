@@ -9,10 +9,11 @@ branches freely. What an object owns is read off in ``ownership.py``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
+
+from kube_lite.resources.remembered import remembered
 
 Node = dict[str, Any]
 
@@ -127,7 +128,7 @@ def in_order(steps: Iterable[str]) -> list[str]:
     return found
 
 
-@lru_cache(maxsize=8192)
+@remembered(8192)
 def _rank(step: str) -> tuple[Any, ...]:
     if step[0] == "k":
         return ("k", *[(name, *_sized(value)) for name, value in msgspec.json.decode(step[2:]).items()])

@@ -198,6 +198,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """Annotations that the server makes up for the wire; tables do not show them."""
     owns_status: bool = False
     """Whether writers own fields of status that they set past the subresource (CustomResourceDefinition)."""
+    laborious: bool = False
+    """Whether validation may take long even of a small object (rules with loops in loops)."""
     generation: bool = True
     """Whether ``metadata.generation`` counts changes of anything but metadata and status."""
     counts_annotations: bool = False
@@ -220,6 +222,8 @@ class Resource(msgspec.Struct, frozen=True, kw_only=True):
     """Whether DELETE answers with the object that was removed instead of a Status (Pod, ServiceAccount, ...)."""
     returns_status: bool = False
     """Whether DELETE answers with a Status even where finalizers keep the object (Service)."""
+    shown: Callable[[Obj], None] | None = None
+    """What changes an object for an answer, where a version does not show all that is kept (betas)."""
     custom: bool = False
     """Whether a CustomResourceDefinition made this resource."""
     transient: bool = False

@@ -175,7 +175,7 @@ class Fleet:
         if pod.due is not None:
             self._at(key, pod.due)
         if pod.step is Step.RUNNING:
-            self._by_index[pod.node].images.update(c.image for c in pod.pod.spec.containers)
+            self._by_index[pod.node].use_images(c.image for c in pod.pod.spec.containers)
         if stopping or pod.version != pod.written:
             self._queue.add(key)
 
@@ -214,7 +214,7 @@ class Fleet:
             sim.adopt()
         else:
             wanted = {c.image for c in (*pod.spec.init_containers, *pod.spec.containers)}
-            sim.begin(wanted <= node.images)
+            sim.begin(wanted <= node.images.keys())
             if sim.version:
                 self._queue.add(key)
         if sim.due is not None:

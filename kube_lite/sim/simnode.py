@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -11,6 +12,9 @@ from kube_lite import clock
 
 LEASE_DURATION = 40
 """Seconds that a node lease stands for (kubelet's nodeLeaseDurationSeconds)."""
+
+MOST_IMAGES = 256
+"""Images that a node keeps."""
 
 NODE_INFO = {
     "architecture": "amd64",
@@ -51,7 +55,8 @@ class SimNode(msgspec.Struct, eq=False):
     ready_since: str = ""
     status_due: float = 0.0
     """When the status is written again although nothing changed."""
-    images: set[str] = msgspec.field(default_factory=set)
+    images: dict[str, None] = msgspec.field(default_factory=dict)
+    """Images that are here, the one used longest ago first."""
     pods: dict[str, None] = msgspec.field(default_factory=dict)
     """Keys of the pods here, in the order of arrival."""
     _addresses: deque[int] = msgspec.field(default_factory=lambda: deque(range(2, 255)))
@@ -59,6 +64,14 @@ class SimNode(msgspec.Struct, eq=False):
     def take_address(self) -> str:
         """An address for a pod; '' when all are taken."""
         return f"{self.prefix}.{self._addresses.popleft()}" if self._addresses else ""
+
+    def use_images(self, names: Iterable[str]) -> None:
+        """Pods run of these images; of too many those used longest ago go, as a kubelet removes them."""
+        for name in names:
+            self.images.pop(name, None)
+            self.images[name] = None
+        while len(self.images) > MOST_IMAGES:
+            del self.images[next(iter(self.images))]
 
     def give_address(self, ip: str) -> None:
         """A pod's address is free again; the one given back last is used again last."""

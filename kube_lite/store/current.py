@@ -32,11 +32,18 @@ class SortedKeys:
     def __init__(self, mapping: Collection[str]) -> None:
         self._mapping = mapping
         self._keys: list[str] = sorted(mapping)
-        self._touched: set[str] = set()
+        self._touched: dict[str, bool] = {}
+        """Keys that have come or gone since, and whether they are in the list; what came and went is not kept."""
 
-    def touch(self, key: str) -> None:
-        """Say that ``key`` has entered or left the mapping."""
-        self._touched.add(key)
+    def came(self, key: str) -> None:
+        """``key`` has entered the mapping."""
+        if self._touched.pop(key, None) is None:
+            self._touched[key] = False
+
+    def went(self, key: str) -> None:
+        """``key`` has left the mapping."""
+        if self._touched.pop(key, None) is None:
+            self._touched[key] = True
 
     def span(self, prefix: str, start: str = "") -> tuple[list[str], int, int]:
         """The sorted keys, and where those with ``prefix`` from ``start`` on begin and end. Read it at once."""
@@ -109,11 +116,11 @@ class Current:
             key = event.key
             if event.deleted:
                 del records[key]
-                self._keys.touch(key)
+                self._keys.went(key)
                 self.transient.discard(key)
             else:
                 if key not in records:
-                    self._keys.touch(key)
+                    self._keys.came(key)
                 records[key] = Record(key, event.value, event.revision)
             if event.revision in unlogged:
                 self._unlogged[key] = event.revision

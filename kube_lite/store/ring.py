@@ -21,10 +21,17 @@ class RingSettings(msgspec.Struct, frozen=True):
 
     max_bytes: int = 64 * 1024 * 1024
     """Bytes at most, by estimate; it bounds memory where the next two would not."""
+    max_total: int = 128 * 1024 * 1024
+    """Bytes of all kinds' rings together, by estimate; above that the largest ring gives up its oldest events."""
     window_seconds: float = 600.0
     """Events younger than this stay: twice upstream's 5 minutes of etcd history."""
-    window_events: int = 50_000
-    """So many events stay whatever their age."""
+    window_events: int = 1_000
+    """So many events stay whatever their age. Who comes back after long is served from the store's history, but for
+    Leases, whose renewals would fill 64 MiB of an idle cluster's memory in two days."""
+    sweep_seconds: float = 1.0
+    """Between two looks for events that are too old in the rings of kinds that nobody writes."""
+    dropped_at_once: int = 512
+    """Events dropped for their age in one go; to drop ten thousand would hold up everybody for milliseconds."""
     wakeup_seconds: float = 28e-6
     """A round of n watchers takes at least n times this: to wake one and write to its TLS connection costs about
     20 us of CPU, so the rest of the time is for the writes that are waited for."""

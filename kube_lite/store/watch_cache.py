@@ -22,6 +22,13 @@ from kube_lite.store.ring import CachedEvent, Extract, Item, RingSettings, Trigg
 from kube_lite.store.store import Compacted, Event, Store
 from kube_lite.store.wakeups import Wakeups
 
+SPARE = 256 * 1024
+"""Bytes that are dropped beyond need when all rings together are too large."""
+FEW = 4
+"""Events that are handed out together however large they are."""
+MOST_AT_ONCE = 4 * 1024 * 1024
+"""Weight of more than those."""
+
 
 class WatchCache:
     """The current objects of one kind, and its recent events."""
@@ -39,7 +46,8 @@ class WatchCache:
         """How many events at the front of the list are dropped but not yet cut off (cutting moves the rest)."""
         self._floor = floor
         """The revision of the newest event that is not in the ring any more."""
-        self._bytes = 0
+        self.held = 0
+        """Bytes of the ring's events, by estimate."""
         self.shared: dict[object, Any] = {}
         """The reader's place for what it made of the newest events for many watchers; the next event empties it."""
         self.wakeups = Wakeups(settings)
@@ -85,8 +93,9 @@ class WatchCache:
 
     def load(self, key: str, value: bytes, revision: int) -> None:
         """Take in an object that stood there before the cache began."""
+        if key not in self._items:
+            self._keys.came(key)
         self._items[key] = Item(key, value, revision, self._extract)
-        self._keys.touch(key)
 
     def apply(self, event: Event, at: float) -> CachedEvent:
         """Take in a committed event; :meth:`settle` must follow once the batch is in."""
@@ -95,18 +104,31 @@ class WatchCache:
         item = Item(key, event.value, event.revision, self._extract)
         if event.deleted:
             if self._items.pop(key, None) is not None:
-                self._keys.touch(key)
+                self._keys.went(key)
         else:
             self._items[key] = item
             if previous is None:
-                self._keys.touch(key)
+                self._keys.came(key)
         cached = CachedEvent(item, event.revision, event.deleted, previous, at)
         self._ring.append(cached)
         if self.shared:
             self.shared = {}
-        self._bytes += cached.weight()
+        weight = cached.weight()
+        self.held += weight
+        self._hub.held += weight
         self.wakeups.happened(cached)
         return cached
+
+    def first_of(self, events: list[CachedEvent]) -> list[CachedEvent]:
+        """As many of these as may be handed out at once: what a watcher has been given lies in memory for it alone."""
+        if len(events) * self.held <= MOST_AT_ONCE * max(self._length(), 1):
+            return events
+        size = 0
+        for count, event in enumerate(events):
+            size += event.weight()
+            if size > MOST_AT_ONCE and count:
+                return events[:count]
+        return events
 
     def settle(self, at: float) -> None:
         """After a batch: drop what the ring should not keep, and wake who waits."""
@@ -116,19 +138,24 @@ class WatchCache:
     def _length(self) -> int:
         return len(self._ring) - self._dead
 
-    def _trim(self, now: float) -> None:
-        settings, ring, start = self._settings, self._ring, self._dead
+    def _trim(self, now: float, bytes_kept: int = -1) -> None:
+        """Drop what is too much or too old. :param bytes_kept: instead of the ring's own bound"""
+        settings, ring, start, before = self._settings, self._ring, self._dead, self.held
         oldest_kept = now - settings.window_seconds
+        bound = settings.max_bytes if bytes_kept < 0 else bytes_kept
         while self._dead < len(ring):
             event = ring[self._dead]
-            if self._bytes <= settings.max_bytes and (
-                self._length() <= settings.window_events or event.at >= oldest_kept
+            if self.held <= bound and (
+                self._length() <= settings.window_events
+                or event.at >= oldest_kept
+                or self._dead - start >= settings.dropped_at_once
             ):
                 break
-            self._bytes -= event.weight()
+            self.held -= event.weight()
             self._floor = event.revision
             self._dead += 1
         self._first += self._dead - start
+        self._hub.held += self.held - before
         if self._dead > 64 and self._dead * 8 > len(ring):
             del ring[: self._dead]
             self._dead = 0
@@ -177,14 +204,24 @@ class Cursor:
         """When the timer fires, on the loop's clock: uvloop's handle of less than half a millisecond cannot tell."""
 
     @property
+    def shared(self) -> dict[object, Any]:
+        """See :class:`WatchCache`."""
+        return self._cache.shared
+
+    @property
     def revision(self) -> int:
         """Everything up to this revision has been handed out, so a bookmark may name it (once that is sent)."""
         if self._position == self._cache.end:
             return max(self._after, self._cache.revision)
         return self._after
 
+    @property
+    def pending(self) -> bool:
+        """Whether there is more that has not been handed out."""
+        return self._position != self._cache.end
+
     def ready(self) -> Sequence[CachedEvent]:
-        """The events not yet handed out, without waiting.
+        """The events not yet handed out, without waiting; of very many the first ones.
 
         :raises Compacted: the ring has dropped some of them
         """
@@ -194,6 +231,8 @@ class Cursor:
             events = self._cache.read(self._position)
         except Compacted as error:
             raise Compacted(self._after, error.compacted) from None
+        if len(events) > FEW:
+            events = self._cache.first_of(events)
         self._position += len(events)
         if events[0].revision <= self._after:  # asked for a future revision: what comes before it is not wanted
             events = [event for event in events if event.revision > self._after]
@@ -291,6 +330,9 @@ class WatchCaches:
         self._held: list[Event] | None = []
         """What was committed while the store was being read; None once that is done."""
         self._revision = 0
+        self.held = 0
+        """Bytes of all rings' events, by estimate."""
+        self._sweep_at = 0.0
 
     @property
     def revision(self) -> int:
@@ -315,10 +357,18 @@ class WatchCaches:
         """The cache of the kind under ``prefix`` (``/registry/<group>/<plural>/``), made when first asked for."""
         cache = self._caches.get(prefix)
         if cache is None:
-            # No event of this kind has come since the start, else its cache would be there.
+            # No event of this kind has come since the start or the last drop, else its cache would be there.
             cache = WatchCache(self, self._extract_for(prefix), self._floor, self._settings)
             self._caches[prefix] = cache
         return cache
+
+    def drop(self, prefix: str) -> None:
+        """Forget the objects and events of a kind that is no longer served; what is left of objects stays."""
+        cache = self._caches.get(prefix)
+        if cache is not None and cache.empty:
+            del self._caches[prefix]
+            self.held -= cache.held
+            self._floor = self._revision  # should the kind come again, only the store's history knows of before
 
     def _committed(self, events: Sequence[Event]) -> None:
         if self._held is not None:
@@ -333,3 +383,11 @@ class WatchCaches:
         self._revision = events[-1].revision
         for cache in touched:
             cache.settle(at)
+        if self.held > self._settings.max_total:
+            largest = max(self._caches.values(), key=lambda cache: cache.held)
+            # somewhat more than is too much, so that this is not to be done with every write
+            largest._trim(at, max(0, largest.held - (self.held - self._settings.max_total) - SPARE))
+        if at >= self._sweep_at:
+            self._sweep_at = at + self._settings.sweep_seconds
+            for cache in self._caches.values():
+                cache._trim(at)

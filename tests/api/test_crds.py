@@ -11,11 +11,15 @@ import anyio
 import pytest
 
 from kube_lite import clock, errors
+from kube_lite.api import crds, verbs
 from kube_lite.api.admission.plugin import Objects
 from kube_lite.api.admission.webhook_call import CallFailed, WebhookCaller
+from kube_lite.api.large import LARGE
 from kube_lite.api.local import LocalClient
 from kube_lite.api.plane import Plane, PlaneOptions
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.schema import Type
+from kube_lite.resources.structural import rules
 from kube_lite.store.memory import MemoryStore
 from tests.api.wire import call, opened
 from tests.plane import admin, started_plane
@@ -82,6 +86,70 @@ def test_an_object_can_be_made_as_soon_as_the_definition_is_answered() -> None:
         assert made["metadata"]["generation"] == 1
         assert plane.discovery.resources("ex.io", "v1") is not None
         assert await _conditions(client) == {"NamesAccepted": "True", "Established": "True"}
+
+    _run(story)
+
+
+def test_a_large_definition_is_compiled_beside_the_loop_and_served_once_established(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """30,000 fields held everybody up for four seconds."""
+    beside: list[int] = []
+
+    async def slowly(size: int, call: Callable[..., Any], *args: Any) -> Any:
+        beside.append(size)
+        await anyio.sleep(5)
+        return call(*args)
+
+    many = {f"p{number}": {"type": "string"} for number in range(crds.AT_ONCE)}
+    large = _crd(_version("v1", _schema(spec=_schema(**many)), storage=True))
+
+    async def story(plane: Plane, client: LocalClient) -> None:
+        monkeypatch.setattr(crds, "beside", slowly)
+        await client.create(CRDS, large)
+        assert await _conditions(client) == {}
+        with pytest.raises(errors.NotFound):
+            await client.create("foos.ex.io", _foo("a"), "default")
+        await anyio.sleep(6)
+        assert (await _conditions(client))["Established"] == "True"
+        assert "p1" in json.loads(await client.create("foos.ex.io", _foo("a", p1="x"), "default"))["spec"]
+        del many["p1"]
+        many.update({"q1": {"type": "string"}, "q2": {"type": "string"}})
+        schema = _schema(spec=_schema(**many))
+        await client.patch(CRDS, "foos.ex.io", {"spec": {"versions": [_version("v1", schema, storage=True)]}})
+        await client.create("foos.ex.io", _foo("b", p1="x"), "default")  # as before, until the new one is compiled
+        await anyio.sleep(6)
+        assert json.loads(await client.create("foos.ex.io", _foo("c", p1="x", q1="y"), "default"))["spec"] == {
+            "q1": "y"
+        }
+        await client.delete(CRDS, "foos.ex.io")
+        await anyio.sleep(6)
+        with pytest.raises(errors.NotFound):
+            await client.get(CRDS, "foos.ex.io")
+        assert len(beside) == 2
+        assert min(beside) >= LARGE
+
+    _run(story)
+
+
+def test_rules_with_loops_in_loops_are_evaluated_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few kilobytes of numbers made them take seconds."""
+    sizes: list[int] = []
+
+    async def noted(size: int, call: Callable[..., Any], *args: Any) -> Any:
+        sizes.append(size)
+        return call(*args)
+
+    async def story(plane: Plane, client: LocalClient) -> None:
+        rule = {"rule": "self.all(x, self.all(y, x + y >= 0))"}
+        numbers = {"type": "array", "maxItems": 9, "items": {"type": "integer"}, "x-kubernetes-validations": [rule]}
+        await client.create(CRDS, _crd(_version("v1", _schema(spec=_schema(n=numbers)), storage=True)))
+        monkeypatch.setattr(verbs, "beside", noted)
+        await client.create("foos.ex.io", _foo("a", n=[1]), "default")
+        assert max(sizes) == LARGE
+        monkeypatch.setattr(rules, "OBJECT_SECONDS", -1.0)
+        with pytest.raises(errors.Invalid, match="running out of cost budget"):
+            await client.create("foos.ex.io", _foo("b", n=[1]), "default")
 
     _run(story)
 
@@ -244,7 +312,7 @@ class _Webhook(WebhookCaller):
         self.spoiled: Obj = {}
         """What it answers instead of the truth: parts of the review, its response, and (``made``) of objects."""
 
-    async def post(self, config: Mapping[str, Any], body: Obj, timeout: float, objects: Objects) -> Any:
+    async def post(self, config: Mapping[str, Any], body: Obj, timeout: float, objects: Objects, type_: Type) -> Any:
         """See ``WebhookCaller``."""
         if self.down:
             raise CallFailed("connection refused")
@@ -499,5 +567,34 @@ def test_watches_end_when_a_definition_changes_or_goes_after_what_they_have_to_t
             await anyio.sleep(5)
             assert [event["type"] for event in again.lines()] == ["ADDED", "DELETED"]
             assert again.complete
+
+    _run(story)
+
+
+def test_definitions_that_come_and_go_leave_nothing() -> None:
+    """Their watch caches stayed, with all the events of the last ten minutes; a watch must not bring them back."""
+
+    async def story(plane: Plane, client: LocalClient) -> None:
+        for number in range(3):
+            body = _crd(_version("v1", OPEN, storage=True))
+            body["spec"]["group"] = f"g{number}.io"
+            body["metadata"]["name"] = f"foos.g{number}.io"
+            await client.create(CRDS, body)
+            resource = f"foos.g{number}.io"
+            async with client.watch(resource) as batches, anyio.create_task_group() as tasks:
+
+                async def follow() -> None:
+                    async for _ in batches:
+                        pass
+
+                tasks.start_soon(follow)
+                foo = {**_foo("a"), "apiVersion": f"g{number}.io/v1"}
+                await client.create(resource, foo, "default")
+                await anyio.sleep(1)
+                await client.delete(CRDS, resource)
+            await anyio.sleep(1)
+            assert (await call(plane.app, "GET", f"/apis/g{number}.io/v1/foos")).code == 404
+        assert not [prefix for prefix in plane.storage.caches._caches if prefix.endswith("/foos/")]
+        assert not plane.registry._on_removal
 
     _run(story)

@@ -141,6 +141,41 @@ def test_asking_again_for_what_is_under_way_writes_nothing() -> None:
     run(story)
 
 
+def test_how_dependants_go_is_settled_by_the_first_delete_of_a_pod() -> None:
+    async def story(client: LocalClient) -> None:
+        await _bound_pod(client, "p")
+        first = json.loads(await client.delete("pods", "p", "default", propagation_policy="Orphan"))
+        again = json.loads(await client.delete("pods", "p", "default", propagation_policy="Foreground"))
+        assert (again["metadata"]["finalizers"], again) == (["orphan"], first)
+
+    run(story)
+
+
+def test_finalizers_that_are_there_keep_their_order_and_no_grace_shrinks_below_none() -> None:
+    async def story(client: LocalClient) -> None:
+        order = ["foregroundDeletion", "example.com/hold"]
+        await client.create("pods", {**pod("p"), "metadata": {"name": "p", "finalizers": order}}, "default")
+        for _ in range(2):
+            going = await client.delete(
+                "pods", "p", "default", propagation_policy="Foreground", grace_period_seconds=-1
+            )
+            meta = json.loads(going)["metadata"]
+            assert (meta["finalizers"], meta["deletionGracePeriodSeconds"]) == (order, 0)
+
+    run(story)
+
+
+def test_what_is_removed_is_answered_as_it_was() -> None:
+    async def story(client: LocalClient) -> None:
+        made = json.loads(await client.create("resourcequotas", {"metadata": {"name": "q"}}, "default"))
+        gone = json.loads(await client.delete("resourcequotas", "q", "default"))
+        assert gone["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+        node = json.loads(await client.create("csinodes", {"metadata": {"name": "n"}, "spec": {"drivers": []}}))
+        assert json.loads(await client.delete("csinodes", "n"))["metadata"]["uid"] == node["metadata"]["uid"]
+
+    run(story)
+
+
 def test_a_service_that_is_held_is_answered_with_a_status_too() -> None:
     async def story(client: LocalClient) -> None:
         held = {"metadata": {"name": "s", "finalizers": ["example.com/hold"]}, "spec": {"ports": [{"port": 1}]}}

@@ -149,6 +149,31 @@ def test_pipelined_requests_are_answered_in_order_whatever_their_number() -> Non
     run(story)
 
 
+def test_of_requests_that_arrive_together_only_some_are_parsed_before_their_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fifty clients that pipelined thousands each had hundreds of megabytes, and the loop for seconds."""
+    longest: list[int] = []
+    begin = listener.Protocol._begin
+
+    def noted(self: listener.Protocol, exchange: Exchange) -> None:
+        longest.append(len(self.pipeline))
+        begin(self, exchange)
+
+    monkeypatch.setattr(listener.Protocol, "_begin", noted)
+
+    async def story(port: int) -> None:
+        async with connected(port) as stream:
+            reader = Reader(stream)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(stream.send, b"".join(get(f"/n{i}") for i in range(8000)))
+                for number in range(8000):
+                    assert (await reader.answer())[1]["x-path"] == f"/n{number}"
+        assert max(longest) < 2 * listener.PIECE // len(get("/n1"))
+
+    run(story)
+
+
 def test_requests_behind_one_whose_client_went_are_not_begun() -> None:
     begun: list[str] = []
 
@@ -190,6 +215,25 @@ def test_bodies_in_chunks_and_in_pieces_are_read_whole() -> None:
             assert (await reader.answer())[2] == b"1000000"
 
     run(story)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("certificates.k8s.io/v1beta1/certificatesigningrequests", b"Warning"),
+        ("policy/v1beta1/poddisruptionbudgets", b"warning"),
+    ],
+)
+def test_warnings_that_old_servers_gave_too_have_the_capitals_of_theirs(path: str, name: bytes) -> None:
+    async def story(port: int) -> None:
+        async with connected(port) as stream:
+            await stream.send(get(f"/apis/{path}", "Authorization: Bearer root"))
+            head = b""
+            while b"\r\n\r\n" not in head:
+                head += await stream.receive()
+            assert b"\r\n" + name + b": 299 - " in head
+
+    run_plane(story)
 
 
 def test_expect_100_continue_is_answered_before_the_body() -> None:

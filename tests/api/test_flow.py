@@ -321,7 +321,13 @@ def test_a_list_of_many_objects_takes_more_seats_and_one_begins_in_each_round_of
             await client.create("configmaps", {"metadata": {"name": f"c{number}"}}, namespace="default")
         control = FlowControl(storage=plane.storage)
         path = "/api/v1/namespaces/default/configmaps"
-        for query, width in (("", 3), ("limit=120", 2), ("limit=10&labelSelector=a", 3), ("watch=1", 1)):
+        for query, width in (
+            ("", 3),
+            ("limit=120", 2),
+            ("limit=10&labelSelector=a", 3),
+            ("watch=1", 3),
+            ("watch=1&resourceVersion=7", 1),
+        ):
             seat = await control.take(request(path, query=query))
             assert seat is not None
             assert control.levels["global-default"].in_use == width

@@ -22,6 +22,8 @@ from kube_lite.api.app import App
 from kube_lite.api.certs import Authority, Pair
 from kube_lite.api.exchange import Exchange
 from kube_lite.api.plane import Plane
+from kube_lite.api.watch import WatchSource
+from kube_lite.api.websocket import WebSocket
 from tests.plane import started_plane
 
 REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -108,6 +110,66 @@ def test_a_connection_that_ended_is_gone_without_the_cycle_collector(tmp_path: P
                     await who(port, trusting(authority))
                 await anyio.sleep(0.2)
                 assert not [x for x in gc.get_objects() if isinstance(x, Exchange)]
+            finally:
+                gc.enable()
+
+    run(story)
+
+
+def test_a_watch_that_ended_is_gone_without_the_cycle_collector(tmp_path: Path) -> None:
+    """One lasts for minutes: what it leaves is old then, and old garbage is looked for least of all."""
+
+    async def watch(port: int, context: ssl.SSLContext, *, abruptly: bool) -> None:
+        async with await anyio.connect_tcp(
+            "127.0.0.1", port, ssl_context=context, tls_standard_compatible=False
+        ) as stream:
+            seconds = "" if abruptly else "&timeoutSeconds=1"
+            await stream.send(f"GET /api/v1/namespaces?watch=1{seconds} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            seen = b""
+            while b'"type":"ADDED"' not in seen or not (abruptly or seen.endswith(b"0\r\n\r\n")):
+                seen += await stream.receive()
+
+    async def story(plane: Plane) -> None:
+        async with serving(plane.app, tmp_path) as (authority, port):
+            context = trusting(authority, authority.client_pair("jane", "jane", ["system:masters"]))
+            await watch(port, context, abruptly=True)
+            gc.collect()
+            gc.disable()
+            try:
+                for abruptly in (True, False):
+                    await watch(port, context, abruptly=abruptly)
+                await anyio.sleep(0.2)
+                assert not [x for x in gc.get_objects() if isinstance(x, Exchange | WatchSource)]
+            finally:
+                gc.enable()
+
+    run(story)
+
+
+def test_a_websocket_that_ended_is_gone_without_the_cycle_collector(tmp_path: Path) -> None:
+    async def watch(port: int, context: ssl.SSLContext, seconds: int) -> None:
+        async with await anyio.connect_tcp(
+            "127.0.0.1", port, ssl_context=context, tls_standard_compatible=False
+        ) as stream:
+            upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            path = f"/api/v1/namespaces?watch=1&timeoutSeconds={seconds}"
+            key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+            await stream.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n{upgrade}{key}\r\n\r\n".encode())
+            seen = b""
+            while b'"type":"ADDED"' not in seen or (seconds == 1 and not seen.endswith(b"\x88\x02\x03\xe8")):
+                seen += await stream.receive()
+
+    async def story(plane: Plane) -> None:
+        async with serving(plane.app, tmp_path) as (authority, port):
+            context = trusting(authority, authority.client_pair("jane", "jane", ["system:masters"]))
+            await watch(port, context, 60)
+            gc.collect()
+            gc.disable()
+            try:
+                for seconds in (60, 1):
+                    await watch(port, context, seconds)
+                await anyio.sleep(0.2)
+                assert not [x for x in gc.get_objects() if isinstance(x, Exchange | WebSocket)]
             finally:
                 gc.enable()
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
 from kube_lite.api import metrics
 from kube_lite.api.plane import Plane
+from kube_lite.resources.registry import Resource
 from tests.api.wire import call, run
 
 NAMESPACES = "/api/v1/namespaces"
@@ -91,6 +93,25 @@ def test_the_sorts_that_are_told_apart_are_bounded(monkeypatch: pytest.MonkeyPat
         told = [name for name in await scraped(plane) if name.startswith("apiserver_request_total")]
         assert len(told) == 3
         assert sum('verb="OTHER"' in name for name in told) == 1
+
+    run(story)
+
+
+def test_kinds_that_are_gone_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who makes a definition under a new name each day would come to the bound, and see nothing new from then on."""
+    monkeypatch.setattr(metrics, "MOST_SORTS", 3)
+
+    async def story(plane: Plane) -> None:
+        for number in range(4):
+            custom = Resource(kind="Foo", plural="foos", group=f"g{number}.example.com", custom=True)
+            plane.registry.add(custom)
+            await call(plane.app, "GET", f"{custom.path}/foos")
+            plane.registry.remove(custom.group, "foos")
+            await anyio.sleep(metrics.LOOK_SECONDS)
+        told = [name for name in await scraped(plane) if name.startswith("apiserver_request_total")]
+        assert [name for name in told if "g3.example.com" in name]
+        assert not [name for name in told if "g0.example.com" in name]
+        assert len(plane.metrics.requests._finished) <= 4
 
     run(story)
 

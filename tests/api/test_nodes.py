@@ -158,6 +158,23 @@ def test_a_log_is_asked_of_the_pods_node_and_handed_through(tmp_path: Path) -> N
     run(tmp_path, story)
 
 
+def test_an_answer_that_nobody_begins_to_read_is_not_kept(tmp_path: Path) -> None:
+    """As where only the head was asked for; a generator that was never begun has no end that could be noticed."""
+
+    async def story(plane: Plane, endpoints: NodeEndpoints) -> None:
+        async def ask() -> None:
+            _, body = await endpoints.ask("n", "kubelet", {"path": "/logs/"})
+            await body.aclose()  # type: ignore[attr-defined]
+
+        async with opened(plane.app, BASE + "/tunnel") as tunnel, anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            await _answering(plane, tunnel, {"status": 200}, b"one\n", b"two\n")
+        assert not endpoints._answers
+        assert not endpoints._asked
+
+    run(tmp_path, story)
+
+
 def test_what_the_node_refuses_is_refused(tmp_path: Path) -> None:
     async def story(plane: Plane, endpoints: NodeEndpoints) -> None:
         got: list[Answer] = []

@@ -288,3 +288,16 @@ def test_v2_is_json_or_the_protobuf_that_old_kubectl_reads(openapi: OpenAPI) -> 
 def pairs(message: bytes) -> Iterator[tuple[int, bytes]]:
     """Fields of a message that are bytes."""
     return ((at, value) for at, _, value in fields(message) if isinstance(value, bytes))
+
+
+def test_the_documents_of_groups_that_are_gone_are_not_kept() -> None:
+    """Each is a hundred kilobytes, and definitions come and go under ever new groups."""
+    registry = builtin()
+    openapi = OpenAPI(registry)
+    for number in range(3):
+        resource = Resource(kind="Widget", plural="widgets", group=f"g{number}.example.com", custom=True)
+        registry.add(resource)
+        assert openapi.document(resource.group, "v1") is not None
+        registry.remove(resource.group, "widgets")
+    assert openapi.document("apps", "v1") is not None
+    assert list(openapi._documents) == [("apps", "v1")]

@@ -11,10 +11,11 @@ from kube_lite.api.request_info import parse
 from kube_lite.api.user import User
 
 
-def request(query: str = "", agent: str = "kubectl/v1.36 (linux)", method: str = "POST") -> Request:
-    """A write."""
+def request(query: str = "", agent: str = "kubectl/v1.36 (linux)", method: str = "POST", sent: str = "") -> Request:
+    """A write; ``sent`` is its content type."""
     path = "/api/v1/namespaces/default/pods"
-    return Request(parse(method, path, query), {b"user-agent": agent.encode("latin-1")}, user=User("u"))
+    headers = {b"user-agent": agent.encode("latin-1"), b"content-type": sent.encode()}
+    return Request(parse(method, path, query), headers, user=User("u"))
 
 
 def test_the_manager_is_named_or_taken_from_the_user_agent() -> None:
@@ -32,9 +33,15 @@ def test_options_that_do_not_exist_are_refused() -> None:
         write_options(request("dryRun=Some"), "CreateOptions")
     with pytest.raises(errors.Invalid, match="fieldValidation: Unsupported value"):
         write_options(request("fieldValidation=Maybe"), "CreateOptions")
-    found = write_options(request("dryRun=All&fieldValidation=Strict&force=true"), "PatchOptions")
+    apply = "application/apply-patch+yaml"
+    found = write_options(
+        request("dryRun=All&fieldValidation=Strict&fieldManager=m&force=1", sent=apply), "PatchOptions"
+    )
     assert (found.dry_run, found.field_validation, found.force) == (True, "Strict", True)
-    assert not write_options(request("force=false"), "PatchOptions").force
+    with pytest.raises(errors.Invalid, match="force: Forbidden: may not be specified for non-apply patch"):
+        write_options(request("force=false"), "PatchOptions")
+    with pytest.raises(errors.Invalid, match=r"\[fieldManager: Required value: .*, dryRun: Unsupported value"):
+        write_options(request("dryRun=Some", sent=apply), "PatchOptions")
 
 
 def test_unknown_fields_are_warned_of_unless_the_writer_is_one_of_us() -> None:
@@ -51,6 +58,8 @@ def test_a_delete_takes_its_options_from_the_body_or_else_the_query() -> None:
     body = {"preconditions": {"uid": "u", "resourceVersion": "7"}, "gracePeriodSeconds": 0}
     found = delete_options(request(query), body)
     assert (found.grace_period_seconds, found.propagation_policy, found.dry_run) == (0, None, False)
+    assert (found.uid, found.resource_version) == ("u", "7")
+    found = delete_options(request("uid=u&resourceVersion=7"), None)
     assert (found.uid, found.resource_version) == ("u", "7")
 
 

@@ -162,6 +162,9 @@ def test_a_list_is_read_exactly_at_or_not_before_a_revision() -> None:
         newer = await got(plane, f"resourceVersion={then}&resourceVersionMatch=NotOlderThan")
         assert names(newer) == ["a", "b"]
         assert names(await got(plane, f"resourceVersion={then}")) == ["a", "b"]
+        assert names(await got(plane, f"resourceVersion={then}&limit=1")) == ["a"]
+        one = f"resourceVersion={then}&limit=1&fieldSelector=metadata.name=b"
+        assert names(await got(plane, one)) == ["b"]  # read by its key, as it is now
         assert names(await got(plane, "resourceVersion=0&limit=1")) == ["a", "b"]
         await plane.storage.store.compact(plane.storage.store.revision)
         assert (await got(plane, f"resourceVersion={then}&resourceVersionMatch=Exact")).refusal() == (410, "Expired")
@@ -199,6 +202,33 @@ def test_a_query_that_makes_no_sense_is_refused() -> None:
     async def story(plane: Plane) -> None:
         for query, code in wrong.items():
             assert (await got(plane, query)).refusal()[0] == code, query
+
+    run(story)
+
+
+def test_what_cannot_be_read_is_told_before_what_makes_no_sense() -> None:
+    told = {
+        "resourceVersionMatch=Exact&labelSelector=a+in+b": "unable to parse requirement: found 'b' expected: '('",
+        "resourceVersionMatch=Exact&fieldSelector=a": "invalid selector: 'a'; can't understand 'a'",
+        "limit=&timeoutSeconds=soon": 'strconv.ParseInt: parsing "soon": invalid syntax',
+    }
+
+    async def story(plane: Plane) -> None:
+        for query, message in told.items():
+            assert (await got(plane, query)).json()["message"] == message
+        unknown = await got(plane, "resourceVersionMatch=Exact&fieldSelector=a=b")
+        assert unknown.refusal() == (422, "Invalid")
+
+    run(story)
+
+
+def test_events_are_read_from_the_store_which_has_its_own_words() -> None:
+    async def story(plane: Plane) -> None:
+        events = "/api/v1/namespaces/default/events"
+        for path in (events, events + "/x"):
+            wrong = await got(plane, "resourceVersion=one", path)
+            assert wrong.json()["message"].startswith("invalid resource version: resourceVersion: Invalid value")
+            assert (await got(plane, "resourceVersion=9999999", path)).header("retry-after") == ""
 
     run(story)
 

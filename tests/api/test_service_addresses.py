@@ -124,6 +124,8 @@ def test_what_fails_or_is_only_tried_takes_nothing() -> None:
         wanted = service("s", {"port": 80, "nodePort": 30080}, type="NodePort", clusterIP="10.96.7.7")
         tried = await call(plane.app, "POST", SERVICES + "?dryRun=All", wanted)
         assert (tried.code, tried.json()["spec"]["clusterIP"]) == (201, "10.96.7.7")
+        tried = await call(plane.app, "POST", SERVICES + "?dryRun=All", service("s", 1))
+        assert (tried.code, tried.json()["spec"].get("clusterIP")) == (201, None)
         assert (await call(plane.app, "POST", SERVICES, {**wanted, "metadata": {"name": "Not A Name"}})).code == 422
         bad = service("s", {"port": 99999, "nodePort": 30080}, type="NodePort", clusterIP="10.96.7.7")
         assert (await call(plane.app, "POST", SERVICES, bad)).code == 422

@@ -41,6 +41,15 @@ def test_scale_reads_and_writes_replicas_and_nothing_else() -> None:
     run(story)
 
 
+def test_a_scale_of_nothing_is_not_found_under_the_name_that_upstream_gives_it() -> None:
+    async def story(plane: Plane) -> None:
+        for kind, told in (("deployments", "deployments/scale.apps"), ("statefulsets", "statefulsets.apps")):
+            answer = await call(plane.app, "GET", f"/apis/apps/v1/namespaces/default/{kind}/x/scale")
+            assert answer.json()["message"] == f'{told} "x" not found'
+
+    run(story)
+
+
 def test_a_scale_that_makes_no_sense_is_refused() -> None:
     async def story(plane: Plane) -> None:
         await admin(plane).create("deployments.apps", DEPLOYMENT, "default")

@@ -54,6 +54,7 @@ def test_metadata_alone_is_a_list_of_its_own() -> None:
         found = (await call(plane.app, "GET", CONFIGS, headers=PARTIAL)).json()
         assert (found["kind"], found["apiVersion"]) == ("PartialObjectMetadataList", "meta.k8s.io/v1")
         assert [set(item) for item in found["items"]] == [{"kind", "apiVersion", "metadata"}]
+        assert (await call(plane.app, "GET", "/api/v1/nodes", headers=PARTIAL)).json()["items"] is None
         single = await call(plane.app, "GET", CONFIGS + "/a", headers=PARTIAL)
         assert single.refusal() == (406, "NotAcceptable")
 

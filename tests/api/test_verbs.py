@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from kube_lite import clock, errors
 from kube_lite.api.local import LocalClient
 from kube_lite.client.protocol import JSON_PATCH, STRATEGIC_PATCH
+from kube_lite.store.store import WriteConflict
 from tests.api.wire import call
 from tests.controllers.certificates import request_pem
 from tests.plane import admin, started_plane
@@ -328,5 +330,38 @@ def test_an_update_of_a_namespace_is_refused_when_it_names_another() -> None:
             await client.update("namespaces", "team", team)
         team["metadata"]["namespace"] = "team"
         assert "namespace" not in json.loads(await client.update("namespaces", "team", team))["metadata"]
+
+    run(story)
+
+
+def test_a_refused_conflict_is_gone_without_the_cycle_collector() -> None:
+    """Its traceback held the frame that held it, and with that the whole request."""
+
+    async def story(client: LocalClient) -> None:
+        made = json.loads(await client.create("pods", pod("a"), "default"))
+        refused = 0
+
+        async def change(number: int) -> None:
+            nonlocal refused
+            pinned = {"resourceVersion": made["metadata"]["resourceVersion"], "labels": {"a": str(number)}}
+            try:
+                await client.patch("pods", "a", {"metadata": pinned}, "default")
+            except errors.Conflict:
+                refused += 1
+
+        def conflicts() -> int:
+            return sum(isinstance(x, WriteConflict | errors.Conflict) for x in gc.get_objects())
+
+        gc.collect()
+        gc.disable()
+        try:
+            before = conflicts()  # other tests' may be held by what tells of them
+            async with anyio.create_task_group() as tasks:
+                for number in range(5):
+                    tasks.start_soon(change, number)
+            assert refused == 4
+            assert conflicts() == before
+        finally:
+            gc.enable()
 
     run(story)

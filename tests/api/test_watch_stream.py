@@ -11,9 +11,12 @@ import anyio
 import pytest
 from anyio.abc import SocketStream
 
+from kube_lite import clock
 from kube_lite.api import watch_stream
 from kube_lite.api.plane import Plane
+from kube_lite.api.reads import ListQuery
 from kube_lite.api.user import MASTERS, User
+from kube_lite.api.watch import WatchQuery, WatchSource
 from kube_lite.store.ring import RingSettings
 from tests.api.test_exchange import connected, get, serving
 from tests.plane import admin, started_plane
@@ -218,3 +221,40 @@ def test_a_client_that_hangs_up_is_forgotten() -> None:
         await make(plane, "a")
 
     run(story)
+
+
+def test_what_is_there_already_is_sent_in_chunks_of_bounded_size() -> None:
+    """Two hundred watchers of sixty large objects had gigabytes in memory, and nobody else was answered meanwhile."""
+
+    class Slow:
+        on_writable: Callable[[], None] | None = None
+        full = False
+
+        def __init__(self) -> None:
+            self.sizes: list[int] = []
+
+        def frame(self, data: bytes) -> bytes:
+            return data
+
+        def push(self, frame: bytes) -> None:
+            self.sizes.append(len(frame))
+
+        async def chunk(self, data: bytes) -> None:
+            self.sizes.append(len(data))
+
+    async def story() -> None:
+        plane = await started_plane()
+        for number in range(20):
+            data = {"k": "x" * 200_000}
+            await admin(plane).create("configmaps", {"metadata": {"name": f"c{number}"}, "data": data}, "default")
+        resource = plane.storage.registry.named("configmaps")
+        assert resource is not None
+        source = WatchSource(plane.storage, resource, "default", ListQuery(None))
+        await source.open()
+        sink = Slow()
+        stream = watch_stream.Stream(plane.storage, resource, source, WatchQuery(timeout=1))
+        await stream.push_to(sink)
+        assert sum(sink.sizes) > 20 * 200_000
+        assert max(sink.sizes) < 700_000
+
+    clock.run_virtual(story())

@@ -53,6 +53,49 @@ def test_an_object_is_written_in_one_version_and_read_in_the_others() -> None:
     anyio.run(main)
 
 
+def test_betas_of_workloads_leave_dependants_alone_unless_asked() -> None:
+    async def main() -> None:
+        plane = await world()
+        template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}
+        spec = {"schedule": "* * * * *", "jobTemplate": {"spec": {"template": template}}}
+        path = "/apis/batch/{}/namespaces/default/cronjobs"
+        for version, kept in (("v1beta1", ["orphan"]), ("v1", None)):
+            made = await send(plane, "POST", path.format(version), {"metadata": {"name": version}, "spec": spec})
+            assert made.code == 201, made.body
+            gone = await send(plane, "DELETE", f"{path.format(version)}/{version}")
+            assert gone.json()["metadata"].get("finalizers") == kept
+
+    anyio.run(main)
+
+
+def test_a_beta_shows_no_conditions_that_came_later_but_keeps_them() -> None:
+    budgets = "/apis/policy/{}/namespaces/default/poddisruptionbudgets"
+    healthy = {"type": "DisruptionAllowed", "status": "True", "reason": "SufficientPods", "message": ""}
+    healthy["lastTransitionTime"] = "2026-01-01T00:00:00Z"
+    counts = {"disruptionsAllowed": 1, "currentHealthy": 1, "desiredHealthy": 1, "expectedPods": 1}
+
+    async def main() -> None:
+        plane = await world()
+        body = {"metadata": {"name": "b"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": {"a": "b"}}}}
+        made = await send(plane, "POST", budgets.format("v1"), body)
+        assert made.code == 201, made.body
+        patch = {"status": {**counts, "conditions": [healthy]}}
+        told = await send(plane, "PATCH", budgets.format("v1") + "/b/status?fieldManager=kcm", patch, headers=MERGE)
+        assert told.code == 200, told.body
+        old = (await send(plane, "GET", budgets.format("v1beta1") + "/b")).json()
+        assert old["status"].items() >= counts.items()
+        assert "conditions" not in old["status"]
+        owner = next(entry for entry in old["metadata"]["managedFields"] if entry["manager"] == "kcm")
+        assert owner["apiVersion"] == "policy/v1beta1"
+        assert owner["fieldsV1"] == {"f:status": {f"f:{name}": {} for name in counts}}
+        label = {"metadata": {"labels": {"x": "y"}}}
+        assert (await send(plane, "PATCH", budgets.format("v1beta1") + "/b", label, headers=MERGE)).code == 200
+        new = (await send(plane, "GET", budgets.format("v1") + "/b")).json()
+        assert [condition["type"] for condition in new["status"]["conditions"]] == ["DisruptionAllowed"]
+
+    anyio.run(main)
+
+
 def test_patches_are_to_the_form_of_their_version() -> None:
     async def main() -> None:
         plane = await world()

@@ -72,7 +72,9 @@ def test_a_service_has_its_ready_pods_in_both_forms() -> None:
             ]
             old = world.get("endpoints", "s")
             assert list(old["metadata"]["annotations"]) == ["endpoints.kubernetes.io/last-change-trigger-time"]
-            assert old["metadata"]["labels"] == {"endpoints.kubernetes.io/managed-by": "endpoint-controller"}
+            assert not old["metadata"]["labels"]
+            seen = old["subsets"][0]["addresses"][0]["targetRef"].pop("resourceVersion")
+            assert 0 < int(seen) < int(old["metadata"]["resourceVersion"])
             assert old["subsets"] == [
                 {
                     "addresses": [{"ip": "10.0.0.5", "nodeName": "n1", "targetRef": reference}],

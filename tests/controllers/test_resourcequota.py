@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 
 from kube_lite import clock
-from kube_lite.resources.meta import Obj
+from kube_lite.resources.meta import Obj, ObjectView
 from tests.controllers.test_garbagecollector import resources
 from tests.controllers.world import NS, World, running
 
@@ -156,5 +156,21 @@ def test_a_kind_that_is_not_served_counts_nothing() -> None:
         async with counting(world):
             await anyio.sleep(1)
             assert used(world) == {"count/widgets.example.com": "0"}
+
+    clock.run_virtual(main())
+
+
+def test_a_kind_that_went_and_came_again_is_followed_again() -> None:
+    async def main() -> None:
+        world = World()
+        await world.client.create(QUOTAS, quota({"count/configmaps": "5"}), NS)
+        async with counting(world) as ctx:
+            await anyio.sleep(1)
+            ctx.informers.discard(ctx.informers.get("configmaps", ObjectView))  # as when its definition goes
+            await world.client.patch(QUOTAS, "q", {"spec": {"hard": {"count/configmaps": "6"}}}, NS)
+            await anyio.sleep(1)
+            await world.client.create("configmaps", {"metadata": {"name": "a"}}, NS)
+            await anyio.sleep(1)
+            assert used(world) == {"count/configmaps": "1"}
 
     clock.run_virtual(main())

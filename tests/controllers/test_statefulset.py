@@ -113,6 +113,18 @@ def test_pods_start_in_order_and_stop_in_reverse() -> None:
     clock.run_virtual(main())
 
 
+def test_available_pods_are_counted_where_ready_ones_must_wait() -> None:
+    async def main() -> None:
+        world = Stage(start_delay=2)
+        await world.client.create(STS, stateful_set(1, minReadySeconds=20), NS)
+        async with running(world, ["statefulset"]):
+            for wait, counted in ((10, (1, 0)), (20, (1, 1))):
+                await anyio.sleep(wait)
+                assert (status(world)["readyReplicas"], status(world)["availableReplicas"]) == counted
+
+    clock.run_virtual(main())
+
+
 def test_parallel_pods_wait_for_nobody() -> None:
     async def main() -> None:
         world = Stage(start_delay=5)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kube_lite.resources import fieldset
 from kube_lite.resources.fieldset import (
     difference,
     in_order,
@@ -91,3 +92,13 @@ def test_items_come_in_the_order_of_their_keys_and_numbers_by_their_size() -> No
     ports: Obj = {"f:ports": {'k:{"port":443}': {"f:name": {}}, 'k:{"port":80}': {"f:name": {}}}}
     assert list(paths(ports)) == [".ports[port=80].name", ".ports[port=443].name"]
     assert list(ordered(ports)["f:ports"]) == ['k:{"port":80}', 'k:{"port":443}']
+
+
+def test_long_values_are_not_kept_for_the_next_sorting() -> None:
+    """They are clients' own: eight thousand values of a set that takes a megabyte each would fill the memory."""
+    values = [f'v:"{letter * 100_000}"' for letter in "ba"]
+    assert in_order(values) == values[::-1]
+    in_order(['v:"b"', 'v:"a"'])
+    remembered: Any = fieldset._rank.__self__  # type: ignore[attr-defined]
+    assert 'v:"a"' in remembered
+    assert not [step for step in remembered if len(step) > 1000]

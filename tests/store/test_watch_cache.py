@@ -306,7 +306,7 @@ def test_the_ring_is_bounded_by_bytes() -> None:
         for number in range(1_000):
             await store.write(f"{PODS}{number}", 0, pod())
         cache = caches.cache(PODS)
-        assert cache._bytes <= 100_000
+        assert cache.held <= 100_000
         assert len(cache._ring) < 200
         assert len(cache.cursor(store.revision - 50).ready()) == 50
 
@@ -374,3 +374,22 @@ def test_every_cursor_sees_exactly_the_events_after_its_revision(
         }
 
     clock.run_virtual(main())
+
+
+def test_many_large_events_are_handed_out_in_parts_and_many_small_ones_at_once() -> None:
+    """What a watcher has been given lies in memory for it alone until its client has taken it."""
+
+    async def story(store: MemoryStore) -> None:
+        caches = await started(store)
+        small, large = caches.cache(PODS).cursor(-1), caches.cache(NODES).cursor(-1)
+        for number in range(40):
+            await store.write(f"{PODS}{number}", 0, pod())
+            await store.write(f"{NODES}{number}", 0, pod(a="x" * 500_000))
+        assert len(small.ready()) == 40
+        counts = []
+        while large.pending:
+            counts.append(len(large.ready()))
+        assert sum(counts) == 40
+        assert max(counts) < 8
+
+    run(story)

@@ -150,7 +150,13 @@ def _check_pod(limit: Obj, pod: Obj) -> Iterator[str]:
             resources = container.get("resources") or {}
             yield from _against(limit, amounts(resources.get("requests")), amounts(resources.get("limits")))
     elif limit.get("type") == "Pod":
-        yield from _against(limit, pod_requests(spec, overhead=False), pod_limits(spec, overhead=False))
+        sums = (pod_requests(spec, overhead=False), pod_limits(spec, overhead=False))
+        yield from _against(limit, *map(_plain, sums))
+
+
+def _plain(sums: Amounts) -> Amounts:
+    """Sums, which are told without binary suffixes: they have that of no container (as recorded)."""
+    return {name: Quantity(amount.nanos) for name, amount in sums.items()}
 
 
 def _check_claim(limit: Obj, claim: Obj) -> Iterator[str]:

@@ -104,7 +104,7 @@ def _mutated(binding: Binding, request: AdmissionRequest, mutation: Obj, evaluat
     if why := misplaced(expression):
         raise _Unfit(f"type mismatch: {why}")
     changed = (_patched if by_patch else _merged)(codec.type_of(resource), seen, made)
-    back = converted(finished(resource, changed), resource, request.resource)
+    back = converted(finished(resource, seen, changed), resource, request.resource)
     assert back is not None
     return back
 

@@ -110,7 +110,7 @@ def _new_pod(request: AdmissionRequest, node: str, objects: Objects) -> None:
         raise _refused(request, f'node "{node}" can not create pods that reference a service account')
     named = references(pod)
     for plural in ("secrets", "configmaps", "persistentvolumeclaims", "resourceclaims"):
-        if named[plural]:
+        if named[plural] or (plural == "resourceclaims" and spec.get("resourceClaims")):
             raise _refused(request, f'node "{node}" can not create pods that reference {plural}')
     for volume in spec.get("volumes") or ():
         if any("clusterTrustBundle" in source for source in dig(volume, "projected", "sources") or ()):
@@ -147,6 +147,9 @@ def _pod_status(request: AdmissionRequest, node: str) -> None:
     claims = [dig(pod, "status", "resourceClaimStatuses") or [] for pod in (old, new)]
     if claims[0] != claims[1]:
         raise _refused(request, f'node "{node}" cannot update resource claim statues')
+    extended = [dig(pod, "status", "extendedResourceClaimStatus") for pod in (old, new)]
+    if extended[0] != extended[1]:
+        raise _refused(request, f'node "{node}" cannot update extended resource claim status')
 
 
 # ---- nodes

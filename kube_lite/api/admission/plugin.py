@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -19,6 +19,9 @@ from kube_lite.api.user import User
 from kube_lite.errors import Forbidden, forbidden
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Resource
+
+MOST_CONCERNED: Final = 1024
+"""Kinds of which it is remembered whom they concern."""
 
 Undo = Callable[[], Awaitable[None]]
 """Takes back what was reserved for a write that is not made after all."""
@@ -128,6 +131,7 @@ class AdmissionRequest(msgspec.Struct):
         """The write has been made, or will not be."""
         while self.ended:
             self.ended.pop()()
+        self.undo.clear()  # they hold this request, which would stay until the cycle collector looks
 
     def is_(self, group_resource: str, subresource: str = "") -> bool:
         """Whether this is about that resource and subresource."""
@@ -196,6 +200,8 @@ class Chain(msgspec.Struct, frozen=True):
         if asked is None:
             mutating = [p for p in self.mutating if p.resources is None or name in p.resources]
             validating = [p for p in self.validating if p.resources is None or name in p.resources]
+            if len(self._concerned) >= MOST_CONCERNED:
+                self._concerned.clear()  # of kinds that are served no longer
             asked = self._concerned[name] = mutating, validating
         return asked
 

@@ -166,12 +166,25 @@ class ResourceQuota:
                 ledger.under_way.difference_update(charge.shares)
             else:
                 ledger.waiting.remove(charge)
+            self._put_away(request.namespace)
             raise
         if charge.refusal is not None:
+            self._put_away(request.namespace)
             raise charge.refusal
+
+        def ended() -> None:
+            ledger.under_way.difference_update(charge.shares)
+            self._put_away(request.namespace)
+
         if charge.shares:
             request.undo.append(lambda: self._give_back(request.namespace, charge.shares, objects))
-            request.ended.append(lambda: ledger.under_way.difference_update(charge.shares))
+        request.ended.append(ended)
+
+    def _put_away(self, namespace: str) -> None:
+        """Namespaces come and go: a ledger is kept only while there is something in it."""
+        ledger = self._ledgers.get(namespace)
+        if ledger is not None and not (ledger.waiting or ledger.owed or ledger.under_way or ledger.lock.locked()):
+            del self._ledgers[namespace]
 
     def _check_count(self, request: AdmissionRequest) -> None:
         ledger = self._ledgers.get(request.namespace)
@@ -187,6 +200,7 @@ class ResourceQuota:
         async with ledger.lock:
             with anyio.CancelScope(shield=True):
                 await _settle(ledger, namespace, objects)
+        self._put_away(namespace)
 
 
 def _limits(quota: Obj, kind: str) -> bool:

@@ -9,16 +9,24 @@ from typing import Final
 
 import msgspec
 
+from kube_lite import clock
 from kube_lite.api.admission.conditions import ConditionError, failed
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects
 from kube_lite.api.admission.policy import Binding, Evaluation, Misconfigured, bound
 from kube_lite.api.admission.review import Denied
 from kube_lite.api.http import encode_json
+from kube_lite.api.large import LARGE, beside
 from kube_lite.resources.cel import program
+from kube_lite.resources.cel.program import weight
 from kube_lite.resources.meta import Obj
 
 FAILURES: Final = "validation.policy.admission.k8s.io/validation_failure"
 _CODES: Final = {"Unauthorized": 401, "Forbidden": 403, "RequestEntityTooLarge": 413, "Invalid": 422}
+OUT_OF_BUDGET: Final = "validation failed due to running out of cost budget, no further validation rules will be run"
+POLICY_SECONDS: Final = 10.0
+"""Seconds that the rules of a policy may take, where upstream counts their steps."""
+MOST_AT_ONCE: Final = 4000
+"""Rules times values of an object (some tenth of a second) from which on they are evaluated beside the loop."""
 MAX_MESSAGE: Final = 5 * 1024
 """Characters of a message made by an expression."""
 MAX_ANNOTATION: Final = 10 * 1024
@@ -47,7 +55,7 @@ class ValidatingAdmissionPolicy:
         notes: dict[str, list[str]] = {}
         for binding in bound("validatingadmissionpolicies", request, objects):
             actions = binding.binding["spec"].get("validationActions") or ["Deny"] if binding.binding else []
-            for violation in _violations(binding, request, objects, notes):
+            for violation in await _violations(binding, request, objects, notes):
                 if violation.always or "Deny" in actions:
                     denials.append((binding, violation))
                 if not violation.always:
@@ -83,7 +91,7 @@ def _denied(request: AdmissionRequest, binding: Binding, violation: _Violation) 
     return Denied({"message": refused.message, "reason": violation.reason, "code": code, "details": details})
 
 
-def _violations(
+async def _violations(
     binding: Binding, request: AdmissionRequest, objects: Objects, notes: dict[str, list[str]]
 ) -> list[_Violation]:
     """What a binding has against the request; ``notes`` gets its audit annotations."""
@@ -92,7 +100,7 @@ def _violations(
         for evaluation in binding.evaluations(request, objects):
             try:
                 if evaluation.applies():
-                    found.extend(_evaluate(binding, evaluation))
+                    found.extend(await beside(_effort(binding, request), _evaluate, binding, evaluation))
                     found.extend(_annotate(binding, evaluation, notes))
             except ConditionError as error:
                 if not binding.fails_open:
@@ -103,10 +111,25 @@ def _violations(
     return found
 
 
+def _effort(binding: Binding, request: AdmissionRequest) -> int:
+    """How much there is to do, in terms of :func:`beside`: each expression begins by looking at the whole object."""
+    rules = binding.policy["spec"].get("validations") or ()
+    most = MOST_AT_ONCE // max(len(rules), 1)
+    if max(weight(request.obj, most), weight(request.old, most)) < most:
+        return 0
+    # whom the authorizer asks must not change meanwhile
+    return 0 if any("authorizer" in rule.get("expression", "") for rule in rules) else LARGE
+
+
 def _evaluate(binding: Binding, evaluation: Evaluation) -> list[_Violation]:
     found: list[_Violation] = []
+    deadline = clock.monotonic() + POLICY_SECONDS
     for index, validation in enumerate(binding.policy["spec"].get("validations") or ()):
         expression = validation.get("expression", "")
+        if clock.monotonic() > deadline:
+            if not binding.fails_open:
+                found.append(_Violation(OUT_OF_BUDGET, index=index))
+            break
         try:
             holds = evaluation.value(expression)
         except program.CelError as error:

@@ -11,23 +11,26 @@ from __future__ import annotations
 import logging
 import random
 import uuid
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 import anyio
 import msgspec
 
 from kube_lite import errors
-from kube_lite.api import codec, managed, patch
+from kube_lite.api import answers, codec, managed, patch
 from kube_lite.api.admission import conditions, review
 from kube_lite.api.admission.matching import converted, is_exempt, matching_resource, selected
 from kube_lite.api.admission.plugin import AdmissionRequest, Objects, Reinvocation
 from kube_lite.api.admission.webhook_call import CallFailed, WebhookCaller
+from kube_lite.api.body import not_an_object
 from kube_lite.api.http import decode_json, encode_json
 from kube_lite.api.json_patch import PatchFailed
+from kube_lite.api.options import LONGEST
 from kube_lite.client.protocol import JSON_PATCH
 from kube_lite.resources import decode
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.names import qualified_name
 from kube_lite.resources.registry import Resource
 
 logger = logging.getLogger(__name__)
@@ -36,6 +39,8 @@ MUTATING = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
 VALIDATING = "validatingwebhookconfigurations.admissionregistration.k8s.io"
 TIMEOUT = 10
 """Seconds for an answer where the webhook does not say (upstream's default)."""
+MOST_AUDITED: Final = 64 * 1024
+"""Characters that one webhook may add to the audit log with one answer."""
 OVERDUE = "Timeout: request did not complete within requested timeout - context deadline exceeded"
 _ANNOTATIONS: Final = {
     MUTATING: "mutation.webhook.admission.k8s.io/",
@@ -80,6 +85,20 @@ def _hooks(objects: Objects, kind: str, again: bool = False) -> Iterator[_Hook]:
             position += 1
 
 
+def _annotate(request: AdmissionRequest, hook: _Hook, annotations: Mapping[str, str]) -> None:
+    """Put what a webhook wants to have audited where it belongs, if it is well named and not too much."""
+    left = MOST_AUDITED
+    for name, value in annotations.items():
+        key = f"{hook.name}/{name}"
+        left -= len(key) + len(value)
+        if left < 0 or qualified_name(key):
+            logger.warning("failed to set admission audit annotation %.256r of webhook %s", name, hook.name)
+            if left < 0:
+                return
+            continue
+        request.annotations[key] = value
+
+
 class _Dispatch:
     """What both plugins share: choosing and asking."""
 
@@ -116,12 +135,15 @@ class _Dispatch:
         version = next((v for v in listed if v in review.VERSIONS), "v1")
         uid = str(uuid.UUID(int=self._rng.getrandbits(128), version=4))
         body = review.build(request, resource, uid, version)
-        seconds = min(float(hook.webhook.get("timeoutSeconds") or TIMEOUT), request.deadline - anyio.current_time())
+        now = anyio.current_time()
+        request.deadline = min(request.deadline, now + LONGEST)  # of all webhooks together
+        seconds = min(float(hook.webhook.get("timeoutSeconds") or TIMEOUT), request.deadline - now)
         try:
             if seconds <= 0:
                 raise CallFailed(OVERDUE)
-            raw = await self._caller.post(hook.webhook.get("clientConfig") or {}, body, seconds, objects)
-            answer = review.read(raw, uid, version, mutating=mutating)
+            config = hook.webhook.get("clientConfig") or {}
+            found = await self._caller.post(config, body, seconds, objects, answers.admission_review())
+            answer = review.read(found, uid, version, mutating=mutating)
         except (CallFailed, review.UnknownPatch) as error:
             if anyio.current_time() >= request.deadline:
                 raise errors.Timeout(OVERDUE) from error
@@ -129,8 +151,7 @@ class _Dispatch:
         except review.BadReview as error:
             return self._failed(hook, request, f"received invalid webhook response: {error}", error)
         request.warnings.extend(answer.warnings)
-        for name, value in answer.annotations.items():
-            request.annotations[f"{hook.name}/{name}"] = str(value)
+        _annotate(request, hook, answer.annotations)
         if not answer.allowed:
             raise review.refusal(hook.name, answer.status)
         return answer
@@ -230,17 +251,21 @@ def _undecodable(entry: Obj, position: int) -> str:
 def _patched(resource: Resource, obj: Obj, change: patch.Patch) -> Obj:
     """The object after a webhook's JSON patch: pruned and with defaults. :raises InternalError: it is none any more"""
     try:
-        new: Obj = decode_json(encode_json(change.apply(codec.type_of(resource), obj)))
-        return finished(resource, new)
+        return finished(resource, obj, decode_json(encode_json(change.apply(codec.type_of(resource), obj))))
     except PatchFailed as error:
         raise internal(error.why) from error
     except errors.ApiError as error:
         raise internal(error.message) from error
 
 
-def finished(resource: Resource, new: Obj) -> Obj:
+def finished(resource: Resource, old: Obj, new: Any) -> Obj:
     """An object changed during admission, as if it had come that way. :raises BadRequest: not one of its kind"""
-    if new.get("kind", resource.kind) != resource.kind:
+    if not isinstance(new, dict):
+        raise errors.BadRequest(f"couldn't get version/kind; json parse error: {not_an_object(new)}")
+    kind, version = old.get("kind", resource.kind), old.get("apiVersion", resource.api_version)
+    if (new.get("kind", kind), new.get("apiVersion", version)) != (kind, version):
+        raise errors.BadRequest(f'no kind "{new.get("kind")}" is registered for version "{new.get("apiVersion")}"')
+    if kind != resource.kind:
         return new  # a Scale, of which the number of replicas is read, and checked there
     try:
         decoded = decode.decode(codec.type_of(resource), new).obj

@@ -22,7 +22,10 @@ import msgspec
 
 from kube_lite import __version__
 from kube_lite.api.admission.plugin import Objects
+from kube_lite.api.answers import ACCEPTED_ENCODINGS, BadAnswer, of_type, parsed, whole
+from kube_lite.api.large import beside
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.schema import Type
 
 MAX_ANSWER = 3 * 1024 * 1024
 """Bytes of an answer at most (upstream: the request limit, 3 MiB)."""
@@ -55,21 +58,26 @@ class WebhookCaller:
         self._own_hosts = own_hosts | {"localhost", "kubernetes.default.svc"}
         self._own_port = own_port
 
-    async def post(self, config: Mapping[str, Any], body: Obj, timeout: float, objects: Objects) -> Any:
-        """The decoded answer. :raises CallFailed: there is none within ``timeout`` seconds"""
-        url, address, name = self._where(config, timeout, objects)
-        self._refuse_self(address)
+    async def post(self, config: Mapping[str, Any], body: Obj, timeout: float, objects: Objects, type_: Type) -> Obj:
+        """The answer, of the type ``type_``. :raises CallFailed: there is none within ``timeout`` seconds"""
+        try:
+            url, address, name = self._where(config, timeout, objects)
+            self._refuse_self(address)
+        except ValueError as error:  # no port, or no host
+            raise CallFailed(f"failed to call webhook: {error}") from error
         try:
             with anyio.fail_after(timeout):
                 code, raw = await self._send(url, address, name, str(config.get("caBundle") or ""), body)
         except TimeoutError as error:
             raise CallFailed(f'failed to call webhook: Post "{url}": context deadline exceeded') from error
-        if code != 200:
+        if not 200 <= code <= 206:  # upstream's client takes all of these
             raise CallFailed(f"failed to call webhook: {_status(code, raw)}")
+        if not raw:
+            raise CallFailed(f"failed to call webhook: 0-length response with status code: {code} and content type: ")
         try:
-            return msgspec.json.decode(raw)
-        except (ValueError, RecursionError) as error:
-            raise CallFailed(f"failed to call webhook: the answer is not JSON: {error}") from error
+            return await beside(len(raw), _decoded, raw, type_)
+        except BadAnswer as error:
+            raise CallFailed(f"failed to call webhook: {error}") from error
 
     def _where(self, config: Mapping[str, Any], timeout: float, objects: Objects) -> tuple[str, str, str]:
         """The URL as shown, the URL to connect to, and the name that the certificate must have."""
@@ -126,7 +134,9 @@ class WebhookCaller:
         if (parts.port or 443) != self._own_port:
             return
         try:
-            own = ipaddress.ip_address(host).is_loopback or ipaddress.ip_address(host).is_unspecified
+            found = ipaddress.ip_address(host)
+            plain = getattr(found, "ipv4_mapped", None) or found
+            own = plain.is_loopback or plain.is_unspecified
         except ValueError:
             own = False
         if own or host in self._own_hosts:
@@ -139,6 +149,7 @@ class WebhookCaller:
             "Host": urlsplit(url).netloc,
             "Content-Type": "application/json",
             "Accept": "application/json, */*",
+            "Accept-Encoding": ACCEPTED_ENCODINGS,
             "User-Agent": f"kube-apiserver-admission/{__version__}",
         }
         try:
@@ -156,14 +167,15 @@ class WebhookCaller:
                     extensions={"sni_hostname": name},
                 ) as answer,
             ):
-                raw = b""
-                async for chunk in answer.aiter_bytes():
-                    raw += chunk
-                    if len(raw) > MAX_ANSWER:
-                        raise CallFailed("failed to call webhook: the answer is too large")
-                return answer.status_code, raw
-        except (httpx.HTTPError, OSError) as error:
+                return answer.status_code, await whole(answer, MAX_ANSWER)
+        except BadAnswer as error:
+            raise CallFailed(f"failed to call webhook: {error}") from error
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
             raise CallFailed(f'failed to call webhook: Post "{url}": {_cause(error, address)}') from error
+
+
+def _decoded(raw: bytes, type_: Type) -> Obj:
+    return of_type(type_, parsed(raw))
 
 
 def _bracketed(address: str) -> str:

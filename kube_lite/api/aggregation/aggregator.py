@@ -15,6 +15,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import anyio
+from anyio.abc import TaskGroup
 
 from kube_lite import errors
 from kube_lite.api import bootstrap, request_info
@@ -24,6 +25,7 @@ from kube_lite.api.authz.attributes import attributes_of
 from kube_lite.api.certs import Authority, Pair
 from kube_lite.api.discovery import GROUP_ORDER, version_rank
 from kube_lite.api.http import BrokenOff, Request, Response, decode_json, encode_json
+from kube_lite.api.large import beside
 from kube_lite.api.options import DeleteOptions, WriteOptions
 from kube_lite.api.plane import Plane
 from kube_lite.api.target import Target
@@ -39,6 +41,10 @@ RESYNC: Final = 30.0
 """Seconds after which available backends are asked again (kube-aggregator's resync)."""
 RETRY: Final = 2.0
 """Seconds after which those are asked again that were not available."""
+LIST_TIMEOUT: Final = 60.0
+"""Seconds that a list for a client in this process may take in all."""
+MAX_LIST: Final = 32 * 1024 * 1024
+"""Bytes of such a list: measurements of some 50,000 pods."""
 SETTLE: Final = 0.05
 """Seconds to wait after a change, for others that come with it."""
 _WATCHED: Final = (API_SERVICES, "services", "endpointslices.discovery.k8s.io")
@@ -64,6 +70,8 @@ class Aggregator:
         self._identity: Pair | None = None
         self._backends: dict[tuple[str, str], Backend] = {}
         self._changed = anyio.Event()
+        self._looking: set[str] = set()
+        """APIServices whose servers are being asked."""
         storage = plane.storage
         resources = [storage.registry.named(name) for name in _WATCHED]
         self._prefixes = tuple(storage.prefix(resource) for resource in resources if resource is not None)
@@ -114,16 +122,15 @@ class Aggregator:
         query = urlencode({"labelSelector": selector}) if selector else ""
         request = Request(request_info.parse("GET", path, query), scope={"query_string": query.encode()}, user=user)
         self._plane.authorizer.require(attributes_of(user, request.info))
-        answer = await backend.pass_on(request, path)
-        body = bytes(answer.body)
         try:
-            if answer.stream is not None:
-                body = b"".join([chunk async for chunk in answer.stream])
-        except BrokenOff as error:
-            raise errors.ServiceUnavailable(f"error trying to reach service: {error}") from error
+            with anyio.fail_after(LIST_TIMEOUT):
+                answer = await backend.pass_on(request, path)
+                body = await _gathered(answer)
+        except (BrokenOff, TimeoutError) as error:
+            raise errors.ServiceUnavailable(f"error trying to reach service: {error or 'timeout'}") from error
         if answer.code != 200:
             raise errors.from_status(_status(body), answer.code)
-        return [encode_json(item) for item in decode_json(body).get("items") or ()]
+        return await beside(len(body), _items, body)
 
     async def _openapi(self, request: Request) -> Response | None:
         path = request.info.path.rstrip("/")
@@ -142,17 +149,18 @@ class Aggregator:
         """Keep APIServices, their conditions and what is served in step; never returns."""
         try:
             await self._publish()
-            while True:
-                self._changed = anyio.Event()
-                try:
-                    await self._reconcile()
-                    wait = RESYNC if all(b.state.available for b in self._backends.values()) else RETRY
-                except Exception:
-                    logger.exception("APIServices: will be looked at again")
-                    wait = RETRY
-                with anyio.move_on_after(wait):
-                    await self._changed.wait()
-                    await anyio.sleep(SETTLE)
+            async with anyio.create_task_group() as tasks:
+                while True:
+                    self._changed = anyio.Event()
+                    try:
+                        await self._reconcile(tasks)
+                        wait = RESYNC if all(b.state.available for b in self._backends.values()) else RETRY
+                    except Exception:
+                        logger.exception("APIServices: will be looked at again")
+                        wait = RETRY
+                    with anyio.move_on_after(wait):
+                        await self._changed.wait()
+                        await anyio.sleep(SETTLE)
         finally:
             with anyio.CancelScope(shield=True):
                 for backend in self._backends.values():
@@ -184,7 +192,7 @@ class Aggregator:
 
             await verbs.guaranteed_update(Target(resource, "kube-system", name), renewed, SERVER, _OPTIONS)
 
-    async def _reconcile(self) -> None:
+    async def _reconcile(self, tasks: TaskGroup) -> None:
         stored = {name_of(obj): obj for obj in self._plane.storage.select(API_SERVICES)}
         await self._register(stored)
         remote = {name: obj for name, obj in stored.items() if dig(obj, "spec", "service") is not None}
@@ -192,9 +200,14 @@ class Aggregator:
         for name, obj in stored.items():
             if name not in remote:
                 await self._tell(name, obj, LOCAL)
-        async with anyio.create_task_group() as tasks:
-            for name, obj in remote.items():
-                tasks.start_soon(self._look, name, obj)
+        for name, obj in remote.items():  # each by itself: a slow one holds up no other
+            if name not in self._looking:
+                self._looking.add(name)
+                tasks.start_soon(self._look_at, name, obj)
+        self._show()
+
+    def _show(self) -> None:
+        """Put what other servers have into the documents about everything."""
         parts = (backend.swagger for _, backend in sorted(self._backends.items()))
         openapi = self._plane.openapi
         openapi.elsewhere = tuple(part for part in parts if part is not None)
@@ -232,6 +245,18 @@ class Aggregator:
         for key in [key for key in self._backends if key not in wanted]:
             await self._backends.pop(key).close()
 
+    async def _look_at(self, name: str, obj: Obj) -> None:
+        try:
+            await self._look(name, obj)
+            self._show()
+        except Exception:
+            logger.exception("APIService %s: will be looked at again", name)
+        finally:
+            self._looking.discard(name)
+        now = self._plane.storage.lookup(API_SERVICES, "", name)
+        if now is not None and now["spec"] != obj["spec"]:
+            self._wake()  # it changed meanwhile
+
     async def _look(self, name: str, obj: Obj) -> None:
         """Ask one backend, and write down what it is."""
         key = (str(obj["spec"].get("group", "")), str(obj["spec"]["version"]))
@@ -241,7 +266,10 @@ class Aggregator:
                 await backend.close()
             backend = self._backends[key] = Backend(obj, self._caller, self._plane.verbs.objects, self._identity)
         await backend.check(obj)
-        await self._tell(name, obj, backend.state)
+        if self._backends.get(key) is backend:
+            await self._tell(name, obj, backend.state)
+        else:  # it went meanwhile
+            await backend.close()
 
     async def _tell(self, name: str, obj: Obj, state: Availability) -> None:
         told = condition_of(obj)
@@ -260,6 +288,27 @@ class Aggregator:
         target = Target(self._resource, "", name, self._resource.subresources["status"])
         with contextlib.suppress(errors.NotFound):  # it went meanwhile
             await self._plane.verbs.guaranteed_update(target, changed, SERVER, _OPTIONS)
+
+
+async def _gathered(answer: Response) -> bytes:
+    """The whole of an answer. :raises ServiceUnavailable: there is too much of it"""
+    body = bytearray(bytes(answer.body))
+    if answer.stream is not None:
+        async with contextlib.aclosing(answer.stream) as stream:  # type: ignore[type-var]
+            async for chunk in stream:
+                body += chunk
+                if len(body) > MAX_LIST:
+                    raise errors.ServiceUnavailable("error trying to reach service: the answer is too large")
+    return bytes(body)
+
+
+def _items(body: bytes) -> list[bytes]:
+    """The items of a list. :raises ServiceUnavailable: it is none"""
+    try:
+        found = decode_json(body)
+        return [encode_json(item) for item in found.get("items") or ()]
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise errors.ServiceUnavailable(f"error trying to reach service: {error}") from error
 
 
 def _status(body: bytes) -> Obj:

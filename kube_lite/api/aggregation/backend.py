@@ -6,6 +6,7 @@ import logging
 import ssl
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import anyio
 import msgspec
@@ -17,10 +18,14 @@ from kube_lite.api.admission.webhook_call import WebhookCaller
 from kube_lite.api.aggregation import transport
 from kube_lite.api.aggregation.conditions import PASSED, Availability, unreachable
 from kube_lite.api.aggregation.documents import aggregated_resources
+from kube_lite.api.answers import ACCEPTED_ENCODINGS, BadAnswer, of_type, parsed, whole
 from kube_lite.api.certs import Pair
+from kube_lite.api.flow import LONG_SUBRESOURCES
 from kube_lite.api.http import Request, Response
+from kube_lite.api.large import beside
 from kube_lite.api.swagger import Part, part_of, v3_document
 from kube_lite.resources.meta import Obj
+from kube_lite.resources.schema import META, type_of
 
 if TYPE_CHECKING:
     import httpx
@@ -29,6 +34,10 @@ logger = logging.getLogger(__name__)
 
 CHECK_TIMEOUT: Final = 5.0
 """Seconds that a backend has to answer a check (kube-aggregator's)."""
+ANSWER_TIMEOUT: Final = 60.0
+"""Seconds in which an answer must begin (upstream's ``--request-timeout``)."""
+MAX_TAG: Final = 256
+"""Characters of an ETag that are kept."""
 MAX_DOCUMENT: Final = 3 * 1024 * 1024
 """Bytes of a discovery document that are read."""
 _NOT_ASKED: Final = Availability(False, "FailedDiscoveryCheck", "not checked yet")
@@ -109,7 +118,10 @@ class Backend:
         headers = [("host", self._host()), *transport.remote_user(request.user)]
         try:
             url = f"https://{address}{path}{query}"
-            return await transport.pass_on(client, request, url, headers=headers, server_name=self._host())
+            with anyio.fail_after(ANSWER_TIMEOUT if _is_short(request) else None):
+                return await transport.pass_on(client, request, url, headers=headers, server_name=self._host())
+        except TimeoutError:
+            raise errors.Timeout("Timeout: request did not complete within the allotted timeout") from None
         except errors.ServiceUnavailable as error:
             return transport.unavailable(error.message)
 
@@ -140,9 +152,9 @@ class Backend:
         if not 200 <= code < 300 and code not in (401, 403):
             text = f"failing or missing response from {shown}: bad status from {shown}: {code}"
             return Availability(False, "FailedDiscoveryCheck", text)
-        listed = document if isinstance(document, dict) else {}
+        listed = _resource_list(document)
         found = aggregated_resources(self.group, self.version, listed)
-        self.discovered = Discovered(tuple(found), fresh=True)
+        self.discovered = Discovered(tuple(found), fresh=bool(listed))
         self.openapi_paths = await self._openapi()
         await self._look_at_swagger()
         return PASSED
@@ -157,7 +169,13 @@ class Backend:
             return {}
         paths = root.get("paths") if isinstance(root, dict) else None
         found = paths.get(name) if isinstance(paths, dict) else None
-        return {name: found} if isinstance(found, dict) else {}
+        told = found.get("serverRelativeURL") if isinstance(found, dict) else None
+        if not isinstance(told, str):
+            return {}
+        _, marked, tag = told.partition("?hash=")  # the rest of the URL is ours to say
+        return {
+            name: {"serverRelativeURL": f"/openapi/v3/{name}" + (f"?hash={quote(tag)[:MAX_TAG]}" if marked else "")}
+        }
 
     async def _look_at_swagger(self) -> None:
         """Read its OpenAPI v2 if that has changed, and make a document of v3 from it where it has none."""
@@ -175,7 +193,7 @@ class Backend:
             self.converted = b""
             return
         if not self.converted:
-            self.converted = msgspec.json.encode(v3_document(self.swagger, openapi.INFO))
+            self.converted = await clock.run_in_thread(_converted, self.swagger)
         self.openapi_paths[name] = {"serverRelativeURL": f"/openapi/v3/{name}?hash={self.swagger.digest.upper()}"}
 
     async def _read(self, path: str, tag: str = "") -> tuple[int, Any, str]:
@@ -188,9 +206,8 @@ class Backend:
         """
         import httpx
 
-        raw = b""
         headers = {"Host": self._host(), "Accept": "application/json", "X-Remote-User": "system:kube-aggregator"}
-        headers["X-Remote-Group"] = "system:masters"
+        headers |= {"X-Remote-Group": "system:masters", "Accept-Encoding": ACCEPTED_ENCODINGS}
         if tag:
             headers["If-None-Match"] = tag
         try:
@@ -200,17 +217,32 @@ class Backend:
                 headers=headers,
                 extensions={"sni_hostname": self._host()},
             ) as answer:
-                async for chunk in answer.aiter_bytes():
-                    raw += chunk
-                    if len(raw) > MAX_DOCUMENT:
-                        raise ValueError("the answer is too large")
-                code, found = answer.status_code, answer.headers.get("etag", "")
+                raw = await whole(answer, MAX_DOCUMENT)
+                code, found = answer.status_code, answer.headers.get("etag", "")[:MAX_TAG]
         except (httpx.HTTPError, ssl.SSLError) as error:
             raise errors.ServiceUnavailable(str(error) or type(error).__name__) from error
         try:
-            return code, msgspec.json.decode(raw), found
-        except (ValueError, RecursionError):
+            return code, await beside(len(raw), parsed, raw), found
+        except BadAnswer:
             return code, None, ""
+
+
+def _is_short(request: Request) -> bool:
+    """Whether the answer is one that ends by itself."""
+    info = request.info
+    return info.verb != "watch" and info.subresource not in LONG_SUBRESOURCES and not transport.upgrading(request)
+
+
+def _converted(part: Part) -> bytes:
+    return msgspec.json.encode(v3_document(part, openapi.INFO))
+
+
+def _resource_list(document: Any) -> Obj:
+    """The APIResourceList that a document is; an empty object where it is none."""
+    try:
+        return of_type(type_of(META + "APIResourceList"), document)
+    except BadAnswer:
+        return {}
 
 
 def _usable_part(document: Any, group: str, version: str) -> Part | None:

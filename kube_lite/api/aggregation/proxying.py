@@ -12,6 +12,7 @@ import re
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
+import anyio
 import msgspec
 
 from kube_lite import errors
@@ -89,6 +90,8 @@ class Proxying:
         if chosen is None:
             raise errors.ServiceUnavailable(f'no service port "{wanted.port}" found for service "{wanted.name}"')
         try:
+            if dig(service, "spec", "type") == "ExternalName":  # whoever may write a Service could name any host
+                raise LookupError
             objects, port = self._plane.verbs.objects, int(chosen["port"])
             address = self._plane.webhook_caller.resolve(request.info.namespace, wanted.name, port, objects)
         except LookupError as error:
@@ -128,7 +131,7 @@ class Proxying:
         return await _below(answer, root) if answer is not None else await kubelets.refuse_proxy(node)
 
     async def _pass_on(self, request: Request, scheme: str, address: str) -> Response:
-        _check_address(address)
+        address = await _checked(address)
         root, slash, rest = _split(request)
         raw = request.scope.get("query_string", b"")
         query = f"?{raw.decode('latin-1')}" if raw else ""
@@ -153,17 +156,26 @@ def _first_port(pod: Obj) -> str:
     return str(next((p["containerPort"] for p in ports), 80))
 
 
-def _check_address(address: str) -> None:
-    """The API server is no way into its own host. :raises BadRequest:"""
-    host = address.rpartition(":")[0].strip("[]")
+async def _checked(address: str) -> str:
+    """Host and port with the host's address in place of its name: the API server is no way into its own host.
+
+    :raises BadRequest: it would be
+    """
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
     try:
-        found = ipaddress.ip_address(host)
+        found = [ipaddress.ip_address(host)]
     except ValueError:
-        if host.rstrip(".").lower() == "localhost":
-            raise errors.BadRequest("address not allowed") from None
-        return
-    if found.is_loopback or found.is_link_local or found.is_unspecified or found.is_multicast:
-        raise errors.BadRequest("address not allowed")
+        try:
+            known = await anyio.getaddrinfo(host.rstrip("."), port)
+        except OSError as error:
+            raise errors.ServiceUnavailable(f"error trying to reach service: {error}") from error
+        found = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in known]
+    for one in found:
+        plain = getattr(one, "ipv4_mapped", None) or one
+        if plain.is_loopback or plain.is_link_local or plain.is_unspecified or plain.is_multicast:
+            raise errors.BadRequest("address not allowed")
+    return f"[{found[0]}]:{port}" if found[0].version == 6 else f"{found[0]}:{port}"
 
 
 def _split(request: Request) -> tuple[str, str, str]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import base64
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from kube_lite import errors
 from kube_lite.api import websocket
@@ -48,6 +49,8 @@ _HOP_BY_HOP: Final = frozenset(
 _NOT_SENT: Final = _HOP_BY_HOP | {"host", "content-length", "content-encoding", "authorization"}
 _NOT_SENT_PREFIXES: Final = ("x-remote-", "impersonate-")
 """Only the aggregator may say who the user is."""
+_AS_IT_CAME: Final = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "#")
+"""Characters of a path and query that are handed on as they are; Go's proxy, too, escapes the one that is left out."""
 _NOT_RETURNED: Final = _HOP_BY_HOP | {"content-type", "date", "audit-id", "cache-control"}
 
 
@@ -147,14 +150,18 @@ async def pass_on(
     """
     import httpx
 
-    extensions: Mapping[str, str] = {"sni_hostname": server_name} if server_name else {}
+    # httpx would take away what "." and ".." stand for, and with that what the request was authorized for
+    path = url.partition("://")[2].partition("/")[2]
+    extensions: dict[str, Any] = {"target": quote(f"/{path}".encode("latin-1"), safe=_AS_IT_CAME).encode()}
+    if server_name:
+        extensions["sni_hostname"] = server_name
     content, about = await _content(request)
     whole = client.build_request(
         request.info.method,
         url,
         content=content,
         headers=[*sent_headers(request), *about, *headers],
-        extensions=dict(extensions),
+        extensions=extensions,
     )
     try:
         try:
@@ -164,19 +171,32 @@ async def pass_on(
             if content or request.info.method not in _REPEATABLE:
                 raise
             answer = await client.send(whole, stream=True)
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
         raise errors.ServiceUnavailable(f"error trying to reach service: {error or type(error).__name__}") from error
-    if answer.status_code == 101:
-        kept = {k: v for k, v in answer.headers.items() if k.lower() not in ("date", "audit-id")}
+    code, told = answer.status_code, _headers(answer)
+    if code > 599 or (code == 101 and not upgrading(request)):
+        await answer.aclose()
+        raise errors.ServiceUnavailable(f"error trying to reach service: unexpected status code {code}")
+    if code == 101:
+        kept = {k: v for k, v in told.items() if k not in ("date", "audit-id")}
         return Response(101, b"", "", kept, Spliced(_Switched(answer)))
-    returned = {k: v for k, v in answer.headers.items() if k.lower() not in _NOT_RETURNED}
-    media = answer.headers.get("content-type", PLAIN)
+    returned = {k: v for k, v in told.items() if k not in _NOT_RETURNED}
+    media = told.get("content-type", PLAIN)
     if answer.status_code in (204, 304) or request.info.method == "HEAD":
         await answer.aclose()
         if request.info.method != "HEAD":
             returned.pop("content-length", None)
         return Response(answer.status_code, b"", media, returned)
     return Response(answer.status_code, b"", media, returned, _chunks(answer))
+
+
+def _headers(answer: httpx.Response) -> dict[str, str]:
+    """The headers of an answer, byte for byte (httpx would take them for UTF-8 where it can)."""
+    found: dict[str, str] = {}
+    for raw, value in answer.headers.raw:
+        name, text = raw.decode("latin-1").lower(), value.decode("latin-1")
+        found[name] = f"{found[name]}, {text}" if name in found else text
+    return found
 
 
 async def _content(request: Request) -> tuple[bytes | AsyncIterator[bytes] | None, list[tuple[str, str]]]:

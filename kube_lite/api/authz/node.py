@@ -215,7 +215,10 @@ class NodePods:
         for key, item in changes:
             before = self._node_of.pop(key, "")
             if before:
-                self._by_node[before].pop(key, None)
+                of_node = self._by_node[before]
+                of_node.pop(key, None)
+                if not of_node:
+                    del self._by_node[before]
             node = item.fields.get("spec.nodeName", "") if item is not None else ""
             if item is not None and node:
                 self._by_node.setdefault(node, {})[key] = item

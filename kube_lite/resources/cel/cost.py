@@ -7,7 +7,7 @@ the range is long. Sizes come from the schema, so a list without ``maxItems`` co
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from kube_lite.resources.cel.check import Checked
@@ -66,15 +66,6 @@ def estimate(checked: Checked) -> int:
 class _Estimator:
     def __init__(self, checked: Checked) -> None:
         self._checked = checked
-        self._special: dict[str, Callable[[Node, list[Node]], int]] = {
-            "contains": self._contains,
-            "startsWith": lambda node, args: _tenth(self.size(args[1])),
-            "endsWith": lambda node, args: _tenth(self.size(args[1])),
-            "@in": lambda node, args: self.size(args[1]) if self._type(args[1]).name == "list" else 1,
-            "join": lambda node, args: 1 + _tenth(self._joined(args)),
-            "check": lambda node, args: AUTHORIZATION_COST,
-            "validate": lambda node, args: 1 + _tenth(self.size(args[1]) * 4),
-        }
 
     def _type(self, node: Node) -> CelType:
         return self._checked.type_of(node)
@@ -109,9 +100,9 @@ class _Estimator:
         return below + self._own(node, args)
 
     def _own(self, node: Node, args: list[Node]) -> int:
-        special = self._special.get(node.name)
+        special = _SPECIAL.get(node.name)
         if special is not None and len(args) > 1:
-            return special(node, args)
+            return special(self, args)
         if node.name in _COMPARES:
             return self._compared(args)
         if node.name in _PATTERNS and len(args) > 1:
@@ -129,9 +120,6 @@ class _Estimator:
         if node.name in _READS and args:
             return 1 + _tenth(self.size(args[0]))
         return 1
-
-    def _contains(self, node: Node, args: list[Node]) -> int:
-        return max(1, _tenth(self.size(args[0])) * _tenth(self.size(args[1])))
 
     def _compared(self, args: list[Node]) -> int:
         if any(self._type(arg).name in _SCALARS for arg in args):
@@ -193,6 +181,17 @@ class _Estimator:
             return 1
         inner = [self.size(arg) for arg in args if self._type(arg).name not in _SCALARS]
         return max(inner, default=1)
+
+
+_SPECIAL: Final[Mapping[str, Callable[[_Estimator, list[Node]], int]]] = {
+    "contains": lambda of, args: max(1, _tenth(of.size(args[0])) * _tenth(of.size(args[1]))),
+    "startsWith": lambda of, args: _tenth(of.size(args[1])),
+    "endsWith": lambda of, args: _tenth(of.size(args[1])),
+    "@in": lambda of, args: of.size(args[1]) if of._type(args[1]).name == "list" else 1,
+    "join": lambda of, args: 1 + _tenth(of._joined(args)),
+    "check": lambda of, args: AUTHORIZATION_COST,
+    "validate": lambda of, args: 1 + _tenth(of.size(args[1]) * 4),
+}
 
 
 def exceeded(what: str, cost: int, limit: int) -> str:

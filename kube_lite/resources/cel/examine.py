@@ -14,7 +14,7 @@ import msgspec
 from kube_lite.resources.cel import program
 from kube_lite.resources.cel.check import check
 from kube_lite.resources.cel.cost import estimate
-from kube_lite.resources.cel.parse import ParseError, located, parse
+from kube_lite.resources.cel.parse import TOO_DEEP, ParseError, located, parse
 from kube_lite.resources.cel.types import DYN, CelType
 
 FAILED: Final = "compilation failed: "
@@ -30,6 +30,13 @@ class Examined(msgspec.Struct, frozen=True):
 
 def examine(source: str, scope: Mapping[str, CelType]) -> Examined:
     """An expression over variables of these types."""
+    try:
+        return _examined(source, scope)
+    except RecursionError:
+        return Examined(FAILED + TOO_DEEP)
+
+
+def _examined(source: str, scope: Mapping[str, CelType]) -> Examined:
     try:
         root = parse(source)
     except ParseError as error:

@@ -16,6 +16,7 @@ import msgspec
 from kube_lite.resources.cel.syntax import RESERVED, Token, positioned
 
 MAX_DEPTH: Final = 250
+TOO_DEEP: Final = f"expression recursion limit exceeded: {MAX_DEPTH}"
 """How deep expressions may be nested (``cel-go``: its recursion limit)."""
 _LITERALS: Final = {"true": "bool", "false": "bool", "null": "null_type"}
 _RELATIONS: Final = frozenset({"<", "<=", ">", ">=", "==", "!=", "in"})
@@ -63,11 +64,15 @@ class Node(msgspec.Struct, frozen=True):
         return ""
 
 
+MAX_LENGTH: Final = 16_384
+"""Characters of an expression at most; bounds the work of parsing it."""
 _END: Final = Token("end", "<EOF>")
 
 
 def parse(source: str) -> Node:
-    """The tree of an expression. :raises ParseError: it is none"""
+    """The tree of an expression. :raises ParseError: it is none, or too long to be worked on"""
+    if len(source) > MAX_LENGTH:
+        raise ParseError(f"the expression is longer than {MAX_LENGTH} characters", 0)
     parser = _Parser(source)
     node = parser.expression(0)
     if parser.token is not _END:
@@ -108,7 +113,7 @@ class _Parser:
 
     def expression(self, depth: int) -> Node:
         if depth > MAX_DEPTH:
-            raise ParseError(f"expression recursion limit exceeded: {MAX_DEPTH}", self._offset)
+            raise ParseError(TOO_DEEP, self._offset)
         condition = self._binary(0, depth + 1)
         if not self._is("?"):
             return condition

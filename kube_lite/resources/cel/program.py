@@ -1,6 +1,6 @@
 """CEL expressions as Kubernetes uses them, over the library ``common-expression-language`` (Rust; ``import cel``).
 
-The library is imported when the first expression is compiled (0.4 s), never before. It evaluates in some 30 us what
+The library is loaded when the first expression is compiled, never before. It evaluates in some 30 us what
 ``cel-python`` takes 2 ms for. It knows no cost, so a bound is worked out before an expression runs: the size of the
 data to the power of the depth to which loops are nested.
 """
@@ -8,26 +8,30 @@ data to the power of the depth to which loops are nested.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Collection, Mapping
 from functools import cache, lru_cache, partial
+from importlib.machinery import PathFinder
+from importlib.util import find_spec, module_from_spec
 from typing import Any, Final
 
 from kube_lite.resources.cel import authorizer as authorizing
-from kube_lite.resources.cel import functions, unordered
+from kube_lite.resources.cel import functions, growth, unordered
 from kube_lite.resources.cel.authorizer import AuthorizerValue, asking
 from kube_lite.resources.cel.check import check
 from kube_lite.resources.cel.cost import estimate
 from kube_lite.resources.cel.declared import MACROS, overloads
-from kube_lite.resources.cel.parse import ParseError, located, parse
+from kube_lite.resources.cel.growth import Growth
+from kube_lite.resources.cel.parse import MAX_LENGTH, TOO_DEEP, ParseError, located, parse
 from kube_lite.resources.cel.rewrite import depth, free, is_qualified, rewrite
 from kube_lite.resources.cel.types import CelType, of_value
 
 CALL_COST_LIMIT: Final = 1_000_000
 """Steps of one expression at most (apiserver ``celconfig.PerCallLimit``)."""
+LIBRARY: Final = "cel.cel"
+"""The module of the library that is not Python."""
 _MACROS: Final = MACROS | {"has", "cel.bind", "_?_:_"}
 _TYPE_NAMES: Final = frozenset({"int", "uint", "double", "string", "bool", "bytes", "list", "map", "null_type", "type"})
-MAX_LENGTH: Final = 16_384
-"""Characters of an expression at most; bounds the work of parsing it."""
 _STEPS_PER_TURN: Final = 10
 """More than a turn of a plain loop takes; data for which this is little enough is not looked at closely."""
 MAX_NESTED_LOOPS: Final = 6
@@ -48,9 +52,21 @@ def _missing(key: Any) -> str:
 
 @cache
 def _library() -> Any:
-    import cel
+    """The library's extension module alone: its package also imports a command line, which takes 30 MB and 0.5 s.
 
-    return cel
+    :raises RuntimeError: it is not installed
+    """
+    if (known := sys.modules.get(LIBRARY)) is not None:
+        return known
+    package = find_spec(LIBRARY.partition(".")[0])
+    places = package.submodule_search_locations if package is not None else None
+    found = PathFinder.find_spec(LIBRARY, places) if places else None
+    if found is None or found.loader is None:
+        raise RuntimeError("the package common-expression-language is not installed")
+    library = module_from_spec(found)
+    found.loader.exec_module(library)
+    sys.modules[LIBRARY] = library  # it cannot be loaded twice, should somebody import the package after all
+    return library
 
 
 @cache
@@ -149,6 +165,7 @@ class Program:
         """How deeply its loops are nested."""
         if self.depth > MAX_NESTED_LOOPS:
             raise CelError("estimated rule cost exceeds budget: comprehensions are nested too deeply")
+        self._growth = growth.of(self._root)
         names = [name for name in free(self._root) if name.name not in _TYPE_NAMES]
         self._places = {name.name: name.offset for name in reversed(names)}
         self.variables: frozenset[str] = frozenset(self._places)
@@ -159,16 +176,19 @@ class Program:
             self._program = library.compile(rewrite(self._root, self._lists))
         except (ValueError, RuntimeError) as error:
             raise CelError(f"compilation failed: {error}") from error
-        self._context = library.Context({"format": {}})
-        self._add_functions()
-        for offset, type_ in (lists or {}).items():
-            self._context.add_function(f"__same_{offset}", partial(unordered.same, type_))
-            self._context.add_function(f"__joined_{offset}", partial(unordered.joined, type_))
         self._for_nulls: Any = None
         """The same for variables that are null, once there were some."""
+        self._typed = dict(lists or {})
+        self._spare = [self._new_context()]
+        """Contexts that nobody uses: a run takes one, for another thread may run the same program meanwhile."""
 
-    def _add_functions(self) -> None:
-        """Give the context what is called: each run copies it, so it holds no more than that."""
+    def _new_context(self) -> Any:
+        """A context with what is called: each run copies it, so it holds no more than that."""
+        context = _library().Context({"format": {}})
+        context.add_function("__whole", lambda value: {} if value is None else value)
+        for offset, type_ in self._typed.items():
+            context.add_function(f"__same_{offset}", partial(unordered.same, type_))
+            context.add_function(f"__joined_{offset}", partial(unordered.joined, type_))
         for node in self._root.walk():
             if node.kind == "call":
                 qualified = is_qualified(node) and node.target is not None
@@ -180,7 +200,8 @@ class Program:
         called = set(self._program.functions())
         grouped = {name for name in added if "." in name and name.rpartition(".")[2] in called}
         for name in (called | grouped) & set(added):
-            self._context.add_function(name, added[name])
+            context.add_function(name, added[name])
+        return context
 
     def undeclared(self, name: str) -> CelError:
         """The error for a variable that is none here."""
@@ -201,13 +222,19 @@ class Program:
             authorizer = None
         if self.depth:
             self._check_cost(used)
-        self._context.update(used)
+        if self._growth is not None:
+            self._check_growth(used, self._growth)
         run = self._program
         if None in used.values() or None in (used.get("variables") or {}).values():
             run = self._on_nulls()
         try:
+            context = self._spare.pop()
+        except IndexError:
+            context = self._new_context()
+        try:
+            context.update(used)
             with asking(authorizer):
-                return run.execute(self._context)
+                return run.execute(context)
         except KeyError as error:
             raise CelError(_missing(error.args[0] if error.args else "")) from error
         except IndexError as error:
@@ -218,11 +245,12 @@ class Program:
             raise CelError("no such overload") from error
         except (ValueError, RuntimeError, OverflowError, ArithmeticError) as error:
             raise CelError(_plain(str(error))) from error
+        finally:
+            self._spare.append(context)
 
     def _on_nulls(self) -> Any:
         if self._for_nulls is None:
             self._for_nulls = _library().compile(rewrite(self._root, self._lists, nulls=True))
-            self._context.add_function("__whole", lambda value: {} if value is None else value)
         return self._for_nulls
 
     def _check_cost(self, variables: Mapping[str, Any]) -> None:
@@ -234,9 +262,21 @@ class Program:
         if estimate(check(self.source, self._root, types)) > CALL_COST_LIMIT:
             raise CostExceeded("operation cancelled: actual cost limit exceeded")
 
+    def _check_growth(self, variables: Mapping[str, Any], found: Growth) -> None:
+        """:raises CostExceeded: it might make more than there is room for"""
+        volume = growth.volume(list(variables.values())) + len(self.source)
+        if found.most(volume) > growth.LIMIT:
+            raise CostExceeded("operation cancelled: actual cost limit exceeded")
+        if found.in_loops and volume * weight(list(variables.values())) > growth.LIMIT:
+            types = {name: of_value(value) for name, value in variables.items()}
+            if estimate(check(self.source, self._root, types)) > CALL_COST_LIMIT:
+                raise CostExceeded("operation cancelled: actual cost limit exceeded")
+
 
 def syntax_problem(source: str) -> str:
     """What the library's parser says of a source that cannot be read; empty when it can."""
+    if len(source) > MAX_LENGTH:
+        return ""  # the library takes minutes for some
     try:
         _library().compile(source)
     except (ValueError, RuntimeError) as error:
@@ -244,7 +284,7 @@ def syntax_problem(source: str) -> str:
     return ""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)  # some 9 KB each, those of the library among them
 def _compiled(source: str) -> Program:
     return Program(source)
 
@@ -258,8 +298,11 @@ def compile(  # the field's word
     :param scope: the types of its variables, where they may hold lists whose order does not count
     :raises CelError: it is none, or mentions others
     """
-    lists = unordered.operators(source, scope) if scope is not None else {}
-    program = Program(source, lists) if lists else _compiled(source)
+    try:
+        lists = unordered.operators(source, scope) if scope is not None else {}
+        program = Program(source, lists) if lists else _compiled(source)
+    except RecursionError:
+        raise CelError(f"compilation failed: {TOO_DEEP}") from None
     unknown = sorted(program.variables - set(variables)) if variables is not None else []
     if unknown:
         raise program.undeclared(unknown[0])

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from kube_lite.resources.go.alignment import aligned
 from kube_lite.resources.go.types import (
     INT_OR_STRING,
     QUANTITY,
@@ -100,25 +101,10 @@ def is_same(kind: str, x: Any, y: Any) -> bool:
 
 
 def _compare_lists(item: str, x: Sequence[Any], y: Sequence[Any]) -> list[tuple[str, _Node]]:
-    """Items in pairs where they are alike; else those that are gone, then those that are new."""
-    head = 0
-    while head < min(len(x), len(y)) and not _compare(item, x[head], y[head]).differs:
-        head += 1
-    tail = 0
-    while tail < min(len(x), len(y)) - head and not _compare(item, x[-1 - tail], y[-1 - tail]).differs:
-        tail += 1
-    pairs = [(x[i], y[i]) for i in range(head)]
-    middle_x, middle_y = x[head : len(x) - tail], y[head : len(y) - tail]
-    for i in range(max(len(middle_x), len(middle_y))):
-        one = middle_x[i] if i < len(middle_x) else _ABSENT
-        other = middle_y[i] if i < len(middle_y) else _ABSENT
-        same, different = _compare(item, one, other).leaves
-        if one is _ABSENT or other is _ABSENT or same + 1 >= different:
-            pairs.append((one, other))
-        else:
-            pairs += [(one, _ABSENT), (_ABSENT, other)]
-    pairs += [(x[len(x) - tail + i], y[len(y) - tail + i]) for i in range(tail)]
-    return [("", _compare(item, one, other)) for one, other in pairs]
+    """Items beside each other, as far as they are alike."""
+    pairs = aligned(len(x), len(y), lambda i, j: _compare(item, x[i], y[j]).leaves)
+    ends = [(_ABSENT if i is None else x[i], _ABSENT if j is None else y[j]) for i, j in pairs]
+    return [("", _compare(item, one, other)) for one, other in ends]
 
 
 def _map_key(kind: str, key: str) -> str:
@@ -220,7 +206,8 @@ class _Options(msgspec.Struct, frozen=True):
     def named(self, type_: str, text: str | _List) -> str | _List:
         """The text behind its type, where that is shown."""
         kind = underlying(type_)
-        composite = kind in go_types().structs or kind[0] == "[" or kind.startswith("map[") or kind == QUANTITY
+        structs = kind in go_types().structs or kind in (QUANTITY, INT_OR_STRING)
+        composite = structs or kind[0] == "[" or kind.startswith("map[")
         if self.types == _ELIDE or (self.types == _AUTO and (not composite or text == "nil" or self.side == "=")):
             return text
         return _prefixed(type_, text)
@@ -244,9 +231,7 @@ def _value(options: _Options, type_: str, value: Any) -> str | _List:
     if kind == QUANTITY:
         return options.named(type_, _quantity(inner, value or "0", _cut(options.level)))
     if kind == INT_OR_STRING:
-        if isinstance(value, str):
-            return options.named(type_, _List("", [_Record("1", "Type"), _Record(go_quote(value), "StrVal")]))
-        return options.named(type_, _List("", [_Record(str(value), "IntVal")] if value else []))
+        return options.named(type_, _int_or_string(value, _cut(options.level)))
     if kind in go_types().structs:
         set_ = [(f, member(kind, f, value or {})) for f in go_types().structs[kind]]
         shown = [(f.name, f.type, sub) for f, sub in set_ if not is_zero(f.type, sub)]
@@ -287,6 +272,12 @@ def _quantity(options: _Options, text: str, most: int) -> _List:
     records = [_Record(inside, "i")] if numbers else []
     records += [_Record(go_quote(part), name) for name, part in (("s", kept), ("Format", family)) if part]
     return _List("", records[:most] + ([_Record("...")] if len(records) > most else []))
+
+
+def _int_or_string(value: Any, most: int) -> _List:
+    given = (("Type", "1"), ("StrVal", go_quote(value))) if isinstance(value, str) else (("IntVal", str(value or 0)),)
+    shown = [_Record(text, name) for name, text in given if text not in ("0", '""')]
+    return _List("", shown[:most] + ([_Record("...")] if len(shown) > most else []))
 
 
 def _basic(kind: str, value: Any) -> str:

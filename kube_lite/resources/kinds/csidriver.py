@@ -123,6 +123,7 @@ RESOURCES = (
         plural="csidrivers",
         group="storage.k8s.io",
         generation=False,
+        returns_deleted=True,
         definition="io.k8s.api.storage.v1.CSIDriver",
         namespaced=False,
         allow_unconditional_update=False,

@@ -73,6 +73,7 @@ RESOURCES = (
         definition="io.k8s.api.storage.v1.CSINode",
         namespaced=False,
         generation=False,
+        returns_deleted=True,
         allow_unconditional_update=False,
         validate=_validate,
         validate_update=_validate_update,

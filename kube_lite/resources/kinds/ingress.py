@@ -138,6 +138,22 @@ def _validate(obj: Obj) -> Errors:
     return found
 
 
+def _validate_update(new: Obj, old: Obj) -> Errors:
+    """A malformed name of a secret may stay: older versions took any."""
+    found = _validate(new)
+    return without_secret_names(found) if found and _names_badly(old) else found
+
+
+def _names_badly(obj: Obj) -> bool:
+    found = _tls((obj.get("spec") or {}).get("tls") or [])
+    return without_secret_names(found) != found
+
+
+def without_secret_names(problems: Errors) -> Errors:
+    """The problems but those of secrets' names."""
+    return [p for p in problems if not (p.field.startswith("spec.tls[") and p.field.endswith("].secretName"))]
+
+
 def _validate_create(obj: Obj) -> Errors:
     spec, annotations = obj.get("spec") or {}, (obj.get("metadata") or {}).get("annotations") or {}
     found = _validate(obj)
@@ -189,7 +205,7 @@ RESOURCES = (
         prepare_create=_prepare_create,
         prepare_update=prepare_update,
         validate=_validate_create,
-        validate_update=lambda new, old: _validate(new),
+        validate_update=_validate_update,
         columns=(
             NAME_COLUMN,
             Column("Class"),

@@ -70,7 +70,6 @@ _GA_LABELS = {
     "failure-domain.beta.kubernetes.io/region": "topology.kubernetes.io/region",
     "failure-domain.beta.kubernetes.io/zone": "topology.kubernetes.io/zone",
 }
-_SAME_NODES = f"{IMMUTABLE}, except for updating from beta label to GA"
 _RECYCLED = (
     "The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning."
 )
@@ -305,11 +304,11 @@ def _same_nodes(affinity: Obj | None, had: Obj) -> Errors:
     if affinity == had:
         return []
     if affinity is None:
-        return [invalid("nodeAffinity", None, _SAME_NODES)]
+        return [invalid("nodeAffinity", None, IMMUTABLE)]
     if _with_new_labels(affinity) == _with_new_labels(had) and _count_old(affinity) <= _count_old(had):
         return []
     shown = go_value("core.VolumeNodeAffinity", affinity)
-    return [invalid("nodeAffinity", shown, _SAME_NODES)]
+    return [invalid("nodeAffinity", shown, IMMUTABLE)]
 
 
 def _expressions(affinity: Obj) -> list[Obj]:

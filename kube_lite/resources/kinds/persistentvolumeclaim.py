@@ -133,8 +133,7 @@ def _sources(spec: Obj, path: str, *, any_group: bool) -> Errors:
             found.extend(required(child(at, part)) for part in ("name", "kind") if not given.get(part))
             group, kind = _kind_of(given)
             if not group and kind != "PersistentVolumeClaim":
-                detail = "must be 'PersistentVolumeClaim' when referencing the default apiGroup"
-                found.append(invalid(at, kind, detail))
+                found.append(invalid(at, kind, ""))
             elif group and not any_group:
                 found.extend(dns_subdomain(group, child(at, "apiGroup")))
     if reference is None:
@@ -180,7 +179,8 @@ def _validate_update(new: Obj, old: Obj) -> Errors:
         detail = f"spec is immutable after creation except resources.requests for bound claims\n{changed}"
         found.append(forbidden("spec", detail))
     capacity = ((old.get("status") or {}).get("capacity") or {}).get("storage")
-    found.extend(_shrinks(requests.get("storage"), had, capacity))
+    # No claim shrank up to v1.22, which is told where the update is refused anyway.
+    found.extend(_shrinks(requests.get("storage"), had, had if found else capacity))
     found.extend(immutable(after, before, "volumeMode", ""))
     return found + _attributes_kept(after, before, old.get("status") or {})
 
@@ -197,7 +197,7 @@ def _shrinks(wanted: str | None, had: str | None, given: str | None) -> Errors:
     size = quantity.parse(wanted or "0")
     if size >= quantity.parse(had or "0") or size > quantity.parse(given or "0"):
         return []
-    return [forbidden("spec.resources.requests.storage", "field can not be less than status.capacity")]
+    return [forbidden("spec.resources.requests.storage", "field can not be less than previous value")]
 
 
 def _attributes_kept(after: Obj, before: Obj, state: Obj) -> Errors:

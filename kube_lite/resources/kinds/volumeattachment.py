@@ -25,7 +25,8 @@ def _prepare_create(obj: Obj) -> None:
     obj["status"] = {"attached": False}
 
 
-def _validate(obj: Obj) -> Errors:
+def validate_any(obj: Obj) -> Errors:
+    """What every version asks of an attachment."""
     spec = obj.get("spec") or {}
     source = spec.get("source") or {}
     found: Errors = []
@@ -49,14 +50,14 @@ def _validate(obj: Obj) -> Errors:
 def _validate_new(obj: Obj) -> Errors:
     """What v1 asks of new attachments only, after the rest."""
     spec = obj.get("spec") or {}
-    found = _validate(obj) + validate_driver_name(spec.get("attacher", ""), "spec.attacher")
+    found = validate_any(obj) + validate_driver_name(spec.get("attacher", ""), "spec.attacher")
     if (name := (spec.get("source") or {}).get("persistentVolumeName")) is not None:
         found.extend(dns_subdomain(name, "spec.source.persistentVolumeName"))
     return found
 
 
 def _validate_update(new: Obj, old: Obj) -> Errors:
-    checked = [*validate_common(new.get("metadata") or {}), *_validate(new)]
+    checked = [*validate_common(new.get("metadata") or {}), *validate_any(new)]
     found = [*checked, *checked]
     if new.get("spec") != old.get("spec"):
         found.append(invalid("spec", go_value("storage.VolumeAttachmentSpec", new.get("spec")), IMMUTABLE))

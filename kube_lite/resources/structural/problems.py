@@ -72,7 +72,7 @@ def type_name(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
     if isinstance(value, int):
-        return "integer"
+        return "integer" if -(2**63) <= value < 2**63 else "number"
     if isinstance(value, float):
         return "number"
     if isinstance(value, str):
@@ -90,9 +90,18 @@ def invalid(path: Path, value: Any, detail: str, *, blocking: bool = False) -> P
     return Problem(path, field.invalid(text(path), value, f"{text(path)} in body {detail}"), blocking)
 
 
-def wrong_type(path: Path, value: Any, wanted: str) -> Problem:
-    """A value of another type than the schema's; what is shown is the name of its type."""
-    given = field.show(type_name(value))
+_SIZES: Final = {"integer": "int64", "number": "float64"}
+
+
+def wrong_type(path: Path, value: Any, wanted: str, fmt: str = "") -> Problem:
+    """A value of another type than the schema's; what is shown is the name of its type.
+
+    :param fmt: the schema's format: then formats are shown instead, but of texts, lists and nothing
+    """
+    name = type_name(value)
+    if fmt and name not in ("string", "array", "null"):
+        name, wanted = _SIZES.get(name, ""), fmt
+    given = field.show(name)
     shown = f"Invalid value: {given}: {text(path)} in body must be of type {wanted}: {given}"
     return Problem(path, FieldError("FieldValueInvalid", text(path), shown), blocking=True)
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from kube_lite import clock
 from kube_lite.errors import FieldError
 from kube_lite.resources import field as fields
 from kube_lite.resources.cel import program, syntax
@@ -29,6 +30,8 @@ from kube_lite.resources.structural.ratchet import same
 RULES: Final = "x-kubernetes-validations"
 OBJECT_COST_LIMIT: Final = 10_000_000
 """Steps of all rules on one object (apiserver ``celconfig.RuntimeCELCostBudget``)."""
+OBJECT_SECONDS: Final = 10.0
+"""Seconds that they may take: what is counted above are estimates."""
 LONGEST_RULE_MESSAGE: Final = 5_120
 """Bytes of a message that an expression makes."""
 _OUT_OF_BUDGET: Final = "validation failed due to running out of cost budget, no further validation rules will be run"
@@ -68,6 +71,7 @@ class _Node(msgspec.Struct):
 
 class _Budget(msgspec.Struct):
     left: int = OBJECT_COST_LIMIT
+    deadline: float = msgspec.field(default_factory=lambda: clock.monotonic() + OBJECT_SECONDS)
 
 
 class _Run(msgspec.Struct):
@@ -84,6 +88,11 @@ class Rules:
     def __init__(self, root: _Node) -> None:
         self._root = root
 
+    @property
+    def has_nested_loops(self) -> bool:
+        """Whether a rule has loops in loops, and so may take long even on a small object."""
+        return _has_nested_loops(self._root)
+
     def validate(self, obj: Obj, old: Obj | None, warnings: list[str] | None = None) -> Errors:
         """What the rules say of an object; ``old`` is what it was before an update.
 
@@ -97,6 +106,11 @@ class Rules:
         if warnings is not None:
             warnings += run.warnings
         return run.found
+
+
+def _has_nested_loops(node: _Node) -> bool:
+    below = [*node.properties.values(), *(n for n in (node.additional, node.items) if n is not None)]
+    return any(rule.expression.depth > 1 for rule in node.rules) or any(map(_has_nested_loops, below))
 
 
 class _OutOfBudget(Exception):
@@ -298,7 +312,7 @@ def _evaluate(rule: _Rule, node: _Node, value: Any, old: Any, path: Path, found:
     elif rule.transition:
         variables["oldSelf"] = view(old)
     budget.left -= 1 + rule.expression.depth * 100
-    if budget.left < 0:
+    if budget.left < 0 or clock.monotonic() > budget.deadline:
         raise _OutOfBudget
     at, kind = text(path), node.schema.get("type", "")
     named = rule.message.strip() or rule.expression.source.strip()

@@ -33,9 +33,13 @@ _EXACT: Final = 2**53 - 1
 
 
 def _is_integer(value: Any) -> bool:
-    return type(value) is int or (type(value) is float and value.is_integer() and abs(value) <= _EXACT)
+    if type(value) is int:
+        return -(2**63) <= value < 2**63
+    return type(value) is float and value.is_integer() and abs(value) <= _EXACT
 
 
+_SIZED: Final = frozenset({"int32", "int64", "float", "double"})
+"""Formats of numbers."""
 _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "string": lambda v: type(v) is str,
     "integer": _is_integer,
@@ -115,13 +119,15 @@ def _int_or_string(schema: Schema) -> list[Check]:
 
 def _typed(schema: Schema, wanted: str) -> Check:
     is_type = _TYPES.get(wanted)
+    fmt = str(schema.get("format") or "").strip()
+    told = fmt if fmt in _SIZED or FORMATS.get(fmt.replace("-", "")) or FORMATS.get(fmt) else ""
     constraint = _constraints(schema, "number" if wanted == "integer" else wanted)
     if is_type is None:
         return _anything
 
     def check(value: Any, path: Path, problems: list[Problem]) -> None:
         if not is_type(value):
-            problems.append(wrong_type(path, value, wanted))
+            problems.append(wrong_type(path, value, wanted, told))
         if constraint is not None and (is_type(value) or (wanted == "integer" and isinstance(value, float))):
             constraint(value, path, problems)
 
@@ -226,9 +232,9 @@ def _object(schema: Schema) -> Check | None:
             if name not in values:
                 problems.append(Problem(path, field.required(text((path, name)))))
         if most is not None and len(values) > most:
-            problems.append(invalid(path, len(values), f"should have at most {most} properties", blocking=True))
+            problems.append(invalid(path, most, f"should have at most {most} properties", blocking=True))
         if least is not None and len(values) < least:
-            problems.append(invalid(path, len(values), f"should have at least {least} properties"))
+            problems.append(invalid(path, least, f"should have at least {least} properties"))
         for name, value in values.items():
             one = checks.get(name)
             if one is not None:

@@ -13,7 +13,7 @@ from kube_lite.sched.labels import LabelColumn
 from kube_lite.sched.nodes import Ints, Mask, NodeTable, Rows, lookup, rows_mask
 from kube_lite.sched.podinfo import PodInfo
 
-REASON = "node(s) didn't match Pod's node affinity/selector"
+REASON = "node(s) didn't match Pod's node affinity"
 
 
 def _compares(operator: str, value: str, bound: str) -> bool:

@@ -14,6 +14,7 @@ from kube_lite import clock
 from kube_lite.api.admission.chain import build
 from kube_lite.api.admission.plugin import Objects
 from kube_lite.api.admission.webhook_call import CallFailed, WebhookCaller
+from kube_lite.resources.schema import Type
 from tests.api.admission.stories import WITHOUT, Json
 from tests.api.admission.test_webhook import config_map, register
 from tests.api.wire import call
@@ -30,7 +31,7 @@ class Slow(WebhookCaller):
         super().__init__(random.Random(1))
         self.asked: list[tuple[str, float]] = []
 
-    async def post(self, config: Mapping[str, Any], body: Json, timeout: float, objects: Objects) -> Any:
+    async def post(self, config: Mapping[str, Any], body: Json, timeout: float, objects: Objects, type_: Type) -> Any:
         path = config["url"].rpartition("/")[2]
         self.asked.append((path, timeout))
         try:
@@ -47,6 +48,8 @@ class Slow(WebhookCaller):
         ([(1, 20), (1, 5), (1, 20)], [(1, 20)], "10s", 201, [("1", 10), ("1", 5), ("1", 8), ("1", 7)]),
         ([(5, 4), (1, 5)], [], "3s", 504, [("5", 3)]),
         ([(5, 4), (1, 5)], [], "", 201, [("5", 4), ("1", 5)]),
+        # without a bound of its own a client has upstream's 34 seconds
+        ([(20, 30), (20, 30)], [(1, 5)], "", 504, [("20", 30), ("20", 14)]),
         ([], [], "soon", 400, []),
     ],
 )

@@ -50,7 +50,7 @@ def test_containers_get_what_they_leave_open_and_the_pod_tells_of_it() -> None:
         (
             {"type": "Pod", "min": {"memory": "1Gi"}},
             {"requests": {"memory": "1Mi"}},
-            "minimum memory usage per Pod is 1Gi, but request is 1Mi",
+            "minimum memory usage per Pod is 1Gi, but request is 1048576",
         ),
         (
             {"type": "Container", "maxLimitRequestRatio": {"cpu": "2"}},
@@ -60,7 +60,8 @@ def test_containers_get_what_they_leave_open_and_the_pod_tells_of_it() -> None:
         (
             {"type": "Pod", "max": {"cpu": "1", "memory": "1Mi"}},
             {"limits": {"cpu": "2", "memory": "2Mi"}},
-            "[maximum cpu usage per Pod is 1, but limit is 2, maximum memory usage per Pod is 1Mi, but limit is 2Mi]",
+            "[maximum cpu usage per Pod is 1, but limit is 2, "
+            "maximum memory usage per Pod is 1Mi, but limit is 2097152]",
         ),
     ],
 )

@@ -118,6 +118,9 @@ def signing_request(name: str, signer: str = "kubernetes.io/kubelet-serving") ->
     return lambda client, uids: client.create("certificatesigningrequests.certificates.k8s.io", obj)
 
 
+CLAIM = {"name": "gpu", "resourceClaimTemplateName": "t"}
+
+
 def mirror(node: str = "n1", owner: str = "n1", owners: int = 1, **more: Any) -> Attempt:
     """A mirror pod."""
 
@@ -210,6 +213,8 @@ ATTEMPTS: list[tuple[str, Attempt, bool]] = [
     ("a mirror pod owned by another node", mirror(owner="n2"), False),
     ("a mirror pod of nobody", mirror(owners=0), False),
     ("a mirror pod with an account", mirror(serviceAccountName="robot"), False),
+    ("a mirror pod with the deprecated account", mirror(serviceAccount="robot"), False),
+    ("a mirror pod with a claim made for it", mirror(resourceClaims=[CLAIM]), False),
     ("a mirror pod with a secret", mirror(volumes=VOLUME), False),
 ]
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from kube_lite import errors
+from kube_lite.api.admission import validating_policy
 from kube_lite.api.admission.plugin import AdmissionRequest
 from kube_lite.api.admission.validating_policy import ValidatingAdmissionPolicy
+from kube_lite.api.large import LARGE
 from kube_lite.api.local import LocalClient
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.plane import Plane
@@ -74,6 +76,30 @@ def test_a_rule_chooses_its_reason_and_one_that_holds_lets_pass() -> None:
         assert (await refusal(client, config_map("a", k="w"))).code == 403
         await made(client, "configmaps", config_map("b", key="w"))
         await made(client, "secrets", {"metadata": {"name": "s"}})
+
+    play(story)
+
+
+def test_many_rules_over_a_large_object_are_evaluated_beside_the_loop_and_for_so_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two thousand rules over a map of a thousand keys held everybody up for a minute."""
+    sizes: list[int] = []
+
+    async def noted(size: int, call: Any, *args: Any) -> Any:
+        sizes.append(size)
+        return call(*args)
+
+    async def story(client: LocalClient) -> None:
+        monkeypatch.setattr(validating_policy, "beside", noted)
+        await policy(client, "validating", {"validations": [{"expression": "object.data.all(k, k != '')"}] * 50})
+        await made(client, "configmaps", config_map("small", key="w"))
+        large = {f"k{number}": "" for number in range(100)}
+        await made(client, "configmaps", config_map("large", **large))
+        assert sizes == [0, LARGE]
+        monkeypatch.setattr(validating_policy, "POLICY_SECONDS", -1.0)
+        error = await refusal(client, config_map("late", **large))
+        assert error.message.endswith("running out of cost budget, no further validation rules will be run")
 
     play(story)
 

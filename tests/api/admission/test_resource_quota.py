@@ -11,7 +11,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from kube_lite import errors
+from kube_lite import clock, errors
+from kube_lite.api.admission.resource_quota import ResourceQuota
 from kube_lite.api.local import LocalClient
 from kube_lite.api.options import WriteOptions
 from kube_lite.api.plane import Plane
@@ -350,3 +351,21 @@ def test_a_count_that_cannot_know_of_a_write_under_way_is_refused(monkeypatch: p
         assert await used(client) == {"pods": "0"}
 
     anyio.run(main)
+
+
+def test_namespaces_that_come_and_go_leave_no_ledger() -> None:
+    async def main() -> None:
+        plane = await started_plane(disabled=WITHOUT)
+        client = plane.client(ADMIN, "test")
+        for number in range(3):
+            name = f"n{number}"
+            await made(client, "namespaces", {"metadata": {"name": name}}, "")
+            await made(client, "resourcequotas", quota(pods="1"), name)
+            await made(client, "pods", pod("a"), name)
+            for refused in (pod("b"), pod("c", cpu={"x": "1"}), {}):
+                with pytest.raises(errors.ApiError):
+                    await made(client, "pods", refused, name)
+        plugin = next(p for p in plane.verbs.admission.validating if isinstance(p, ResourceQuota))
+        assert plugin._ledgers == {}
+
+    clock.run_virtual(main())

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from kube_lite import errors
+from kube_lite.api.aggregation import proxying as proxies
 from kube_lite.api.aggregation import transport
 from kube_lite.api.aggregation.proxying import Name, Proxying, parse_name
 from kube_lite.api.http import Request
@@ -60,6 +61,8 @@ async def _proxied(address: str, path: str, **more: Any) -> Answer:
     await client.create("pods", pod(address), "default")
     status = {"status": {"podIP": address, "podIPs": [{"ip": address}]}}
     await client.patch("pods", "p", status, "default", subresource="status")
+    named = {"type": "ExternalName", "externalName": "localhost", "ports": [{"port": 80}]}
+    await client.create("services", {"metadata": {"name": "elsewhere"}, "spec": named}, "default")
     ports = [{"name": "web", "port": 80, "targetPort": 8080}, {"name": "other", "port": 81}]
     await client.create("services", {"metadata": {"name": "s"}, "spec": {"ports": ports}}, "default")
     piece: Obj = {
@@ -133,6 +136,7 @@ async def test_a_service_is_reached_through_its_endpoints(backend: Backend) -> N
         (f"{SERVICE}/s/proxy/", 503, 'no service port \\"\\" found for service \\"s\\"'),
         (f"{SERVICE}/s:nosuch/proxy/", 503, 'no service port \\"nosuch\\" found'),
         (f"{SERVICE}/nosuch/proxy/", 404, 'services \\"nosuch\\" not found'),
+        (f"{SERVICE}/elsewhere/proxy/", 503, 'no endpoints available for service \\"elsewhere\\"'),
         (f"{POD}/nosuch/proxy/", 404, 'pods \\"nosuch\\" not found'),
         ("/api/v1/nodes/nosuch/proxy/", 404, 'nodes \\"nosuch\\" not found'),
     ],
@@ -145,11 +149,19 @@ async def test_what_cannot_be_reached_is_told_apart(backend: Backend, path: str,
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "::1"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1"])
 async def test_the_servers_own_host_cannot_be_reached(backend: Backend, address: str) -> None:
     answer = await _proxied(address, f"{POD}/p/proxy/")
     assert (answer.code, answer.json()["message"]) == (400, "address not allowed")
     assert not backend.asked
+
+
+@pytest.mark.anyio
+async def test_the_servers_own_host_cannot_be_reached_by_names_either() -> None:
+    assert await proxies._checked("10.1.2.3:80") == "10.1.2.3:80"
+    assert await proxies._checked("[fd00::1]:80") == "[fd00::1]:80"
+    with pytest.raises(errors.BadRequest, match="address not allowed"):
+        await proxies._checked("localhost.:80")
 
 
 @pytest.mark.anyio

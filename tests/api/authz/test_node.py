@@ -199,3 +199,15 @@ def test_a_node_loses_sight_of_a_pods_secrets_with_the_pod() -> None:
 def test_an_ephemeral_volume_is_a_claim_named_after_pod_and_volume() -> None:
     found = references({"metadata": {"name": "p"}, "spec": {"volumes": [{"name": "v", "ephemeral": {"x": 1}}]}})
     assert found["persistentvolumeclaims"] == {"p-v"}
+
+
+def test_nodes_whose_pods_are_gone_are_forgotten() -> None:
+    async def main() -> None:
+        plane = await world()
+        pods = plane.authorizer.nodes._pods
+        assert pods.refer_to("n2", "secrets", "default", "theirs-secret")
+        await admin(plane).delete("pods", "theirs", "default", grace_period_seconds=0)
+        assert not pods.refer_to("n2", "secrets", "default", "theirs-secret")
+        assert set(pods._by_node) == {"n1"}
+
+    anyio.run(main)

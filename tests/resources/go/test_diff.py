@@ -150,3 +150,9 @@ def test_long_equal_lists_are_cut_short() -> None:
     told = go_diff(POD, {**pod, "restartPolicy": "Never"}, pod)
     kept = '{{Name: "c", Image: "nginx", TerminationMessagePath: "/dev/termination-log", '
     assert f'Containers:                    {kept}TerminationMessagePolicy: "File", ...}}}},' in told
+
+
+def test_a_port_is_cut_where_all_else_is() -> None:
+    probe = {"tcpSocket": {"port": 1}}
+    told = go_diff(POD, {**pod, "containers": [{**container, "livenessProbe": probe}]}, pod)
+    assert "core.Handler{TCPSocket: &core.TCPSocketAction{Port: intstr.IntOrString{...}}}" in told

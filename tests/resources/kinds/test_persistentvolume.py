@@ -95,7 +95,7 @@ def test_a_new_volume(name: str, change: Change, causes: list[Cause]) -> None:
             "older labels",
             {"spec.nodeAffinity": NEW},
             {"spec.nodeAffinity": OLD},
-            [(BAD, "nodeAffinity", "field is immutable, except for updating from beta label to GA")],
+            [(BAD, "nodeAffinity", "field is immutable")],
         ),
         (
             "other nodes",

@@ -24,6 +24,13 @@ def _problems(schema: dict[str, Any], obj: Any) -> list[str]:
     ("schema", "value", "message"),
     [
         ({"type": "integer"}, "x", 'spec.a: Invalid value: "string": spec.a in body must be of type integer: "string"'),
+        ({"type": "integer"}, 2**63, 'Invalid value: "number": spec.a in body must be of type integer: "number"'),
+        (
+            {"type": "string", "format": "date"},
+            5,
+            'Invalid value: "int64": spec.a in body must be of type date: "int64"',
+        ),
+        ({"type": "object", "maxProperties": 1}, {"a": 1, "b": 2}, "spec.a: Invalid value: 1: spec.a in body should"),
         ({"type": "integer"}, True, 'Invalid value: "boolean": spec.a in body must be of type integer: "boolean"'),
         ({"type": "string"}, None, 'Invalid value: "null": spec.a in body must be of type string: "null"'),
         ({"type": "integer"}, 1e16, 'Invalid value: "number": spec.a in body must be of type integer: "number"'),

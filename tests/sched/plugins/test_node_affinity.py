@@ -65,7 +65,7 @@ def test_node_selector_must_match_too() -> None:
     assert refused(NodeAffinity(), info("p", nodeSelector={"zone": "east", "size": "9"}), _nodes()) == "a b c"
     assert refused(NodeAffinity(), info("p", nodeSelector={}), _nodes()) == ""
     reasons = refusals(NodeAffinity(), info("p", nodeSelector={"zone": "east"}), _nodes())
-    assert reasons["c"] == ["node(s) didn't match Pod's node affinity/selector"]
+    assert reasons["c"] == ["node(s) didn't match Pod's node affinity"]
 
 
 def test_preferred_terms_add_up_by_weight() -> None:

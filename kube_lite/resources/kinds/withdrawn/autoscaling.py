@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from kube_lite.resources.kinds.horizontalpodautoscaler import RESOURCES as CURRENT
 from kube_lite.resources.kinds.horizontalpodautoscaler import conversion
+from kube_lite.resources.kinds.withdrawn import shown
 from kube_lite.resources.kinds.withdrawn.legacy import Conversion, Release, legacy
 from kube_lite.resources.meta import Obj
 
@@ -59,12 +60,13 @@ def down(obj: Obj) -> Obj:
 _V2 = CURRENT[0]
 
 RESOURCES = (
-    legacy(_V2, "v2beta2", Release("v1.23", "v1.26")),
+    legacy(_V2, "v2beta2", Release("v1.23", "v1.26"), shown=shown.autoscaler),
     legacy(
         _V2,
         "v2beta1",
         Release("v1.22", "v1.25"),
         conversion=Conversion(up, down),
+        shown=shown.autoscaler,
         internal_annotations=(conversion.BEHAVIOR,),
     ),
 )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from kube_lite.resources.field import Errors
 from kube_lite.resources.kinds import endpointslice
+from kube_lite.resources.kinds.withdrawn import shown
 from kube_lite.resources.kinds.withdrawn.legacy import Conversion, Release, legacy, renamed
 from kube_lite.resources.meta import Obj
 
@@ -69,6 +70,7 @@ RESOURCES = (
         Release("v1.21", "v1.25"),
         conversion=Conversion(up, down),
         errors=_told,
+        shown=shown.endpoint_slice,
         prepare_create=lambda obj: None,
         prepare_update=lambda new, old: None,
     ),

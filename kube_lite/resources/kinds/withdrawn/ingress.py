@@ -79,7 +79,7 @@ def _default(obj: Obj) -> None:
 
 
 def _told(obj: Obj, problems: Errors) -> Errors:
-    problems = renamed(problems, _FIELDS)
+    problems = renamed(ingress.without_secret_names(problems), _FIELDS)  # v1beta1 took any
     return [FieldError(p.reason, p.field, p.message.replace("`defaultBackend`", "`backend`")) for p in problems]
 
 

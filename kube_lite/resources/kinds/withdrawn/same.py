@@ -59,7 +59,13 @@ RESOURCES = (
     ),
     *(legacy(r, "v1beta1", Release("v1.17", _V1_22)) for r in (*role.RESOURCES, *rolebinding.RESOURCES)),
     *(legacy(module.RESOURCES[0], "v1beta1", Release("v1.19", _V1_22)) for module in (csidriver, storageclass)),
-    legacy(volumeattachment.RESOURCES[0], "v1beta1", Release("v1.19", _V1_22), subresources={}),
+    legacy(
+        volumeattachment.RESOURCES[0],
+        "v1beta1",
+        Release("v1.19", _V1_22),
+        subresources={},
+        validate=volumeattachment.validate_any,
+    ),
     legacy(csinode.RESOURCES[0], "v1beta1", Release("v1.17", _V1_22)),
     *(
         legacy(r, "v1beta1", Release("v1.19", _V1_22), conversion=_REVIEWS)

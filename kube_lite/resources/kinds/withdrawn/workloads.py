@@ -15,6 +15,7 @@ from kube_lite.resources.kinds import (
     replicaset,
     statefulset,
 )
+from kube_lite.resources.kinds.withdrawn import shown
 from kube_lite.resources.kinds.withdrawn.legacy import Release, legacy
 from kube_lite.resources.meta import Obj
 from kube_lite.resources.registry import Cells
@@ -73,7 +74,6 @@ def _default_apps_beta1(obj: Obj) -> None:
 
 
 _CRONJOB = cronjob.RESOURCES[0]
-_DEPLOYMENT = deployment.RESOURCES[0]
 
 _ZONE = next(i for i, column in enumerate(_CRONJOB.columns) if column.name == "Timezone")
 
@@ -86,28 +86,54 @@ def _row_without_zone(obj: Obj, now: datetime) -> Cells:
 
 
 _BETA1, _BETA2 = Release("v1.8", "v1.16"), Release("v1.9", "v1.16")
+_ORPHANING = "Orphan"
+"""What betas of workloads do with dependants when DELETE does not say."""
 
 RESOURCES = (
     *(
-        legacy(module.RESOURCES[0], "v1beta2", _BETA2, short_names=(), categories=())
-        for module in (deployment, statefulset, daemonset, replicaset, controllerrevision)
+        legacy(module.RESOURCES[0], "v1beta2", _BETA2, short_names=(), categories=(), default_propagation=_ORPHANING)
+        for module in (deployment, statefulset, daemonset, replicaset)
     ),
-    legacy(_DEPLOYMENT, "v1beta1", _BETA1, default=_default_apps_beta1, short_names=(), categories=()),
-    legacy(statefulset.RESOURCES[0], "v1beta1", _BETA1, default=_default_stateful_set, short_names=(), categories=()),
+    legacy(controllerrevision.RESOURCES[0], "v1beta2", _BETA2, short_names=(), categories=()),
+    *(
+        legacy(
+            module.RESOURCES[0],
+            "v1beta1",
+            _BETA1,
+            default=default,
+            short_names=(),
+            categories=(),
+            default_propagation=_ORPHANING,
+        )
+        for module, default in ((deployment, _default_apps_beta1), (statefulset, _default_stateful_set))
+    ),
     legacy(controllerrevision.RESOURCES[0], "v1beta1", _BETA1),
-    legacy(_DEPLOYMENT, "v1beta1", _BETA1, group="extensions", default=_default_extensions),
-    legacy(daemonset.RESOURCES[0], "v1beta1", _BETA1, group="extensions", default=_default_daemon_set),
-    legacy(replicaset.RESOURCES[0], "v1beta1", _BETA1, group="extensions", default=_default_selector),
+    *(
+        legacy(
+            module.RESOURCES[0],
+            "v1beta1",
+            _BETA1,
+            group="extensions",
+            default=default,
+            default_propagation=_ORPHANING,
+        )
+        for module, default in (
+            (deployment, _default_extensions),
+            (daemonset, _default_daemon_set),
+            (replicaset, _default_selector),
+        )
+    ),
     legacy(networkpolicy.RESOURCES[0], "v1beta1", Release("v1.9", "v1.16"), group="extensions"),
     legacy(
         _CRONJOB,
         "v1beta1",
         Release("v1.21", "v1.25"),
         generation=False,
+        default_propagation=_ORPHANING,
         columns=tuple(column for column in _CRONJOB.columns if column.name != "Timezone"),
         row=_row_without_zone,
         selectable=lambda obj: {"status.successful": ""},
         selectable_names=("status.successful",),
     ),
-    legacy(poddisruptionbudget.RESOURCES[0], "v1beta1", Release("v1.21", "v1.25")),
+    legacy(poddisruptionbudget.RESOURCES[0], "v1beta1", Release("v1.21", "v1.25"), shown=shown.budget),
 )

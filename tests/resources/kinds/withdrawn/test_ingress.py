@@ -69,6 +69,16 @@ def test_refusals_name_the_fields_of_the_old_version(change: Change, reason: str
     assert_create(resource("networking.k8s.io", "ingresses", "v1beta1"), OLD, change, [(reason, field, message)])
 
 
+def test_a_beta_takes_any_name_of_a_secret_which_v1_then_keeps() -> None:
+    named = {"spec.tls": [{"secretName": "A_b"}]}
+    assert_create(resource("networking.k8s.io", "ingresses", "v1beta1"), OLD, named, [])
+    today = resource("networking.k8s.io", "ingresses", "v1")
+    refused = [(BAD, "spec.tls[0].secretName", "RFC 1123 subdomain")]
+    assert_create(today, NEW, named, refused)
+    bad = changed(NEW, named)
+    assert [len(today.validate_update(bad, old)) for old in (bad, NEW)] == [0, 1]
+
+
 def test_an_update_keeps_the_status() -> None:
     new, causes = update(
         resource("extensions", "ingresses", "v1beta1"), OLD, {"spec.backend.servicePort": 81, "status": {}}

@@ -67,3 +67,10 @@ def test_old_events_are_stored_in_the_core_form_and_need_no_action() -> None:
     assert_same("events.k8s.io", "events", "v1beta1", old, core)
     assert not create(resource("events.k8s.io", "events", "v1beta1"), old)[1]
     assert create(resource("events.k8s.io", "events", "v1"), old)[1]
+
+
+def test_attachments_of_the_beta_may_name_their_driver_freely() -> None:
+    spec = {"attacher": "A_", "nodeName": "n", "source": {"persistentVolumeName": "V_"}}
+    for version, told in (("v1beta1", set()), ("v1", {"spec.attacher", "spec.source.persistentVolumeName"})):
+        kind = resource("storage.k8s.io", "volumeattachments", version)
+        assert {where for _, where, *_ in create(kind, {"metadata": {"name": "a"}, "spec": spec})[1]} == told

@@ -1,0 +1,1 @@
+"""Hours of use in a few minutes: what a server holds must not grow with what has come and gone."""
