@@ -149,7 +149,7 @@ async def test_what_cannot_be_reached_is_told_apart(backend: Backend, path: str,
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "::1"])
 async def test_the_servers_own_host_cannot_be_reached(backend: Backend, address: str) -> None:
     answer = await _proxied(address, f"{POD}/p/proxy/")
     assert (answer.code, answer.json()["message"]) == (400, "address not allowed")
@@ -160,8 +160,9 @@ async def test_the_servers_own_host_cannot_be_reached(backend: Backend, address:
 async def test_the_servers_own_host_cannot_be_reached_by_names_either() -> None:
     assert await proxies._checked("10.1.2.3:80") == "10.1.2.3:80"
     assert await proxies._checked("[fd00::1]:80") == "[fd00::1]:80"
-    with pytest.raises(errors.BadRequest, match="address not allowed"):
-        await proxies._checked("localhost.:80")
+    for address in ("localhost.:80", "[::ffff:127.0.0.1]:80"):  # the latter in pods that earlier versions let have it
+        with pytest.raises(errors.BadRequest, match="address not allowed"):
+            await proxies._checked(address)
 
 
 @pytest.mark.anyio
