@@ -45,7 +45,8 @@ def start(scale: Scale) -> Figures:
         with server.server() as (_, process, taken):
             if number:
                 times.append(taken)
-    with server.server() as (_, process, _):
+    with server.server() as (directory, process, _):
+        uvloop.run(server.load_all(directory))
         memory = uvloop.run(watchers.settled(process.pid))
     return {"start_s": statistics.median(times), "idle_mib": memory}
 

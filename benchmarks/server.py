@@ -115,6 +115,14 @@ async def wait_for_account(target: Endpoint) -> None:
     connection.close()
 
 
+async def load_all(directory: Path) -> None:
+    """Ask for what is loaded when it is first asked for."""
+    connection = await Connection.open(endpoint(directory / "admin.kubeconfig"))
+    status, _ = await connection.request("GET", "/docs")
+    assert status == 200
+    connection.close()
+
+
 async def creates_and_gets(directory: Path, pid: int, pods: int) -> dict[str, float]:
     """Calls per second with 16 clients, and the server's CPU microseconds for each, of one server."""
     target = endpoint(directory / "admin.kubeconfig")

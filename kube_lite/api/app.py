@@ -6,7 +6,7 @@ The order is upstream's: what is forbidden takes a seat too, so that a flood of 
 
 Resource paths are answered here, before FastAPI's router, which costs several times what the request does; the
 remaining routes (documentation, kube-lite's own resources) are ordinary FastAPI routes of ``extra``, which is
-built after the server is ready because importing FastAPI takes half a second of CPU.
+built when first asked for because importing FastAPI takes half a second of CPU.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class App:
         self._stopping = stopping
         self._metrics = metrics
         self.extra: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None
-        """The FastAPI application for the remaining paths, once it is built."""
+        """The FastAPI application for the remaining paths."""
         self.elsewhere: Callable[[Request], Awaitable[Response | None]] | None = None
         """Answers requests that belong to other servers (the aggregator), None where they do not."""
         self.hosts: Collection[str] = frozenset()

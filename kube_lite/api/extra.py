@@ -1,7 +1,7 @@
 """kube-lite's own REST resources, as documented FastAPI routes (see ``/docs``).
 
-Built after the server is ready: importing FastAPI costs half a second of CPU, and nothing of Kubernetes' own API
-needs it. The routes are thin; what they show is handed over by whoever puts the cluster together.
+Built when first asked for: importing FastAPI costs half a second of CPU, and nothing of Kubernetes' own API needs it.
+The routes are thin; what they show is handed over by whoever puts the cluster together.
 """
 
 from __future__ import annotations

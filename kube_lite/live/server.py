@@ -1,7 +1,7 @@
 """A live server: a data directory, a store, certificates and listeners around one cluster.
 
 Start-up order matters: the directory is locked first (by the store), then the socket is bound, so that a wrong
-flag or a second server fails before anything is written. FastAPI is built last, when requests are served already.
+flag or a second server fails before anything is written. FastAPI is built when somebody asks for its routes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -28,6 +28,8 @@ from kube_lite.api.audit import AuditLog
 from kube_lite.api.authn import read_token_file
 from kube_lite.api.nodes import NodeEndpoints
 from kube_lite.api.plane import PlaneOptions
+from kube_lite.api.receive import Receive, Scope
+from kube_lite.api.send import Send
 from kube_lite.api.user import User
 from kube_lite.client import kubeconfig
 from kube_lite.cluster import Cluster, ClusterOptions, cluster
@@ -40,10 +42,11 @@ from kube_lite.store.sqlite import open_sqlite
 
 logger = logging.getLogger(__name__)
 
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+"""As ASGI has it."""
+
 SAFE_GRACE = 25.0
 """Seconds of grace that nodes which renew their lease every 10 s can keep: two renewals and a delay."""
-EXTRA_DELAY = 0.5
-"""Seconds after the start before FastAPI is imported: first come those who waited for the server."""
 
 
 class LiveServer(msgspec.Struct, frozen=True):
@@ -124,7 +127,7 @@ async def serve(settings: ServerSettings) -> AsyncIterator[LiveServer]:
         tasks.start_soon(compact_regularly, store, HistorySettings())
         collector.calm()
         tasks.start_soon(collector.look_rarely, allocator.trim)
-        tasks.start_soon(_build_extra, running)
+        running.plane.app.extra = _extra(running)
         yield LiveServer(url, settings, running)
         await _drain(running, [server for server, _ in servers], settings.shutdown_delay)
 
@@ -141,17 +144,30 @@ async def _drain(running: Cluster, servers: Sequence[listener.Listener], delay: 
         await server.wait_drained()
 
 
-async def _build_extra(running: Cluster) -> None:
-    """Add FastAPI's routes once requests are served; its import would hold up the start by half a second."""
-    await anyio.sleep(EXTRA_DELAY)
-    await clock.run_in_thread(importlib.import_module, "kube_lite.api.extra")
-    from kube_lite.api import extra
+def _extra(running: Cluster) -> Application:
+    """FastAPI's routes, loaded when they are first asked for: that takes half a second of CPU."""
+    built: Application | None = None
+    turn = anyio.Lock()
 
-    def explain(pod: str) -> Any | None:
-        return running.scheduler.explain(pod) if running.scheduler is not None else None
+    async def build() -> Application:
+        await clock.run_in_thread(importlib.import_module, "kube_lite.api.extra")
+        from kube_lite.api import extra
 
-    running.plane.app.extra = extra.build(explain, running.plane)
-    collector.calm()  # FastAPI stays for good as well
+        def explain(pod: str) -> Any | None:
+            return running.scheduler.explain(pod) if running.scheduler is not None else None
+
+        made = extra.build(explain, running.plane)
+        collector.calm()  # FastAPI stays for good as well
+        return made
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal built
+        if built is None:
+            async with turn:
+                built = built or await build()
+        await built(scope, receive, send)
+
+    return answer
 
 
 def _cluster_options(settings: ServerSettings, advertise: str, authority: certs.Authority) -> ClusterOptions:
