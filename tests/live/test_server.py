@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from kube_lite.api.authn import read_token_file
@@ -154,3 +155,26 @@ def test_a_store_that_was_lost_is_pointed_out(tmp_path: Path, caplog: pytest.Log
         assert "kube-lite.db is empty, though this directory was used before: the cluster begins anew" in caplog.text
 
     run(story)
+
+
+def test_the_documented_routes_answer_whoever_asks_first(tmp_path: Path) -> None:
+    """They are loaded by the first request for them, and a second one meanwhile waits for the same."""
+    told: list[int] = []
+
+    async def story() -> None:
+        async with serve(settings(tmp_path)) as server:
+
+            async def ask() -> None:
+                async with httpx.AsyncClient(transport=socket(server), base_url="http://localhost") as asking:
+                    told.append((await asking.get("/kube-lite/v1/changes/namespaces/default")).status_code)
+                    told.append((await asking.get("/docs")).status_code)
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ask)
+                tasks.start_soon(ask)
+
+    def socket(server: LiveServer) -> httpx.AsyncHTTPTransport:
+        return httpx.AsyncHTTPTransport(uds=str(server.settings.api_socket))
+
+    run(story)
+    assert told == [200] * 4
