@@ -39,7 +39,7 @@ async def send_response(request: Request, response: Response, send: Send, stoppi
         await _switch_over(exchange, request, response, response.stream, stopping)
         return
     if response.stream is not None and request.info.method == "HEAD":
-        await _close(response.stream)
+        await close_stream(response.stream)
         response.stream = None
     if response.stream is not None:
         if exchange is not None and exchange.upgrade and websocket.carries(request):
@@ -115,7 +115,7 @@ async def _switch_over(
         with stopping.during():
             await stream.splice(exchange, [(b"audit-id", request.audit_id.encode()), *headers])
     finally:
-        await _close(stream)
+        await close_stream(stream)
     exchange.finish()
 
 
@@ -144,7 +144,7 @@ async def _stream_over(
         exchange.cut()
         return
     finally:
-        await _close(stream)
+        await close_stream(stream)
     with anyio.move_on_after(STREAM_SECONDS if stopping.streams_ended else math.inf) as waited:
         await exchange.end()
     if waited.cancelled_caught:
@@ -164,10 +164,11 @@ async def _stream_over_websocket(
         length = (b"content-length", b"%d" % len(refusal.body))
         await exchange.respond(refusal.code, [*headers, length], refusal.body)
     finally:
-        await _close(stream)
+        await close_stream(stream)
 
 
-async def _close(stream: AsyncIterator[bytes]) -> None:
+async def close_stream(stream: AsyncIterator[bytes]) -> None:
+    """Let whoever makes the chunks of an answer clean up, whether or not all were taken."""
     closer = getattr(stream, "aclose", None)
     if closer is not None:
         with anyio.CancelScope(shield=True):
@@ -192,7 +193,7 @@ async def _send_stream(
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 group.cancel_scope.cancel()
     finally:
-        await _close(stream)
+        await close_stream(stream)
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -156,26 +156,22 @@ def container_status(
     shown: Json
     sidecar = init and restarts.is_sidecar(declared)
     ready = started = False
-    if state is None or state.phase is ContainerPhase.CREATED:
-        reason = waiting or default
-        shown = {"waiting": {"reason": reason.reason}}
-        if reason.message:
-            shown["waiting"]["message"] = reason.message
-    elif restarts.running(state):
+    if state is not None and restarts.running(state):
         shown = {"running": {"startedAt": _stamp(state.started_at)}}
         started = view.is_started(declared.name)
         ready = started and view.ready.get(declared.name, declared.readiness_probe is None)
         if init and not sidecar:
             ready = False
-    elif waiting is not None or declared.name in view.again:  # the API takes back no end under such a policy
+    elif state is not None and restarts.ended(state) and waiting is None and declared.name not in view.again:
+        shown = {"terminated": _terminated(state)}
+        ready = init and not sidecar and restarts.succeeded(state)
+    else:
         reason = waiting or default
         shown = {"waiting": {"reason": reason.reason}}
         if reason.message:
             shown["waiting"]["message"] = reason.message
-        last = _terminated(state)
-    else:
-        shown = {"terminated": _terminated(state)}
-        ready = init and not sidecar and restarts.succeeded(state)
+        if state is not None and restarts.ended(state):
+            last = _terminated(state)  # and no end of now: under some policies the API takes that for final
     status: Json = {
         "name": declared.name,
         "state": shown,

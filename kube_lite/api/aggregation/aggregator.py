@@ -28,6 +28,7 @@ from kube_lite.api.http import BrokenOff, Request, Response, decode_json, encode
 from kube_lite.api.large import beside
 from kube_lite.api.options import DeleteOptions, WriteOptions
 from kube_lite.api.plane import Plane
+from kube_lite.api.send import close_stream
 from kube_lite.api.target import Target
 from kube_lite.api.user import SERVER, User
 from kube_lite.resources.meta import Obj, dig, name_of
@@ -294,11 +295,13 @@ async def _gathered(answer: Response) -> bytes:
     """The whole of an answer. :raises ServiceUnavailable: there is too much of it"""
     body = bytearray(bytes(answer.body))
     if answer.stream is not None:
-        async with contextlib.aclosing(answer.stream) as stream:  # type: ignore[type-var]
-            async for chunk in stream:
+        try:
+            async for chunk in answer.stream:
                 body += chunk
                 if len(body) > MAX_LIST:
                     raise errors.ServiceUnavailable("error trying to reach service: the answer is too large")
+        finally:
+            await close_stream(answer.stream)
     return bytes(body)
 
 

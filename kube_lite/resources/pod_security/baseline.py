@@ -15,6 +15,7 @@ from kube_lite.resources.pod_security.rules import (
     named,
     not_in_user_namespaces,
     quoted,
+    users,
     where,
     who_sets,
 )
@@ -115,18 +116,11 @@ def _host_path(meta: Obj, spec: Obj) -> Violation | None:
 
 
 def _host_ports(meta: Obj, spec: Obj) -> Violation | None:
-    names: list[str] = []
-    ports: set[str] = set()
-    for container in containers(spec):
-        used = {str(p["hostPort"]) for p in container.get("ports") or () if p.get("hostPort")}
-        if used:
-            names.append(container.get("name", ""))
-            ports |= used
-    if not names:
-        return None
-    verb = "use" if len(names) > 1 else "uses"
-    noun = "hostPorts" if len(ports) > 1 else "hostPort"
-    return Violation("hostPort", f"{named('container', names)} {verb} {noun} {', '.join(sorted(ports))}")
+    def used(container: Obj) -> set[str]:
+        return {str(p["hostPort"]) for p in container.get("ports") or () if p.get("hostPort")}
+
+    detail = users("container", containers(spec), "hostPort", used, ", ".join)
+    return Violation("hostPort", detail) if detail else None
 
 
 def _hosts(container: Obj) -> Iterator[str]:
@@ -139,20 +133,9 @@ def _hosts(container: Obj) -> Iterator[str]:
 
 
 def _probe_hosts(meta: Obj, spec: Obj) -> Violation | None:
-    names: list[str] = []
-    hosts: set[str] = set()
-    for container in containers(spec):
-        found = set(_hosts(container))
-        if found:
-            names.append(container.get("name", ""))
-            hosts |= found
-    if not names:
-        return None
-    verb = "use" if len(names) > 1 else "uses"
-    noun = "probe or lifecycle hosts" if len(hosts) > 1 else "probe or lifecycle host"
-    return Violation(
-        "probe or lifecycle host", f"{named('container', sorted(names))} {verb} {noun} {quoted(sorted(hosts))}"
-    )
+    by_name = sorted(containers(spec), key=lambda c: str(c.get("name", "")))
+    detail = users("container", by_name, "probe or lifecycle host", lambda c: set(_hosts(c)))
+    return Violation("probe or lifecycle host", detail) if detail else None
 
 
 def _privileged(meta: Obj, spec: Obj) -> Violation | None:

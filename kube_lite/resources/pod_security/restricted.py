@@ -15,7 +15,7 @@ from kube_lite.resources.pod_security.rules import (
     named,
     not_in_user_namespaces,
     not_on_windows,
-    quoted,
+    users,
     where,
     who_sets,
 )
@@ -50,18 +50,11 @@ def _dropped(meta: Obj, spec: Obj) -> Violation | None:
 
 
 def _volumes(meta: Obj, spec: Obj) -> Violation | None:
-    names: list[str] = []
-    kinds: set[str] = set()
-    for volume in spec.get("volumes") or ():
-        wrong = {kind for kind, value in volume.items() if kind != "name" and value is not None} - _VOLUMES
-        if wrong:
-            names.append(volume.get("name", ""))
-            kinds |= wrong
-    if not names:
-        return None
-    verb = "use" if len(names) > 1 else "uses"
-    noun = "restricted volume types" if len(kinds) > 1 else "restricted volume type"
-    return Violation("restricted volume types", f"{named('volume', names)} {verb} {noun} {quoted(sorted(kinds))}")
+    def wrong(volume: Obj) -> set[str]:
+        return {kind for kind, value in volume.items() if kind != "name" and value is not None} - _VOLUMES
+
+    detail = users("volume", spec.get("volumes") or (), "restricted volume type", wrong)
+    return Violation("restricted volume types", detail) if detail else None
 
 
 def _lacking(spec: Obj, set_: Callable[[Obj], bool]) -> str:

@@ -48,6 +48,26 @@ def where(spec: Obj, bad: Callable[[Obj], bool]) -> list[str]:
     return [c.get("name", "") for c in containers(spec) if bad(c)]
 
 
+def users(
+    noun: str,
+    items: Iterable[Obj],
+    thing: str,
+    used: Callable[[Obj], set[str]],
+    told: Callable[[Iterable[str]], str] = quoted,
+) -> str:
+    """Who of the items uses something, and all that they use: ``container "a" uses hostPort 80``; empty for nobody."""
+    names: list[str] = []
+    all_used: set[str] = set()
+    for item in items:
+        if own := used(item):
+            names.append(item.get("name", ""))
+            all_used |= own
+    if not names:
+        return ""
+    verb, plural = "use" if len(names) > 1 else "uses", "s" if len(all_used) > 1 else ""
+    return f"{named(noun, names)} {verb} {thing}{plural} {told(sorted(all_used))}"
+
+
 def who_sets(spec: Obj, bad: Callable[[Obj], bool]) -> str:
     """Who sets something bad: ``pod and container "a"``; '' for nobody."""
     parts = ["pod"] if bad(context_of(spec)) else []
