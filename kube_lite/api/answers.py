@@ -7,7 +7,6 @@ and then decoded by the type that it ought to have, in the words of upstream's d
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, Protocol
 
@@ -63,16 +62,14 @@ async def whole(answer: Streamed, most: int) -> bytes:
 
 
 def _gunzip(data: bytes, most: int) -> bytes:
-    inflate = zlib.decompressobj(31)
     try:
-        plain = inflate.decompress(data, most + 1)
-    except zlib.error as error:
+        return body.unzipped(data, most)
+    except OverflowError:
+        raise BadAnswer("the answer is too large") from None
+    except EOFError:
+        raise BadAnswer("unexpected EOF") from None
+    except ValueError as error:
         raise BadAnswer(f"gzip: {error}") from error
-    if len(plain) > most:
-        raise BadAnswer("the answer is too large")
-    if not inflate.eof:
-        raise BadAnswer("unexpected EOF")
-    return plain
 
 
 def parsed(raw: bytes) -> Any:

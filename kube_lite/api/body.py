@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Collection, Iterable
 from itertools import accumulate, islice
 from typing import Any, Final
@@ -329,3 +330,22 @@ def _meet(value: Any, path: str, unknown: frozenset[str], found: dict[str, None]
     elif isinstance(value, list):
         for position, sub in enumerate(value):
             _meet(sub, f"{path}[{position}]", unknown, found)
+
+
+def unzipped(data: bytes, most: int) -> bytes:
+    """What gzip made smaller, never more than ``most`` bytes of it.
+
+    :raises OverflowError: it is more
+    :raises EOFError: it ends too soon
+    :raises ValueError: it is no gzip
+    """
+    inflate = zlib.decompressobj(31)
+    try:
+        plain = inflate.decompress(data, most + 1)
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    if len(plain) > most:
+        raise OverflowError
+    if not inflate.eof:
+        raise EOFError
+    return plain

@@ -9,7 +9,7 @@ import anyio
 
 from kube_lite import errors
 from kube_lite.api import request_info
-from kube_lite.api.body import MAX_BODY
+from kube_lite.api.body import MAX_BODY, unzipped
 from kube_lite.api.exchange import EXCHANGE, Exchange
 from kube_lite.api.http import Request
 
@@ -76,18 +76,14 @@ def _too_large() -> errors.RequestEntityTooLarge:
 
 
 def _gunzip(body: bytes) -> bytes:
-    import zlib
-
-    inflate = zlib.decompressobj(31)
     try:
-        plain = inflate.decompress(body, MAX_BODY + 1)
-    except zlib.error as error:
+        return unzipped(body, MAX_BODY)
+    except OverflowError:
+        raise _too_large() from None
+    except EOFError:
+        raise errors.BadRequest("the body is not valid gzip: it ends too soon") from None
+    except ValueError as error:
         raise errors.BadRequest(f"the body is not valid gzip: {error}") from error
-    if len(plain) > MAX_BODY or inflate.unconsumed_tail:
-        raise _too_large()
-    if not inflate.eof:
-        raise errors.BadRequest("the body is not valid gzip: it ends too soon")
-    return plain
 
 
 async def _stream_body(receive: Receive) -> AsyncIterator[bytes]:
